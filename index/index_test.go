@@ -1,0 +1,83 @@
+package index_test
+
+import (
+	"errors"
+	"math"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"allocstore/index"
+)
+
+// bucket runs fn in a transaction of a throw-away file.
+func bucket(t *testing.T, fn func(*bbolt.Bucket) error) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte("meta"))
+		if err != nil {
+			return err
+		}
+		return fn(b)
+	}))
+}
+
+func TestNextNeverWrapsToNone(t *testing.T) {
+	i, err := index.Next(index.Created)
+	require.NoError(t, err)
+	require.Equal(t, uint64(2), i, "the first write's index follows the creation's")
+	_, err = index.Next(math.MaxUint64)
+	require.ErrorIs(t, err, index.ErrExhausted)
+}
+
+func TestAtRefusesWhatIsNotAbove(t *testing.T) {
+	i, err := index.At(7, 1000)
+	require.NoError(t, err, "gaps are fine")
+	require.Equal(t, uint64(1000), i)
+	for _, want := range []uint64{index.None, index.Created, 6, 7} {
+		_, err := index.At(7, want)
+		var regression *index.RegressionError
+		require.ErrorIs(t, err, index.ErrRegression)
+		require.True(t, errors.As(err, &regression))
+		require.Equal(t, index.RegressionError{Index: want, Last: 7}, *regression, "the error carries both indexes")
+	}
+}
+
+func TestPublishNeverGoesBack(t *testing.T) {
+	var x index.Index
+	for _, i := range []uint64{1, 5, 3, 5, 9} {
+		before := x.Last()
+		x.Publish(i)
+		require.Equal(t, max(before, i), x.Last())
+	}
+}
+
+func TestWriteThenRead(t *testing.T) {
+	bucket(t, func(b *bbolt.Bucket) error {
+		for _, i := range []uint64{index.Created, 2, 1 << 40, math.MaxUint64} {
+			require.NoError(t, index.Write(b, i))
+			got, err := index.Read(b)
+			require.NoError(t, err)
+			require.Equal(t, i, got)
+		}
+		return nil
+	})
+}
+
+func TestReadRefusesWhatIsNoIndex(t *testing.T) {
+	for name, v := range map[string][]byte{"missing": nil, "short": {1}, "long": make([]byte, 9), "none": make([]byte, 8)} {
+		bucket(t, func(b *bbolt.Bucket) error {
+			if v != nil {
+				require.NoError(t, b.Put([]byte("index"), v))
+			}
+			_, err := index.Read(b)
+			require.ErrorIs(t, err, index.ErrMalformed, name)
+			return nil
+		})
+	}
+}

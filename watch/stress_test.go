@@ -1,0 +1,202 @@
+package watch_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"allocstore/watch"
+)
+
+// board is the data that readers look at and writers publish on.
+type board struct {
+	r      *watch.Registry
+	mus    []sync.Mutex // one a cell: publishing and notifying go in index order
+	cells  []atomic.Uint64
+	last   atomic.Uint64
+	shared sync.Mutex
+	done   atomic.Bool
+	told   atomic.Uint64 // the index of the last restore that has been published
+	woken  atomic.Int64  // as the senders count it
+}
+
+func newBoard(cells int) *board {
+	return &board{r: watch.New(), mus: make([]sync.Mutex, cells), cells: make([]atomic.Uint64, cells)}
+}
+
+// write publishes a new index in a cell and then notifies.
+func (b *board) write(cell int) {
+	b.mus[cell].Lock()
+	defer b.mus[cell].Unlock()
+	index := b.last.Add(1)
+	b.cells[cell].Store(index)
+	b.woken.Add(int64(b.r.Notify(idOf(cell), index)))
+}
+
+// restore publishes a restore and then broadcasts it.
+func (b *board) restore() {
+	b.shared.Lock()
+	defer b.shared.Unlock()
+	index := b.last.Add(1)
+	b.told.Store(index)
+	b.woken.Add(int64(b.r.Broadcast(watch.Signal{Kind: watch.Restored, Index: index})))
+}
+
+// reader is one goroutine that follows some cells until the board is done.
+type reader struct {
+	t       *testing.T
+	b       *board
+	w       *watch.Waiter
+	rnd     *rand.Rand
+	cells   []int
+	ids     []watch.ID
+	min     uint64
+	restore uint64 // the last one it was told of
+}
+
+func newReader(t *testing.T, b *board, seed uint64) *reader {
+	rd := &reader{t: t, b: b, w: watch.NewWaiter(), rnd: rand.New(rand.NewPCG(seed, 1))}
+	for range 1 + max(0, rd.rnd.IntN(6)-3) {
+		cell := rd.rnd.IntN(len(b.cells))
+		rd.cells = append(rd.cells, cell)
+		rd.ids = append(rd.ids, idOf(cell))
+	}
+	return rd
+}
+
+// look reports whether a cell is above the reader's min, and moves min there.
+func (rd *reader) look() bool {
+	before := rd.min
+	for _, cell := range rd.cells {
+		rd.min = max(rd.min, rd.b.cells[cell].Load())
+	}
+	return rd.min > before
+}
+
+// follow registers, looks again and only then blocks, until the board is done.
+// A lost wake-up would leave it blocked, which the bubble reports as a deadlock.
+func (rd *reader) follow() {
+	for !rd.b.done.Load() {
+		if rd.rnd.IntN(8) == 0 {
+			rd.w = watch.NewWaiter()
+		}
+		rd.b.r.Register(rd.w, rd.min, rd.ids...)
+		if !rd.look() && !rd.b.done.Load() && rd.rnd.IntN(16) > 0 {
+			rd.check(<-rd.w.C())
+		}
+		rd.b.r.Deregister(rd.w)
+		assert.Empty(rd.t, rd.w.C(), "nothing arrives after Deregister")
+	}
+}
+
+// check reports a wake-up for which there was no reason. min has not moved since
+// the reader registered, or it would not have blocked.
+func (rd *reader) check(s watch.Signal) {
+	switch s.Kind {
+	case watch.Changed:
+		assert.Contains(rd.t, rd.ids, s.ID, "a write to another ID wakes nobody")
+		assert.Greater(rd.t, s.Index, rd.min, "a write at or below min wakes nobody")
+		assert.True(rd.t, rd.look(), "what a signal tells of is visible")
+		assert.GreaterOrEqual(rd.t, rd.min, s.Index, "what a signal tells of is visible")
+	case watch.Restored:
+		assert.Greater(rd.t, s.Index, rd.restore, "a restore is told once")
+		assert.GreaterOrEqual(rd.t, rd.b.told.Load(), s.Index, "what a signal tells of is visible")
+		rd.restore = s.Index
+	default:
+		assert.Equal(rd.t, watch.Closed, s.Kind, "no other kind was sent")
+		assert.True(rd.t, rd.b.done.Load(), "closed is the end")
+	}
+}
+
+func TestStress(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for _, cells := range []int{1, 8, 500} {
+		seed := rand.Uint64()
+		t.Logf("cells %d seed %#x", cells, seed)
+		synctest.Test(t, func(t *testing.T) { stress(t, cells, seed) })
+	}
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+		runtime.Gosched() // a bubble's last goroutine may still be on its way out
+	}
+	require.LessOrEqual(t, runtime.NumGoroutine(), before, "no goroutine stays behind")
+}
+
+// stress lets bursts of writes run into a hundred readers. After each burst it
+// waits until everybody is blocked and then looks whether anybody should not be.
+func stress(t *testing.T, cells int, seed uint64) {
+	b := newBoard(cells)
+	readers := make([]*reader, 100)
+	var following sync.WaitGroup
+	for i := range readers {
+		readers[i] = newReader(t, b, seed+uint64(i))
+		following.Go(readers[i].follow)
+	}
+	for burst := range uint64(300) {
+		b.burst(rand.New(rand.NewPCG(seed, burst)))
+		synctest.Wait()
+		require.Equal(t, len(readers), b.r.Len(), "who sees nothing new waits")
+		for _, rd := range readers {
+			require.False(t, rd.look(), "a reader sleeps although there is news: its wake-up was lost")
+		}
+	}
+	b.done.Store(true)
+	require.Equal(t, len(readers), b.r.Broadcast(watch.Signal{Kind: watch.Closed}))
+	following.Wait()
+	require.Positive(t, b.woken.Load())
+	requireEmpty(t, b.r)
+}
+
+// burst writes from four goroutines at once.
+func (b *board) burst(rnd *rand.Rand) {
+	var writing sync.WaitGroup
+	for range 4 {
+		seed, n := rnd.Uint64(), rnd.IntN(40)
+		writing.Go(func() {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			for range n {
+				b.write(rnd.IntN(len(b.cells)))
+			}
+			if rnd.IntN(8) == 0 {
+				b.restore()
+			}
+		})
+	}
+	writing.Wait()
+}
+
+// TestCloseRacesWithRegister has a reader register while the registry closes. A
+// reader that neither the broadcast nor Register tells would deadlock.
+func TestCloseRacesWithRegister(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for i := range 3000 {
+			r := watch.New()
+			var ready atomic.Int32
+			together := func() { // both go on as nearly at once as can be
+				for ready.Add(1); ready.Load() < 2; {
+					runtime.Gosched()
+				}
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				ids := []watch.ID{idOf(i), idOf(i + 1), idOf(i + 2)}
+				together()
+				w := registered(r, 0, ids[:1+i%3]...)
+				assert.Equal(t, watch.Closed, (<-w.C()).Kind)
+				r.Deregister(w)
+			})
+			wg.Go(func() {
+				together()
+				r.Broadcast(watch.Signal{Kind: watch.Closed})
+			})
+			wg.Wait()
+			requireEmpty(t, r)
+		}
+	})
+}

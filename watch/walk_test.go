@@ -1,0 +1,91 @@
+package watch
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// alley is one shard whose list of one ID is walked turn by turn.
+type alley struct {
+	r  *Registry
+	ws []*Waiter // in the order of the list
+	id ID
+}
+
+// newAlley registers n waiters with mins from 0 on.
+func newAlley(n int) *alley {
+	a := &alley{r: New(), ws: make([]*Waiter, n)}
+	for i := n - 1; i >= 0; i-- { // the last to come is the head
+		a.ws[i] = NewWaiter()
+		a.r.Register(a.ws[i], 0, a.id)
+	}
+	return a
+}
+
+// walk returns a walk that has not begun.
+func (a *alley) walk(index uint64) *walk {
+	c := call{signal: Signal{Kind: Changed, ID: a.id, Index: index}}
+	return &walk{sh: a.r.shardOf(a.id), call: c, id: a.id}
+}
+
+// finish takes all remaining turns.
+func finish(k *walk) int {
+	for k.turn() {
+	}
+	return k.woken
+}
+
+func TestWalkGoesOnWhenItsNeighbourhoodIsGone(t *testing.T) {
+	t.Parallel()
+	a := newAlley(3 * turnLen)
+	k := a.walk(1)
+	require.True(t, k.turn())
+	require.Equal(t, turnLen, k.woken)
+	for _, w := range a.ws[turnLen : turnLen+10] {
+		a.r.Deregister(w) // the nodes right after the bookmark
+	}
+	require.Equal(t, 3*turnLen-10, finish(k), "who was there and stayed is woken")
+	require.Zero(t, a.r.Entries(), "a bookmark does not stay behind")
+}
+
+func TestWalkEndsInAnEmptyList(t *testing.T) {
+	t.Parallel()
+	a := newAlley(2 * turnLen)
+	k := a.walk(1)
+	require.True(t, k.turn())
+	for _, w := range a.ws {
+		a.r.Deregister(w)
+	}
+	require.Equal(t, 1, a.r.Entries(), "the bookmark keeps the list while the walk pauses")
+	require.Equal(t, turnLen, finish(k))
+	require.Zero(t, a.r.Entries(), "a bookmark does not stay behind")
+}
+
+func TestWalkDoesNotMeetNewcomers(t *testing.T) {
+	t.Parallel()
+	a := newAlley(2 * turnLen)
+	k := a.walk(1)
+	require.True(t, k.turn())
+	late := NewWaiter()
+	a.r.Register(late, 0, a.id)
+	require.Equal(t, 2*turnLen, finish(k), "a walk is for those who were there when it began, or it might never end")
+	require.Empty(t, late.c)
+	require.Equal(t, 1, a.r.Len())
+	a.r.Deregister(late)
+	require.Zero(t, a.r.Entries())
+}
+
+func TestWalksMeet(t *testing.T) {
+	t.Parallel()
+	a := newAlley(4 * turnLen)
+	first, stays, second := a.walk(1), a.walk(0), a.walk(2)
+	require.True(t, first.turn())
+	require.True(t, stays.turn()) // wakes nobody, its bookmark is among the nodes
+	require.True(t, second.turn())
+	require.True(t, first.turn())
+	require.Equal(t, 4*turnLen, finish(second)+finish(first), "two walks wake everybody once between them")
+	require.Zero(t, finish(stays))
+	require.Zero(t, a.r.Len())
+	require.Zero(t, a.r.Entries(), "a bookmark does not stay behind")
+}
