@@ -1,0 +1,75 @@
+package schema
+
+// Allocation is the placement of one task group of a job on one node: what the
+// scheduler decided, and what the client on that node reported back.
+//
+// The scheduler owns every field but ClientStatus, ClientDescription and
+// TaskStates, which the client owns; see the functions in ownership.go. The
+// three indexes are set by the store and ignored on the way in.
+//
+// Fields stand in the order of the documented /v1/allocation endpoint, which is
+// the order of the keys in JSON.
+type Allocation struct {
+	ID          string // 8-4-4-4-12 hex digits, see ParseID
+	EvalID      string // the evaluation that placed it; a free string
+	Name        string // "<job>.<task group>[<n>]" by convention
+	NodeID      string // a free string
+	JobID       string // a free string
+	ModifyIndex uint64 // index of the last write of any kind
+
+	Resources     *Resources // the sum over all tasks
+	TaskGroup     string
+	Job           *Job // as it was when the allocation was placed
+	TaskResources map[string]*Resources
+	Metrics       *AllocMetric
+
+	DesiredStatus      string // what the scheduler wants: run, stop or evict
+	DesiredDescription string
+	ClientStatus       string // what the client sees: pending, running, complete, failed, lost or unknown
+	ClientDescription  string
+	TaskStates         map[string]*TaskState
+
+	CreateIndex uint64 // index of the insert
+
+	// Beyond the documented sample: present in JSON only when set.
+
+	AllocModifyIndex   uint64 `json:",omitempty"` // index of the scheduler's last write
+	PreviousAllocation string `json:",omitempty"` // the allocation that this one replaces
+	NextAllocation     string `json:",omitempty"` // the allocation that replaces this one
+}
+
+// Values of Allocation.DesiredStatus. The set is open: others are kept.
+const (
+	DesiredStatusRun   = "run"
+	DesiredStatusStop  = "stop"
+	DesiredStatusEvict = "evict"
+)
+
+// Values of Allocation.ClientStatus. The set is open: others are kept.
+const (
+	ClientStatusPending  = "pending"
+	ClientStatusRunning  = "running"
+	ClientStatusComplete = "complete"
+	ClientStatusFailed   = "failed"
+	ClientStatusLost     = "lost"
+	ClientStatusUnknown  = "unknown"
+)
+
+// ServerTerminal reports whether the scheduler wants the allocation gone.
+func (a *Allocation) ServerTerminal() bool {
+	return a.DesiredStatus == DesiredStatusStop || a.DesiredStatus == DesiredStatusEvict
+}
+
+// ClientTerminal reports whether the allocation no longer runs on its node, as
+// far as anybody knows: it completed, failed, or its node is lost.
+func (a *Allocation) ClientTerminal() bool {
+	switch a.ClientStatus {
+	case ClientStatusComplete, ClientStatusFailed, ClientStatusLost:
+		return true
+	}
+	return false
+}
+
+// Terminal reports whether the allocation is terminal for the scheduler or for
+// the client, so that its resources may be given away.
+func (a *Allocation) Terminal() bool { return a.ServerTerminal() || a.ClientTerminal() }

@@ -1,0 +1,162 @@
+package schema
+
+import "time"
+
+func appendEvent(dst []byte, ev *TaskEvent) []byte {
+	t := openTuple(dst)
+	t.str(ev.Type)
+	t.int(ev.Time)
+	t.str(ev.Message)
+	t.int(int64(ev.ExitCode))
+	t.int(int64(ev.Signal))
+	t.str(ev.DriverError)
+	t.str(ev.KillError)
+	t.bool(ev.FailsTask)
+	t.put(appendStringMap(t.dst, ev.Details), len(ev.Details) != 0)
+	t.str(ev.RestartReason)
+	t.str(ev.SetupError)
+	t.str(ev.DriverMessage)
+	t.str(ev.KillReason)
+	t.int(int64(ev.KillTimeout))
+	t.int(ev.StartDelay)
+	t.str(ev.DownloadError)
+	t.str(ev.ValidationError)
+	t.int(ev.DiskLimit)
+	t.str(ev.FailedSibling)
+	t.str(ev.TaskSignal)
+	t.str(ev.TaskSignalReason)
+	return t.close()
+}
+
+// event reads an event, and notes in r.loose whether appendEvent would have
+// written it differently.
+func (r *reader) event(ev *TaskEvent) {
+	if r.null() {
+		r.loose = true
+		return
+	}
+	last := r.off
+	for i := range r.arrayLen() {
+		last = r.off
+		switch i {
+		case 0:
+			ev.Type = r.str()
+		case 1:
+			ev.Time = r.int64()
+		case 2:
+			ev.Message = r.str()
+		case 3:
+			ev.ExitCode = r.int()
+		case 4:
+			ev.Signal = r.int()
+		case 5:
+			ev.DriverError = r.str()
+		case 6:
+			ev.KillError = r.str()
+		case 7:
+			ev.FailsTask = r.bool()
+		case 8:
+			ev.Details = r.stringMap()
+		default:
+			r.annotation(ev, i)
+		}
+	}
+	r.loose = r.loose || r.zeroSince(last)
+}
+
+// annotation reads the i-th field of an event: one of the rarer ones.
+func (r *reader) annotation(ev *TaskEvent, i int) {
+	switch i {
+	case 9:
+		ev.RestartReason = r.str()
+	case 10:
+		ev.SetupError = r.str()
+	case 11:
+		ev.DriverMessage = r.str()
+	case 12:
+		ev.KillReason = r.str()
+	case 13:
+		ev.KillTimeout = time.Duration(r.int64())
+	case 14:
+		ev.StartDelay = r.int64()
+	case 15:
+		ev.DownloadError = r.str()
+	case 16:
+		ev.ValidationError = r.str()
+	case 17:
+		ev.DiskLimit = r.int64()
+	case 18:
+		ev.FailedSibling = r.str()
+	case 19:
+		ev.TaskSignal = r.str()
+	case 20:
+		ev.TaskSignalReason = r.str()
+	default:
+		r.skip()
+		r.loose = true
+	}
+}
+
+// zeroSince reports whether what was read since offset at is a zero field,
+// which a tuple never ends with.
+func (r *reader) zeroSince(at int) bool {
+	if r.off-at != 1 {
+		return false
+	}
+	switch r.src[at] {
+	case codeFixStr, 0, codeFalse, codeNil:
+		return true
+	}
+	return false
+}
+
+// appendEvents copies the ring's events as they are: they are kept in the form
+// that they are stored in.
+func appendEvents(dst []byte, ring EventRing) []byte {
+	if ring.n == 0 {
+		return appendNil(dst)
+	}
+	return append(appendArrayLen(dst, int(ring.n)), ring.packed...)
+}
+
+// events reads a list of events into a ring that has dropped some before. All
+// are checked to the last byte here, so that nothing can go wrong when the ring
+// decodes them. Their bytes are then taken as they are, unless another writer
+// wrote them in another form than ours.
+func (r *reader) events(dropped uint64) EventRing {
+	n := r.arrayLen()
+	first, kept := r.off, r.off
+	r.loose, r.checkOnly = false, true
+	var checked TaskEvent
+	for i := range n {
+		if i == n-MaxTaskEvents {
+			kept = r.off
+		}
+		r.event(&checked)
+	}
+	r.checkOnly = false
+	switch {
+	case r.err != nil || n == 0:
+		return EventRing{dropped: dropped}
+	case r.loose:
+		return r.repack(first, n, dropped)
+	}
+	extra := max(0, n-MaxTaskEvents)
+	return EventRing{packed: r.src[kept:r.off], n: uint8(n - extra), dropped: dropped + uint64(extra)}
+}
+
+// repack reads the n events at offset at once more, into a ring of our own form.
+func (r *reader) repack(at, n int, dropped uint64) EventRing {
+	again := reader{src: r.src[:r.off], off: at}
+	ring := EventRing{dropped: dropped}
+	for range n {
+		var ev TaskEvent
+		again.event(&ev)
+		if again.err != nil {
+			r.err, r.off = again.err, len(r.src)
+			return EventRing{}
+		}
+		ring.Append(ev)
+	}
+	return ring
+}

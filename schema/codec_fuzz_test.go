@@ -1,0 +1,78 @@
+package schema
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// perByte and atLeast bound what a decoder may allocate: a struct of some 130
+// bytes may come from a byte that says that all its fields are zero, and maps
+// and growing lists take a few times what they hold.
+const (
+	perByte = 1024
+	atLeast = 64 << 10
+)
+
+// fuzzCodec checks what must hold for any bytes: no panic, memory in proportion
+// to the input, and if they decode, an encoding that is canonical.
+func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte) {
+	a := withEvents(documented(), MaxTaskEvents)
+	for _, seed := range [][]byte{
+		AppendScheduler(nil, a), AppendClient(nil, a), AppendJob(nil, a.Job), AppendAllocation(nil, a), AppendJob(nil, tortured()),
+		AppendClient(nil, &Allocation{TaskStates: map[string]*TaskState{"t": {Events: ringOf([]TaskEvent{everyAnnotation()})}}}),
+		[]byte("\x93\xa0\xa0\xdf\xff\xff\xff\xff"), []byte("\x93\xa0\xa0\x81\xa0\x98\xa0\xc2\x00\x00\x00\x00\x00\x91\x92\xa0\xd1\x00\x01"),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		v, err := decode(string(src))
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(atLeast+perByte*len(src)), "memory must be in proportion to the input")
+		if err != nil {
+			require.ErrorIs(t, err, ErrMalformed, "bytes that do not decode are malformed")
+			return
+		}
+		once := encode(v)
+		again, err := decode(string(once))
+		require.NoError(t, err, "what was encoded must decode")
+		require.Equal(t, once, encode(again), "an encoding must be canonical")
+	})
+}
+
+func FuzzDecodeScheduler(f *testing.F) {
+	fuzzCodec(f, func(src string) (*Allocation, error) {
+		a := new(Allocation)
+		return a, DecodeScheduler(src, a)
+	}, func(a *Allocation) []byte { return AppendScheduler(nil, a) })
+}
+
+func FuzzDecodeClient(f *testing.F) {
+	fuzzCodec(f, func(src string) (*Allocation, error) {
+		a := new(Allocation)
+		return a, DecodeClient(src, a)
+	}, func(a *Allocation) []byte {
+		for task, s := range a.TaskStates {
+			if s != nil {
+				want := ringOf(slices.Collect(s.Events.All()))
+				want.dropped = s.Events.dropped
+				if s.Events != want {
+					panic("the events of " + task + " are not as Append packs them")
+				}
+			}
+		}
+		return AppendClient(nil, a)
+	})
+}
+
+func FuzzDecodeJob(f *testing.F) {
+	fuzzCodec(f, DecodeJob, func(j *Job) []byte { return AppendJob(nil, j) })
+}
+
+func FuzzDecodeAllocation(f *testing.F) {
+	fuzzCodec(f, DecodeAllocation, func(a *Allocation) []byte { return AppendAllocation(nil, a) })
+}

@@ -1,0 +1,203 @@
+package schema
+
+func appendStrings(dst []byte, list []string) []byte {
+	if len(list) == 0 {
+		return appendNil(dst)
+	}
+	dst = appendArrayLen(dst, len(list))
+	for _, s := range list {
+		dst = appendString(dst, s)
+	}
+	return dst
+}
+
+func (r *reader) strings() []string {
+	n := r.arrayLen()
+	if n == 0 {
+		return nil
+	}
+	list := make([]string, 0, min(n, maxRoom))
+	for range n {
+		list = append(list, r.str())
+	}
+	return list
+}
+
+func appendStringMap(dst []byte, m map[string]string) []byte {
+	return appendMap(dst, m, appendString)
+}
+
+// stringMap is readMap for strings, which also notes whether the keys are in
+// order, and may be told to build nothing.
+func (r *reader) stringMap() map[string]string {
+	at := r.off
+	n := r.mapLen()
+	r.loose = r.loose || n == 0 && !r.zeroSince(at)
+	if n == 0 {
+		return nil
+	}
+	var m map[string]string
+	if !r.checkOnly {
+		m = make(map[string]string, min(n, maxRoom))
+	}
+	var last string
+	for i := range n {
+		at := r.off
+		key, value := r.str(), r.str()
+		r.loose = r.loose || i > 0 && key <= last
+		last = key
+		if m == nil {
+			continue
+		}
+		if m[key] = value; len(m) != i+1 {
+			r.fail(at, "a key that is new to its map")
+			return nil
+		}
+	}
+	return m
+}
+
+// appendConfig writes a driver's free-form configuration.
+func appendConfig(dst []byte, config map[string]any) []byte {
+	if len(config) == 0 {
+		return appendNil(dst)
+	}
+	return appendValues(dst, config, 1)
+}
+
+func (r *reader) config() map[string]any {
+	if values := r.values(1); len(values) != 0 {
+		return values
+	}
+	return nil
+}
+
+// appendValue writes a free-form value that is depth levels deep. Here an empty
+// list or map is not nil: the driver may tell them apart. What Validate refuses
+// becomes nil, as does what lies too deep, for it may contain itself.
+func appendValue(dst []byte, v any, depth int) []byte {
+	switch v := v.(type) {
+	case nil:
+		return appendNil(dst)
+	case bool:
+		return appendBool(dst, v)
+	case string:
+		return appendString(dst, v)
+	case int64:
+		return appendInt(dst, v)
+	case uint64:
+		return appendUint(dst, v)
+	case float64:
+		return appendFloat(dst, v)
+	case []any:
+		return appendAnyList(dst, v, depth+1)
+	case map[string]any:
+		return appendValues(dst, v, depth+1)
+	}
+	if v, ok := canonical(v); ok {
+		return appendValue(dst, v, depth)
+	}
+	return appendNil(dst)
+}
+
+func appendAnyList(dst []byte, list []any, depth int) []byte {
+	if depth > maxDepth {
+		return appendNil(dst)
+	}
+	dst = appendArrayLen(dst, len(list))
+	for _, v := range list {
+		dst = appendValue(dst, v, depth)
+	}
+	return dst
+}
+
+// appendValues writes a map of free-form values, itself depth levels deep.
+func appendValues(dst []byte, m map[string]any, depth int) []byte {
+	if depth > maxDepth {
+		return appendNil(dst)
+	}
+	dst = appendMapLen(dst, len(m))
+	if len(m) == 1 {
+		for key, v := range m {
+			dst = appendValue(appendString(dst, key), v, depth)
+		}
+		return dst
+	}
+	var room [8]string
+	for _, key := range sortedKeys(m, room[:0]) {
+		dst = appendValue(appendString(dst, key), m[key], depth)
+	}
+	return dst
+}
+
+// value reads a free-form value that is depth levels deep.
+func (r *reader) value(depth int) any {
+	if r.off >= len(r.src) {
+		r.fail(r.off, "a value")
+		return nil
+	}
+	switch c := r.src[r.off]; {
+	case c == codeNil:
+		r.off++
+		return nil
+	case c == codeFalse || c == codeTrue:
+		return r.bool()
+	case c == codeFloat32 || c == codeFloat64:
+		return r.float()
+	case c&^fixStrLen == codeFixStr || c >= codeStr8 && c <= codeStr32:
+		return r.str()
+	case c&^fixListLen == codeFixArray || c == codeArray16 || c == codeArray32:
+		return r.anyList(depth + 1)
+	case c&^fixListLen == codeFixMap || c == codeMap16 || c == codeMap32:
+		return r.values(depth + 1)
+	}
+	return r.anyInt()
+}
+
+// anyInt reads an integer as an int64, or where that is too small as a uint64.
+func (r *reader) anyInt() any {
+	at := r.off
+	v, neg, ok := r.integer()
+	switch {
+	case !ok:
+		r.fail(at, "a free-form value")
+		return nil
+	case neg || v <= 1<<63-1:
+		return int64(v)
+	}
+	return v
+}
+
+func (r *reader) anyList(depth int) []any {
+	at := r.off
+	if depth > maxDepth {
+		r.fail(at, "fewer levels")
+		return nil
+	}
+	n := r.arrayLen()
+	list := make([]any, 0, min(n, maxRoom))
+	for range n {
+		list = append(list, r.value(depth))
+	}
+	return list
+}
+
+func (r *reader) values(depth int) map[string]any {
+	at := r.off
+	if depth > maxDepth {
+		r.fail(at, "fewer levels")
+		return nil
+	}
+	n := r.mapLen()
+	m := make(map[string]any, min(n, maxRoom))
+	for i := range n {
+		at := r.off
+		key := r.str()
+		m[key] = r.value(depth)
+		if len(m) != i+1 {
+			r.fail(at, "a key that is new to its map")
+			return nil
+		}
+	}
+	return m
+}

@@ -1,0 +1,113 @@
+package schema
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+)
+
+// maxDepth bounds how deep the lists and maps of a task's Config may nest, the
+// Config itself being the first level.
+const maxDepth = 64
+
+// canonical returns v as one of the types that a free-form value has once it is
+// stored: nil, bool, string, int64, uint64 (above the range of int64 only),
+// float64, []any and map[string]any. It converts one level: the elements of a
+// list or a map are left for a call of their own. It reports false for a type
+// that is none of those below, and for numbers that JSON cannot spell.
+func canonical(v any) (any, bool) {
+	switch v := v.(type) {
+	case nil, bool, string, int64, []any, map[string]any:
+		return v, true
+	case float64:
+		return v, isFinite(v)
+	case float32:
+		return float64(v), isFinite(float64(v))
+	case json.Number:
+		return canonicalNumber(string(v))
+	}
+	if n, ok := canonicalInt(v); ok {
+		return n, true
+	}
+	return canonicalCollection(v)
+}
+
+func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
+
+// canonicalInt converts Go's integer types.
+func canonicalInt(v any) (any, bool) {
+	switch v := v.(type) {
+	case int:
+		return int64(v), true
+	case int8:
+		return int64(v), true
+	case int16:
+		return int64(v), true
+	case int32:
+		return int64(v), true
+	case time.Duration:
+		return int64(v), true
+	case uint:
+		return canonicalUint(uint64(v)), true
+	case uint8:
+		return int64(v), true
+	case uint16:
+		return int64(v), true
+	case uint32:
+		return int64(v), true
+	case uint64:
+		return canonicalUint(v), true
+	}
+	return nil, false
+}
+
+func canonicalUint(v uint64) any {
+	if v <= math.MaxInt64 {
+		return int64(v)
+	}
+	return v
+}
+
+// canonicalNumber converts the literal of a JSON number: an integer of 64 bits
+// stays one, anything else becomes a float64.
+func canonicalNumber(s string) (any, bool) {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, true
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil
+}
+
+// canonicalCollection converts the lists and maps that drivers' settings are
+// commonly written as.
+func canonicalCollection(v any) (any, bool) {
+	switch v := v.(type) {
+	case []string:
+		return anyList(v), true
+	case []int:
+		return anyList(v), true
+	case []map[string]any:
+		return anyList(v), true
+	case []map[string]string:
+		return anyList(v), true
+	case map[string]string:
+		m := make(map[string]any, len(v))
+		for key, value := range v {
+			m[key] = value
+		}
+		return m, true
+	}
+	return nil, false
+}
+
+func anyList[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+package schema
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// idPattern is the oracle of ParseID.
+var idPattern = regexp.MustCompile(`\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z`)
+
+func TestParseIDAgainstPattern(t *testing.T) {
+	t.Parallel()
+	const good = "203266e5-E0d6-9486-5e05-397ed2B184af"
+	check := func(s string) {
+		id, err := ParseID(s)
+		if !idPattern.MatchString(s) {
+			require.ErrorIs(t, err, ErrInvalidID, "%q is not an ID", s)
+			return
+		}
+		require.NoError(t, err, "%q is an ID", s)
+		require.Equal(t, strings.ToLower(s), id.String(), "an ID prints in lower case")
+	}
+	check(good)
+	check("")
+	check(good + "0")
+	for at := range len(good) {
+		check(good[:at])
+		check(good[:at] + good[at+1:])
+		for b := range 256 {
+			check(good[:at] + string([]byte{byte(b)}) + good[at+1:])
+		}
+	}
+}
+
+func TestIDOrderIsTextOrder(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	ids := make([]ID, 1000)
+	for i := range ids {
+		for b := range ids[i] {
+			ids[i][b] = byte(r.UintN(4)) << r.UintN(7)
+		}
+	}
+	slices.SortFunc(ids, ID.Compare)
+	require.True(t, slices.IsSortedFunc(ids, func(a, b ID) int { return strings.Compare(a.String(), b.String()) }))
+}
+
+func TestIDRangeAgainstPrefix(t *testing.T) {
+	t.Parallel()
+	const text = "203266e5-e0d6-9486-5e05-397ed2b184af"
+	ids := []string{text, "203266e5-e0d6-9486-5e05-397ed2b184b0", "203266e4-ffff-ffff-ffff-ffffffffffff", "303266e5-e0d6-9486-5e05-397ed2b184af"}
+	for n := range len(text) + 1 {
+		for _, prefix := range []string{text[:n], strings.ToUpper(text[:n])} {
+			low, high, err := IDRange(prefix)
+			require.NoError(t, err, "prefix %q", prefix)
+			for _, s := range ids {
+				id, err := ParseID(s)
+				require.NoError(t, err)
+				within := low.Compare(id) <= 0 && id.Compare(high) <= 0
+				require.Equal(t, strings.HasPrefix(s, text[:n]), within, "%s under prefix %q", s, prefix)
+			}
+		}
+	}
+	for _, bad := range []string{"x", "203266e5e", "203266e5-e0d6-9486-5e05-397ed2b184af0", "-", "2032_"} {
+		_, _, err := IDRange(bad)
+		require.ErrorIs(t, err, ErrInvalidID, "prefix %q", bad)
+	}
+}
+
+func BenchmarkParseID(b *testing.B) {
+	for b.Loop() {
+		if _, err := ParseID("203266e5-e0d6-9486-5e05-397ed2b184af"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

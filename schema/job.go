@@ -1,0 +1,95 @@
+package schema
+
+import "time"
+
+// Job is what a user asked to be run. An allocation carries the job as it was
+// at placement; the store keeps each distinct job once.
+//
+// A Job that the store handed out is shared by all its allocations and must not
+// be changed; see (*Allocation).Clone.
+type Job struct {
+	ModifyIndex       uint64
+	CreateIndex       uint64
+	StatusDescription string
+	Status            string
+	Meta              map[string]string
+	Update            *UpdateStrategy
+	TaskGroups        []TaskGroup
+	Region            string
+	ID                string
+	Name              string
+	Type              string // service, batch or system
+	Priority          int
+	AllAtOnce         bool
+	Datacenters       []string
+	Constraints       []Constraint
+}
+
+// UpdateStrategy paces a rolling update.
+type UpdateStrategy struct {
+	MaxParallel int
+	Stagger     time.Duration
+}
+
+// TaskGroup is a set of tasks that are placed together on one node.
+type TaskGroup struct {
+	Meta          map[string]string
+	Tasks         []Task
+	RestartPolicy *RestartPolicy
+	Constraints   []Constraint
+	Count         int
+	Name          string
+}
+
+// RestartPolicy says how often a task may be restarted within an interval.
+type RestartPolicy struct {
+	Delay    time.Duration
+	Interval time.Duration
+	Attempts int
+}
+
+// Task is one process or container of a TaskGroup.
+type Task struct {
+	Meta        map[string]string
+	Resources   *Resources
+	Constraints []Constraint
+	Services    []Service
+	Env         map[string]string
+	// Config is the driver's own, free-form: its values are nil, bool, string,
+	// int64, uint64 (above the range of int64 only), float64, []any and
+	// map[string]any. Other types of Go numbers, strings, lists and maps are
+	// accepted on the way in where schema/freeform.go names them.
+	Config map[string]any
+	Driver string
+	Name   string
+}
+
+// Service is a service that a task registers, with its health checks.
+//
+// Id and Http are spelt as the endpoint documents them.
+type Service struct {
+	Checks    []ServiceCheck
+	PortLabel string
+	Tags      []string
+	Name      string
+	Id        string
+}
+
+// ServiceCheck is a health check of a Service.
+type ServiceCheck struct {
+	Timeout  time.Duration
+	Interval time.Duration
+	Protocol string
+	Http     string
+	Script   string
+	Type     string
+	Name     string
+	Id       string
+}
+
+// Constraint restricts the nodes that a job, group or task may be placed on.
+type Constraint struct {
+	Operand string
+	RTarget string
+	LTarget string
+}

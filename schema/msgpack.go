@@ -1,0 +1,93 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// maxEncoded bounds how many bytes DecodeMsgpack takes for one allocation. The
+// library would follow any length and any depth that the stream claims.
+const maxEncoded = 64 << 20
+
+var (
+	_ msgpack.CustomEncoder = (*Allocation)(nil)
+	_ msgpack.CustomDecoder = (*Allocation)(nil)
+)
+
+// EncodeMsgpack writes what AppendAllocation appends. It is what lets
+// msgpack.Marshal take an *Allocation.
+func (a *Allocation) EncodeMsgpack(enc *msgpack.Encoder) error {
+	_, err := enc.Writer().Write(AppendAllocation(nil, a))
+	return err
+}
+
+// DecodeMsgpack sets a to the next allocation that dec reads. It takes no more
+// than 64 MiB for it.
+func (a *Allocation) DecodeMsgpack(dec *msgpack.Decoder) error {
+	raw, err := readRaw(dec)
+	if err != nil {
+		return fmt.Errorf("allocation: %w", err)
+	}
+	decoded, err := DecodeAllocation(string(raw))
+	if err != nil {
+		return err
+	}
+	*a = *decoded
+	return nil
+}
+
+// readRaw reads the bytes of one value. It counts the values that are still to
+// come instead of recursing, as skip does, and makes room only for bytes that
+// have arrived.
+func readRaw(dec *msgpack.Decoder) (raw []byte, err error) {
+	for pending := uint64(1); pending > 0; pending-- {
+		var size, values uint64
+		if raw, size, values, err = readHead(dec, raw); err != nil {
+			return nil, err
+		}
+		pending += values
+		if size+pending > uint64(maxEncoded-len(raw)) {
+			return nil, fmt.Errorf("%w: offset %d: more than %d bytes", ErrMalformed, len(raw), maxEncoded)
+		}
+		if raw, err = readBytes(dec, raw, int(size)); err != nil {
+			return nil, err
+		}
+	}
+	return raw, nil
+}
+
+// readHead appends the head of the next value to raw, and tells what follows it.
+func readHead(dec *msgpack.Decoder, raw []byte) (_ []byte, size, values uint64, err error) {
+	at := len(raw)
+	if raw, err = readBytes(dec, raw, 1); err != nil {
+		return nil, 0, 0, err
+	}
+	kind := heads[raw[at]]
+	if !kind.known {
+		return nil, 0, 0, fmt.Errorf("%w: offset %d: want a value, found code %#02x", ErrMalformed, at, raw[at])
+	}
+	if raw, err = readBytes(dec, raw, int(kind.lenBytes)); err != nil {
+		return nil, 0, 0, err
+	}
+	var n uint64
+	for _, b := range raw[at+1:] {
+		n = n<<8 | uint64(b)
+	}
+	size, values = kind.follows(n)
+	return raw, size, values, nil
+}
+
+// readBytes appends the next size bytes to raw.
+func readBytes(dec *msgpack.Decoder, raw []byte, size int) ([]byte, error) {
+	for size > 0 {
+		at, chunk := len(raw), min(size, 64<<10)
+		raw = slices.Grow(raw, chunk)[:at+chunk]
+		if err := dec.ReadFull(raw[at:]); err != nil {
+			return nil, err
+		}
+		size -= chunk
+	}
+	return raw, nil
+}

@@ -1,0 +1,91 @@
+package schema
+
+import (
+	"bytes"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+func TestMsgpackRoundTrip(t *testing.T) {
+	t.Parallel()
+	r := seeded(t)
+	var stream bytes.Buffer
+	enc := msgpack.NewEncoder(&stream)
+	var want []*Allocation
+	for range 200 {
+		a := normal(t, randomAllocation(r))
+		src, err := msgpack.Marshal(a)
+		require.NoError(t, err)
+		require.Equal(t, AppendAllocation(nil, a), src, "the library must write our encoding")
+		back := randomAllocation(r) // every field must be overwritten
+		require.NoError(t, msgpack.Unmarshal(src, back))
+		require.Equal(t, a, back, "the library must read our encoding")
+		require.NoError(t, enc.Encode(a))
+		want = append(want, a)
+	}
+	dec := msgpack.NewDecoder(io.MultiReader(&stream)) // one that is no io.ByteScanner
+	for _, a := range want {
+		var back Allocation
+		require.NoError(t, dec.Decode(&back))
+		require.Equal(t, a, &back, "a stream must yield its allocations one after the other")
+	}
+	require.ErrorIs(t, dec.Decode(new(Allocation)), io.EOF, "nothing must be read beyond an allocation's end")
+}
+
+func TestMsgpackInside(t *testing.T) {
+	t.Parallel()
+	type envelope struct {
+		Before string
+		Alloc  *Allocation
+		None   *Allocation
+		After  int
+	}
+	want := envelope{"before", documented(), nil, 7}
+	src, err := msgpack.Marshal(want)
+	require.NoError(t, err)
+	var got envelope
+	require.NoError(t, msgpack.Unmarshal(src, &got))
+	require.Equal(t, want, got, "an allocation may be a field")
+}
+
+func TestMsgpackRefuses(t *testing.T) {
+	t.Parallel()
+	for rule, head := range map[string]string{
+		"an array of 4G elements":  "\xdd\xff\xff\xff\xff",
+		"a string of 4 GB":         "\x91\xdb\xff\xff\xff\xff",
+		"more than the bound":      "\x91\xdb\x04\x00\x00\x00",
+		"0xc1 is no code":          "\x91\xc1",
+		"many lists of many lists": strings.Repeat("\xdd\x00\x40\x00\x00", 1000),
+	} {
+		err := msgpack.NewDecoder(io.MultiReader(strings.NewReader(head), endless{})).Decode(new(Allocation))
+		require.ErrorIs(t, err, ErrMalformed, "must be refused: %s", rule)
+	}
+	deep := strings.Repeat("\x91", 1<<20) + "\xc0"
+	require.ErrorIs(t, msgpack.Unmarshal([]byte(deep), new(Allocation)), ErrMalformed, "a million lists in one another are no allocation")
+	require.ErrorIs(t, msgpack.Unmarshal([]byte("\x91\xa5abc"), new(Allocation)), io.ErrUnexpectedEOF, "a stream that ends is no bad encoding")
+}
+
+// endless yields nils without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = codeNil
+	}
+	return len(p), nil
+}
+
+// TestMsgpackTakesWhatArrives claims lengths near the bound and delivers none.
+func TestMsgpackTakesWhatArrives(t *testing.T) {
+	src := []byte("\x91\xdb\x03\xff\xff\x00")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.Error(t, msgpack.Unmarshal(src, new(Allocation)))
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "room must be made for what has arrived, not for what is claimed")
+}

@@ -1,0 +1,26 @@
+package schema
+
+// Resources are what a task, or a whole allocation, asks for or was given.
+type Resources struct {
+	Networks []NetworkResource
+	IOPS     int
+	DiskMB   int
+	MemoryMB int
+	CPU      int // MHz
+}
+
+// NetworkResource is one network of Resources: its bandwidth and its ports.
+type NetworkResource struct {
+	DynamicPorts  []Port
+	ReservedPorts []Port
+	MBits         int
+	IP            string
+	CIDR          string
+	Device        string
+}
+
+// Port is a labelled port number.
+type Port struct {
+	Value int
+	Label string
+}

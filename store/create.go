@@ -1,0 +1,112 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+
+	"allocstore/index"
+)
+
+// fileMode is the mode of a new file: allocations carry the environment of
+// tasks, which is nobody else's business.
+const fileMode = 0o600
+
+// formatVersion is the version of the format that this package writes, and the
+// only one so far that it reads. A version that changes it adds a function that
+// takes a file up by one step.
+const formatVersion = 1
+
+var formatKey = []byte("format")
+
+// create makes an empty store at path, in such a way that a crash leaves either
+// nothing there or a whole store. bbolt's own creation does not give that: of 36
+// images of a torn one, 30 never opened again (RELIABILITY).
+//
+// The file is made and synced under a temporary name in the same directory, then
+// linked to its own, then the directory is synced. Link, unlike rename, refuses a
+// name that is taken: of two that create at once, one wins and the other opens
+// what the winner made. A file system without links gets the rename.
+func create(path string) (err error) {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := os.Remove(tmp.Name()); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}()
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	if err := initialize(tmp.Name()); err != nil {
+		return err
+	}
+	if err := publishFile(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// initialize writes an empty store into the empty file at path.
+func initialize(path string) error {
+	db, err := bbolt.Open(path, fileMode, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{logBucket, jobsBucket, metaBucket} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(metaBucket)
+		if err := meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)); err != nil {
+			return err
+		}
+		return index.Write(meta, index.Created)
+	})
+	return errors.Join(err, db.Close())
+}
+
+// publishFile gives the file at tmp the name path, unless that is taken.
+func publishFile(tmp, path string) error {
+	err := os.Link(tmp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return os.Rename(tmp, path)
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// checkFormat refuses a database that is no store, or one of another format.
+func checkFormat(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{metaBucket, logBucket, jobsBucket} {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", ErrCorrupt, name)
+		}
+	}
+	v := tx.Bucket(metaBucket).Get(formatKey)
+	if len(v) != 4 {
+		return fmt.Errorf("%w: meta: format version of %d bytes", ErrCorrupt, len(v))
+	}
+	if got := binary.BigEndian.Uint32(v); got != formatVersion {
+		return fmt.Errorf("%w: the file has version %d, this package writes %d", ErrFormatVersion, got, formatVersion)
+	}
+	return nil
+}

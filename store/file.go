@@ -1,0 +1,95 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// The file is one bbolt database with three buckets:
+//
+//	meta  format version, the last index, and what a restore or a compaction leaves
+//	log   every record under its key; see key.go and record.go
+//	jobs  every distinct job under its hash; see job.go
+var (
+	metaBucket = []byte("meta")
+	logBucket  = []byte("log")
+	jobsBucket = []byte("jobs")
+)
+
+// A file is the open database. No transaction leaves its methods: a read
+// transaction that is held keeps bbolt from reusing pages and from mapping a
+// grown file (RELIABILITY: 0.4 MB of data became 16 GB).
+type file struct {
+	db *bbolt.DB
+}
+
+// reading are the buckets within a transaction.
+type reading struct {
+	log, jobs *bbolt.Bucket
+}
+
+// value returns the value at k. It aliases the file: copy what is to outlive the
+// transaction.
+func (r reading) value(k key) []byte {
+	var buf [keyLen]byte
+	return r.log.Get(k.appendTo(buf[:0]))
+}
+
+// record returns the record at k, whose parts alias the file.
+func (r reading) record(k key) (record, error) {
+	v := r.value(k)
+	if v == nil {
+		return record{}, corruptAt(k, "missing")
+	}
+	rec, err := parseRecord(k, v)
+	if err != nil {
+		return record{}, corruptAt(k, "%v", err)
+	}
+	return rec, nil
+}
+
+// readingOf returns the buckets in tx. A file without them was refused by Open.
+func readingOf(tx *bbolt.Tx) reading {
+	return reading{log: tx.Bucket(logBucket), jobs: tx.Bucket(jobsBucket)}
+}
+
+// view runs fn in a short read transaction. A panic, or a fault of the mapped
+// memory, while it reads a damaged page comes back as ErrCorrupt.
+func (f *file) view(fn func(reading) error) (err error) {
+	defer f.contain(&err)()
+	return f.opened(f.db.View(func(tx *bbolt.Tx) error { return fn(readingOf(tx)) }))
+}
+
+// contain turns what bbolt does on damaged pages into an error: it indexes out
+// of range, follows page numbers out of the mapping, and panics on purpose.
+func (f *file) contain(err *error) (done func()) {
+	was := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(was)
+		if p := recover(); p != nil {
+			*err = fmt.Errorf("%w: %s: %v", ErrCorrupt, f.db.Path(), p)
+		}
+	}
+}
+
+// opened names the error of a database that was closed underneath.
+func (f *file) opened(err error) error {
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}
+
+// size returns the size of the file in bytes, or 0 if that cannot be found out.
+func (f *file) size() int64 {
+	info, err := os.Stat(f.db.Path())
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"allocstore/schema"
+)
+
+// A jobHash names a job by its content: the first half of the SHA-256 of its
+// canonical encoding, so equal jobs have equal hashes, and nobody can make two
+// different ones that do.
+type jobHash [16]byte
+
+func hashJob(body string) jobHash {
+	sum := sha256.Sum256(bytesOf(body))
+	return jobHash(sum[:])
+}
+
+// A job is one distinct job, shared by all allocations that carry it. It is two
+// thirds of an allocation's JSON, which is why the file and the memory hold each
+// once.
+type job struct {
+	hash    jobHash
+	decoded atomic.Pointer[schema.Job] // nil until first used; see jobs.decode
+}
+
+// newJob returns the job that body is the encoding of. The decoded job aliases body.
+func newJob(body string) (*job, error) {
+	decoded, err := schema.DecodeJob(body)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{hash: hashJob(body)}
+	j.decoded.Store(decoded)
+	return j, nil
+}
+
+// jobs are all jobs in the file, by content. The committer adds to them, once
+// the job is durable; anybody looks them up.
+type jobs struct {
+	mu struct {
+		sync.RWMutex // guards byHash; a leaf lock, nothing is called under it
+		byHash       map[jobHash]*job
+	}
+}
+
+func newJobs() *jobs {
+	j := new(jobs)
+	j.mu.byHash = make(map[jobHash]*job)
+	return j
+}
+
+// get returns the job of that hash, or nil.
+func (js *jobs) get(h jobHash) *job {
+	js.mu.RLock()
+	defer js.mu.RUnlock()
+	return js.mu.byHash[h]
+}
+
+// add makes j known, unless its content is known already.
+func (js *jobs) add(j *job) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if js.mu.byHash[j.hash] == nil {
+		js.mu.byHash[j.hash] = j
+	}
+}
+
+func (js *jobs) len() int {
+	js.mu.RLock()
+	defer js.mu.RUnlock()
+	return len(js.mu.byHash)
+}
+
+// decode returns the job's content, from b when it is not in memory yet.
+func (j *job) decode(b *bbolt.Bucket) (*schema.Job, error) {
+	if d := j.decoded.Load(); d != nil {
+		return d, nil
+	}
+	body := string(b.Get(j.hash[:]))
+	if hashJob(body) != j.hash {
+		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, errChecksum)
+	}
+	d, err := schema.DecodeJob(body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, err)
+	}
+	j.decoded.CompareAndSwap(nil, d)
+	return j.decoded.Load(), nil
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"strings"
+	"sync"
+
+	"allocstore/schema"
+)
+
+// lists are the secondary indexes: which IDs there are, and which of them each
+// node, job and evaluation has. They are memory only, rebuilt at Open.
+//
+// They answer for every index that somebody still reads at, and that by being
+// too large: an ID is added when its version is published, and taken out no
+// sooner than when no open snapshot is from before the write that removed it.
+// A reader therefore finds every ID that belongs to its index, finds some that
+// do not, and asks the version at its index, which is the one that decides. So
+// nothing needs to be copied for a snapshot, and the sets need no versions.
+type lists struct {
+	mu struct {
+		sync.RWMutex // guards all below; a leaf lock, held for one page or one write
+		all          idset
+		by           [byKinds]map[string]*idset
+
+		// leaving are the IDs that go when no snapshot is older than the index.
+		leaving map[listed]uint64
+	}
+}
+
+// The ways to list, besides all.
+type listKind uint8
+
+const (
+	byNode listKind = iota
+	byJob
+	byEval
+	byKinds
+	byAll = byKinds
+)
+
+// listed is one place of an ID: in the list of all, or in that of a node, a job
+// or an evaluation.
+type listed struct {
+	kind listKind
+	name string
+	id   schema.ID
+}
+
+// A placement is what an allocation is listed under.
+type placement [byKinds]string
+
+// placementOf returns what a is listed under.
+func placementOf(a *schema.Allocation) placement {
+	return placement{byNode: a.NodeID, byJob: a.JobID, byEval: a.EvalID}
+}
+
+// placementIn returns what the allocation with that scheduler's part is listed
+// under. It aliases body.
+func placementIn(body string) (p placement, err error) {
+	p[byEval], p[byNode], p[byJob], err = schema.Placement(body)
+	return p, err
+}
+
+func newLists() *lists {
+	l := new(lists)
+	for kind := range l.mu.by {
+		l.mu.by[kind] = make(map[string]*idset)
+	}
+	l.mu.leaving = make(map[listed]uint64)
+	return l
+}
+
+// insert lists id under p, for good: a removal that was still to come is off.
+func (l *lists) insert(id schema.ID, p *placement) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.addLocked(listed{kind: byAll, id: id})
+	for kind, name := range p {
+		l.addLocked(listed{listKind(kind), name, id})
+	}
+}
+
+// move lists id under what differs in to; what differs in from is to go at index.
+func (l *lists) move(id schema.ID, from, to *placement, index uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for kind := range to {
+		if from[kind] != to[kind] {
+			l.mu.leaving[listed{listKind(kind), strings.Clone(from[kind]), id}] = index
+			l.addLocked(listed{listKind(kind), to[kind], id})
+		}
+	}
+}
+
+// remove has id go from everywhere at index.
+func (l *lists) remove(id schema.ID, p *placement, index uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.leaving[listed{kind: byAll, id: id}] = index
+	for kind, name := range p {
+		l.mu.leaving[listed{listKind(kind), strings.Clone(name), id}] = index
+	}
+}
+
+// sweep takes out what no reader at oldest or later can ask for.
+func (l *lists) sweep(oldest uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e, index := range l.mu.leaving {
+		if index > oldest {
+			continue
+		}
+		delete(l.mu.leaving, e)
+		if set := l.setLocked(e.kind, e.name); set != nil {
+			set.remove(e.id)
+			if set.empty() && e.kind != byAll {
+				delete(l.mu.by[e.kind], e.name)
+			}
+		}
+	}
+}
+
+// pending reports whether a sweep would find anything.
+func (l *lists) pending() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.mu.leaving) > 0
+}
+
+// page appends to buf, up to its capacity, the listed IDs from low to high.
+func (l *lists) page(buf []schema.ID, q *query) []schema.ID {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	set := l.setLocked(q.kind, q.name)
+	if set == nil {
+		return buf
+	}
+	return set.page(buf, q.low, q.high)
+}
+
+// setLocked returns the set of that list, or nil.
+func (l *lists) setLocked(kind listKind, name string) *idset {
+	if kind == byAll {
+		return &l.mu.all
+	}
+	return l.mu.by[kind][name]
+}
+
+func (l *lists) addLocked(e listed) {
+	if len(l.mu.leaving) > 0 {
+		delete(l.mu.leaving, e)
+	}
+	set := l.setLocked(e.kind, e.name)
+	if set == nil {
+		set = new(idset)
+		l.mu.by[e.kind][strings.Clone(e.name)] = set
+	}
+	set.add(e.id)
+}

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	DefaultLockTimeout        = time.Second
+	DefaultMaxAllocationBytes = 1 << 20
+	DefaultMaxBatchBytes      = 64 << 20
+	DefaultInitialMmapBytes   = 16 << 30
+)
+
+// Options are the settings of a store. A nil *Options and a zero field mean the
+// default. Open copies the struct.
+type Options struct {
+	// LockTimeout is how long Open waits for another opener to let go of the
+	// file before it returns ErrLocked. Default 1 s; below 0 it does not wait.
+	LockTimeout time.Duration
+
+	// MaxAllocationBytes bounds the encoded size of one write, its job
+	// included; one above it is ErrTooLarge. Default 1 MiB.
+	MaxAllocationBytes int
+
+	// MaxBatchBytes bounds the encoded size of one batch. Default 64 MiB.
+	MaxBatchBytes int
+
+	// InitialMmapBytes is the address space set aside for the file. A file that
+	// outgrows it has to be mapped anew, which waits for running reads. It is
+	// not memory: nothing is touched before the file holds it. Default 16 GiB.
+	InitialMmapBytes int
+
+	// openFile replaces os.OpenFile in tests that make the disk fail.
+	openFile func(string, int, os.FileMode) (*os.File, error)
+}
+
+// Validate reports every setting that cannot be, at once. A nil o is valid.
+func (o *Options) Validate() error {
+	if o == nil {
+		return nil
+	}
+	var errs []error
+	atLeast := func(name string, value, least int) {
+		if value != 0 && value < least {
+			errs = append(errs, fmt.Errorf("%w: Options.%s is %d, the least is %d", ErrInvalid, name, value, least))
+		}
+	}
+	atLeast("MaxAllocationBytes", o.MaxAllocationBytes, 1)
+	atLeast("MaxBatchBytes", o.MaxBatchBytes, 1)
+	atLeast("InitialMmapBytes", o.InitialMmapBytes, 1)
+	if o.MaxAllocationBytes > maxSection {
+		errs = append(errs, fmt.Errorf("%w: Options.MaxAllocationBytes is %d, the most is %d", ErrInvalid, o.MaxAllocationBytes, maxSection))
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns a copy of o in which no field is zero.
+func (o *Options) withDefaults() Options {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	orDefault(&c.LockTimeout, DefaultLockTimeout)
+	orDefault(&c.MaxAllocationBytes, DefaultMaxAllocationBytes)
+	orDefault(&c.MaxBatchBytes, DefaultMaxBatchBytes)
+	orDefault(&c.InitialMmapBytes, DefaultInitialMmapBytes)
+	if c.openFile == nil {
+		c.openFile = os.OpenFile
+	}
+	return c
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

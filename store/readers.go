@@ -1,0 +1,63 @@
+package store
+
+import "sync"
+
+// readers are the indexes that somebody reads at: open snapshots, lists under
+// way, and feed readers at the index that they ask for next. Whatever the store
+// wants to forget (IDs in lists, and superseded records once there is
+// compaction) it may forget up to the oldest of them.
+type readers struct {
+	mu struct {
+		sync.Mutex // guards open; a leaf lock
+		open       map[uint64]int
+	}
+}
+
+func newReaders() *readers {
+	r := new(readers)
+	r.mu.open = make(map[uint64]int)
+	return r
+}
+
+// enter registers a reader at the index that last returns, and returns it. The
+// index is read under the lock: whoever asks for the oldest afterwards either
+// sees this reader, or had published everything up to its index before.
+func (r *readers) enter(last func() uint64) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	index := last()
+	r.mu.open[index]++
+	return index
+}
+
+// leave is the end of a reader at index.
+func (r *readers) leave(index uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.open[index]--; r.mu.open[index] == 0 {
+		delete(r.mu.open, index)
+	}
+}
+
+// oldest returns the index up to which the past may be forgotten: the lowest
+// that somebody reads at, or the last one, which whoever enters later gets at
+// the least.
+func (r *readers) oldest(last func() uint64) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	oldest := last()
+	for index := range r.mu.open {
+		oldest = min(oldest, index)
+	}
+	return oldest
+}
+
+func (r *readers) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, count := range r.mu.open {
+		n += count
+	}
+	return n
+}

@@ -1,0 +1,44 @@
+package store
+
+import "sync/atomic"
+
+// Stats are counts of what the store holds and has done. They are read one after
+// the other and not at one index.
+type Stats struct {
+	LastIndex   uint64
+	Allocations int   // that Get finds
+	Tombstones  int   // deleted IDs that are remembered
+	Jobs        int   // distinct jobs
+	Waiters     int   // blocked readers
+	Readers     int   // open snapshots, lists under way, feed readers
+	FileBytes   int64 // size of the file; 0 if it could not be found out
+
+	// Since Open:
+
+	Commits uint64 // transactions, each for a group of batches
+	Batches uint64 // batches that changed something
+	Writes  uint64 // records, one for each allocation that a batch changed
+}
+
+// counts are the counters behind Stats.
+type counts struct {
+	allocations, tombstones  atomic.Int64
+	commits, batches, writes atomic.Uint64
+}
+
+// Stats returns the store's counts. It does not block. A closed store has them
+// too, but for FileBytes.
+func (s *Store) Stats() Stats {
+	return Stats{
+		LastIndex:   s.index.Last(),
+		Allocations: int(s.counts.allocations.Load()),
+		Tombstones:  int(s.counts.tombstones.Load()),
+		Jobs:        s.jobs.len(),
+		Waiters:     s.watch.Len(),
+		Readers:     s.readers.len(),
+		FileBytes:   s.file.size(),
+		Commits:     s.counts.commits.Load(),
+		Batches:     s.counts.batches.Load(),
+		Writes:      s.counts.writes.Load(),
+	}
+}

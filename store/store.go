@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"allocstore/index"
+	"allocstore/schema"
+	"allocstore/watch"
+)
+
+// Store is an open store. All its methods may be called from any number of
+// goroutines.
+//
+// Its parts, and who writes them:
+//
+//	file       the bbolt database         the committer; anybody reads, in short transactions
+//	table      ID to newest version       the committer; anybody reads, without a lock
+//	lists      node, job, eval to IDs     the committer, and whoever ends the oldest reader
+//	jobs       hash to job                the committer
+//	index      the last published index   the committer
+//	watch      waiters by ID              waiters, and the committer
+//	readers    indexes being read at      snapshots, lists and feed readers
+//
+// The committer publishes a batch in this order, and every reader relies on it:
+// versions into the table and IDs into the lists; then the index; then the
+// waiters of each ID are notified; then the writer is answered. So
+//
+//   - who sees LastIndex at i finds in the table every version up to i;
+//   - who registers as a waiter and then looks at the table either sees the
+//     version or is notified of it afterwards;
+//   - who was answered sees its own write, and so does everybody it tells.
+//
+// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, the committer's queue and the
+// shards of watch are all leaves: none is taken while another is held.
+type Store struct {
+	file *file
+	opts Options
+
+	table   *table
+	lists   *lists
+	jobs    *jobs
+	index   index.Index
+	watch   *watch.Registry
+	tail    tail
+	readers *readers
+
+	committer *committer
+
+	// floor is the index up to which deletions and superseded changes have been
+	// forgotten; restored is the index of the last restore. Both are 0 in a store
+	// that was neither compacted nor restored. They are set by Open.
+	floor, restored atomic.Uint64
+
+	failure atomic.Pointer[error] // why the store failed; nil as long as it has not
+	counts  counts
+
+	closing sync.Once
+	closed  atomic.Bool
+	done    chan struct{} // closed by Close
+}
+
+// LastIndex returns the index of the last write that is durable and visible, at
+// least 1. It does not block.
+func (s *Store) LastIndex() uint64 { return s.index.Last() }
+
+// Close writes nothing and loses nothing: every answered write is on the disk.
+// Writes that the committer has begun are finished and answered; writes that are
+// queued, waits, snapshots and feeds get ErrClosed, as does whoever comes later.
+// Close waits for reads that are under way. Calling it again does nothing and
+// returns nil.
+func (s *Store) Close() error {
+	var err error
+	s.closing.Do(func() {
+		s.closed.Store(true)
+		s.committer.stop()
+		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
+		close(s.done)
+		err = s.file.db.Close()
+	})
+	return err
+}
+
+// Get returns the allocation, or ErrNotFound if there is none, or ErrInvalidID.
+// The ID may be in either case.
+//
+// The allocation is shared with everybody who reads it and must not be changed;
+// see (*schema.Allocation).Clone. It never changes either: a later write makes a
+// new one. Get reads the file only when the allocation has not been read since
+// Open, and allocates nothing otherwise.
+func (s *Store) Get(id string) (*schema.Allocation, error) {
+	parsed, err := schema.ParseID(id)
+	if err != nil {
+		return nil, err
+	}
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	v := s.table.get(&parsed)
+	if v == nil || v.tombstone() {
+		return nil, notFound(parsed)
+	}
+	if a := v.alloc.Load(); a != nil {
+		return a, nil
+	}
+	return s.decode(parsed, v)
+}
+
+func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id) }
+
+// decode returns the allocation of v, which is not a tombstone, and makes it
+// resident.
+func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err error) {
+	if a := v.alloc.Load(); a != nil {
+		return a, nil
+	}
+	err = s.file.view(func(r reading) error {
+		a, err = s.assemble(r, id, v.pair())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("allocation %v: %w", id, err)
+	}
+	v.alloc.CompareAndSwap(nil, a)
+	return v.alloc.Load(), nil
+}
+
+// ByNode returns the allocations placed on that node, in the order of their IDs,
+// all at the index at which the iteration begins. See [Snapshot.ByNode].
+func (s *Store) ByNode(nodeID string) Allocations { return s.list(listQuery(byNode, nodeID)) }
+
+// ByJob returns the allocations of that job. See [Snapshot.ByJob].
+func (s *Store) ByJob(jobID string) Allocations { return s.list(listQuery(byJob, jobID)) }
+
+// ByEval returns the allocations that an evaluation placed. See [Snapshot.ByEval].
+func (s *Store) ByEval(evalID string) Allocations { return s.list(listQuery(byEval, evalID)) }
+
+// ByPrefix returns the allocations whose ID starts with prefix. See
+// [Snapshot.ByPrefix].
+func (s *Store) ByPrefix(prefix string) Allocations { return s.list(prefixQuery(prefix)) }
+
+// All returns every allocation. See [Snapshot.All].
+func (s *Store) All() Allocations { return s.list(prefixQuery("")) }
+
+// list runs q on a snapshot of its own.
+func (s *Store) list(q query) Allocations {
+	return func(yield func(*schema.Allocation, error) bool) {
+		sn, err := s.Snapshot()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer sn.Close()
+		sn.list(q)(yield)
+	}
+}
+
+// Upsert applies a batch of scheduler's writes. See [Batch.Upsert] and [Store.Apply].
+func (s *Store) Upsert(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
+	var b Batch
+	for _, a := range allocs {
+		b.Upsert(a)
+	}
+	return s.Apply(ctx, &b)
+}
+
+// UpdateFromClient applies a batch of client's writes. See
+// [Batch.UpdateFromClient] and [Store.Apply].
+func (s *Store) UpdateFromClient(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
+	var b Batch
+	for _, a := range allocs {
+		b.UpdateFromClient(a)
+	}
+	return s.Apply(ctx, &b)
+}
+
+// AppendTaskEvent applies a batch of one event. See [Batch.AppendTaskEvent] and
+// [Store.Apply].
+func (s *Store) AppendTaskEvent(ctx context.Context, allocID, task, state string, ev schema.TaskEvent) (Applied, error) {
+	var b Batch
+	b.AppendTaskEvent(allocID, task, state, ev)
+	return s.Apply(ctx, &b)
+}
+
+// Delete applies a batch of deletions. See [Batch.Delete] and [Store.Apply].
+func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
+	var b Batch
+	for _, id := range ids {
+		b.Delete(id)
+	}
+	return s.Apply(ctx, &b)
+}
+
+// usable returns why the store takes no writes and lets nobody wait, if so.
+func (s *Store) usable() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if failure := s.failure.Load(); failure != nil {
+		return *failure
+	}
+	return nil
+}
+
+// fail makes the store failed for good: whatever the cause, whether the commit
+// is on the disk is not known (RELIABILITY, fact 3). Only the committer calls it.
+func (s *Store) fail(cause error) error {
+	err := fmt.Errorf("%w: commit: %w", ErrFailed, cause)
+	s.failure.CompareAndSwap(nil, &err)
+	err = *s.failure.Load()
+	s.watch.Broadcast(watch.Signal{Kind: watch.Failed, Err: err})
+	s.tail.wake()
+	return err
+}
