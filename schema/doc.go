@@ -1,0 +1,51 @@
+/*
+Package schema is what the store keeps: the allocation of the documented
+/v1/allocation endpoint and all inside it, under the documented names, with its
+rules and its two encodings. It knows nothing of files, indexes or waits.
+
+# What it is
+
+[Allocation] is the type; [TaskState], with its [EventRing], is the part of it
+that changes most. [ID] is an allocation's ID as 16 bytes.
+
+# Ownership
+
+Scheduler and client write to the same allocation. Who may write what is said
+once, by pure functions: [Inserted], [SchedulerUpdate], [ClientUpdate],
+[RecordTaskEvent] and [Superseded] turn a stored allocation and a write into the
+next one. They copy only what they change; the rest is shared, which is safe
+because whatever is stored is never changed in place. [Allocation.Clone] is for
+those who want to change a copy.
+
+# JSON
+
+The JSON is that of the endpoint's documentation, key by key and in its order.
+Integers are written as integers, nil lists and maps as null, and fields beyond
+the documented sample only when set. On input null, absent and empty are the
+same; integral floats such as 1e+10 are integers, exactly; unknown keys are
+ignored; an error names its offset.
+
+A task's Config is free-form. Its integers become int64 (uint64 above that),
+whatever else is a number float64; an integer that does not fit 64 bits is one
+of the latter. Empty lists and maps inside it stay what they are.
+
+# MessagePack
+
+On the disk, and in [EventRing], values are MessagePack arrays of their fields.
+The encoding is canonical: equal content is equal bytes, so that content can be
+compared and hashed as it is stored. It is written and read by hand, see
+store/design/0001.
+
+# Compatibility
+
+Fields are only ever added at the end of their array. A reader takes missing
+ones as zero and skips those it does not know, so that files can be read across
+versions in both directions. The bytes in testdata/golden keep it so.
+
+# Caveats
+
+What is decoded shares memory with the string that it was decoded from. What the
+store hands out is shared by all readers and must not be changed. Strings are
+kept byte for byte; JSON replaces what is not UTF-8.
+*/
+package schema

@@ -1,0 +1,121 @@
+package schema
+
+import (
+	"bytes"
+	"sort"
+	"strconv"
+)
+
+// A shift says that from offset at of a rewritten text on, its offsets are by
+// larger than those of the original.
+type shift struct {
+	at, by int64
+}
+
+// original returns the offset in the original text that corresponds to one in
+// the rewritten text.
+func original(shifts []shift, offset int64) int64 {
+	i := sort.Search(len(shifts), func(i int) bool { return shifts[i].at > offset })
+	if i == 0 {
+		return offset
+	}
+	return offset - shifts[i-1].by
+}
+
+// integralNumbers rewrites the numbers of a JSON text that are written as floats
+// and are integers of 64 bits, such as 1e+10, so that encoding/json takes them
+// for integers, exactly. The text is well-formed; without such a number it is
+// returned as it is.
+func integralNumbers(text []byte) ([]byte, []shift) {
+	var out []byte
+	var shifts []shift
+	copied := 0
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			i = afterString(text, i)
+		case c == '-' || c >= '0' && c <= '9':
+			end := afterNumber(text, i)
+			if integer, ok := integral(text[i:end]); ok {
+				out = append(append(out, text[copied:i]...), integer...)
+				copied = end
+				shifts = append(shifts, shift{at: int64(len(out)), by: int64(len(out) - end)})
+			}
+			i = end
+		default:
+			i++
+		}
+	}
+	if copied == 0 {
+		return text, nil
+	}
+	return append(out, text[copied:]...), shifts
+}
+
+// afterString returns where the string that begins at i has ended.
+func afterString(text []byte, i int) int {
+	for i++; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return i
+}
+
+// afterNumber returns where the number that begins at i has ended.
+func afterNumber(text []byte, i int) int {
+	for i < len(text) && bytes.IndexByte([]byte("+-.eE0123456789"), text[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// integral returns a number that is written as a float as the integer it is, if
+// it is one and fits 64 bits. The number is shifted as digits and never becomes a
+// float; an exponent costs nothing before it is known to be small.
+func integral(number []byte) (string, bool) {
+	if !bytes.ContainsAny(number, ".eE") {
+		return "", false
+	}
+	digits, exponent := number, 0
+	if e := bytes.IndexAny(number, "eE"); e >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(string(number[e+1:])); err != nil {
+			return "", false
+		}
+		digits = number[:e]
+	}
+	sign := ""
+	if digits[0] == '-' {
+		sign, digits = "-", digits[1:]
+	}
+	if dot := bytes.IndexByte(digits, '.'); dot >= 0 {
+		exponent -= len(digits) - dot - 1
+		digits = append(digits[:dot:dot], digits[dot+1:]...)
+	}
+	digits = bytes.TrimLeft(digits, "0")
+	if len(digits) == 0 {
+		return "0", true
+	}
+	return shifted(sign, digits, exponent)
+}
+
+// shifted returns digits times ten to the exponent, if that is an integer of 64
+// bits. The digits do not begin with 0.
+func shifted(sign string, digits []byte, exponent int) (string, bool) {
+	const most = 20 // digits of the largest uint64
+	significant := bytes.TrimRight(digits, "0")
+	exponent += len(digits) - len(significant)
+	if exponent < 0 || exponent > most || len(significant)+exponent > most {
+		return "", false
+	}
+	s := sign + string(significant) + "00000000000000000000"[:exponent]
+	if _, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return s, true
+	}
+	_, err := strconv.ParseUint(s, 10, 64)
+	return s, err == nil
+}
