@@ -13,7 +13,7 @@ type draft struct {
 	base *version // from before the batch: nil if the ID was never seen
 
 	alive   bool // there is an allocation now
-	created bool // it was inserted by this batch
+	created bool // it was inserted by this batch; both parts are replaced
 	writes  int  // how many of the batch's writes it took
 	unknown bool // a write found it absent
 
@@ -22,9 +22,8 @@ type draft struct {
 	next          optionalID // NextAllocation
 	baseNext      optionalID // NextAllocation before the batch
 
-	reported bool // the scheduler wrote a ClientStatus
-	linked   bool // another allocation made itself its next
-	stale    bool // alloc has a client's part that is not encoded yet
+	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
+	stale bool // alloc has a client's part that is not encoded yet
 
 	// alloc is the content so far, or nil where it is not in memory. The draft
 	// never changes it, only replaces it.
@@ -38,8 +37,10 @@ func (d *draft) begin(p *plan) (err error) {
 	if !d.base.hasNext {
 		return nil
 	}
-	if err := d.load(p, 0); err != nil {
-		return err
+	if d.alloc == nil {
+		if d.alloc, err = p.s.assemble(p.r, d.id, d.base.pair()); err != nil {
+			return err
+		}
 	}
 	d.next, err = parseOptional(d.alloc.NextAllocation)
 	d.baseNext = d.next
@@ -56,7 +57,7 @@ func (d *draft) load(p *plan, at uint64) (err error) {
 		return err
 	}
 	if d.sched.body != "" {
-		upd := &schema.Allocation{ID: d.alloc.ID, NextAllocation: d.next.String()}
+		upd := new(schema.Allocation)
 		if upd.Job, err = d.job.decode(p.r.jobs); err != nil {
 			return err
 		}
@@ -72,6 +73,7 @@ func (d *draft) load(p *plan, at uint64) (err error) {
 		}
 		d.alloc = schema.ClientUpdate(d.alloc, upd, at)
 	}
+	d.alloc.NextAllocation = d.next.String() // nobody else has alloc yet
 	return nil
 }
 
@@ -80,25 +82,41 @@ func (d *draft) upsert(p *plan, o *op, at uint64) error {
 	if !d.alive {
 		return d.insert(p, o, at)
 	}
-	if schema.SchedulerMayReport(o.alloc.ClientStatus) {
-		if err := d.load(p, at); err != nil {
-			return err
-		}
-		if d.alloc.ClientStatus != o.alloc.ClientStatus {
-			d.reported, d.stale = true, true
-		}
+	reports, err := d.reports(p, o, at)
+	if err != nil {
+		return err
 	}
+	same, err := d.same(p, o.sched, d.sched, schedSide)
+	if err != nil {
+		return err
+	}
+	j := d.job
 	if o.job != nil {
-		d.job = p.canonical(o)
+		j = p.canonical(o)
 	}
-	d.sched, d.next, d.linked = o.sched, o.next, false
+	if same && !reports && j == d.job && o.next == d.next {
+		return nil
+	}
+	d.wrote, d.stale = true, d.stale || reports
+	d.job, d.sched, d.next = j, o.sched, o.next
 	if d.alloc != nil {
 		d.alloc = schema.SchedulerUpdate(d.alloc, o.alloc, at)
-		if j := d.job.decoded.Load(); j != nil {
-			d.alloc.Job = j
+		if decoded := j.decoded.Load(); decoded != nil {
+			d.alloc.Job = decoded
 		}
 	}
 	return nil
+}
+
+// reports reports whether o sets a ClientStatus that the scheduler may set.
+func (d *draft) reports(p *plan, o *op, at uint64) (bool, error) {
+	if !schema.SchedulerMayReport(o.alloc.ClientStatus) {
+		return false, nil
+	}
+	if err := d.load(p, at); err != nil {
+		return false, err
+	}
+	return d.alloc.ClientStatus != o.alloc.ClientStatus, nil
 }
 
 func (d *draft) insert(p *plan, o *op, at uint64) error {
@@ -107,7 +125,7 @@ func (d *draft) insert(p *plan, o *op, at uint64) error {
 	}
 	d.alive, d.created = true, true
 	d.job, d.sched, d.client = p.canonical(o), o.sched, o.client
-	d.next, d.linked, d.stale = o.next, false, false
+	d.next, d.stale = o.next, false
 	d.alloc = schema.Inserted(o.alloc, at)
 	d.alloc.Job = d.job.decoded.Load()
 	return nil
@@ -115,7 +133,7 @@ func (d *draft) insert(p *plan, o *op, at uint64) error {
 
 // update is the client's write.
 func (d *draft) update(o *op, at uint64) {
-	d.client, d.stale, d.reported = o.client, false, false
+	d.client, d.stale = o.client, false
 	if d.alloc != nil {
 		d.alloc = schema.ClientUpdate(d.alloc, o.alloc, at)
 	}
@@ -136,7 +154,7 @@ func (d *draft) link(next schema.ID, at uint64) {
 	if !d.alive || d.next == (optionalID{next, true}) {
 		return
 	}
-	d.next, d.linked = optionalID{next, true}, true
+	d.next = optionalID{next, true}
 	if d.alloc != nil {
 		d.alloc = schema.Superseded(d.alloc, next.String(), at)
 	}
@@ -201,29 +219,27 @@ func (d *draft) result(p *plan, k key) (r record, err error) {
 	return r, nil
 }
 
-// differs reports which parts are to be written. A part is written when its
-// content differs. Beyond that, whose write it was decides which index moves,
-// and so which part goes with it: a ClientStatus that the scheduler reported or
-// a NextAllocation that it set moves AllocModifyIndex, a NextAllocation that
-// another allocation set does not.
+// differs reports which parts are to be written, of which there are none if the
+// content is what it was. Whose write it was decides which index moves, and so
+// which part goes with it: the scheduler's, if a write of the scheduler's changed
+// anything, even where the batch took that back; else the client's, which is
+// also what carries a NextAllocation that another allocation's placement set.
 func (d *draft) differs(p *plan) (sched, client bool, err error) {
 	if d.created {
 		return true, true, nil
 	}
-	same, err := d.same(p, d.sched, schedSide)
+	sameClient, err := d.same(p, d.client, part{}, clientSide)
 	if err != nil {
 		return false, false, err
 	}
-	sched = !same || d.job != d.base.job
-	if same, err = d.same(p, d.client, clientSide); err != nil {
+	sameSched, err := d.same(p, d.sched, part{}, schedSide)
+	if err != nil {
 		return false, false, err
 	}
-	client = !same
-	if d.next != d.baseNext {
-		sched = sched || !d.linked
-		client = client || !sched
+	if sameClient && sameSched && d.job == d.base.job && d.next == d.baseNext {
+		return false, false, nil
 	}
-	return sched || client && d.reported, client, nil
+	return d.wrote, !sameClient || !d.wrote, nil
 }
 
 // A side is one of the two parts of the content.
@@ -248,11 +264,14 @@ func (d *draft) stored(p *plan, of side) (string, error) {
 	return r.sched, err
 }
 
-// same reports whether a part has the content of the base's: first by their
-// checksums, then by their bytes.
-func (d *draft) same(p *plan, now part, of side) (bool, error) {
+// same reports whether now has the content of was, an empty one being that of
+// the base: first by their checksums, then by their bytes.
+func (d *draft) same(p *plan, now, was part, of side) (bool, error) {
 	if now.body == "" {
-		return true, nil
+		return was.body == "", nil
+	}
+	if was.body != "" || d.created {
+		return now.body == was.body, nil
 	}
 	sum := d.base.schedSum
 	if of == clientSide {
@@ -261,8 +280,8 @@ func (d *draft) same(p *plan, now part, of side) (bool, error) {
 	if now.sum != sum {
 		return false, nil
 	}
-	was, err := d.stored(p, of)
-	return was == now.body, err
+	stored, err := d.stored(p, of)
+	return stored == now.body, err
 }
 
 // body returns the part to write: the new one, or else the stored one.
