@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"allocstore/store"
+)
+
+// A reader is one blocking reader and what became of its wait.
+type reader struct {
+	alloc  int
+	result store.WaitResult
+	err    error
+	woke   time.Time
+}
+
+// wake parks the readers, has every client report its tasks' first event, and
+// checks that each reader woke once, for its own allocation, at the index of that
+// one write: nothing else has changed the allocation when the phase ends.
+func (p *player) wake(ctx context.Context) error {
+	readers := make([]reader, p.readers)
+	var parked sync.WaitGroup
+	end := p.begin("parking readers", p.readers)
+	began := time.Now()
+	for k := range readers {
+		r := &readers[k]
+		r.alloc = k * (p.allocs / p.readers)
+		parked.Go(func() {
+			opts := store.QueryOptions{MinQueryIndex: p.created[r.alloc]}
+			r.result, r.err = p.s.Wait(ctx, p.ids[r.alloc], opts)
+			r.woke = time.Now()
+		})
+	}
+	for p.s.Stats().Waiters < p.readers && ctx.Err() == nil {
+		p.done.Store(int64(p.s.Stats().Waiters))
+		runtime.Gosched()
+	}
+	p.add("park readers", p.readers, began, nil)
+	end()
+	began = time.Now()
+	if err := p.events(ctx, "client updates, readers parked", 0, 1); err != nil {
+		return err
+	}
+	parked.Wait()
+	took := make([]time.Duration, 0, len(readers))
+	for k := range readers {
+		if err := p.checkWoken(&readers[k]); err != nil {
+			return err
+		}
+		took = append(took, readers[k].woke.Sub(p.sent[readers[k].alloc]))
+	}
+	p.add("readers woken, since the write", p.readers, began, took)
+	if n := p.s.Stats().Waiters; n != 0 {
+		return fmt.Errorf("%d waiters are still registered", n)
+	}
+	return nil
+}
+
+// checkWoken compares a wait's result with what the writer was answered.
+func (p *player) checkWoken(r *reader) error {
+	id, index := p.ids[r.alloc], p.first[r.alloc]
+	switch res := r.result; {
+	case r.err != nil:
+		return fmt.Errorf("wait for %s: %w", id, r.err)
+	case res.Outcome != store.Changed || res.ID != id || res.Index != index:
+		return fmt.Errorf("wait for %s, changed at %d: woke with %v for %s at %d", id, index, res.Outcome, res.ID, res.Index)
+	case res.Alloc == nil || res.Alloc.ID != id || res.Alloc.ModifyIndex != index:
+		return fmt.Errorf("wait for %s, changed at %d: the allocation in the result is another", id, index)
+	}
+	return nil
+}
