@@ -107,7 +107,7 @@ func (j *Job) normalize() error {
 		nilIfNone(&group.Constraints)
 		for t := range group.Tasks {
 			if err := group.Tasks[t].normalize(); err != nil {
-				return fmt.Errorf("Job.TaskGroups[%d].Tasks[%d].%w", g, t, err)
+				return fmt.Errorf("field Job.TaskGroups[%d].Tasks[%d].%w", g, t, err)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func (t *Task) normalize() error {
 	t.Resources.normalize()
 	for key, v := range t.Config {
 		if what := faultOf(v, 1); what != "" {
-			return fmt.Errorf("Config[%q]: %s", key, what)
+			return fmt.Errorf("the Config[%q]: %s", key, what)
 		}
 		t.Config[key] = deepCanonical(v)
 	}

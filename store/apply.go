@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"sync"
 )
 
 // Applied is what became of a batch.
@@ -61,13 +60,18 @@ func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error
 	if err := s.usable(); err != nil {
 		return Applied{}, err
 	}
-	r := requests.Get().(*request)
+	r := s.requests.Get().(*request)
 	r.batch, r.at = b, at
 	if err := s.committer.enqueue(r); err != nil {
 		return Applied{}, err
 	}
 	a, err := s.committer.await(ctx, r)
-	return a.applied, err
+	if err != nil {
+		return Applied{}, err // and r, which may be queued, is nobody's
+	}
+	r.batch, r.at = nil, nil
+	s.requests.Put(r)
+	return a.applied, a.err
 }
 
 // A request is a batch on its way through the committer.
@@ -75,8 +79,7 @@ type request struct {
 	batch *Batch
 	at    *uint64 // nil: the next index
 
-	// answered receives the one answer. Whoever received it owns the request
-	// again. A request that was withdrawn is left to the garbage collector.
+	// answered receives the one answer, unless the request is withdrawn.
 	answered chan answer
 }
 
@@ -85,10 +88,4 @@ type answer struct {
 	err     error
 }
 
-var requests = sync.Pool{New: func() any { return &request{answered: make(chan answer, 1)} }}
-
-// recycle gives the request back after its answer was received.
-func (r *request) recycle() {
-	r.batch, r.at = nil, nil
-	requests.Put(r)
-}
+func newRequest() any { return &request{answered: make(chan answer, 1)} }

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"allocstore/index"
 )
@@ -108,16 +110,13 @@ func (c *committer) poke() {
 func (c *committer) await(ctx context.Context, r *request) (answer, error) {
 	select {
 	case a := <-r.answered:
-		r.recycle()
-		return a, a.err
+		return a, nil
 	case <-ctx.Done():
 	}
 	if c.withdraw(r) {
 		return answer{}, ctx.Err()
 	}
-	a := <-r.answered
-	r.recycle()
-	return a, a.err
+	return <-r.answered, nil
 }
 
 // withdraw takes r off the queue, unless it has been taken already.
@@ -206,7 +205,7 @@ func (c *committer) write() (outcomes []outcome, err error) {
 		return nil, err
 	}
 	defer func() {
-		if e := tx.Rollback(); e != nil && err == nil && e != bbolt.ErrTxClosed {
+		if e := tx.Rollback(); e != nil && err == nil && !errors.Is(e, bolterrors.ErrTxClosed) {
 			err = e
 		}
 	}()

@@ -53,6 +53,8 @@ func newStore(f *file, o Options) *Store {
 		watch:   watch.New(),
 		done:    make(chan struct{}),
 	}
+	s.requests.New = newRequest
+	s.waiters.New = func() any { return watch.NewWaiter() }
 	s.committer = newCommitter(s)
 	return s
 }

@@ -54,6 +54,10 @@ type Store struct {
 	// that was neither compacted nor restored. They are set by Open.
 	floor, restored atomic.Uint64
 
+	// requests and waiters are kept for their channels; the store's own, so that
+	// a store in a synctest bubble does not hand its channels to one outside.
+	requests, waiters sync.Pool
+
 	failure atomic.Pointer[error] // why the store failed; nil as long as it has not
 	counts  counts
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"allocstore/schema"
@@ -139,9 +138,6 @@ func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (W
 	return s.wait(ctx, parsed, opts)
 }
 
-// waiters are kept for their channels.
-var waiters = sync.Pool{New: func() any { return watch.NewWaiter() }}
-
 // wait looks, registers, looks again, and blocks. The second look is what makes
 // sure: what was published before it is seen by it, what is published after it
 // is notified to the waiter, which was registered before; see package watch.
@@ -163,13 +159,13 @@ func (s *Store) wait(ctx context.Context, ids []schema.ID, opts QueryOptions) (W
 
 // block is the part of a wait that blocks.
 func (s *Store) block(ctx context.Context, ids []schema.ID, opts QueryOptions) (WaitResult, error) {
-	w := waiters.Get().(*watch.Waiter)
+	w := s.waiters.Get().(*watch.Waiter)
 	s.register(w, ids, opts.MinQueryIndex)
 	timer := time.NewTimer(opts.timeout())
 	err := s.park(ctx, w, timer.C, ids, opts.MinQueryIndex)
 	timer.Stop()
 	s.watch.Deregister(w)
-	waiters.Put(w)
+	s.waiters.Put(w)
 	if err != nil {
 		return WaitResult{}, err
 	}
