@@ -1,0 +1,168 @@
+package policy
+
+import (
+	"go/ast"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	maxNinthDecile = 43
+	// fewFunctions is how many a package must have before a decile of their lengths says something.
+	fewFunctions = 20
+)
+
+// pkgRule is a rule about whole packages.
+type pkgRule struct {
+	name  string
+	where func(*pkg) bool
+	check func(*pkg) []finding
+	bad   map[string]string // path to text; must be reported
+	good  map[string]string
+}
+
+var pkgRules = []pkgRule{{
+	name:  "a package's comment is in doc.go, a program's in main.go or doc.go",
+	where: func(p *pkg) bool { return len(p.code()) > 0 },
+	check: packageComment,
+	bad:   map[string]string{"store/a.go": "// Package p is.\npackage p", "store/doc.go": "package p"},
+	good:  map[string]string{"store/a.go": "package p", "store/doc.go": "// Package p is.\npackage p"},
+}, {
+	name:  "nine functions in ten have at most 43 lines",
+	where: func(p *pkg) bool { return len(p.lengths()) >= fewFunctions },
+	check: longNinthDecile,
+	bad:   map[string]string{"store/a.go": "package p\n" + functions(18, 3) + functions(3, 44)},
+	good:  map[string]string{"store/a.go": "package p\n" + functions(18, 3) + functions(2, 44)},
+}, {
+	name:  "packages that decode bytes have fuzz targets",
+	where: func(p *pkg) bool { return p.dir == "schema" || p.dir == "store" },
+	check: unfuzzed,
+	bad:   map[string]string{"store/a_test.go": "package p\nimport \"testing\"\nfunc TestFuzz(t *testing.T) {}"},
+	good:  map[string]string{"store/a_test.go": "package p\nimport \"testing\"\nfunc FuzzA(f *testing.F) {}"},
+}}
+
+func TestPackages(t *testing.T) {
+	t.Parallel()
+	all := packages(load(t).sources)
+	for _, rule := range pkgRules {
+		t.Run(rule.name, func(t *testing.T) {
+			for _, p := range all {
+				if rule.where(p) {
+					report(t, under(rule.name, rule.check(p)))
+				}
+			}
+		})
+	}
+}
+
+func TestPackageRulesCanFail(t *testing.T) {
+	t.Parallel()
+	for _, rule := range pkgRules {
+		t.Run(rule.name, func(t *testing.T) {
+			bad, good := fixture(t, rule.bad), fixture(t, rule.good)
+			require.True(t, rule.where(bad), "the rule does not bind its own example")
+			require.NotEmpty(t, rule.check(bad), "the rule misses its own bad example")
+			require.Empty(t, rule.check(good), "the rule reports its own good example")
+		})
+	}
+}
+
+// fixture is the one package that the given files make up.
+func fixture(t *testing.T, files map[string]string) *pkg {
+	t.Helper()
+	var sources []*source
+	for path, text := range files {
+		s, err := parse(path, []byte(text))
+		require.NoError(t, err)
+		sources = append(sources, s)
+	}
+	all := packages(sources)
+	require.Len(t, all, 1)
+	return all[0]
+}
+
+// TestDecodersAreThere keeps the rule on fuzzing from binding nothing after a rename.
+func TestDecodersAreThere(t *testing.T) {
+	t.Parallel()
+	var dirs []string
+	for _, p := range packages(load(t).sources) {
+		dirs = append(dirs, p.dir)
+	}
+	require.Subset(t, dirs, []string{"schema", "store"})
+}
+
+// TestCommentShare only reports: 25 to 35 % is the habit, and a figure is a poor judge of a comment.
+func TestCommentShare(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(load(t).sources) {
+		var comments, lines int
+		for _, s := range p.code() {
+			lines += s.lines
+			for _, group := range s.file.Comments {
+				comments += s.line(group.End()) - s.line(group.Pos()) + 1
+			}
+		}
+		if lines > 0 {
+			t.Logf("%s: %d of %d lines are comments, %d %%", p.dir, comments, lines, 100*comments/lines)
+		}
+	}
+}
+
+// code is the package without its tests.
+func (p *pkg) code() []*source {
+	return slices.DeleteFunc(slices.Clone(p.sources), (*source).isTest)
+}
+
+// lengths are those of the package's functions outside tests, in ascending order.
+func (p *pkg) lengths() []int {
+	var all []int
+	for _, s := range p.code() {
+		for _, fn := range s.functions() {
+			all = append(all, s.length(fn))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func packageComment(p *pkg) []finding {
+	code := p.code()
+	for _, s := range code {
+		name := path.Base(s.path)
+		if s.file.Doc != nil && (name == "doc.go" || name == "main.go" && s.file.Name.Name == "main") {
+			return nil
+		}
+	}
+	first := code[0]
+	return []finding{first.found(first.file.Package, "package %s has no comment there", first.file.Name.Name)}
+}
+
+func longNinthDecile(p *pkg) []finding {
+	lengths := p.lengths()
+	decile := lengths[(len(lengths)*9-1)/10]
+	if decile <= maxNinthDecile {
+		return nil
+	}
+	s := p.code()[0]
+	return []finding{s.found(s.file.Package, "one in ten of the functions of %s has %d lines or more", p.dir, decile)}
+}
+
+func unfuzzed(p *pkg) []finding {
+	for _, s := range p.sources {
+		if s.isTest() && slices.ContainsFunc(s.functions(), isFuzzTarget) {
+			return nil
+		}
+	}
+	s := p.sources[0]
+	return []finding{s.found(s.file.Package, "no fuzz target in %s", p.dir)}
+}
+
+func isFuzzTarget(fn *ast.FuncDecl) bool {
+	params := fn.Type.Params.List
+	return fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Fuzz") && len(params) == 1 &&
+		typePackage(params[0].Type) == "testing"
+}

@@ -1,0 +1,232 @@
+package store_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"allocstore/store"
+)
+
+// TestOpenRefuses has a file at the path that is no store, of every kind.
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		make func(t *testing.T, path string)
+		want error
+	}{
+		"a directory":    {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
+		"an empty file":  {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
+		"a text":         {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
+		"another bbolt":  {otherDatabase, store.ErrCorrupt},
+		"a newer format": {func(t *testing.T, path string) { withFormat(t, path, 2) }, store.ErrFormatVersion},
+		"no format":      {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
+		"a cut file":     {cutFile, store.ErrCorrupt},
+		"two bad metas":  {badMetas, store.ErrCorrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "x.db")
+			c.make(t, path)
+			before := fileContent(path)
+			_, err := store.Open(path, nil)
+			require.ErrorIs(t, err, c.want)
+			require.ErrorContains(t, err, path, "the error names the file")
+			require.Equal(t, before, fileContent(path), "nothing has changed")
+			f, err := os.Open(path)
+			require.NoError(t, err)
+			require.NoError(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), "no lock is left behind")
+			require.NoError(t, f.Close())
+		})
+	}
+}
+
+func fileContent(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+func otherDatabase(t *testing.T, path string) {
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("meta")); return err }))
+	require.NoError(t, db.Close())
+}
+
+func withFormat(t *testing.T, path string, version uint32) {
+	s, err := store.Open(path, nil)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint32(nil, version))
+	}))
+	require.NoError(t, db.Close())
+}
+
+// cutFile leaves half of a store, meta pages included: bbolt alone would die of it.
+func cutFile(t *testing.T, path string) {
+	s, err := store.Open(path, nil)
+	require.NoError(t, err)
+	for i := range 200 {
+		upsert(t, s, placed(i))
+	}
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Truncate(path, 12<<10))
+}
+
+func badMetas(t *testing.T, path string) {
+	withFormat(t, path, 1)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	for _, at := range []int64{16, int64(os.Getpagesize()) + 16} {
+		_, err = f.WriteAt([]byte("xxxx"), at)
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.Close())
+}
+
+// TestOpenSurvivesOneBadMeta is what a power cut during a commit leaves.
+func TestOpenSurvivesOneBadMeta(t *testing.T) {
+	t.Parallel()
+	for page := range 2 {
+		path := filepath.Join(t.TempDir(), "x.db")
+		s, err := store.Open(path, nil)
+		require.NoError(t, err)
+		for i := range 3 {
+			upsert(t, s, placed(i))
+		}
+		require.NoError(t, s.Close())
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte("torn"), int64(page*os.Getpagesize()+70))
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		s = open(t, path)
+		require.GreaterOrEqual(t, s.LastIndex(), uint64(3), "at most the last commit is gone")
+		upsert(t, s, placed(9))
+	}
+}
+
+func TestOpenLocks(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	open(t, path)
+	for _, timeout := range []time.Duration{-1, 60 * time.Millisecond} {
+		began := time.Now()
+		_, err := store.Open(path, &store.Options{LockTimeout: timeout})
+		require.ErrorIs(t, err, store.ErrLocked)
+		require.ErrorContains(t, err, path)
+		require.Less(t, time.Since(began), 2*time.Second)
+	}
+}
+
+// TestOpenCreatesOnce has many openers create the same store: one gets it, and
+// nothing else is left in the directory.
+func TestOpenCreatesOnce(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		dir := t.TempDir()
+		var mu sync.Mutex
+		var got []*store.Store
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				s, err := store.Open(filepath.Join(dir, "x.db"), &store.Options{LockTimeout: -1})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					got = append(got, s)
+				} else if !errors.Is(err, store.ErrLocked) {
+					t.Errorf("want ErrLocked: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Len(t, got, 1, "one opener gets the store")
+		require.NoError(t, got[0].Close())
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 1, "no temporary file is left")
+		info, err := entries[0].Info()
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode())
+	}
+}
+
+// TestOpenWhereNothingCanBeWritten uses a directory that even root cannot write
+// to, and one that is not there.
+func TestOpenWhereNothingCanBeWritten(t *testing.T) {
+	t.Parallel()
+	_, err := store.Open("/sys/allocstore.db", nil)
+	require.ErrorIs(t, err, store.ErrReadOnly)
+	require.ErrorContains(t, err, "/sys/allocstore.db")
+	_, err = store.Open(filepath.Join(t.TempDir(), "none", "x.db"), nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestOptionsValidate(t *testing.T) {
+	t.Parallel()
+	_, err := store.Open(filepath.Join(t.TempDir(), "x.db"), &store.Options{MaxAllocationBytes: -1, MaxBatchBytes: -1, InitialMmapBytes: -1})
+	require.ErrorIs(t, err, store.ErrInvalid)
+	for _, name := range []string{"MaxAllocationBytes", "MaxBatchBytes", "InitialMmapBytes"} {
+		require.ErrorContains(t, err, name, "every fault at once")
+	}
+	require.NoError(t, (*store.Options)(nil).Validate())
+}
+
+// TestDamagedRecordIsFound flips every byte of a record's value, one at a time.
+// A store with such a record does not open.
+func TestDamagedRecordIsFound(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := store.Open(path, nil)
+	require.NoError(t, err)
+	upsert(t, s, placed(1))
+	require.NoError(t, s.Close())
+	for at := 0; ; at++ {
+		var value []byte
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
+		require.NoError(t, err)
+		require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+			log := tx.Bucket([]byte("log"))
+			k, v := log.Cursor().First()
+			value = append(value, v...)
+			if at > 0 {
+				value[at-1] ^= 0x10
+			}
+			if at < len(value) {
+				value[at] ^= 0x10
+			}
+			return log.Put(append([]byte(nil), k...), value)
+		}))
+		require.NoError(t, db.Close())
+		s, err := store.Open(path, nil)
+		if at == len(value) {
+			require.NoError(t, err, "the record is whole again")
+			require.NoError(t, s.Close())
+			return
+		}
+		require.ErrorIs(t, err, store.ErrCorrupt, "byte %d", at)
+		require.ErrorContains(t, err, "record 2.0", "the error names the place")
+	}
+}
