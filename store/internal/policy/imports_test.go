@@ -195,8 +195,11 @@ func outOfReach(module string, all map[string]*listed) []finding {
 			continue
 		}
 		for _, dep := range p.Deps {
-			m := all[dep].Module
-			if m != nil && m.Path != module && !slices.Contains(allowed, m.Path) {
+			d := all[dep] // nil for the pseudo-package C
+			if d == nil || d.Module == nil || d.Module.Path == module {
+				continue
+			}
+			if !slices.Contains(allowed, d.Module.Path) {
 				found = append(found, finding{path: dir + "/doc.go", line: 1, what: dir + " needs " + dep})
 			}
 		}

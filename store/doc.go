@@ -1,0 +1,69 @@
+/*
+Package store is an embedded, durable store for a scheduler's allocations: read
+like a map, written through one raft-style index, waited on by ID.
+
+# What it is
+
+A [Store] lives in the scheduler's process and keeps everything in one file. The
+scheduler places allocations ([Store.Upsert]) and the clients report on them
+([Store.UpdateFromClient], [Store.AppendTaskEvent]); both write to the same
+allocation, and who owns which field is the store's business; see package schema.
+Several writes that belong together are a [Batch]. Readers look allocations up by
+ID ([Store.Get]), by node, job, evaluation or ID prefix ([Store.ByNode] and the
+like), all at one index ([Store.Snapshot]); they wait for one to change
+([Store.Wait]); or follow everything that changes ([Store.Changes]).
+
+Every batch that changes something has an index: larger than all before it, across
+restarts. It is on the allocations that the batch changed, in every answer, and
+what a reader gives back to say what it has seen.
+
+# Consistency
+
+A batch is applied as a whole or not at all, in one order for everybody, which is
+that of the indexes. What Apply has answered, every later read sees. A [Snapshot]
+shows all batches up to its index and none above. Reads one by one, without a
+snapshot, may fall between two batches, but never see one of them undone.
+
+A wait returns when its allocation changes at an index above the one it was given,
+and for no other reason but time, a restore, compaction, closing or failure. What
+it returns may be given to the next wait: nothing is missed in between. See
+package watch for the argument.
+
+Whether a write changes anything is decided by content. One that does not takes no
+index and wakes nobody.
+
+# Durability
+
+When Apply returns without an error the batch is on the disk: it was written and
+synced, together with its index, before anybody could see it. A crash at any time
+leaves a file that opens at an index that was reached, with every answered batch.
+A new file and its name are synced before Open returns.
+
+After a commit that went wrong, nobody knows what the disk holds. The store is then
+failed ([ErrFailed]): it takes no writes and lets nobody wait, reads what was
+published, and recovers by being opened again.
+
+What is assumed: a write that was synced stays; a file system that keeps the order
+of writes around a sync; one machine at a time, since the file's lock is advisory.
+Bit rot in records is found by their checksums when the file is opened and when they
+are read, and is [ErrCorrupt]; bit rot in the pages of the B+tree is mostly found.
+
+# Concurrency
+
+All methods of Store may be called from any goroutine. There is one goroutine of
+the store's own, the committer, which Close ends. While it commits one group of
+batches the next ones queue, so that many writers share a sync. Readers never wait
+for writers: Get takes no lock, lists take a read lock for one page of IDs, and no
+reader keeps a transaction of the file open between two of its steps.
+
+# Caveats
+
+What Get, lists, waits, snapshots and feeds return is shared by all who read it and
+must not be changed. Clone it to change it.
+
+Whatever has been read stays decoded in memory, and the file keeps every change:
+there is no compaction yet.
+
+Snapshots and feeds hold up forgetting; close them.
+*/
+package store
