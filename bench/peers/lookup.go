@@ -1,0 +1,290 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"allocstore/schema"
+)
+
+// getter finds an allocation by its ID.
+type getter interface {
+	get(id string, got *found) error
+}
+
+// found is what a getter found: an allocation, or its bytes, copied into raw.
+type found struct {
+	alloc *schema.Allocation
+	raw   []byte
+}
+
+// is reports whether that is the allocation with this ID.
+func (f *found) is(id string) bool {
+	if f.alloc != nil {
+		return f.alloc.ID == id
+	}
+	return strings.Contains(string(f.raw), id)
+}
+
+const (
+	lookupReaders = 2    // goroutines
+	chunkLen      = 1024 // lookups between two looks at the clock
+	timedEvery    = 64   // one in so many lookups is timed by itself
+)
+
+// lookup measures Get of what is in memory.
+func (b *bench) lookup() error {
+	const work = "lookup"
+	var contenders []contender
+	add := func(peer string, g getter) {
+		contenders = append(contenders, contender{peer, func(d time.Duration) (sample, error) {
+			return read(g, b.data.random(), d)
+		}})
+	}
+	if b.wants(work, ours) {
+		o, err := b.resident()
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		add(ours, o)
+	}
+	peers, err := b.inMemory(work)
+	if err != nil {
+		return err
+	}
+	for _, p := range peers {
+		add(p.name, p.inMemory)
+	}
+	return b.rounds(work, contenders)
+}
+
+// resident opens our store and reads everything once.
+func (b *bench) resident() (*ourStore, error) {
+	path, err := b.stores.ourFile()
+	if err != nil {
+		return nil, err
+	}
+	o, err := newOurs(path)
+	if err != nil {
+		return nil, err
+	}
+	return o, readAll(o, b.data.ids)
+}
+
+// readAll reads every allocation once.
+func readAll(g getter, ids []string) error {
+	for _, id := range ids {
+		var got found
+		if err := g.get(id, &got); err != nil {
+			return err
+		}
+		if !got.is(id) {
+			return fmt.Errorf("%w: %s", errMissing, id)
+		}
+	}
+	return nil
+}
+
+// inMemory is a peer that keeps pointers to allocations.
+type inMemory interface {
+	getter
+	insert(rows []*schema.Allocation) error
+}
+
+type namedInMemory struct {
+	name string
+	inMemory
+}
+
+// inMemory returns the peers that hold allocations in memory, all the same ones.
+func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
+	db, err := newMemdb()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []namedInMemory{{"go-memdb", db}, {"sync.Map", new(syncMap)}, {"sharded map", newShardedMap()}} {
+		if b.wants(work, p.name) {
+			peers = append(peers, p)
+		}
+	}
+	if len(peers) == 0 {
+		return nil, nil
+	}
+	return peers, b.data.eachOwned(func(rows []*schema.Allocation) error {
+		for _, p := range peers {
+			if err := p.insert(rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// fromFile measures Get of what is in the file only. Every allocation is asked
+// for once: after that it may be in memory.
+func (b *bench) fromFile() error {
+	const work = "file"
+	var contenders []contender
+	if b.wants(work, ours) {
+		contenders = append(contenders, contender{ours, b.freshOurs})
+	}
+	bare, decoded := b.wants(work, "bbolt Get"), b.wants(work, "bbolt Get, decode")
+	if bare || decoded {
+		bolt, err := newBolt(filepath.Join(b.dir, "whole.db"))
+		if err != nil {
+			return err
+		}
+		defer bolt.close()
+		if err := loadWhole(bolt, b.data); err != nil {
+			return err
+		}
+		for _, decode := range []bool{false, true} {
+			name := map[bool]string{false: "bbolt Get", true: "bbolt Get, decode"}[decode]
+			if !b.wants(work, name) {
+				continue
+			}
+			contenders = append(contenders, contender{name, func(d time.Duration) (sample, error) {
+				return read(boltWhole{bolt, decode}, b.data.once(), d)
+			}})
+		}
+	}
+	return b.rounds(work, contenders)
+}
+
+// freshOurs reads from our store right after opening it.
+func (b *bench) freshOurs(d time.Duration) (sample, error) {
+	path, err := b.stores.ourFile()
+	if err != nil {
+		return sample{}, err
+	}
+	o, err := newOurs(path)
+	if err != nil {
+		return sample{}, err
+	}
+	s, err := read(o, b.data.once(), d)
+	return s, errors.Join(err, o.close())
+}
+
+// once picks every ID once, in an order of its own.
+func (d *data) once() picker {
+	order := rand.New(rand.NewPCG(seed, 0)).Perm(d.n)
+	var next atomic.Int64
+	return func(_ *rand.Rand, chunk []string) int {
+		from := min(int(next.Add(int64(len(chunk))))-len(chunk), d.n)
+		to := min(from+len(chunk), d.n)
+		var text strings.Builder
+		for _, i := range order[from:to] {
+			text.WriteString(d.ids[i])
+		}
+		return cut(text.String(), chunk)
+	}
+}
+
+// read looks up what pick picks, from several goroutines, until d is over or
+// there is nothing left. Picking and checking are not measured: a caller has its
+// ID at hand.
+func read(g getter, pick picker, d time.Duration) (sample, error) {
+	readers := make([]*reader, lookupReaders)
+	errs := make([]error, lookupReaders)
+	for i := range readers {
+		readers[i] = newReader(g, pick, uint64(i))
+	}
+	before := mallocs()
+	end := time.Now().Add(d)
+	var wg sync.WaitGroup
+	for i, r := range readers {
+		wg.Go(func() { errs[i] = r.run(end) })
+	}
+	wg.Wait()
+	allocated := mallocs() - before
+	ops, s := 0, sample{}
+	histograms := make([]*hdrhistogram.Histogram, len(readers))
+	for i, r := range readers {
+		ops += r.ops
+		if r.ops > 0 { // there may have been too few IDs for all
+			s.rate += float64(r.ops) / r.busy.Seconds()
+		}
+		histograms[i] = r.latency
+	}
+	q := summary(histograms)
+	s.p50, s.p99, s.allocs = q.p50, q.p99, float64(allocated)/float64(ops)
+	return s, errors.Join(errs...)
+}
+
+// reader is one goroutine that looks up.
+type reader struct {
+	g       getter
+	pick    picker
+	rng     *rand.Rand
+	ids     []string
+	got     []found
+	latency *hdrhistogram.Histogram
+	ops     int
+	busy    time.Duration
+}
+
+func newReader(g getter, pick picker, n uint64) *reader {
+	return &reader{
+		g:       g,
+		pick:    pick,
+		rng:     rand.New(rand.NewPCG(seed, n)),
+		ids:     make([]string, chunkLen),
+		got:     make([]found, chunkLen),
+		latency: newHistogram(),
+	}
+}
+
+// run looks up chunk by chunk.
+func (r *reader) run(end time.Time) error {
+	for {
+		n := r.pick(r.rng, r.ids)
+		if n == 0 {
+			return nil
+		}
+		start := time.Now()
+		if err := r.chunk(r.ids[:n]); err != nil {
+			return err
+		}
+		now := time.Now()
+		r.busy += now.Sub(start)
+		r.ops += n
+		for i, id := range r.ids[:n] {
+			if !r.got[i].is(id) {
+				return fmt.Errorf("asked for %s, got another or none", id)
+			}
+			r.got[i].alloc = nil
+		}
+		if now.After(end) {
+			return nil
+		}
+	}
+}
+
+// chunk looks up ids.
+func (r *reader) chunk(ids []string) error {
+	for i, id := range ids {
+		if i%timedEvery != 0 {
+			if err := r.g.get(id, &r.got[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		start := time.Now()
+		if err := r.g.get(id, &r.got[i]); err != nil {
+			return err
+		}
+		if err := r.latency.RecordValue(int64(time.Since(start))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

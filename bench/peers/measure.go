@@ -1,0 +1,196 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// ours is the name of the store that the others are compared with.
+const ours = "allocstore"
+
+// bench is one run of the program.
+type bench struct {
+	cfg     config
+	dir     string
+	data    *data
+	stores  *stores
+	results []result
+	profile *os.File
+}
+
+func newBench(cfg config, dir string) *bench {
+	d := newData(cfg.n)
+	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d)}
+}
+
+// close ends the profile and closes the stores.
+func (b *bench) close() error {
+	err := b.stores.close()
+	if b.profile != nil {
+		pprof.StopCPUProfile()
+		err = errors.Join(err, b.profile.Close())
+	}
+	return err
+}
+
+// wants reports whether this piece of work is to be done with this peer.
+func (b *bench) wants(work, peer string) bool { return b.cfg.only.MatchString(work + "/" + peer) }
+
+// sample is what one measurement found.
+type sample struct {
+	rate, allocs float64 // operations per second, heap allocations per operation
+	p50, p99     time.Duration
+}
+
+// contender is a peer, and how to take one measurement of it.
+type contender struct {
+	peer string
+	once func(d time.Duration) (sample, error)
+}
+
+// rounds measures the contenders in turns, in an order that rotates, and keeps
+// the medians. The first, shorter round only warms up.
+func (b *bench) rounds(work string, contenders []contender) error {
+	if len(contenders) == 0 {
+		return nil
+	}
+	if err := b.startProfile(); err != nil {
+		return err
+	}
+	samples := make([][]sample, len(contenders))
+	for r := range b.cfg.rounds + 1 {
+		for i := range contenders {
+			at := (i + r) % len(contenders)
+			d := b.cfg.each
+			if r == 0 {
+				d /= 4
+			}
+			runtime.GC()
+			s, err := contenders[at].once(d)
+			if err != nil {
+				return fmt.Errorf("%s/%s: %w", work, contenders[at].peer, err)
+			}
+			if r > 0 {
+				samples[at] = append(samples[at], s)
+			}
+		}
+	}
+	for i, c := range contenders {
+		b.keep(work, c.peer, samples[i])
+	}
+	return nil
+}
+
+// startProfile starts the CPU profile, once: at the first measurement, so that
+// the preparations before it are not in it.
+func (b *bench) startProfile() (err error) {
+	if b.cfg.profile == "" || b.profile != nil {
+		return nil
+	}
+	if b.profile, err = os.Create(b.cfg.profile); err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(b.profile)
+}
+
+// keep adds the medians of the samples to the results.
+func (b *bench) keep(work, peer string, samples []sample) {
+	b.results = append(b.results, result{
+		Work:   work,
+		Peer:   peer,
+		Rate:   median(samples, func(s sample) float64 { return s.rate }),
+		Allocs: pointer(median(samples, func(s sample) float64 { return s.allocs })),
+		P50:    median(samples, func(s sample) time.Duration { return s.p50 }),
+		P99:    median(samples, func(s sample) time.Duration { return s.p99 }),
+	})
+}
+
+// keepBytes adds a size to the results.
+func (b *bench) keepBytes(work, peer string, bytes float64) {
+	b.results = append(b.results, result{Work: work, Peer: peer, Bytes: bytes})
+}
+
+func pointer(f float64) *float64 { return &f }
+
+// median returns the middle one of the samples' values, the lower of two.
+func median[T cmp.Ordered](samples []sample, value func(sample) T) T {
+	values := make([]T, len(samples))
+	for i, s := range samples {
+		values[i] = value(s)
+	}
+	slices.Sort(values)
+	return values[(len(values)-1)/2]
+}
+
+// newHistogram returns an empty histogram of nanoseconds, exact to 1 %.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, int64(10*time.Minute), 2)
+}
+
+// closedLoop has workers call op one after the other until d is over, and
+// measures each call.
+func closedLoop(workers int, d time.Duration, op func(worker int) error) (sample, error) {
+	histograms := make([]*hdrhistogram.Histogram, workers)
+	errs := make([]error, workers)
+	for i := range histograms {
+		histograms[i] = newHistogram()
+	}
+	before := mallocs()
+	start := time.Now()
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() { errs[w] = repeat(histograms[w], start.Add(d), func() error { return op(w) }) })
+	}
+	wg.Wait()
+	elapsed := time.Since(start)
+	s := summary(histograms)
+	ops := float64(histograms[0].TotalCount())
+	s.rate = ops / elapsed.Seconds()
+	s.allocs = float64(mallocs()-before) / ops
+	return s, errors.Join(errs...)
+}
+
+// repeat calls op until the end, at least once, and records how long each took.
+func repeat(h *hdrhistogram.Histogram, end time.Time, op func() error) error {
+	for start := time.Now(); ; {
+		if err := op(); err != nil {
+			return err
+		}
+		now := time.Now()
+		if err := h.RecordValue(int64(now.Sub(start))); err != nil {
+			return err
+		}
+		if now.After(end) {
+			return nil
+		}
+		start = now
+	}
+}
+
+// summary merges the histograms into the first and returns its quantiles.
+func summary(histograms []*hdrhistogram.Histogram) sample {
+	all := histograms[0]
+	for _, h := range histograms[1:] {
+		all.Merge(h)
+	}
+	return sample{
+		p50: time.Duration(all.ValueAtQuantile(50)),
+		p99: time.Duration(all.ValueAtQuantile(99)),
+	}
+}
+
+// mallocs returns the number of heap objects that were ever allocated.
+func mallocs() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs
+}

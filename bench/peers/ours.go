@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"allocstore/schema"
+	"allocstore/store"
+)
+
+// ourStore is allocstore behind the peers' interfaces.
+type ourStore struct {
+	s     *store.Store
+	since uint64 // the index that waits are above
+}
+
+var (
+	_ durable = (*ourStore)(nil)
+	_ getter  = (*ourStore)(nil)
+	_ parker  = (*ourStore)(nil)
+)
+
+func newOurs(path string) (*ourStore, error) {
+	s, err := store.Open(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &ourStore{s: s}, nil
+}
+
+func (o *ourStore) get(id string, got *found) (err error) {
+	got.alloc, err = o.s.Get(id)
+	return err
+}
+
+func (o *ourStore) update(a *schema.Allocation) error {
+	_, err := o.s.UpdateFromClient(context.Background(), a)
+	return err
+}
+
+func (o *ourStore) updateAll(sent []*schema.Allocation) error {
+	_, err := o.s.UpdateFromClient(context.Background(), sent...)
+	return err
+}
+
+func (o *ourStore) client(id string) (*schema.Allocation, error) { return o.s.Get(id) }
+
+func (o *ourStore) place(batch []*schema.Allocation) error {
+	_, err := o.s.Upsert(context.Background(), batch...)
+	return err
+}
+
+func (o *ourStore) load(d *data) error { return d.load(o) }
+
+func (o *ourStore) settle() error { return nil }
+
+func (o *ourStore) bytes() (int64, error) { return o.s.Stats().FileBytes, nil }
+
+func (o *ourStore) close() error { return o.s.Close() }
+
+func (o *ourStore) wait(ctx context.Context, id string) error {
+	_, err := o.s.Wait(ctx, id, store.QueryOptions{MinQueryIndex: o.since, MaxQueryTime: 10 * time.Minute})
+	return err
+}
+
+func (o *ourStore) waiters() int { return o.s.Stats().Waiters }
+
+func (o *ourStore) touch(a *schema.Allocation) error { return o.update(a) }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"allocstore/schema"
+)
+
+// pebbleStore keeps allocations in Pebble, and syncs every commit.
+type pebbleStore struct {
+	db *pebble.DB
+}
+
+var _ durable = (*pebbleStore)(nil)
+
+// quiet drops what Pebble logs of its work, and keeps what is wrong.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any) {}
+
+func (quiet) Errorf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "pebble: "+format+"\n", args...)
+}
+
+func (quiet) Fatalf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "pebble: "+format+"\n", args...)
+	os.Exit(1)
+}
+
+// newPebble creates a database in dir. The memtable is as large as CockroachDB
+// has it: with the default of 4 MB, flushes and compactions take most of the
+// processor from the writers.
+func newPebble(dir string) (*pebbleStore, error) {
+	db, err := pebble.Open(dir, &pebble.Options{
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      quiet{},
+		MemTableSize:                64 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pebbleStore{db: db}, nil
+}
+
+func (p *pebbleStore) update(a *schema.Allocation) error {
+	kv := pairs.Get().(*pair)
+	defer pairs.Put(kv)
+	if err := kv.encodeClient(a); err != nil {
+		return err
+	}
+	return p.db.Set(kv.key, kv.value, pebble.Sync)
+}
+
+func (p *pebbleStore) client(id string) (*schema.Allocation, error) {
+	value, err := p.value(id, clientPart)
+	if err != nil {
+		return nil, err
+	}
+	return clientIn(id, value)
+}
+
+// value returns a copy of one part of an allocation.
+func (p *pebbleStore) value(id string, part byte) ([]byte, error) {
+	key, err := partKey(nil, id, part)
+	if err != nil {
+		return nil, err
+	}
+	value, closer, err := p.db.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(nil), value...), closer.Close()
+}
+
+func (p *pebbleStore) place(batch []*schema.Allocation) error {
+	b := p.db.NewBatch()
+	defer b.Close()
+	err := putBatch(batch, func(key, value []byte) error { return b.Set(key, value, nil) })
+	if err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// load places everything and has it flushed and compacted.
+func (p *pebbleStore) load(d *data) error {
+	if err := d.load(p); err != nil {
+		return err
+	}
+	if err := p.db.Flush(); err != nil {
+		return err
+	}
+	return p.settle()
+}
+
+// settle waits until no compaction runs, so that one that an update left behind
+// does not run during somebody else's turn. It gives up after a while.
+func (p *pebbleStore) settle() error {
+	const patience = 5 * time.Second
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(5 * time.Millisecond) {
+		if m := p.db.Metrics(); m.Compact.NumInProgress == 0 && m.Flush.NumInProgress == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// bytes is the size of what it holds on the disk, its write-ahead log aside.
+func (p *pebbleStore) bytes() (int64, error) {
+	m := p.db.Metrics()
+	return int64(m.DiskSpaceUsage() - m.WAL.PhysicalSize), nil
+}
+
+func (p *pebbleStore) close() error { return p.db.Close() }
+
+// pebbleWhole is pebbleStore whose updates rewrite the whole allocation, as a
+// store does that keeps it as one value: it reads what the scheduler owns, and
+// writes that again with what the client sent.
+type pebbleWhole struct {
+	*pebbleStore
+}
+
+// wholePart is the part of a key under which the whole is.
+const wholePart = 'w'
+
+func (p pebbleWhole) update(a *schema.Allocation) error {
+	kv := pairs.Get().(*pair)
+	defer pairs.Put(kv)
+	var err error
+	if kv.key, err = partKey(kv.key[:0], a.ID, schedulerPart); err != nil {
+		return err
+	}
+	scheduler, closer, err := p.db.Get(kv.key)
+	if err != nil {
+		return err
+	}
+	kv.value = schema.AppendClient(append(kv.value[:0], scheduler...), a)
+	if err := closer.Close(); err != nil {
+		return err
+	}
+	kv.key[len(kv.key)-1] = wholePart
+	return p.db.Set(kv.key, kv.value, pebble.Sync)
+}
+
+// client finds the client's part behind the scheduler's.
+func (p pebbleWhole) client(id string) (*schema.Allocation, error) {
+	scheduler, err := p.value(id, schedulerPart)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := p.value(id, wholePart)
+	if err != nil {
+		return nil, err
+	}
+	return clientIn(id, whole[len(scheduler):])
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+)
+
+// tiny does all the work, as briefly as it can be done.
+func tiny(t *testing.T) config {
+	return config{
+		n:       2000,
+		rounds:  1,
+		each:    5 * time.Millisecond,
+		writers: []int{1, 16},
+		only:    regexp.MustCompile(""),
+		dir:     t.TempDir(),
+	}
+}
+
+// TestEverythingRuns keeps the program alive: every peer does all its work, and
+// what it reads back is right, or there is an error.
+func TestEverythingRuns(t *testing.T) {
+	results, err := measure(tiny(t))
+	require.NoError(t, err)
+	compare(results)
+
+	of := make(map[string][]string)
+	for _, r := range results {
+		of[r.Work] = append(of[r.Work], r.Peer)
+		require.Positive(t, r.figure(), "%s/%s measured nothing", r.Work, r.Peer)
+		require.Positive(t, r.ToOurs, "%s/%s is not compared with ours", r.Work, r.Peer)
+	}
+	durables := []string{ours, "Pebble", "bbolt Update"}
+	updaters := append([]string{"Pebble, whole", "bbolt Batch"}, durables...)
+	for work, peers := range map[string][]string{
+		"memory/inserted":      {ours, "go-memdb", "sync.Map"},
+		"memory/opened":        {ours},
+		"memory/read once":     {ours},
+		"memory/ten events":    {ours, "go-memdb"},
+		"disk":                 durables,
+		"lookup":               {ours, "go-memdb", "sync.Map", "sharded map"},
+		"file":                 {ours, "bbolt Get", "bbolt Get, decode"},
+		"open":                 {ours},
+		"update/writers=1":     updaters,
+		"update/writers=16":    updaters,
+		"place":                {ours, "Pebble", "bbolt Update", "go-memdb"},
+		"park/bytes each":      {ours, "go-memdb"},
+		"park/of it stacks":    {ours, "go-memdb"},
+		"park/write to awake":  {ours, "go-memdb"},
+		"park/answer to awake": {ours, "go-memdb"},
+	} {
+		require.ElementsMatch(t, peers, of[work], "who takes part in %s", work)
+	}
+}
+
+func TestOutput(t *testing.T) {
+	cfg := tiny(t)
+	cfg.only = regexp.MustCompile("^open/|^place/" + ours)
+	var table bytes.Buffer
+	require.NoError(t, run(cfg, &table))
+	require.Regexp(t, `(?s)work.*open +allocstore.*place +allocstore +\d+`, table.String(), "the table")
+
+	cfg.json = true
+	var text bytes.Buffer
+	require.NoError(t, run(cfg, &text))
+	var results []result
+	require.NoError(t, json.Unmarshal(text.Bytes(), &results), "-json prints JSON")
+	require.Len(t, results, 2, "-only leaves out what does not match")
+}
+
+func TestShape(t *testing.T) {
+	d, again := newData(2500), newData(2500)
+	require.Equal(t, d.ids, again.ids, "data are of a fixed seed")
+	require.Len(t, d.ids, 2500)
+	require.Equal(t, 3, d.jobs())
+
+	seen := make(map[string]bool)
+	i := 0
+	for k := range d.jobs() {
+		for _, a := range d.batch(k) {
+			require.NoError(t, a.Validate(), "allocations are valid")
+			require.Equal(t, d.ids[i], a.ID, "allocation i has ID i")
+			require.False(t, seen[a.ID], "IDs are unique")
+			require.Equal(t, newJob(i/perJob).ID, a.JobID, "a job has 1,000 allocations")
+			seen[a.ID] = true
+			i++
+		}
+	}
+	require.Equal(t, 2500, i, "as many allocations as were asked for")
+	require.Len(t, d.batch(3), perJob, "there are always more jobs to place")
+}
+
+func TestClientUpdate(t *testing.T) {
+	for _, events := range []int{updateEvents, schema.MaxTaskEvents} {
+		a := clientUpdate(randomID(newData(1).rng(0)), epoch+77, events)
+		require.NoError(t, a.ValidateClient(), "updates are valid")
+		require.Equal(t, int64(epoch+77), stampOf(a), "an update carries its stamp")
+		require.Equal(t, events, a.TaskStates[taskName].Events.Len())
+	}
+}
+
+func TestFlags(t *testing.T) {
+	cfg, err := parseFlags([]string{"-writers", "1, 8", "-seconds", "0.5", "-n", "8"})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 8}, cfg.writers)
+	require.Equal(t, 500*time.Millisecond, cfg.each)
+
+	for _, bad := range [][]string{
+		{"-writers", "0"}, {"-writers", "x"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},
+	} {
+		_, err := parseFlags(bad)
+		require.Error(t, err, "%q must be refused", bad)
+	}
+}

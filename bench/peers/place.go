@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"allocstore/schema"
+)
+
+// place measures durable placement, one job's allocations to a batch, by one
+// scheduler. The rate is allocations per second; the latencies are of a batch.
+// go-memdb takes part without a disk.
+func (b *bench) place() error {
+	const work = "place"
+	var contenders []contender
+	add := func(peer string, p placer) {
+		next := b.data.jobs() // everybody places the same jobs
+		contenders = append(contenders, contender{peer, func(d time.Duration) (sample, error) {
+			return placeJobs(p, b.data, &next, d)
+		}})
+	}
+	for _, p := range b.durables(work) {
+		if p.isVariant() {
+			continue
+		}
+		store, err := p.open()
+		if err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		add(p.name, store)
+	}
+	if b.wants(work, "go-memdb") {
+		m, err := newMemdb()
+		if err != nil {
+			return err
+		}
+		add("go-memdb", m)
+	}
+	return b.rounds(work, contenders)
+}
+
+// placeJobs places job after job until d is over. Making the jobs, which is the
+// scheduler's work, is not measured.
+func placeJobs(p placer, d *data, next *int, each time.Duration) (sample, error) {
+	h := newHistogram()
+	var busy time.Duration
+	var allocated uint64
+	placed := 0
+	for busy < each {
+		batch := d.batch(*next)
+		*next++
+		took, mallocs, err := timed(p, batch)
+		if err != nil {
+			return sample{}, err
+		}
+		busy += took
+		allocated += mallocs
+		placed += len(batch)
+		if err := h.RecordValue(int64(took)); err != nil {
+			return sample{}, err
+		}
+	}
+	return sample{
+		rate:   float64(placed) / busy.Seconds(),
+		allocs: float64(allocated) / float64(placed),
+		p50:    time.Duration(h.ValueAtQuantile(50)),
+		p99:    time.Duration(h.ValueAtQuantile(99)),
+	}, nil
+}
+
+// timed places one batch.
+func timed(p placer, batch []*schema.Allocation) (took time.Duration, allocated uint64, err error) {
+	before := mallocs()
+	start := time.Now()
+	err = p.place(batch)
+	took = time.Since(start)
+	return took, mallocs() - before, err
+}

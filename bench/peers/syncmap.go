@@ -1,0 +1,70 @@
+package main
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"allocstore/schema"
+)
+
+// syncMap is the standard library's concurrent map, by the ID's string.
+type syncMap struct {
+	m sync.Map
+}
+
+func (s *syncMap) get(id string, got *found) error {
+	if a, ok := s.m.Load(id); ok {
+		got.alloc = a.(*schema.Allocation)
+	}
+	return nil
+}
+
+func (s *syncMap) insert(rows []*schema.Allocation) error {
+	for _, a := range rows {
+		s.m.Store(a.ID, a)
+	}
+	return nil
+}
+
+const mapShards = 256
+
+// shardedMap is a set of plain maps, each behind a lock of its own.
+type shardedMap struct {
+	seed   maphash.Seed
+	shards [mapShards]struct {
+		sync.RWMutex
+		m map[string]*schema.Allocation
+		_ [32]byte // a cache line for each shard
+	}
+}
+
+func newShardedMap() *shardedMap {
+	s := &shardedMap{seed: maphash.MakeSeed()}
+	for i := range s.shards {
+		s.shards[i].m = make(map[string]*schema.Allocation)
+	}
+	return s
+}
+
+func (s *shardedMap) get(id string, got *found) error {
+	sh := &s.shards[maphash.String(s.seed, id)%mapShards]
+	sh.RLock()
+	got.alloc = sh.m[id]
+	sh.RUnlock()
+	return nil
+}
+
+func (s *shardedMap) insert(rows []*schema.Allocation) error {
+	for _, a := range rows {
+		sh := &s.shards[maphash.String(s.seed, a.ID)%mapShards]
+		sh.Lock()
+		sh.m[a.ID] = a
+		sh.Unlock()
+	}
+	return nil
+}
+
+var (
+	_ inMemory = (*syncMap)(nil)
+	_ inMemory = (*shardedMap)(nil)
+)

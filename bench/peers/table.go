@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// result is one line of the table: a rate with its latencies, or a size.
+type result struct {
+	Work   string
+	Peer   string
+	Rate   float64       `json:",omitempty"` // operations per second
+	P50    time.Duration `json:",omitempty"` // nanoseconds
+	P99    time.Duration `json:",omitempty"`
+	Allocs *float64      `json:",omitempty"` // heap allocations per operation
+	Bytes  float64       `json:",omitempty"`
+	ToOurs float64       `json:",omitempty"` // the peer's rate or bytes as a multiple of ours
+}
+
+// figure is what two results of the same work are compared by.
+func (r *result) figure() float64 {
+	switch {
+	case r.Rate != 0:
+		return r.Rate
+	case r.Bytes != 0:
+		return r.Bytes
+	}
+	return float64(r.P50)
+}
+
+// compare sets ToOurs wherever ours did the same work.
+func compare(results []result) {
+	base := make(map[string]float64)
+	for i := range results {
+		if r := &results[i]; r.Peer == ours {
+			base[r.Work] = r.figure()
+		}
+	}
+	for i := range results {
+		if r := &results[i]; base[r.Work] != 0 {
+			r.ToOurs = r.figure() / base[r.Work]
+		}
+	}
+}
+
+// printTable prints the results, a blank line between pieces of work.
+func printTable(w io.Writer, results []result) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "work\tpeer\trate/s\tp50\tp99\tallocs/op\tbytes\tto ours\t")
+	last := ""
+	for i := range results {
+		r := &results[i]
+		if r.Work != last {
+			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t")
+			last = r.Work
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Work, r.Peer, number("%.0f", r.Rate),
+			duration(r.P50), duration(r.P99), allocs(r.Allocs), number("%.0f", r.Bytes), number("%.2fx", r.ToOurs))
+	}
+	return t.Flush()
+}
+
+// number formats f, or nothing if it is 0.
+func number(format string, f float64) string {
+	if f == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, f)
+}
+
+// duration formats d to about three digits, or nothing if it is 0.
+func duration(d time.Duration) string {
+	switch {
+	case d == 0:
+		return ""
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d >= time.Microsecond:
+		return d.Round(10 * time.Nanosecond).String()
+	}
+	return d.String()
+}
+
+func allocs(f *float64) string {
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", *f)
+}

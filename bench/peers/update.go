@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// updateEvents is how many events an update carries: received, set up, started.
+const updateEvents = 3
+
+// update measures durable client's updates by every number of writers.
+func (b *bench) update() error {
+	clients := make(map[string]*clients)
+	for _, writers := range b.cfg.writers {
+		work := fmt.Sprintf("update/writers=%d", writers)
+		contenders, err := b.updaters(work, writers, clients)
+		if err != nil {
+			return err
+		}
+		if err := b.rounds(work, contenders); err != nil {
+			return err
+		}
+	}
+	for peer, c := range clients {
+		if err := c.check(); err != nil {
+			return fmt.Errorf("update/%s: %w", peer, err)
+		}
+	}
+	return nil
+}
+
+// updaters returns the contenders of this work, whose clients are kept in all.
+func (b *bench) updaters(work string, writers int, all map[string]*clients) (contenders []contender, err error) {
+	for _, p := range b.durables(work) {
+		store, err := p.open()
+		if err != nil {
+			return nil, fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		c := all[p.name]
+		if c == nil {
+			c = &clients{store: store, rows: p.rows, data: b.data, acked: acks(all, p.rows, b.data.n)}
+			all[p.name] = c
+		}
+		contenders = append(contenders, contender{p.name, func(d time.Duration) (sample, error) {
+			return c.run(writers, d)
+		}})
+	}
+	return contenders, nil
+}
+
+// acks returns what was acknowledged of these rows, which two peers may write.
+func acks(all map[string]*clients, rows string, n int) []int64 {
+	for _, c := range all {
+		if c.rows == rows {
+			return c.acked
+		}
+	}
+	return make([]int64, n)
+}
+
+// namedDurable is a durable peer that is opened when it is needed.
+type namedDurable struct {
+	name string
+	rows string // which rows it writes; peers that write the same ones share them
+	open func() (durable, error)
+}
+
+// durables returns the durable peers that this work is wanted with. Only updates
+// tell the variants of a peer apart.
+func (b *bench) durables(work string) (peers []namedDurable) {
+	boltBatched := variant(b.stores.bolt, func(d durable) durable { return boltBatch{d.(*boltStore)} })
+	whole := variant(b.stores.pebble, func(d durable) durable { return pebbleWhole{d.(*pebbleStore)} })
+	for _, p := range []namedDurable{
+		{ours, ours, b.stores.ours},
+		{"Pebble", "Pebble", b.stores.pebble},
+		{"Pebble, whole", "Pebble, whole", whole},
+		{"bbolt Update", "bbolt", b.stores.bolt},
+		{"bbolt Batch", "bbolt", boltBatched},
+	} {
+		if b.wants(work, p.name) {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
+// isVariant reports whether the peer differs from another by its updates only.
+func (p *namedDurable) isVariant() bool { return p.name == "bbolt Batch" || p.name == "Pebble, whole" }
+
+// variant returns a function that opens a store that stands in front of another.
+func variant(open func() (durable, error), in func(durable) durable) func() (durable, error) {
+	return func() (durable, error) {
+		d, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return in(d), nil
+	}
+}
+
+// stamps numbers all updates of the run, so that no two are equal.
+var stamps atomic.Int64
+
+func nextStamp() int64 { return epoch + 1000*stamps.Add(1) }
+
+// clients are what writes to one store.
+type clients struct {
+	store durable
+	rows  string
+	data  *data
+
+	// acked is the stamp of the last acknowledged update of each allocation. An
+	// allocation has one writer at a time, which knows what was the last.
+	acked []int64
+}
+
+// run has writers update random allocations, each of its own share.
+func (c *clients) run(writers int, d time.Duration) (sample, error) {
+	rngs := make([]*rand.Rand, writers)
+	for w := range rngs {
+		rngs[w] = rand.New(rand.NewPCG(uint64(stamps.Load()), uint64(w)))
+	}
+	s, err := closedLoop(writers, d, func(w int) error {
+		share := (c.data.n - w + writers - 1) / writers
+		i := w + writers*rngs[w].IntN(share)
+		stamp := nextStamp()
+		if err := c.store.update(clientUpdate(c.data.ids[i], stamp, updateEvents)); err != nil {
+			return err
+		}
+		c.acked[i] = stamp
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	return s, c.store.settle()
+}
+
+// checked is how many updated allocations are read back.
+const checked = 1000
+
+// check reads a sample of what was updated.
+func (c *clients) check() error {
+	seen := 0
+	for _, i := range rand.New(rand.NewPCG(seed, 1)).Perm(c.data.n) {
+		if c.acked[i] == 0 {
+			continue
+		}
+		id := c.data.ids[i]
+		a, err := c.store.client(id)
+		if err != nil {
+			return fmt.Errorf("read back %s: %w", id, err)
+		}
+		if got := stampOf(a); got != c.acked[i] {
+			return fmt.Errorf("%s shows the update of %d, acknowledged last was that of %d", id, got, c.acked[i])
+		}
+		if seen++; seen == checked {
+			break
+		}
+	}
+	return nil
+}
