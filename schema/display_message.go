@@ -16,41 +16,45 @@ func (ev TaskEvent) DisplayMessage() string {
 	return cmp.Or(ev.Message, ev.Type)
 }
 
-// displays has one sentence for every documented type.
+// displays has one sentence for every documented type. What an annotation tells
+// goes before the client's own Message.
 var displays = map[string]func(*TaskEvent) string{
-	TaskSetupFailure: func(ev *TaskEvent) string { return because("Task could not be set up", ev.SetupError, ev.Message) },
-	TaskDriverFailure: func(ev *TaskEvent) string {
-		return because("Driver could not start the task", ev.DriverError, ev.Message)
+	TaskSetupFailure: func(ev *TaskEvent) string {
+		return because("The task's setup failed before it could run", ev.SetupError, ev.Message)
 	},
-	TaskStarted:    func(ev *TaskEvent) string { return because("Task started by the client", ev.Message) },
+	TaskDriverFailure: func(ev *TaskEvent) string {
+		return because("The driver could not start the task", ev.DriverError, ev.DriverMessage, ev.Message)
+	},
+	TaskStarted:    func(ev *TaskEvent) string { return because("The task is up", ev.Message) },
 	TaskTerminated: terminated,
 	TaskKilling:    killing,
 	TaskKilled:     killed,
-	TaskReceived:   func(ev *TaskEvent) string { return because("Task received by the client", ev.Message) },
+	TaskReceived:   func(ev *TaskEvent) string { return because("The task has arrived at its client", ev.Message) },
 	TaskFailedValidation: func(ev *TaskEvent) string {
-		return because("Task is not valid and was not run", ev.ValidationError, ev.Message)
+		return because("The task is invalid and was not run", ev.ValidationError, ev.Message)
 	},
 	TaskRestarting: restarting,
 	TaskNotRestarting: func(ev *TaskEvent) string {
-		return because("Task has used up its restarts", ev.RestartReason, ev.Message)
+		return because("The task failed and has no restarts left", ev.RestartReason, ev.Message)
 	},
-	TaskDownloadingArtifacts: func(ev *TaskEvent) string { return because("Client is downloading artifacts", ev.Message) },
+	TaskDownloadingArtifacts: func(ev *TaskEvent) string {
+		return because("The task's artifacts are being fetched", ev.Message)
+	},
 	TaskArtifactDownloadFailed: func(ev *TaskEvent) string {
-		return because("Artifacts could not be downloaded", ev.DownloadError, ev.Message)
+		return because("The task's artifacts could not be fetched", ev.DownloadError, ev.Message)
 	},
 	TaskRestartSignaled: func(ev *TaskEvent) string {
-		return because("Task was signaled to restart", ev.RestartReason, ev.TaskSignalReason, ev.Message)
+		return because("The task was asked to restart", ev.RestartReason, ev.TaskSignalReason, ev.Message)
 	},
-	TaskSignaling: signaling,
-	TaskSiblingFailed: func(ev *TaskEvent) string {
-		if ev.FailedSibling == "" {
-			return because("A sibling of the task failed", ev.Message)
-		}
-		return because(fmt.Sprintf("Sibling %q of the task failed", ev.FailedSibling), ev.Message)
+	TaskSignaling:     signaling,
+	TaskSiblingFailed: siblingFailed,
+	TaskLeaderDead: func(ev *TaskEvent) string {
+		return because("The task ends because its group's leader is dead", ev.Message)
 	},
-	TaskLeaderDead:    func(ev *TaskEvent) string { return because("Leader of the task's group is dead", ev.Message) },
-	TaskDriverMessage: func(ev *TaskEvent) string { return cmp.Or(ev.DriverMessage, ev.Message, "Message from the driver") },
-	TaskSetup:         func(ev *TaskEvent) string { return cmp.Or(ev.Message, "Task is being set up") },
+	TaskDriverMessage: func(ev *TaskEvent) string {
+		return cmp.Or(ev.DriverMessage, ev.Message, "The driver has something to say")
+	},
+	TaskSetup: func(ev *TaskEvent) string { return cmp.Or(ev.Message, "The task is being set up") },
 }
 
 // because adds the first reason that is given.
@@ -62,15 +66,15 @@ func because(what string, reasons ...string) string {
 }
 
 func terminated(ev *TaskEvent) string {
-	what := fmt.Sprintf("Task exited with code %d", ev.ExitCode)
+	what := fmt.Sprintf("The task ended with exit code %d", ev.ExitCode)
 	if ev.Signal != 0 {
-		what += fmt.Sprintf(", ended by signal %d", ev.Signal)
+		what += fmt.Sprintf(" on signal %d", ev.Signal)
 	}
 	return because(what, ev.Message)
 }
 
 func killing(ev *TaskEvent) string {
-	what := "Task is being killed"
+	what := "The task is being killed"
 	if ev.KillTimeout != 0 {
 		what += fmt.Sprintf(", by force after %v", ev.KillTimeout)
 	}
@@ -79,19 +83,28 @@ func killing(ev *TaskEvent) string {
 
 func killed(ev *TaskEvent) string {
 	if ev.KillError != "" {
-		return because("Task could not be killed cleanly", ev.KillError)
+		return because("Killing the task went wrong", ev.KillError)
 	}
-	return because("Task was killed", ev.KillReason, ev.Message)
+	return because("The task was killed", ev.KillReason, ev.Message)
 }
 
 func restarting(ev *TaskEvent) string {
-	return because(fmt.Sprintf("Task restarts in %v", time.Duration(ev.StartDelay)), ev.RestartReason, ev.Message)
+	what := "The task is being restarted"
+	if ev.StartDelay != 0 {
+		what += fmt.Sprintf(" after a pause of %v", time.Duration(ev.StartDelay))
+	}
+	return because(what, ev.RestartReason, ev.Message)
 }
 
 func signaling(ev *TaskEvent) string {
-	what := "Task is being sent a signal"
-	if ev.TaskSignal != "" {
-		what = "Task is being sent " + ev.TaskSignal
-	}
+	what := "The task is being sent " + cmp.Or(ev.TaskSignal, "a signal")
 	return because(what, ev.TaskSignalReason, ev.Message)
+}
+
+func siblingFailed(ev *TaskEvent) string {
+	what := "Another task of the group failed"
+	if ev.FailedSibling != "" {
+		what = fmt.Sprintf("Task %q of the same group failed", ev.FailedSibling)
+	}
+	return because(what, ev.Message)
 }

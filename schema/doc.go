@@ -23,11 +23,14 @@ The JSON is that of the endpoint's documentation, key by key and in its order.
 Integers are written as integers, nil lists and maps as null, and fields beyond
 the documented sample only when set. On input null, absent and empty are the
 same; integral floats such as 1e+10 are integers, exactly; unknown keys are
-ignored; an error names its offset.
+ignored; an error is a [JSONError], which names the offset and the field. All
+this holds for an [Allocation], alone or inside something else; a Job or a
+TaskState that is decoded by itself is decoded as encoding/json does it.
 
 A task's Config is free-form. Its integers become int64 (uint64 above that),
 whatever else is a number float64; an integer that does not fit 64 bits is one
-of the latter. Empty lists and maps inside it stay what they are.
+of the latter. Empty lists and maps inside it stay what they are. It may nest 64
+levels deep.
 
 # MessagePack
 
@@ -46,6 +49,9 @@ versions in both directions. The bytes in testdata/golden keep it so.
 
 What is decoded shares memory with the string that it was decoded from. What the
 store hands out is shared by all readers and must not be changed. Strings are
-kept byte for byte; JSON replaces what is not UTF-8.
+kept byte for byte; JSON replaces what is not UTF-8, and does not tell 1.0 from 1:
+a float64 in a Config that is integral comes back from it as an integer.
+Decoding JSON may take some hundred times the memory of the text, where that is
+a list of empty objects, so whoever reads it from strangers bounds its length.
 */
 package schema

@@ -2,10 +2,14 @@ package schema
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"time"
 )
+
+// errTooDeep says that a Config nests deeper than maxDepth.
+var errTooDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
 
 // maxDepth bounds how deep the lists and maps of a task's Config may nest, the
 // Config itself being the first level.
@@ -70,8 +74,16 @@ func canonicalUint(v uint64) any {
 }
 
 // canonicalNumber converts the literal of a JSON number: an integer of 64 bits
-// stays one, anything else becomes a float64.
+// stays one, also when it is written as a float; anything else becomes a float64.
+// It reports false for what is out of a float64's range, and for what is no JSON
+// number although strconv would take it, such as "Inf" or "0x1p-2".
 func canonicalNumber(s string) (any, bool) {
+	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || !json.Valid([]byte(s)) {
+		return nil, false
+	}
+	if integer, ok := integral([]byte(s)); ok {
+		s = integer
+	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, true
 	}

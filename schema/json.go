@@ -3,80 +3,69 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 )
-
-// JSONError says where in a JSON text something is wrong. It is an ErrMalformed.
-type JSONError struct {
-	Offset int64  // bytes of the text that had been read
-	Field  string // the path of the field, if it is one field's value that is wrong
-	Err    error
-}
-
-// Error names the offset and the field.
-func (e *JSONError) Error() string {
-	if e.Field == "" {
-		return fmt.Sprintf("%v JSON at offset %d: %v", ErrMalformed, e.Offset, e.Err)
-	}
-	return fmt.Sprintf("%v JSON at offset %d: %s: %v", ErrMalformed, e.Offset, e.Field, e.Err)
-}
-
-// Is reports that the error is an ErrMalformed.
-func (e *JSONError) Is(target error) bool { return target == ErrMalformed }
-
-// Unwrap returns what is wrong.
-func (e *JSONError) Unwrap() error { return e.Err }
 
 // DecodeJSON returns the allocation that data documents, in the JSON of the
 // /v1/allocation endpoint. Null, absent and empty lists and maps are all nil;
 // integers and durations may be written as floats that are integral, such as
 // 1e+10; unknown keys are ignored. Anything else is a *JSONError that names the
-// offset. What is decoded is not validated.
+// offset and the field. What is decoded is not validated, and keeps nothing of
+// data.
 func DecodeJSON(data []byte) (*Allocation, error) {
 	a := new(Allocation)
-	return a, a.UnmarshalJSON(data)
+	if err := a.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
-// UnmarshalJSON does what DecodeJSON does. Within a larger document the offset of
-// an error counts from the start of the allocation.
+// UnmarshalJSON does what DecodeJSON does, and replaces all of a; only null leaves
+// it as it is. Within a larger document the offset of an error counts from the
+// start of the allocation, and a syntax error is encoding/json's own.
 func (a *Allocation) UnmarshalJSON(data []byte) error {
-	var text json.RawMessage
-	if err := json.Unmarshal(data, &text); err != nil {
-		return jsonError(err, int64(len(data)), nil)
+	if !json.Valid(data) {
+		return syntaxError(data)
 	}
-	type plain Allocation // without this method
-	var in plain
+	if string(bytes.TrimSpace(data)) == "null" {
+		return nil
+	}
+	var in allocationJSON
 	integral, shifts := integralNumbers(data)
 	dec := json.NewDecoder(bytes.NewReader(integral))
 	dec.UseNumber()
 	if err := dec.Decode(&in); err != nil {
-		return jsonError(err, dec.InputOffset(), shifts)
+		return valueError(data, shifts, err)
 	}
-	out := Allocation(in)
-	if err := out.normalize(); err != nil {
-		return &JSONError{Offset: int64(len(data)), Err: err}
+	out := in.allocation()
+	if !out.normalize() {
+		return valueError(data, shifts, ErrInvalid)
 	}
 	*a = out
 	return nil
 }
 
-// jsonError puts an error of encoding/json into terms of the original text. It
-// is at offset end if it does not say where it is.
-func jsonError(err error, end int64, shifts []shift) error {
-	var syntax *json.SyntaxError
-	var mismatch *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return &JSONError{Offset: original(shifts, syntax.Offset), Err: err}
-	case errors.As(err, &mismatch):
-		return &JSONError{Offset: original(shifts, mismatch.Offset), Field: mismatch.Field, Err: err}
-	}
-	return &JSONError{Offset: original(shifts, end), Err: err}
+// allocationJSON is an Allocation whose every value but a time is decoded by
+// encoding/json itself: it knows the offset of what does not fit only where no
+// other UnmarshalJSON is in between.
+type allocationJSON struct {
+	plainAllocation
+	TaskStates map[string]*taskStateIn // instead of the one within
 }
 
-// normalize makes empty lists and maps nil, and free-form values canonical.
-func (a *Allocation) normalize() error {
+type plainAllocation Allocation
+
+func (in *allocationJSON) allocation() Allocation {
+	a := Allocation(in.plainAllocation)
+	a.TaskStates = make(map[string]*TaskState, len(in.TaskStates))
+	for task, state := range in.TaskStates {
+		a.TaskStates[task] = state.taskState()
+	}
+	return a
+}
+
+// normalize makes empty lists and maps nil, and free-form values canonical. It
+// reports false if there is a free-form value that cannot be kept.
+func (a *Allocation) normalize() bool {
 	a.Resources.normalize()
 	nilIfEmpty(&a.TaskResources)
 	for _, r := range a.TaskResources {
@@ -89,13 +78,10 @@ func (a *Allocation) normalize() error {
 		}
 		nilIfEmpty(&m.Scores)
 	}
-	if a.Job == nil {
-		return nil
-	}
-	return a.Job.normalize()
+	return a.Job == nil || a.Job.normalize()
 }
 
-func (j *Job) normalize() error {
+func (j *Job) normalize() bool {
 	nilIfEmpty(&j.Meta)
 	nilIfNone(&j.TaskGroups)
 	nilIfNone(&j.Datacenters)
@@ -106,15 +92,15 @@ func (j *Job) normalize() error {
 		nilIfNone(&group.Tasks)
 		nilIfNone(&group.Constraints)
 		for t := range group.Tasks {
-			if err := group.Tasks[t].normalize(); err != nil {
-				return fmt.Errorf("field Job.TaskGroups[%d].Tasks[%d].%w", g, t, err)
+			if !group.Tasks[t].normalize() {
+				return false
 			}
 		}
 	}
-	return nil
+	return true
 }
 
-func (t *Task) normalize() error {
+func (t *Task) normalize() bool {
 	nilIfEmpty(&t.Meta)
 	nilIfEmpty(&t.Env)
 	nilIfEmpty(&t.Config)
@@ -126,12 +112,12 @@ func (t *Task) normalize() error {
 	}
 	t.Resources.normalize()
 	for key, v := range t.Config {
-		if what := faultOf(v, 1); what != "" {
-			return fmt.Errorf("the Config[%q]: %s", key, what)
+		if _, what := faultOf(v, 1); what != "" {
+			return false
 		}
 		t.Config[key] = deepCanonical(v)
 	}
-	return nil
+	return true
 }
 
 func (r *Resources) normalize() {
@@ -175,9 +161,9 @@ func nilIfNone[T any](list *[]T) {
 }
 
 // taskStateJSON is a TaskState as JSON has it: the documented keys, then the rest
-// where it is set.
-type taskStateJSON struct {
-	Events        EventRing
+// where it is set. Events is an EventRing, or on input a list of events.
+type taskStateJSON[Events any] struct {
+	Events        Events
 	State         string
 	Failed        bool
 	Restarts      uint64   `json:",omitempty"`
@@ -187,19 +173,32 @@ type taskStateJSON struct {
 	EventsDropped uint64   `json:",omitempty"`
 }
 
+type taskStateIn taskStateJSON[[]TaskEvent]
+
+// taskState returns the state, with the last of the events. Nil stays nil.
+func (in *taskStateIn) taskState() *TaskState {
+	if in == nil {
+		return nil
+	}
+	events := ringOf(in.Events)
+	events.dropped += in.EventsDropped
+	return &TaskState{events, in.State, in.Failed, in.Restarts, in.LastRestart, in.StartedAt, in.FinishedAt}
+}
+
 // MarshalJSON returns the documented JSON of a task's state.
-func (ts *TaskState) MarshalJSON() ([]byte, error) {
-	return json.Marshal(taskStateJSON{ts.Events, ts.State, ts.Failed, ts.Restarts, ts.LastRestart, ts.StartedAt, ts.FinishedAt, ts.Events.dropped})
+func (ts TaskState) MarshalJSON() ([]byte, error) {
+	return json.Marshal(taskStateJSON[EventRing]{
+		ts.Events, ts.State, ts.Failed, ts.Restarts, ts.LastRestart, ts.StartedAt, ts.FinishedAt, ts.Events.dropped,
+	})
 }
 
 // UnmarshalJSON takes the documented JSON of a task's state. Of more than
 // MaxTaskEvents events the last are kept.
 func (ts *TaskState) UnmarshalJSON(data []byte) error {
-	var in taskStateJSON
+	var in taskStateIn
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	in.Events.dropped += in.EventsDropped
-	*ts = TaskState{in.Events, in.State, in.Failed, in.Restarts, in.LastRestart, in.StartedAt, in.FinishedAt}
+	*ts = *in.taskState()
 	return nil
 }

@@ -80,27 +80,28 @@ func integral(number []byte) (string, bool) {
 	if !bytes.ContainsAny(number, ".eE") {
 		return "", false
 	}
-	digits, exponent := number, 0
-	if e := bytes.IndexAny(number, "eE"); e >= 0 {
-		var err error
-		if exponent, err = strconv.Atoi(string(number[e+1:])); err != nil {
-			return "", false
-		}
-		digits = number[:e]
+	sign, digits := "", number
+	if number[0] == '-' {
+		sign, digits = "-", number[1:]
 	}
-	sign := ""
-	if digits[0] == '-' {
-		sign, digits = "-", digits[1:]
+	power := "0"
+	if e := bytes.IndexAny(digits, "eE"); e >= 0 {
+		digits, power = digits[:e], string(digits[e+1:])
 	}
+	fraction := 0
 	if dot := bytes.IndexByte(digits, '.'); dot >= 0 {
-		exponent -= len(digits) - dot - 1
+		fraction = len(digits) - dot - 1
 		digits = append(digits[:dot:dot], digits[dot+1:]...)
 	}
 	digits = bytes.TrimLeft(digits, "0")
 	if len(digits) == 0 {
 		return "0", true
 	}
-	return shifted(sign, digits, exponent)
+	exponent, err := strconv.Atoi(power)
+	if err != nil {
+		return "", false
+	}
+	return shifted(sign, digits, exponent-fraction)
 }
 
 // shifted returns digits times ten to the exponent, if that is an integer of 64

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -26,21 +27,42 @@ func (n UnixNano) IsZero() bool { return n == 0 }
 // MarshalJSON returns the moment as RFC 3339 with nanoseconds, in quotes.
 func (n UnixNano) MarshalJSON() ([]byte, error) { return n.Time().MarshalJSON() }
 
+var errNoTime = errors.New("want RFC 3339 or an integer of nanoseconds since 1970")
+
 // UnmarshalJSON takes RFC 3339 text, an integer of nanoseconds, or null for never.
 // A moment before 1678 or after 2261 does not fit and is an error.
 func (n *UnixNano) UnmarshalJSON(data []byte) error {
-	if string(data) == "null" {
+	switch {
+	case string(data) == "null":
 		*n = 0
 		return nil
+	case len(data) > 0 && data[0] == '"':
+		return n.unmarshalText(data)
 	}
-	if len(data) > 0 && data[0] != '"' {
-		v, err := strconv.ParseInt(string(data), 10, 64)
-		*n = UnixNano(v)
-		return err
+	text := string(data)
+	if len(data) > 0 {
+		if integer, ok := integral(data); ok {
+			text = integer
+		}
 	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: %s", errNoTime, glance(string(data)))
+	}
+	*n = UnixNano(v)
+	return nil
+}
+
+// unmarshalText takes a JSON string of RFC 3339 text, in which any character may
+// be escaped.
+func (n *UnixNano) unmarshalText(data []byte) error {
+	var text string
 	var t time.Time
-	if err := json.Unmarshal(data, &t); err != nil {
+	if err := json.Unmarshal(data, &text); err != nil {
 		return err
+	}
+	if err := t.UnmarshalText([]byte(text)); err != nil {
+		return fmt.Errorf("%w: %q", errNoTime, glance(text))
 	}
 	if t.IsZero() {
 		*n = 0

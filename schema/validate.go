@@ -1,8 +1,11 @@
 package schema
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // maxFaults is how many faults are reported of one allocation.
@@ -14,13 +17,23 @@ type faults []error
 
 // add notes a fault of the value at path, which is an ErrInvalid.
 func (f *faults) add(path, format string, args ...any) {
-	f.wrap(ErrInvalid, path, fmt.Sprintf(format, args...))
+	if len(*f) < maxFaults {
+		*f = append(*f, fmt.Errorf("%s: %w: %s", path, ErrInvalid, fmt.Sprintf(format, args...)))
+	}
 }
 
-func (f *faults) wrap(kind error, path, what string) {
+// id notes a fault of the ID at path, which is an ErrInvalidID.
+func (f *faults) id(path string, err error) {
 	if len(*f) < maxFaults {
-		*f = append(*f, fmt.Errorf("%w: %s: %s", kind, path, what))
+		*f = append(*f, fmt.Errorf("%s: %w", path, err))
 	}
+}
+
+// join returns the faults as one error, in the order of their text: they were
+// found in the order of maps.
+func (f faults) join() error {
+	slices.SortFunc(f, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(f...)
 }
 
 // Validate reports everything that keeps the scheduler's write of a from being
@@ -28,122 +41,143 @@ func (f *faults) wrap(kind error, path, what string) {
 // (ErrInvalidID); a PreviousAllocation or NextAllocation that is none, or a's
 // own; nil entries in maps; a task without a name; a score that is no number; a
 // Config value of a type that cannot be stored, or too deep. Other faults are
-// ErrInvalid.
+// ErrInvalid. Nothing in a is changed.
 func (a *Allocation) Validate() error {
+	if a == nil {
+		return errNilAllocation
+	}
 	var f faults
-	if !a.validateID(&f) {
-		return errors.Join(f...)
-	}
-	f.related("PreviousAllocation", a.PreviousAllocation, a.ID)
-	f.related("NextAllocation", a.NextAllocation, a.ID)
-	for task, r := range a.TaskResources {
-		if r == nil {
-			f.add(fmt.Sprintf("TaskResources[%q]", task), "nil")
-		}
-	}
-	a.validateTaskStates(&f)
-	if a.Metrics != nil {
-		for name, score := range a.Metrics.Scores {
-			if !isFinite(score) {
-				f.add(fmt.Sprintf("Metrics.Scores[%q]", name), "%v is no number", score)
-			}
-		}
-	}
+	a.validateID(&f)
+	a.related(&f, "PreviousAllocation", a.PreviousAllocation)
+	a.related(&f, "NextAllocation", a.NextAllocation)
+	validateTasks(&f, "TaskResources", a.TaskResources)
+	validateTasks(&f, "TaskStates", a.TaskStates)
+	a.Metrics.validate(&f)
 	a.Job.validate(&f)
-	return errors.Join(f...)
+	return f.join()
 }
 
 // ValidateClient reports everything that keeps the client's write of a from
 // being stored. Only the ID and what the client owns is looked at.
 func (a *Allocation) ValidateClient() error {
-	var f faults
-	if a.validateID(&f) {
-		a.validateTaskStates(&f)
-	}
-	return errors.Join(f...)
-}
-
-// validateID reports whether there is an allocation with an ID.
-func (a *Allocation) validateID(f *faults) bool {
 	if a == nil {
-		*f = append(*f, fmt.Errorf("%w: nil allocation", ErrInvalid))
-		return false
+		return errNilAllocation
 	}
-	if _, err := ParseID(a.ID); err != nil {
-		*f = append(*f, fmt.Errorf("ID: %w", err))
-		return false
-	}
-	return true
+	var f faults
+	a.validateID(&f)
+	validateTasks(&f, "TaskStates", a.TaskStates)
+	return f.join()
 }
 
-// related checks the ID of another allocation.
-func (f *faults) related(path, id, own string) {
-	if id == "" {
+var errNilAllocation = fmt.Errorf("%w: nil allocation", ErrInvalid)
+
+func (a *Allocation) validateID(f *faults) {
+	if _, err := ParseID(a.ID); err != nil {
+		f.id("ID", err)
+	}
+}
+
+// related checks the ID of another allocation than a.
+func (a *Allocation) related(f *faults, path, text string) {
+	if text == "" {
 		return
 	}
-	other, err := ParseID(id)
+	other, err := ParseID(text)
 	if err != nil {
-		*f = append(*f, fmt.Errorf("%s: %w", path, err))
+		f.id(path, err)
 		return
 	}
-	if self, _ := ParseID(own); other == self {
+	if own, err := ParseID(a.ID); err == nil && own == other {
 		f.add(path, "the allocation itself")
 	}
 }
 
-func (a *Allocation) validateTaskStates(f *faults) {
-	for task, ts := range a.TaskStates {
-		if ts == nil {
-			f.add(fmt.Sprintf("TaskStates[%q]", task), "nil")
+// validateTasks checks the names and the presence of what a map has for tasks.
+func validateTasks[T any](f *faults, path string, tasks map[string]*T) {
+	for name, of := range tasks {
+		if of == nil {
+			f.add(fmt.Sprintf("%s[%q]", path, name), "nil")
 		}
-		if task == "" {
-			f.add("TaskStates", "empty task name")
+		if name == "" {
+			f.add(path, "empty task name")
 		}
 	}
 }
 
-// validate checks the one free part of a job: its tasks' settings.
+func (m *AllocMetric) validate(f *faults) {
+	if m == nil {
+		return
+	}
+	for name, score := range m.Scores {
+		if !isFinite(score) {
+			f.add(fmt.Sprintf("Metrics.Scores[%q]", name), "%v is no number", score)
+		}
+	}
+}
+
+// validate checks what is free in a job, its tasks' settings, and that the tasks
+// have names for states and resources to refer to.
 func (j *Job) validate(f *faults) {
 	if j == nil {
 		return
 	}
 	for g := range j.TaskGroups {
 		for t := range j.TaskGroups[g].Tasks {
-			for key, v := range j.TaskGroups[g].Tasks[t].Config {
-				if what := faultOf(v, 1); what != "" {
-					f.add(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]", g, t, key), "%s", what)
-				}
-			}
+			j.TaskGroups[g].Tasks[t].validate(f, g, t)
 		}
 	}
 }
 
-// faultOf returns what is wrong with a free-form value, the map or list around
-// it being depth levels deep, or "".
-func faultOf(v any, depth int) string {
+// validate checks task t of group g. Its path is spelt out only for a fault.
+func (task *Task) validate(f *faults, g, t int) {
+	path := func() string { return fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d]", g, t) }
+	if task.Name == "" {
+		f.add(path()+".Name", "empty task name")
+	}
+	for key, v := range task.Config {
+		if inside, what := faultOf(v, 1); what != "" {
+			f.add(fmt.Sprintf("%s.Config[%q]%s", path(), key, inside), "%s", what)
+		}
+	}
+}
+
+// faultOf returns the first fault of a free-form value, "" if there is none, and
+// the path from the value to it. The list or map around it is depth levels deep.
+func faultOf(v any, depth int) (path, what string) {
 	c, ok := canonical(v)
 	if !ok {
-		return fmt.Sprintf("a %T cannot be stored here", v)
+		return "", unstorable(v)
 	}
 	switch c := c.(type) {
 	case []any:
 		if depth == maxDepth {
-			return fmt.Sprintf("nested deeper than %d levels", maxDepth)
+			return "", errTooDeep.Error()
 		}
 		for i, element := range c {
-			if what := faultOf(element, depth+1); what != "" {
-				return fmt.Sprintf("[%d]: %s", i, what)
+			if path, what := faultOf(element, depth+1); what != "" {
+				return fmt.Sprintf("[%d]%s", i, path), what
 			}
 		}
 	case map[string]any:
 		if depth == maxDepth {
-			return fmt.Sprintf("nested deeper than %d levels", maxDepth)
+			return "", errTooDeep.Error()
 		}
 		for key, element := range c {
-			if what := faultOf(element, depth+1); what != "" {
-				return fmt.Sprintf("[%q]: %s", key, what)
+			if path, what := faultOf(element, depth+1); what != "" {
+				return fmt.Sprintf("[%q]%s", key, path), what
 			}
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// unstorable says why a value is not canonical.
+func unstorable(v any) string {
+	switch v := v.(type) {
+	case float32, float64:
+		return fmt.Sprintf("%v is no number", v)
+	case json.Number:
+		return fmt.Sprintf("%q is no number of a float64's range", glance(string(v)))
+	}
+	return fmt.Sprintf("a value of type %T cannot be stored", v)
 }

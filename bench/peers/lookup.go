@@ -192,6 +192,9 @@ func (d *data) once() picker {
 // read looks up what pick picks, from several goroutines, until d is over or
 // there is nothing left. Picking and checking are not measured: a caller has its
 // ID at hand.
+//
+// A reader's rate is that of its median chunk, so that what else the machine
+// does, in slices longer than a chunk, is not taken for the store's doing.
 func read(g getter, pick picker, d time.Duration) (sample, error) {
 	readers := make([]*reader, lookupReaders)
 	errs := make([]error, lookupReaders)
@@ -210,9 +213,7 @@ func read(g getter, pick picker, d time.Duration) (sample, error) {
 	histograms := make([]*hdrhistogram.Histogram, len(readers))
 	for i, r := range readers {
 		ops += r.ops
-		if r.ops > 0 { // there may have been too few IDs for all
-			s.rate += float64(r.ops) / r.busy.Seconds()
-		}
+		s.rate += r.rate()
 		histograms[i] = r.latency
 	}
 	q := summary(histograms)
@@ -229,7 +230,7 @@ type reader struct {
 	got     []found
 	latency *hdrhistogram.Histogram
 	ops     int
-	busy    time.Duration
+	chunks  *hdrhistogram.Histogram // nanoseconds of whole chunks
 }
 
 func newReader(g getter, pick picker, n uint64) *reader {
@@ -240,7 +241,16 @@ func newReader(g getter, pick picker, n uint64) *reader {
 		ids:     make([]string, chunkLen),
 		got:     make([]found, chunkLen),
 		latency: newHistogram(),
+		chunks:  newHistogram(),
 	}
+}
+
+// rate is lookups per second; 0 if there were too few IDs for this reader.
+func (r *reader) rate() float64 {
+	if r.ops == 0 {
+		return 0
+	}
+	return chunkLen / time.Duration(r.chunks.ValueAtQuantile(50)).Seconds()
 }
 
 // run looks up chunk by chunk.
@@ -255,8 +265,10 @@ func (r *reader) run(end time.Time) error {
 			return err
 		}
 		now := time.Now()
-		r.busy += now.Sub(start)
 		r.ops += n
+		if err := r.whole(n, now.Sub(start)); err != nil {
+			return err
+		}
 		for i, id := range r.ids[:n] {
 			if !r.got[i].is(id) {
 				return fmt.Errorf("asked for %s, got another or none", id)
@@ -267,6 +279,11 @@ func (r *reader) run(end time.Time) error {
 			return nil
 		}
 	}
+}
+
+// whole records how long a chunk of n took; a last, shorter one is scaled up.
+func (r *reader) whole(n int, took time.Duration) error {
+	return r.chunks.RecordValue(int64(took) * chunkLen / int64(n))
 }
 
 // chunk looks up ids.

@@ -1,0 +1,63 @@
+package schema
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCanonical(t *testing.T) {
+	t.Parallel()
+	list, m := []any{1, "a"}, map[string]any{"a": 1}
+	for _, c := range []struct{ in, want any }{
+		{nil, nil}, {true, true}, {"s", "s"},
+		{int(-1), int64(-1)}, {int8(-1), int64(-1)}, {int16(-1), int64(-1)}, {int32(-1), int64(-1)}, {int64(-1), int64(-1)},
+		{uint(1), int64(1)}, {uint8(1), int64(1)}, {uint16(1), int64(1)}, {uint32(1), int64(1)}, {uint64(1), int64(1)},
+		{uint64(math.MaxInt64), int64(math.MaxInt64)}, {uint64(math.MaxInt64 + 1), uint64(math.MaxInt64 + 1)},
+		{uint(math.MaxUint64), uint64(math.MaxUint64)}, {time.Second, int64(1e9)},
+		{float32(0.5), 0.5}, {1.0, 1.0}, {math.MaxFloat64, math.MaxFloat64},
+		{json.Number("5"), int64(5)}, {json.Number("18446744073709551615"), uint64(math.MaxUint64)},
+		{json.Number("1e3"), int64(1000)}, {json.Number("0.5"), 0.5}, {json.Number("-18446744073709551615"), -18446744073709551615.0},
+		{list, list}, {m, m}, {[]any{}, []any{}}, {map[string]any{}, map[string]any{}},
+		{[]string{"a"}, []any{"a"}}, {[]int{1}, []any{1}}, {map[string]string{"a": "b"}, map[string]any{"a": "b"}},
+		{[]map[string]any{m}, []any{m}}, {[]map[string]string{{"a": "b"}}, []any{map[string]string{"a": "b"}}},
+	} {
+		got, ok := canonical(c.in)
+		require.True(t, ok, "%T %v can be stored", c.in, c.in)
+		require.Equal(t, c.want, got, "%T %v in its canonical type", c.in, c.in)
+		again, ok := canonical(got)
+		require.True(t, ok)
+		require.Equal(t, got, again, "what is canonical stays so")
+	}
+}
+
+func TestCanonicalRefuses(t *testing.T) {
+	t.Parallel()
+	type named string
+	for _, v := range []any{
+		math.NaN(), math.Inf(1), math.Inf(-1), float32(math.Inf(1)), complex(1, 1), uintptr(1), named("s"), &struct{}{},
+		[]byte("b"), []float64{1}, map[int]string{}, [1]int{}, func() {}, make(chan int), (*int)(nil), time.Time{},
+		json.Number(""), json.Number("NaN"), json.Number("-Inf"), json.Number("0x1p-2"), json.Number("+5"), json.Number("01"),
+		json.Number("1_000"), json.Number(" 1"), json.Number("1 "), json.Number("1e400"), json.Number("null"), json.Number("-"), json.Number("1.e5"),
+	} {
+		_, ok := canonical(v)
+		require.False(t, ok, "%T %v cannot be stored", v, v)
+	}
+}
+
+// TestDeepCanonicalIsWhatTheCodecStores compares the two ways by which a Config
+// becomes canonical.
+func TestDeepCanonicalIsWhatTheCodecStores(t *testing.T) {
+	t.Parallel()
+	a := withConfig(freeFormReferences())
+	stored := normal(t, a).Job.TaskGroups[0].Tasks[0].Config["x"]
+	require.Equal(t, stored, deepCanonical(a.Clone().Job.TaskGroups[0].Tasks[0].Config["x"]))
+	text, err := json.Marshal(a)
+	require.NoError(t, err)
+	back, err := DecodeJSON(text)
+	require.NoError(t, err)
+	require.Equal(t, stored, back.Job.TaskGroups[0].Tasks[0].Config["x"], "JSON must give the same")
+}

@@ -1,0 +1,42 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzDecodeJSON decodes anything. An error must be one of ours, at an offset
+// within the text; what decodes must come back from its own JSON, and from its
+// MessagePack.
+func FuzzDecodeJSON(f *testing.F) {
+	f.Add(fixture(f, "allocation.json"))
+	f.Add(fixture(f, "allocation-as-printed.json"))
+	f.Add([]byte(`{"TaskStates":{"r":{"StartedAt":1.5e3,"LastRestart":"2015-11-18T00:20:38Z"},"":null}}`))
+	f.Add([]byte(`{"Metrics":{"Scores":{"n":-0.0}},"Job":{"Priority":1e1000000000}}`))
+	f.Add([]byte(inConfig(`[{},[],18446744073709551615,1e30,-0.0,"\ud800"]`)))
+	f.Add([]byte(inConfig(deepest(maxDepth))))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		a, err := DecodeJSON(text)
+		var at *JSONError
+		if errors.As(err, &at) {
+			require.ErrorIs(t, err, ErrMalformed)
+			require.GreaterOrEqual(t, at.Offset, int64(0))
+			require.LessOrEqual(t, at.Offset, int64(len(text)), "an offset is in the original text")
+			return
+		}
+		require.NoError(t, err, "every error is a JSONError")
+		again, err := json.Marshal(a)
+		require.NoError(t, err, "what was decoded can be encoded")
+		back, err := DecodeJSON(again)
+		require.NoError(t, err)
+		require.Equal(t, a, back, "JSON must give back what it was made of")
+		require.Equal(t, a, a.Clone(), "a clone is equal")
+		require.Equal(t, AppendAllocation(nil, a), AppendAllocation(nil, back), "equal content is equal bytes")
+		if err := a.Validate(); err == nil {
+			require.Equal(t, a, normal(t, a), "MessagePack must keep all that JSON shows")
+		}
+	})
+}

@@ -1,0 +1,125 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// withConfig is the documented allocation with one more setting of its task.
+func withConfig(v any) *Allocation {
+	a := documented()
+	a.Job.TaskGroups[0].Tasks[0].Config["x"] = v
+	return a
+}
+
+// nestedLists is a list in lists, so many levels deep.
+func nestedLists(levels int) any {
+	var v any = "bottom"
+	for range levels {
+		v = []any{v}
+	}
+	return v
+}
+
+func TestValidateFaults(t *testing.T) {
+	t.Parallel()
+	const id, other, config = "203266e5-e0d6-9486-5e05-397ed2b184af", "e02b6169-83bd-9df6-69bd-832765f333eb", `Job.TaskGroups[0].Tasks[0].Config["x"]`
+	cycle := map[string]any{}
+	cycle["a"], cycle["b"] = cycle, cycle
+	var typedNil *int
+	for _, c := range []struct {
+		fault string // "" for none
+		a     *Allocation
+		kind  error
+	}{
+		{"", documented(), nil},
+		{"", &Allocation{ID: strings.ToUpper(id)}, nil},
+		{"", &Allocation{ID: id, PreviousAllocation: other, NextAllocation: other}, nil},
+		{"nil allocation", nil, ErrInvalid},
+		{"ID", &Allocation{}, ErrInvalidID},
+		{"ID", &Allocation{ID: id + "0"}, ErrInvalidID},
+		{"PreviousAllocation", &Allocation{ID: id, PreviousAllocation: "x"}, ErrInvalidID},
+		{"NextAllocation", &Allocation{ID: id, NextAllocation: "x"}, ErrInvalidID},
+		{"PreviousAllocation", &Allocation{ID: id, PreviousAllocation: strings.ToUpper(id)}, ErrInvalid},
+		{"NextAllocation", &Allocation{ID: id, NextAllocation: id}, ErrInvalid},
+		{`TaskStates["a"]`, &Allocation{ID: id, TaskStates: map[string]*TaskState{"a": nil}}, ErrInvalid},
+		{"TaskStates: invalid: empty task name", &Allocation{ID: id, TaskStates: map[string]*TaskState{"": {}}}, ErrInvalid},
+		{`TaskResources["a"]`, &Allocation{ID: id, TaskResources: map[string]*Resources{"a": nil}}, ErrInvalid},
+		{"TaskResources: invalid: empty task name", &Allocation{ID: id, TaskResources: map[string]*Resources{"": {}}}, ErrInvalid},
+		{"Job.TaskGroups[1].Tasks[0].Name", &Allocation{ID: id, Job: &Job{TaskGroups: []TaskGroup{{}, {Tasks: []Task{{}}}}}}, ErrInvalid},
+		{`Metrics.Scores["n"]: invalid: NaN is no number`, &Allocation{ID: id, Metrics: &AllocMetric{Scores: map[string]float64{"n": math.NaN()}}}, ErrInvalid},
+		{`Metrics.Scores["n"]`, &Allocation{ID: id, Metrics: &AllocMetric{Scores: map[string]float64{"n": math.Inf(-1)}}}, ErrInvalid},
+		{config + ": invalid: a value of type chan int cannot be stored", withConfig(make(chan int)), ErrInvalid},
+		{config + ": invalid: a value of type *int cannot be stored", withConfig(typedNil), ErrInvalid},
+		{config + `[1]["y"]: invalid: a value of type struct {}`, withConfig([]any{1, map[string]any{"y": struct{}{}}}), ErrInvalid},
+		{config + ": invalid: +Inf is no number", withConfig(math.Inf(1)), ErrInvalid},
+		{config + ": invalid: NaN is no number", withConfig(float32(math.NaN())), ErrInvalid},
+		{config + `: invalid: "Inf" is no number`, withConfig(json.Number("Inf")), ErrInvalid},
+		{config + `: invalid: "1e400" is no number`, withConfig(json.Number("1e400")), ErrInvalid},
+		{"", withConfig(nestedLists(maxDepth - 1)), nil},
+		{config + strings.Repeat("[0]", maxDepth-1) + ": invalid: nested deeper than 64 levels", withConfig(nestedLists(maxDepth)), ErrInvalid},
+		{"nested deeper than 64 levels", withConfig(cycle), ErrInvalid},
+		{"", withConfig(freeFormReferences()), nil},
+	} {
+		err := c.a.Validate()
+		if c.fault == "" {
+			require.NoError(t, err, "this is valid: %+v", c.a)
+			continue
+		}
+		require.ErrorIs(t, err, c.kind, "the kind of %s", c.fault)
+		require.ErrorContains(t, err, c.fault, "the path of the fault")
+	}
+}
+
+func TestValidateReportsAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	a := &Allocation{ID: "a", PreviousAllocation: "b", TaskResources: map[string]*Resources{"": nil}, TaskStates: map[string]*TaskState{"t": nil}}
+	err := a.Validate()
+	require.ErrorIs(t, err, ErrInvalidID)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.Equal(t, []string{
+		`ID: invalid allocation ID: "a"`,
+		`PreviousAllocation: invalid allocation ID: "b"`,
+		`TaskResources: invalid: empty task name`,
+		`TaskResources[""]: invalid: nil`,
+		`TaskStates["t"]: invalid: nil`,
+	}, strings.Split(err.Error(), "\n"), "all faults, in order")
+
+	for i := range 100 {
+		a.TaskStates[fmt.Sprint(i)] = nil
+	}
+	require.Len(t, strings.Split(a.Validate().Error(), "\n"), maxFaults, "no more faults than anybody reads")
+}
+
+func TestValidateClientLooksAtTheClientsFieldsOnly(t *testing.T) {
+	t.Parallel()
+	a := withConfig(make(chan int))
+	a.PreviousAllocation, a.TaskResources["redis"], a.Metrics.Scores[""] = "x", nil, math.NaN()
+	require.Error(t, a.Validate())
+	require.NoError(t, a.ValidateClient(), "a client's update is not refused for what is ignored in it")
+	a.ID, a.TaskStates["redis"], a.TaskStates[""] = "x", nil, nil
+	err := a.ValidateClient()
+	require.ErrorIs(t, err, ErrInvalidID)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.Len(t, strings.Split(err.Error(), "\n"), 4, "all faults at once: %v", err)
+	require.ErrorIs(t, (*Allocation)(nil).ValidateClient(), ErrInvalid, "nil is an error")
+}
+
+func TestValidateChangesNothing(t *testing.T) {
+	t.Parallel()
+	a := withConfig(freeFormReferences())
+	was := a.Clone()
+	require.NoError(t, a.Validate())
+	require.Equal(t, was, a, "the caller's Config stays as it is")
+}
+
+// TestValidateCostsNothing is not parallel, for it counts allocations.
+func TestValidateCostsNothing(t *testing.T) {
+	a := documented()
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = a.Validate() }), "a valid allocation costs no memory to validate")
+}
