@@ -35,9 +35,9 @@ func (f *found) is(id string) bool {
 }
 
 const (
-	lookupReaders = 2    // goroutines
-	chunkLen      = 1024 // lookups between two looks at the clock
-	timedEvery    = 64   // one in so many lookups is timed by itself
+	lookupReaders = 2   // goroutines
+	chunkLen      = 128 // lookups between two looks at the clock
+	timedEvery    = 64  // one in so many lookups is timed by itself
 )
 
 // lookup measures Get of what is in memory.
