@@ -31,6 +31,8 @@ func TestCanonical(t *testing.T) {
 		again, ok := canonical(got)
 		require.True(t, ok)
 		require.Equal(t, got, again, "what is canonical stays so")
+		_, what := faultOf(c.in, 1)
+		require.Empty(t, what, "Validate takes what can be stored: %T %v", c.in, c.in)
 	}
 }
 
@@ -45,6 +47,29 @@ func TestCanonicalRefuses(t *testing.T) {
 	} {
 		_, ok := canonical(v)
 		require.False(t, ok, "%T %v cannot be stored", v, v)
+		_, what := faultOf(v, 1)
+		require.NotEmpty(t, what, "Validate refuses what cannot be stored: %T %v", v, v)
+	}
+}
+
+// TestValidateAllowsNoDeeperThanTheCodec puts each kind of list and map at the
+// last level that the codec keeps, and one below it.
+func TestValidateAllowsNoDeeperThanTheCodec(t *testing.T) {
+	t.Parallel()
+	for _, v := range []any{
+		[]any{"a"}, map[string]any{"a": "b"}, []string{"a"}, []int{1}, map[string]string{"a": "b"},
+		[]map[string]any{}, []map[string]string{},
+	} {
+		_, what := faultOf(v, maxDepth-1)
+		require.Empty(t, what, "a %T may be at level %d", v, maxDepth)
+		require.NotEqual(t, []byte{codeNil}, appendValue(nil, v, maxDepth-1), "the codec keeps a %T at level %d", v, maxDepth)
+		_, what = faultOf(v, maxDepth)
+		require.Equal(t, errTooDeep.Error(), what, "a %T may not be below level %d", v, maxDepth)
+		require.Equal(t, []byte{codeNil}, appendValue(nil, v, maxDepth), "the codec keeps no %T below level %d", v, maxDepth)
+	}
+	for _, v := range []any{[]map[string]any{{}}, []map[string]string{{}}} {
+		_, what := faultOf(v, maxDepth-1)
+		require.Equal(t, errTooDeep.Error(), what, "the maps in a %T are a level of their own", v)
 	}
 }
 

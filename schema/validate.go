@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxFaults is how many faults are reported of one allocation.
@@ -39,7 +40,7 @@ func (f faults) join() error {
 // Validate reports everything that keeps the scheduler's write of a from being
 // stored, up to 20 faults at once, each with its path: an ID that is none
 // (ErrInvalidID); a PreviousAllocation or NextAllocation that is none, or a's
-// own; nil entries in maps; a task without a name; a score that is no number; a
+// own; nil entries or empty task names in maps; a score that is no number; a
 // Config value of a type that cannot be stored, or too deep. Other faults are
 // ErrInvalid. Nothing in a is changed.
 func (a *Allocation) Validate() error {
@@ -115,8 +116,7 @@ func (m *AllocMetric) validate(f *faults) {
 	}
 }
 
-// validate checks what is free in a job, its tasks' settings, and that the tasks
-// have names for states and resources to refer to.
+// validate checks what is free in a job: its tasks' settings.
 func (j *Job) validate(f *faults) {
 	if j == nil {
 		return
@@ -130,42 +130,70 @@ func (j *Job) validate(f *faults) {
 
 // validate checks task t of group g. Its path is spelt out only for a fault.
 func (task *Task) validate(f *faults, g, t int) {
-	path := func() string { return fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d]", g, t) }
-	if task.Name == "" {
-		f.add(path()+".Name", "empty task name")
-	}
 	for key, v := range task.Config {
 		if inside, what := faultOf(v, 1); what != "" {
-			f.add(fmt.Sprintf("%s.Config[%q]%s", path(), key, inside), "%s", what)
+			f.add(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]%s", g, t, key, inside), "%s", what)
 		}
 	}
 }
 
 // faultOf returns the first fault of a free-form value, "" if there is none, and
 // the path from the value to it. The list or map around it is depth levels deep.
+// It agrees with canonical, but converts nothing that is common: this is on the
+// way of every placement, and a conversion costs memory.
 func faultOf(v any, depth int) (path, what string) {
-	c, ok := canonical(v)
-	if !ok {
+	switch v := v.(type) {
+	case nil, bool, string, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		return "", ""
+	case []string, []int, map[string]string:
+		return "", faultOfDepth(depth)
+	case []any:
+		return faultInList(v, depth)
+	case []map[string]any:
+		return faultInList(v, depth)
+	case []map[string]string:
+		return faultInList(v, depth)
+	case map[string]any:
+		return faultInMap(v, depth)
+	case float64:
+		if isFinite(v) {
+			return "", ""
+		}
+	}
+	if _, ok := canonical(v); !ok {
 		return "", unstorable(v)
 	}
-	switch c := c.(type) {
-	case []any:
-		if depth == maxDepth {
-			return "", errTooDeep.Error()
+	return "", ""
+}
+
+// faultOfDepth tells whether a list or map may be inside what is depth levels
+// deep.
+func faultOfDepth(depth int) string {
+	if depth == maxDepth {
+		return errTooDeep.Error()
+	}
+	return ""
+}
+
+func faultInList[T any](list []T, depth int) (path, what string) {
+	if what := faultOfDepth(depth); what != "" {
+		return "", what
+	}
+	for i, element := range list {
+		if path, what := faultOf(element, depth+1); what != "" {
+			return fmt.Sprintf("[%d]%s", i, path), what
 		}
-		for i, element := range c {
-			if path, what := faultOf(element, depth+1); what != "" {
-				return fmt.Sprintf("[%d]%s", i, path), what
-			}
-		}
-	case map[string]any:
-		if depth == maxDepth {
-			return "", errTooDeep.Error()
-		}
-		for key, element := range c {
-			if path, what := faultOf(element, depth+1); what != "" {
-				return fmt.Sprintf("[%q]%s", key, path), what
-			}
+	}
+	return "", ""
+}
+
+func faultInMap(m map[string]any, depth int) (path, what string) {
+	if what := faultOfDepth(depth); what != "" {
+		return "", what
+	}
+	for key, element := range m {
+		if path, what := faultOf(element, depth+1); what != "" {
+			return fmt.Sprintf("[%q]%s", key, path), what
 		}
 	}
 	return "", ""

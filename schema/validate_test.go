@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -51,7 +52,6 @@ func TestValidateFaults(t *testing.T) {
 		{"TaskStates: invalid: empty task name", &Allocation{ID: id, TaskStates: map[string]*TaskState{"": {}}}, ErrInvalid},
 		{`TaskResources["a"]`, &Allocation{ID: id, TaskResources: map[string]*Resources{"a": nil}}, ErrInvalid},
 		{"TaskResources: invalid: empty task name", &Allocation{ID: id, TaskResources: map[string]*Resources{"": {}}}, ErrInvalid},
-		{"Job.TaskGroups[1].Tasks[0].Name", &Allocation{ID: id, Job: &Job{TaskGroups: []TaskGroup{{}, {Tasks: []Task{{}}}}}}, ErrInvalid},
 		{`Metrics.Scores["n"]: invalid: NaN is no number`, &Allocation{ID: id, Metrics: &AllocMetric{Scores: map[string]float64{"n": math.NaN()}}}, ErrInvalid},
 		{`Metrics.Scores["n"]`, &Allocation{ID: id, Metrics: &AllocMetric{Scores: map[string]float64{"n": math.Inf(-1)}}}, ErrInvalid},
 		{config + ": invalid: a value of type chan int cannot be stored", withConfig(make(chan int)), ErrInvalid},
@@ -120,6 +120,12 @@ func TestValidateChangesNothing(t *testing.T) {
 
 // TestValidateCostsNothing is not parallel, for it counts allocations.
 func TestValidateCostsNothing(t *testing.T) {
-	a := documented()
-	require.Zero(t, testing.AllocsPerRun(100, func() { _ = a.Validate() }), "a valid allocation costs no memory to validate")
+	for _, v := range []any{
+		nil, true, "s", 6379, int64(6379), uint64(1 << 63), 2.5, time.Second, []any{0.5, map[string]any{"a": 6379}},
+		[]string{"a"}, []int{6379}, map[string]string{"a": "b"}, []map[string]any{{"db": 6379}}, []map[string]string{{"a": "b"}},
+	} {
+		a := withConfig(v)
+		require.Zero(t, testing.AllocsPerRun(100, func() { _ = a.Validate() }), "a valid allocation costs no memory to validate: %T", v)
+		require.Zero(t, testing.AllocsPerRun(100, func() { _ = a.ValidateClient() }), "nor does a client's update")
+	}
 }

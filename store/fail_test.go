@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -161,4 +162,38 @@ func TestWithdrawnWriteLeavesNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound, "a write that was withdrawn is not done")
 	_, err = s.Upsert(ctx, testAlloc(2))
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestWokenBetweenTwoBatches wakes a waiter for one batch when the next one has
+// replaced the version but is not published: it must neither return that, nor
+// run out of time, nor miss its notification.
+func TestWokenBetweenTwoBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(filepath.Join(t.TempDir(), "woken.db"), nil)
+		require.NoError(t, err)
+		a, err := s.Upsert(t.Context(), testAlloc(1))
+		require.NoError(t, err)
+		result := make(chan WaitResult, 1)
+		go func() {
+			r, err := s.Wait(t.Context(), testAlloc(1).ID, QueryOptions{MinQueryIndex: a.Index})
+			if err != nil {
+				t.Error(err)
+			}
+			result <- r
+		}()
+		synctest.Wait()
+		id, next := schema.ID{1}, new(version)
+		next.copyFrom(s.table.get(&id))
+		next.clientIndex = a.Index + 2
+		next.alloc.Store(testAlloc(1))
+		s.table.put(&id, next)
+		require.Equal(t, 1, s.watch.Notify(id, a.Index+1), "the batch before wakes it")
+		synctest.Wait()
+		require.Equal(t, 1, s.watch.Len(), "it waits on")
+		s.index.Publish(a.Index + 2)
+		s.watch.Notify(id, a.Index+2)
+		r := <-result
+		require.Equal(t, []any{Changed, a.Index + 2}, []any{r.Outcome, r.Index})
+		require.NoError(t, s.Close())
+	})
 }

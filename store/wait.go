@@ -138,9 +138,7 @@ func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (W
 	return s.wait(ctx, parsed, opts)
 }
 
-// wait looks, registers, looks again, and blocks. The second look is what makes
-// sure: what was published before it is seen by it, what is published after it
-// is notified to the waiter, which was registered before; see package watch.
+// wait returns at once what there is to return, and otherwise blocks.
 func (s *Store) wait(ctx context.Context, ids []schema.ID, opts QueryOptions) (WaitResult, error) {
 	if err := ctx.Err(); err != nil {
 		return WaitResult{}, err
@@ -154,25 +152,39 @@ func (s *Store) wait(ctx context.Context, ids []schema.ID, opts QueryOptions) (W
 	if seen, ok := s.first(ids, opts.MinQueryIndex); ok {
 		return s.result(seen, opts.MinQueryIndex)
 	}
-	return s.block(ctx, ids, opts)
-}
-
-// block is the part of a wait that blocks.
-func (s *Store) block(ctx context.Context, ids []schema.ID, opts QueryOptions) (WaitResult, error) {
 	w := s.waiters.Get().(*watch.Waiter)
-	s.register(w, ids, opts.MinQueryIndex)
 	timer := time.NewTimer(opts.timeout())
-	err := s.park(ctx, w, timer.C, ids, opts.MinQueryIndex)
+	r, err := s.block(ctx, w, timer.C, ids, opts.MinQueryIndex)
 	timer.Stop()
 	s.watch.Deregister(w)
 	s.waiters.Put(w)
-	if err != nil {
-		return WaitResult{}, err
+	return r, err
+}
+
+// block registers, looks again, and blocks, until a look finds something. The look
+// after the registration is what makes sure: what was published before it is seen
+// by it, what is published after it is notified to the waiter; see package watch.
+//
+// A waiter that was woken may find that the change it was woken for has been
+// followed by one that is not published yet. It registers again, and the
+// notification of that one is still to come.
+func (s *Store) block(ctx context.Context, w *watch.Waiter, timeout <-chan time.Time, ids []schema.ID, min uint64) (WaitResult, error) {
+	for {
+		s.register(w, ids, min)
+		if seen, ok := s.first(ids, min); ok {
+			return s.result(seen, min)
+		}
+		select {
+		case signal := <-w.C():
+			if signal.Err != nil {
+				return WaitResult{}, signal.Err
+			}
+		case <-timeout:
+			return s.timedOut(ids, min)
+		case <-ctx.Done():
+			return WaitResult{}, ctx.Err()
+		}
 	}
-	if seen, ok := s.first(ids, opts.MinQueryIndex); ok {
-		return s.result(seen, opts.MinQueryIndex)
-	}
-	return s.timedOut(ids)
 }
 
 // register registers w for all ids.
@@ -186,22 +198,6 @@ func (s *Store) register(w *watch.Waiter, ids []schema.ID, min uint64) {
 		raw[i] = id
 	}
 	s.watch.Register(w, min, raw...)
-}
-
-// park returns once there may be something to see, or time is up, or an error
-// ends the wait.
-func (s *Store) park(ctx context.Context, w *watch.Waiter, timeout <-chan time.Time, ids []schema.ID, min uint64) error {
-	if _, ok := s.first(ids, min); ok {
-		return nil
-	}
-	select {
-	case signal := <-w.C():
-		return signal.Err
-	case <-timeout:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // seen is what a wait sees of one ID.
@@ -278,16 +274,25 @@ func (s *Store) fill(r WaitResult, sn seen) (_ WaitResult, err error) {
 	return r, err
 }
 
-// timedOut is the result of a wait for which nothing changed in time.
-func (s *Store) timedOut(ids []schema.ID) (WaitResult, error) {
+// timedOut is the result of a wait above min whose time is up, which may be a
+// change all the same, if that came with the end of it.
+func (s *Store) timedOut(ids []schema.ID, min uint64) (WaitResult, error) {
+	if seen, ok := s.first(ids, min); ok {
+		return s.result(seen, min)
+	}
 	if len(ids) == 1 {
 		sn := s.look(ids[0])
+		if sn.v != nil && sn.index > min {
+			return s.result(sn, min)
+		}
 		return s.fill(WaitResult{ID: sn.id.String(), Index: sn.index, Outcome: TimedOut}, sn)
 	}
-	r := WaitResult{Outcome: TimedOut}
+	r := WaitResult{Outcome: TimedOut, Index: s.restored.Load()}
 	last := s.index.Last()
 	for _, id := range ids {
-		r.Index = max(r.Index, min(s.look(id).index, last))
+		if sn := s.look(id); sn.index <= last {
+			r.Index = max(r.Index, sn.index)
+		}
 	}
 	return r, nil
 }

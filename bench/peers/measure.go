@@ -25,6 +25,8 @@ type bench struct {
 	stores  *stores
 	results []result
 	profile *os.File
+
+	descriptor float64 // bytes of a goroutine apart from its stack; see park
 }
 
 func newBench(cfg config, dir string) *bench {
