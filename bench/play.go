@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,9 +52,14 @@ func play(ctx context.Context, f *fleet, dir string, p *progress) (*report, erro
 	return pl.report, err
 }
 
-func (p *player) open() (err error) {
-	p.s, err = store.Open(p.path, nil)
-	return err
+// open opens the store. If that goes wrong p.s stays the one before, if any.
+func (p *player) open() error {
+	s, err := store.Open(p.path, nil)
+	if err != nil {
+		return err
+	}
+	p.s = s
+	return nil
 }
 
 // live are the phases up to the end of the tasks' lives.
@@ -195,30 +201,25 @@ func (p *player) events(ctx context.Context, name string, from, to int) error {
 func (p *player) delete(ctx context.Context) error {
 	began := time.Now()
 	var took []time.Duration
-	var batch []int
-	flush := func() error {
+	var tenth []int
+	for i := 0; i < p.allocs; i += 10 {
+		tenth = append(tenth, i)
+	}
+	for batch := range slices.Chunk(tenth, allocsPerJob) {
 		started := time.Now()
 		var b store.Batch
 		for _, i := range batch {
 			b.Delete(p.ids[i])
 		}
 		applied, err := p.s.Apply(ctx, &b)
+		if err != nil {
+			return err
+		}
 		for _, i := range batch {
 			p.deleted[i] = applied.Index
 		}
-		batch = batch[:0]
 		took = append(took, time.Since(started))
-		return err
 	}
-	n := 0
-	for i := 0; i < p.allocs; i += 10 {
-		n++
-		if batch = append(batch, i); len(batch) == allocsPerJob || i+10 >= p.allocs {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	p.add("delete, in batches of 1,000", n, began, took)
+	p.add("delete, in batches of 1,000", len(tenth), began, took)
 	return nil
 }

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"allocstore/store"
@@ -24,6 +24,7 @@ type reader struct {
 func (p *player) wake(ctx context.Context) error {
 	readers := make([]reader, p.readers)
 	var parked sync.WaitGroup
+	var returned atomic.Int64
 	end := p.begin("parking readers", p.readers)
 	began := time.Now()
 	for k := range readers {
@@ -33,11 +34,13 @@ func (p *player) wake(ctx context.Context) error {
 			opts := store.QueryOptions{MinQueryIndex: p.created[r.alloc]}
 			r.result, r.err = p.s.Wait(ctx, p.ids[r.alloc], opts)
 			r.woke = time.Now()
+			returned.Add(1)
 		})
 	}
-	for p.s.Stats().Waiters < p.readers && ctx.Err() == nil {
-		p.done.Store(int64(p.s.Stats().Waiters))
-		runtime.Gosched()
+	for waiting := 0; waiting+int(returned.Load()) < p.readers; {
+		time.Sleep(time.Millisecond)
+		waiting = p.s.Stats().Waiters
+		p.done.Store(int64(waiting))
 	}
 	p.add("park readers", p.readers, began, nil)
 	end()

@@ -25,8 +25,8 @@ type draft struct {
 	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
 	stale bool // alloc has a client's part that is not encoded yet
 
-	// alloc is the content so far, or nil where it is not in memory. The draft
-	// never changes it, only replaces it.
+	// alloc is the content so far, or nil where it is not in memory. A write
+	// replaces it and does not change it, since it may be the published one.
 	alloc *schema.Allocation
 }
 
@@ -296,7 +296,7 @@ func (d *draft) body(p *plan, now part, of side) (string, error) {
 func (d *draft) change(p *plan, r *record, k key) (*change, error) {
 	ch := &change{id: d.id, v: new(version), before: d.base}
 	if d.base != nil {
-		ch.v.copyFrom(d.base)
+		ch.v.content = d.base.content
 	}
 	ch.v.take(r, k, d.job)
 	if d.alive && d.alloc != nil {

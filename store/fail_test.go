@@ -183,7 +183,7 @@ func TestWokenBetweenTwoBatches(t *testing.T) {
 		}()
 		synctest.Wait()
 		id, next := schema.ID{1}, new(version)
-		next.copyFrom(s.table.get(&id))
+		next.content = s.table.get(&id).content
 		next.clientIndex = a.Index + 2
 		next.alloc.Store(testAlloc(1))
 		s.table.put(&id, next)

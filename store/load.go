@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -18,22 +17,35 @@ import (
 // the one it claims to, and decodes no more of the content than where the
 // allocation is placed.
 type loader struct {
-	s     *Store
-	last  uint64 // what the meta bucket says
-	byID  map[schema.ID]*loading
-	slab  []loading
-	names map[string]string // node, job and evaluation IDs, each once
+	s    *Store
+	last uint64 // what the meta bucket says
+	byID map[schema.ID]*loading
+	rows slab[loading]
 }
 
-// loading is an ID's version so far, and where it places the allocation.
+// loading is an ID's version so far, and where it places the allocation, in
+// strings that alias the file.
 type loading struct {
 	id    schema.ID
 	v     version
 	place placement
 }
 
-// slabLen is how many loadings or versions are allocated at once.
+// A slab allocates many at once.
+type slab[T any] struct {
+	free []T
+}
+
 const slabLen = 64
+
+func (s *slab[T]) next() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, slabLen)
+	}
+	t := &s.free[0]
+	s.free = s.free[1:]
+	return t
+}
 
 // load fills the memory of a store that nobody uses yet.
 func (s *Store) load() (err error) {
@@ -42,7 +54,7 @@ func (s *Store) load() (err error) {
 		if err := checkFormat(tx); err != nil {
 			return err
 		}
-		l := &loader{s: s, byID: make(map[schema.ID]*loading), names: make(map[string]string)}
+		l := &loader{s: s, byID: make(map[schema.ID]*loading)}
 		if err := l.readMeta(tx.Bucket(metaBucket)); err != nil {
 			return err
 		}
@@ -120,8 +132,9 @@ func (l *loader) read(k key, value []byte) error {
 	}
 	row := l.byID[r.id]
 	if row == nil {
-		row = l.newRow(r.id)
-	} else if row.v.pair() != r.prev {
+		row = l.newRow(r.id) // whose pair is zero, like the prev of an ID's first record
+	}
+	if row.v.pair() != r.prev {
 		return corruptAt(k, "follows %v, the record before it is %v", r.prev.newest(), row.v.pair().newest())
 	}
 	var j *job
@@ -132,52 +145,32 @@ func (l *loader) read(k key, value []byte) error {
 		if row.place, err = placementIn(r.sched); err != nil {
 			return corruptAt(k, "scheduler's part: %v", err)
 		}
-		l.intern(&row.place)
 	}
 	row.v.take(&r, k, j)
 	return nil
 }
 
 func (l *loader) newRow(id schema.ID) *loading {
-	if len(l.slab) == 0 {
-		l.slab = make([]loading, slabLen)
-	}
-	row := &l.slab[0]
-	l.slab = l.slab[1:]
+	row := l.rows.next()
 	row.id = id
 	l.byID[id] = row
 	return row
 }
 
-// intern replaces names that alias the file by copies, one for each name.
-func (l *loader) intern(p *placement) {
-	for kind, name := range p {
-		own, ok := l.names[name]
-		if !ok {
-			own = strings.Clone(name)
-			l.names[own] = own
-		}
-		p[kind] = own
-	}
-}
-
 // finish moves what was read into the table and the lists. IDs arrive at the
-// lists in order, which is their cheapest.
+// lists in order, which is their cheapest. It runs within the transaction, whose
+// pages the placements alias; the lists copy the names that they keep.
 func (l *loader) finish() {
 	rows := make([]*loading, 0, len(l.byID))
 	for _, row := range l.byID {
 		rows = append(rows, row)
 	}
-	l.byID, l.names = nil, nil
+	l.byID = nil
 	slices.SortFunc(rows, func(a, b *loading) int { return bytes.Compare(a.id[:], b.id[:]) })
-	var slab []version
+	var versions slab[version]
 	for _, row := range rows {
-		if len(slab) == 0 {
-			slab = make([]version, slabLen)
-		}
-		v := &slab[0]
-		slab = slab[1:]
-		v.copyFrom(&row.v)
+		v := versions.next()
+		v.content = row.v.content
 		l.s.table.put(&row.id, v)
 		if v.tombstone() {
 			l.s.counts.tombstones.Add(1)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
+	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -229,4 +230,28 @@ func TestDamagedRecordIsFound(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrCorrupt, "byte %d", at)
 		require.ErrorContains(t, err, "record 2.0", "the error names the place")
 	}
+}
+
+// TestLostRecordIsFound takes the first record of an allocation out of the log,
+// without which the client's update that follows would read as a deletion.
+func TestLostRecordIsFound(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := store.Open(path, nil)
+	require.NoError(t, err)
+	upsert(t, s, placed(1))
+	_, err = s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		log := tx.Bucket([]byte("log"))
+		k, _ := log.Cursor().First()
+		return log.Delete(append([]byte(nil), k...))
+	}))
+	require.NoError(t, db.Close())
+	_, err = store.Open(path, nil)
+	require.ErrorIs(t, err, store.ErrCorrupt)
+	require.ErrorContains(t, err, "record 3.0")
 }

@@ -57,7 +57,7 @@ func TestTableAgainstMap(t *testing.T) {
 		}
 		for i := range ids {
 			for _, k := range []int{i, r.IntN(i + 1)} {
-				v := &version{created: uint64(2*i + 1)}
+				v := &version{content: content{created: uint64(2*i + 1)}}
 				table.put(&ids[k], v)
 				oracle[ids[k]] = v
 			}

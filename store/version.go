@@ -14,7 +14,12 @@ import (
 // allocation; whoever loses that race drops an equal one.
 type version struct {
 	alloc atomic.Pointer[schema.Allocation] // nil: not decoded yet, or a tombstone
-	job   *job                              // nil: a tombstone
+	content
+}
+
+// content is what a version is, decoded or not.
+type content struct {
+	job *job // nil: a tombstone
 
 	created             uint64 // CreateIndex
 	schedIndex          uint64 // with schedPos, the record with the scheduler's part
@@ -24,42 +29,34 @@ type version struct {
 	hasNext             bool   // NextAllocation is set
 }
 
-func (v *version) pair() pair {
-	return pair{sched: key{v.schedIndex, v.schedPos}, client: key{v.clientIndex, v.clientPos}}
+func (c *content) pair() pair {
+	return pair{sched: key{c.schedIndex, c.schedPos}, client: key{c.clientIndex, c.clientPos}}
 }
 
-func (v *version) setPair(p pair) {
-	v.schedIndex, v.schedPos = p.sched.index, p.sched.pos
-	v.clientIndex, v.clientPos = p.client.index, p.client.pos
+func (c *content) setPair(p pair) {
+	c.schedIndex, c.schedPos = p.sched.index, p.sched.pos
+	c.clientIndex, c.clientPos = p.client.index, p.client.pos
 }
 
 // tombstone reports whether the allocation was deleted by this version.
-func (v *version) tombstone() bool { return v.job == nil }
+func (c *content) tombstone() bool { return c.job == nil }
 
 // modified is the index of the write that made the version: the allocation's
 // ModifyIndex, or the index of its deletion.
-func (v *version) modified() uint64 { return max(v.schedIndex, v.clientIndex) }
+func (c *content) modified() uint64 { return max(c.schedIndex, c.clientIndex) }
 
-// take makes v the version after the record r at k; before it, v was the version
+// take makes c the version after the record r at k; before it, c was the version
 // that r replaces. The parts' checksums are taken from r.
-func (v *version) take(r *record, k key, j *job) {
-	v.setPair(r.pairAt(k))
-	v.hasNext = r.flags&flagNext != 0
+func (c *content) take(r *record, k key, j *job) {
+	c.setPair(r.pairAt(k))
+	c.hasNext = r.flags&flagNext != 0
 	if r.flags&flagSched != 0 {
-		v.created, v.job, v.schedSum = r.created, j, sumOf(r.sched)
+		c.created, c.job, c.schedSum = r.created, j, sumOf(r.sched)
 	}
 	if r.flags&flagClient != 0 {
-		v.clientSum = sumOf(r.client)
+		c.clientSum = sumOf(r.client)
 	}
 	if r.tombstone() {
-		v.job = nil
+		c.job = nil
 	}
-}
-
-// copyFrom makes v what o is, but not decoded.
-func (v *version) copyFrom(o *version) {
-	v.job, v.created = o.job, o.created
-	v.schedIndex, v.schedPos, v.schedSum = o.schedIndex, o.schedPos, o.schedSum
-	v.clientIndex, v.clientPos, v.clientSum = o.clientIndex, o.clientPos, o.clientSum
-	v.hasNext = o.hasNext
 }
