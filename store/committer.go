@@ -277,7 +277,15 @@ func (s *Store) publish(ch *change) {
 // afterGroup is what one pass over a whole group suffices for.
 func (s *Store) afterGroup() {
 	s.tail.wake()
-	if s.lists.pending() {
-		s.lists.sweep(s.readers.oldest(s.index.Last))
+	s.sweepLists()
+}
+
+// sweepLists forgets what no reader can ask the lists for any more.
+func (s *Store) sweepLists() {
+	if !s.lists.pending(s.index.Last()) {
+		return
+	}
+	if oldest := s.readers.oldest(s.index.Last()); s.lists.pending(oldest) {
+		s.lists.sweep(oldest)
 	}
 }

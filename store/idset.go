@@ -30,8 +30,7 @@ func (s *idset) add(id schema.ID) {
 		s.chunks = [][]schema.ID{{id}}
 		return
 	}
-	c := s.chunkOf(id)
-	at, found := slices.BinarySearchFunc(s.chunks[c], id, schema.ID.Compare)
+	c, at, found := s.place(id)
 	if found {
 		return
 	}
@@ -39,6 +38,18 @@ func (s *idset) add(id schema.ID) {
 		c, at = s.split(c, at)
 	}
 	s.chunks[c] = slices.Insert(s.chunks[c], at, id)
+}
+
+// place returns the chunk of id, and where in it id is or belongs. IDs that arrive
+// in order are told without a search.
+func (s *idset) place(id schema.ID) (c, at int, found bool) {
+	c = len(s.chunks) - 1
+	if n := len(s.chunks[c]); s.chunks[c][n-1].Compare(id) < 0 {
+		return c, n, false
+	}
+	c = s.chunkOf(id)
+	at, found = slices.BinarySearchFunc(s.chunks[c], id, schema.ID.Compare)
+	return c, at, found
 }
 
 // split makes room in the full chunk c, where an ID belongs at position at, and
@@ -64,8 +75,7 @@ func (s *idset) remove(id schema.ID) {
 	if len(s.chunks) == 0 {
 		return
 	}
-	c := s.chunkOf(id)
-	at, found := slices.BinarySearchFunc(s.chunks[c], id, schema.ID.Compare)
+	c, at, found := s.place(id)
 	if !found {
 		return
 	}

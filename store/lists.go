@@ -1,6 +1,8 @@
 package store
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,9 +24,18 @@ type lists struct {
 		all          idset
 		by           [byKinds]map[string]*idset
 
-		// leaving are the IDs that go when no snapshot is older than the index.
+		// leaving are the IDs that go when no snapshot is older than the index,
+		// and queue the same in the order of the indexes. An ID that is listed
+		// again leaves the map; its place in the queue then stands for nothing.
 		leaving map[listed]uint64
+		queue   []departure
 	}
+}
+
+// A departure is an ID that goes from a list at an index.
+type departure struct {
+	listed
+	index uint64
 }
 
 // The ways to list, besides all.
@@ -86,7 +97,7 @@ func (l *lists) move(id schema.ID, from, to *placement, index uint64) {
 	defer l.mu.Unlock()
 	for kind := range to {
 		if from[kind] != to[kind] {
-			l.mu.leaving[listed{listKind(kind), strings.Clone(from[kind]), id}] = index
+			l.leaveLocked(listKind(kind), from[kind], id, index)
 			l.addLocked(listed{listKind(kind), to[kind], id})
 		}
 	}
@@ -96,9 +107,9 @@ func (l *lists) move(id schema.ID, from, to *placement, index uint64) {
 func (l *lists) remove(id schema.ID, p *placement, index uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.leaving[listed{kind: byAll, id: id}] = index
+	l.leaveLocked(byAll, "", id, index)
 	for kind, name := range p {
-		l.mu.leaving[listed{listKind(kind), strings.Clone(name), id}] = index
+		l.leaveLocked(listKind(kind), name, id, index)
 	}
 }
 
@@ -106,54 +117,80 @@ func (l *lists) remove(id schema.ID, p *placement, index uint64) {
 func (l *lists) sweep(oldest uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for e, index := range l.mu.leaving {
-		if index > oldest {
-			continue
+	done := 0
+	for _, e := range l.mu.queue {
+		if e.index > oldest {
+			break
 		}
-		delete(l.mu.leaving, e)
-		if set := l.setLocked(e.kind, e.name); set != nil {
-			set.remove(e.id)
-			if set.empty() && e.kind != byAll {
-				delete(l.mu.by[e.kind], e.name)
-			}
+		done++
+		if l.mu.leaving[e.listed] == e.index { // and was not listed again since
+			l.dropLocked(e.listed)
 		}
+	}
+	l.mu.queue = slices.Delete(l.mu.queue, 0, done)
+}
+
+// dropLocked takes an ID out of a list, and the list away if it was the last.
+func (l *lists) dropLocked(e listed) {
+	delete(l.mu.leaving, e)
+	set := l.setLocked(e.kind, e.name, false)
+	if set == nil {
+		return
+	}
+	if set.remove(e.id); set.empty() && e.kind != byAll {
+		delete(l.mu.by[e.kind], e.name)
 	}
 }
 
-// pending reports whether a sweep would find anything.
-func (l *lists) pending() bool {
+// leaveLocked has an ID go from a list at index.
+func (l *lists) leaveLocked(kind listKind, name string, id schema.ID, index uint64) {
+	e := listed{kind, strings.Clone(name), id}
+	l.mu.leaving[e] = index
+	l.mu.queue = append(l.mu.queue, departure{e, index})
+}
+
+// pending reports whether a sweep up to oldest would find anything.
+func (l *lists) pending(oldest uint64) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return len(l.mu.leaving) > 0
+	return len(l.mu.queue) > 0 && l.mu.queue[0].index <= oldest
 }
 
 // page appends to buf, up to its capacity, the listed IDs from low to high.
 func (l *lists) page(buf []schema.ID, q *query) []schema.ID {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	set := l.setLocked(q.kind, q.name)
+	set := l.setLocked(q.kind, q.name, false)
 	if set == nil {
 		return buf
 	}
 	return set.page(buf, q.low, q.high)
 }
 
-// setLocked returns the set of that list, or nil.
-func (l *lists) setLocked(kind listKind, name string) *idset {
+// setLocked returns the set of that list. If there is none it returns nil, or
+// makes one.
+func (l *lists) setLocked(kind listKind, name string, create bool) *idset {
 	if kind == byAll {
 		return &l.mu.all
 	}
-	return l.mu.by[kind][name]
+	set := l.mu.by[kind][name]
+	if set == nil && create {
+		set = new(idset)
+		l.mu.by[kind][strings.Clone(name)] = set
+	}
+	return set
 }
 
 func (l *lists) addLocked(e listed) {
 	if len(l.mu.leaving) > 0 {
 		delete(l.mu.leaving, e)
 	}
-	set := l.setLocked(e.kind, e.name)
-	if set == nil {
-		set = new(idset)
-		l.mu.by[e.kind][strings.Clone(e.name)] = set
+	l.setLocked(e.kind, e.name, true).add(e.id)
+}
+
+// dropEmptyLocked forgets the lists that hold nothing.
+func (l *lists) dropEmptyLocked() {
+	for kind := range l.mu.by {
+		maps.DeleteFunc(l.mu.by[kind], func(_ string, set *idset) bool { return set.empty() })
 	}
-	set.add(e.id)
 }

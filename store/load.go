@@ -21,14 +21,20 @@ type loader struct {
 	last uint64 // what the meta bucket says
 	byID map[schema.ID]*loading
 	rows slab[loading]
+
+	// recent are the lists that the last record named: neighbours in the log are
+	// mostly of one job and one evaluation.
+	recent [byKinds]struct {
+		name string // aliases the file
+		set  *idset
+	}
 }
 
-// loading is an ID's version so far, and where it places the allocation, in
-// strings that alias the file.
+// loading is an ID's version so far, and the lists that it belongs to.
 type loading struct {
-	id    schema.ID
-	v     version
-	place placement
+	id   schema.ID
+	v    content
+	sets [byKinds]*idset
 }
 
 // A slab allocates many at once.
@@ -47,7 +53,7 @@ func (s *slab[T]) next() *T {
 	return t
 }
 
-// load fills the memory of a store that nobody uses yet.
+// load fills the memory of a store that nobody uses yet, and so without locks.
 func (s *Store) load() (err error) {
 	defer s.file.contain(&err)()
 	return s.file.db.View(func(tx *bbolt.Tx) error {
@@ -142,12 +148,25 @@ func (l *loader) read(k key, value []byte) error {
 		if j = l.s.jobs.get(r.job); j == nil {
 			return corruptAt(k, "no job %x", r.job)
 		}
-		if row.place, err = placementIn(r.sched); err != nil {
+		place, err := placementIn(r.sched)
+		if err != nil {
 			return corruptAt(k, "scheduler's part: %v", err)
 		}
+		l.place(row, &place)
 	}
 	row.v.take(&r, k, j)
 	return nil
+}
+
+// place notes the lists that row belongs to.
+func (l *loader) place(row *loading, p *placement) {
+	for kind, name := range p {
+		recent := &l.recent[kind]
+		if recent.set == nil || recent.name != name {
+			recent.name, recent.set = name, l.s.lists.setLocked(listKind(kind), name, true)
+		}
+		row.sets[kind] = recent.set
+	}
 }
 
 func (l *loader) newRow(id schema.ID) *loading {
@@ -158,8 +177,7 @@ func (l *loader) newRow(id schema.ID) *loading {
 }
 
 // finish moves what was read into the table and the lists. IDs arrive at the
-// lists in order, which is their cheapest. It runs within the transaction, whose
-// pages the placements alias; the lists copy the names that they keep.
+// lists in order, which is their cheapest.
 func (l *loader) finish() {
 	rows := make([]*loading, 0, len(l.byID))
 	for _, row := range l.byID {
@@ -170,14 +188,18 @@ func (l *loader) finish() {
 	var versions slab[version]
 	for _, row := range rows {
 		v := versions.next()
-		v.content = row.v.content
+		v.content = row.v
 		l.s.table.put(&row.id, v)
 		if v.tombstone() {
 			l.s.counts.tombstones.Add(1)
 			continue
 		}
 		l.s.counts.allocations.Add(1)
-		l.s.lists.insert(row.id, &row.place)
+		l.s.lists.mu.all.add(row.id)
+		for _, set := range row.sets {
+			set.add(row.id)
+		}
 	}
+	l.s.lists.dropEmptyLocked()
 	l.s.index.Publish(l.last)
 }

@@ -40,12 +40,12 @@ func (r *readers) leave(index uint64) {
 }
 
 // oldest returns the index up to which the past may be forgotten: the lowest
-// that somebody reads at, or the last one, which whoever enters later gets at
-// the least.
-func (r *readers) oldest(last func() uint64) uint64 {
+// that somebody reads at, or last, the store's last index as it was before the
+// call, which whoever enters later gets at the least.
+func (r *readers) oldest(last uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	oldest := last()
+	oldest := last
 	for index := range r.mu.open {
 		oldest = min(oldest, index)
 	}

@@ -48,9 +48,7 @@ func (sn *Snapshot) Close() error {
 // leave ends a reader at index, and forgets what only that one still needed.
 func (s *Store) leave(index uint64) {
 	s.readers.leave(index)
-	if s.lists.pending() {
-		s.lists.sweep(s.readers.oldest(s.index.Last))
-	}
+	s.sweepLists()
 }
 
 // Get returns the allocation as it was at the snapshot's index, or ErrNotFound,
