@@ -102,12 +102,12 @@ func (s *Store) Get(id string) (*schema.Allocation, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	v := s.table.get(&parsed)
+	v, a := s.table.resident(&parsed)
+	if a != nil {
+		return a, nil
+	}
 	if v == nil || v.tombstone() {
 		return nil, notFound(parsed)
-	}
-	if a := v.alloc.Load(); a != nil {
-		return a, nil
 	}
 	return s.decode(parsed, v)
 }
@@ -128,7 +128,9 @@ func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err erro
 		return nil, fmt.Errorf("allocation %v: %w", id, err)
 	}
 	v.alloc.CompareAndSwap(nil, a)
-	return v.alloc.Load(), nil
+	a = v.alloc.Load()
+	s.table.fill(&id, v, a)
+	return a, nil
 }
 
 // ByNode returns the allocations placed on that node, in the order of their IDs,

@@ -4,46 +4,60 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 
 	"allocstore/schema"
 )
 
 // A table maps every ID that the store remembers to its newest version. It is
-// what Get costs: the ID's hash, one slot, one version.
+// what Get costs: the ID's hash and one slot.
 //
-// It is an open-addressed hash table with linear probing, cut into shards. The
-// key stands in the slot, beside the pointer, so that a lookup of a resident
-// allocation misses the cache twice (slot, version) where a map of strings
-// misses three times (group, string, value).
+// It is an open-addressed hash table with linear probing, cut into shards. A slot
+// is half a cache line and has all that Get needs: the ID itself, and beside the
+// pointer to the version the one to the decoded allocation. So a lookup of a
+// resident allocation misses the cache once, where a map of strings misses three
+// times (group, string, value).
 //
-// One goroutine writes (the committer, or Open before there is one); any number
-// read without a lock. A slot is empty as long as its pointer is nil. The writer
-// fills an empty slot by writing the ID, then the pointer; the pointer is atomic,
-// so a reader that sees it sees the ID. The ID of a filled slot never changes.
-// A full shard is copied into one of twice the size, which is then published by
-// its own atomic pointer. A reader that still has the old one reads what was
-// true when it loaded that pointer, as if it had run to its end at that moment.
-// Shards keep such a copy short: at 2,000,000 IDs it moves 8,000 slots.
+// One goroutine puts (the committer, or Open before there is one); any number
+// look up without a lock. A slot is empty as long as its version is nil. Put
+// fills an empty slot by writing the ID, then the version; that pointer is
+// atomic, so a reader that sees it sees the ID. The ID of a filled slot never
+// changes. A full shard is copied into one of twice the size, which is then
+// published by its own atomic pointer. A reader that still has the old one reads
+// what was true when it loaded that pointer, as if it had run to its end at that
+// moment. Shards keep such a copy short: at 2,000,000 IDs it moves 8,000 slots.
+//
+// A reader that has decoded a version puts the allocation into the slot, unless
+// the version has been replaced; only that, put and growth take the shard's lock.
+// Between put's two stores a reader may find the new version and the allocation
+// of the one before it. That is the state before the write, which is not
+// published at that time.
 type table struct {
 	seed   [2]uint64 // against IDs made to collide
 	shards [tableShards]tableShard
 }
 
 const (
-	tableShards = 256
 	shardBits   = 8
+	tableShards = 1 << shardBits
 	leastSlots  = 8
 )
 
 type tableShard struct {
 	slots atomic.Pointer[[]slot] // a power of two of them
-	used  int                    // filled slots; the writer's
+
+	mu   sync.Mutex // guards what is stored through slots; a leaf lock
+	used int        // filled slots; guarded by mu
 }
 
 type slot struct {
 	id schema.ID
 	v  atomic.Pointer[version]
+
+	// Invariant: nil, or the decoded allocation of v, or while v is not published
+	// that of the version before it.
+	alloc atomic.Pointer[schema.Allocation]
 }
 
 func newTable() *table {
@@ -61,37 +75,10 @@ func (t *table) hash(id *schema.ID) uint64 {
 	return hi ^ lo
 }
 
-// get returns the newest version of id, which may be a tombstone, or nil.
-func (t *table) get(id *schema.ID) *version {
-	h := t.hash(id)
-	slots := *t.shards[h>>(64-shardBits)].slots.Load()
-	for i := h; ; i++ {
-		s := &slots[i&uint64(len(slots)-1)]
-		v := s.v.Load()
-		if v == nil || s.id == *id {
-			return v
-		}
-	}
-}
+func (t *table) shard(h uint64) *tableShard { return &t.shards[h>>(64-shardBits)] }
 
-// put makes v the newest version of id.
-func (t *table) put(id *schema.ID, v *version) {
-	h := t.hash(id)
-	sh := &t.shards[h>>(64-shardBits)]
-	slots := *sh.slots.Load()
-	s := place(slots, h, id)
-	if s.v.Load() == nil {
-		if 4*(sh.used+1) > 3*len(slots) {
-			s = place(t.grow(sh), h, id)
-		}
-		s.id = *id
-		sh.used++
-	}
-	s.v.Store(v)
-}
-
-// place returns the slot of id, or the empty one where it belongs.
-func place(slots []slot, h uint64, id *schema.ID) *slot {
+// probe returns the slot of id, or the empty one where it belongs.
+func probe(slots []slot, h uint64, id *schema.ID) *slot {
 	for i := h; ; i++ {
 		s := &slots[i&uint64(len(slots)-1)]
 		if s.v.Load() == nil || s.id == *id {
@@ -100,15 +87,60 @@ func place(slots []slot, h uint64, id *schema.ID) *slot {
 	}
 }
 
-// grow doubles the shard and returns its new slots.
-func (t *table) grow(sh *tableShard) []slot {
+// get returns the newest version of id, which may be a tombstone, or nil.
+func (t *table) get(id *schema.ID) *version {
+	v, _ := t.resident(id)
+	return v
+}
+
+// resident returns the newest version of id, or nil, and its allocation if that
+// is decoded.
+func (t *table) resident(id *schema.ID) (*version, *schema.Allocation) {
+	h := t.hash(id)
+	s := probe(*t.shard(h).slots.Load(), h, id)
+	return s.v.Load(), s.alloc.Load()
+}
+
+// put makes v the newest version of id.
+func (t *table) put(id *schema.ID, v *version) {
+	h := t.hash(id)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	slots := *sh.slots.Load()
+	s := probe(slots, h, id)
+	if s.v.Load() == nil {
+		if 4*(sh.used+1) > 3*len(slots) {
+			s = probe(t.growLocked(sh), h, id)
+		}
+		s.id = *id
+		sh.used++
+	}
+	s.v.Store(v)
+	s.alloc.Store(v.alloc.Load())
+}
+
+// fill makes a resident as the allocation of v, unless v has been replaced.
+func (t *table) fill(id *schema.ID, v *version, a *schema.Allocation) {
+	h := t.hash(id)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := probe(*sh.slots.Load(), h, id); s.v.Load() == v {
+		s.alloc.Store(a)
+	}
+}
+
+// growLocked doubles the shard and returns its new slots.
+func (t *table) growLocked(sh *tableShard) []slot {
 	old := *sh.slots.Load()
 	slots := make([]slot, 2*len(old))
 	for i := range old {
 		if v := old[i].v.Load(); v != nil {
-			s := place(slots, t.hash(&old[i].id), &old[i].id)
+			s := probe(slots, t.hash(&old[i].id), &old[i].id)
 			s.id = old[i].id
 			s.v.Store(v)
+			s.alloc.Store(old[i].alloc.Load())
 		}
 	}
 	sh.slots.Store(&slots)
