@@ -57,20 +57,19 @@ func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error
 	if err := b.check(&s.opts); err != nil {
 		return Applied{}, err
 	}
-	if err := s.usable(); err != nil {
-		return Applied{}, err
-	}
 	r := s.requests.Get().(*request)
 	r.batch, r.at = b, at
+	defer func() {
+		r.batch, r.at = nil, nil
+		s.requests.Put(r) // refused, withdrawn or answered: the committer is done with it
+	}()
 	if err := s.committer.enqueue(r); err != nil {
 		return Applied{}, err
 	}
 	a, err := s.committer.await(ctx, r)
 	if err != nil {
-		return Applied{}, err // and r, which may be queued, is nobody's
+		return Applied{}, err
 	}
-	r.batch, r.at = nil, nil
-	s.requests.Put(r)
 	return a.applied, a.err
 }
 

@@ -28,7 +28,7 @@ import (
 //     batches before it in the group laid over; see plan.go. A batch that is
 //     refused leaves nothing behind.
 //  3. commit: the records, the jobs that are new, and the last index. If all
-//     batches together change nothing there is no transaction.
+//     batches together change nothing, nothing is written.
 //  4. publish: batch by batch, versions and lists, the index, the waiters.
 //  5. answer.
 //
@@ -44,10 +44,10 @@ type committer struct {
 
 	queue struct {
 		sync.Mutex // guards the rest; a leaf lock, held for a few pointers
+		changed    *sync.Cond
 		waiting    []*request
 		err        error // why nothing is taken any more
 	}
-	wake    chan struct{} // holds one token if something may be waiting
 	stopped chan struct{} // closed when the goroutine has ended
 
 	// The rest is the goroutine's own, kept from group to group for its memory.
@@ -60,7 +60,9 @@ type committer struct {
 const maxGroupBytes = 32 << 20
 
 func newCommitter(s *Store) *committer {
-	return &committer{s: s, plan: newPlan(s), wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	c := &committer{s: s, plan: newPlan(s), stopped: make(chan struct{})}
+	c.queue.changed = sync.NewCond(&c.queue)
+	return c
 }
 
 func (c *committer) start() { go c.run() }
@@ -68,7 +70,6 @@ func (c *committer) start() { go c.run() }
 // stop refuses what is queued and what comes, and waits for the group under way.
 func (c *committer) stop() {
 	c.refuse(ErrClosed)
-	c.poke()
 	<-c.stopped
 }
 
@@ -77,9 +78,8 @@ func (c *committer) refuse(err error) {
 	c.queue.Lock()
 	waiting := c.queue.waiting
 	c.queue.waiting = nil
-	if c.queue.err == nil {
-		c.queue.err = err
-	}
+	c.queue.err = err // ErrClosed after ErrFailed, and never the other way round
+	c.queue.changed.Signal()
 	c.queue.Unlock()
 	for _, r := range waiting {
 		r.answered <- answer{err: err}
@@ -94,16 +94,8 @@ func (c *committer) enqueue(r *request) error {
 		return c.queue.err
 	}
 	c.queue.waiting = append(c.queue.waiting, r)
-	c.poke()
+	c.queue.changed.Signal()
 	return nil
-}
-
-// poke has the goroutine look at the queue.
-func (c *committer) poke() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
 }
 
 // await returns the answer to r, or ctx's error if r can still be withdrawn.
@@ -134,43 +126,39 @@ func (c *committer) withdraw(r *request) bool {
 // run commits groups until the queue is closed.
 func (c *committer) run() {
 	defer close(c.stopped)
-	for range c.wake {
-		for c.take() {
-			c.commitGroup()
-		}
-		c.queue.Lock()
-		over := c.queue.err != nil
-		c.queue.Unlock()
-		if over {
-			return
-		}
+	for c.take() {
+		c.commitGroup()
 	}
 }
 
-// take moves the front of the queue into the group, and reports whether there
-// was any.
+// take waits for batches and moves the front of the queue into the group. It
+// reports false when nothing will come any more.
 func (c *committer) take() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
+	for len(c.queue.waiting) == 0 {
+		if c.queue.err != nil {
+			return false
+		}
+		c.queue.changed.Wait()
+	}
 	n, size := 0, 0
 	for n < len(c.queue.waiting) && size < maxGroupBytes {
 		size += c.queue.waiting[n].batch.size
 		n++
 	}
 	c.group = append(c.group[:0], c.queue.waiting[:n]...)
-	rest := copy(c.queue.waiting, c.queue.waiting[n:])
-	clear(c.queue.waiting[rest:])
-	c.queue.waiting = c.queue.waiting[:rest]
-	return n > 0
+	c.queue.waiting = slices.Delete(c.queue.waiting, 0, n)
+	return true
 }
 
 // commitGroup takes the group through its steps.
 func (c *committer) commitGroup() {
-	outcomes, err := c.write()
-	if err != nil {
+	if err := c.write(); err != nil {
 		c.giveUp(err)
 		return
 	}
+	outcomes := c.plan.outcomes
 	for _, o := range c.plan.newJobs {
 		c.s.jobs.add(o.job)
 	}
@@ -198,11 +186,11 @@ func (c *committer) giveUp(cause error) {
 
 // write plans the group and commits what it changes. An error leaves the state
 // of the disk unknown.
-func (c *committer) write() (outcomes []outcome, err error) {
-	defer c.s.file.contain(&err)()
+func (c *committer) write() (err error) {
+	defer contain(c.s.file.db.Path(), &err)()
 	tx, err := c.s.file.db.Begin(true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		if e := tx.Rollback(); e != nil && err == nil && !errors.Is(e, bolterrors.ErrTxClosed) {
@@ -212,17 +200,20 @@ func (c *committer) write() (outcomes []outcome, err error) {
 	c.plan.begin(readingOf(tx))
 	for _, r := range c.group {
 		if err := c.plan.add(r); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if !c.plan.changed() {
-		return c.plan.outcomes, nil
+		return nil
 	}
 	if err := c.put(tx); err != nil {
-		return nil, err
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
 	}
 	c.s.counts.commits.Add(1)
-	return c.plan.outcomes, tx.Commit()
+	return nil
 }
 
 // put writes what the plan changes into tx.

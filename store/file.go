@@ -61,18 +61,18 @@ func readingOf(tx *bbolt.Tx) reading {
 // view runs fn in a short read transaction. A panic, or a fault of the mapped
 // memory, while it reads a damaged page comes back as ErrCorrupt.
 func (f *file) view(fn func(reading) error) (err error) {
-	defer f.contain(&err)()
+	defer contain(f.db.Path(), &err)()
 	return f.opened(f.db.View(func(tx *bbolt.Tx) error { return fn(readingOf(tx)) }))
 }
 
-// contain turns what bbolt does on damaged pages into an error: it indexes out
-// of range, follows page numbers out of the mapping, and panics on purpose.
-func (f *file) contain(err *error) (done func()) {
+// contain turns what bbolt does on damaged pages into an error: it indexes out of
+// range, follows page numbers out of the mapping, and panics on purpose.
+func contain(path string, err *error) (done func()) {
 	was := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(was)
 		if p := recover(); p != nil {
-			*err = fmt.Errorf("%w: %s: %v", ErrCorrupt, f.db.Path(), p)
+			*err = fmt.Errorf("%w: %s: %v", ErrCorrupt, path, p)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (s *slab[T]) next() *T {
 
 // load fills the memory of a store that nobody uses yet, and so without locks.
 func (s *Store) load() (err error) {
-	defer s.file.contain(&err)()
+	defer contain(s.file.db.Path(), &err)()
 	return s.file.db.View(func(tx *bbolt.Tx) error {
 		if err := checkFormat(tx); err != nil {
 			return err

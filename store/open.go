@@ -20,7 +20,8 @@ import (
 // Options.LockTimeout; ErrCorrupt if the file is damaged or not a store;
 // ErrFormatVersion if it is one of another format; ErrReadOnly if it cannot be
 // written; ErrInvalid for options that cannot be; otherwise the *fs.PathError of
-// what went wrong. After an error nothing is held and nothing has changed.
+// what went wrong. After an error no lock is held and no content has changed; a
+// file that was created stays.
 //
 // Open reads the whole log once, to rebuild the table of IDs, and decodes
 // nothing; it takes about a microsecond an allocation.
@@ -79,19 +80,26 @@ func openFile(path string, o *Options) (*file, error) {
 }
 
 // openDatabase opens a file that looks like a bbolt database. A panic of bbolt
-// on a damaged one comes back as ErrCorrupt.
+// on a damaged one comes back as ErrCorrupt, and the file that bbolt then leaves
+// open, and locked, is closed.
 func openDatabase(path string, o *Options) (f *file, err error) {
+	var opened *os.File
 	defer func() {
-		if p := recover(); p != nil {
-			f, err = nil, fmt.Errorf("%w: %v", ErrCorrupt, p)
+		if err != nil && opened != nil {
+			_ = opened.Close() // bbolt has closed it already, unless it panicked
 		}
 	}()
+	defer contain(path, &err)()
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
 		Timeout:         max(o.LockTimeout, 1),
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: o.InitialMmapBytes,
 		NoStatistics:    true,
-		OpenFile:        o.openFile,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			file, err := o.openFile(name, flag, mode)
+			opened = file
+			return file, err
+		},
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):

@@ -199,23 +199,11 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
 	return s.Apply(ctx, &b)
 }
 
-// usable returns why the store takes no writes and lets nobody wait, if so.
-func (s *Store) usable() error {
-	if s.closed.Load() {
-		return ErrClosed
-	}
-	if failure := s.failure.Load(); failure != nil {
-		return *failure
-	}
-	return nil
-}
-
 // fail makes the store failed for good: whatever the cause, whether the commit
 // is on the disk is not known (RELIABILITY, fact 3). Only the committer calls it.
 func (s *Store) fail(cause error) error {
 	err := fmt.Errorf("%w: commit: %w", ErrFailed, cause)
-	s.failure.CompareAndSwap(nil, &err)
-	err = *s.failure.Load()
+	s.failure.Store(&err)
 	s.watch.Broadcast(watch.Signal{Kind: watch.Failed, Err: err})
 	s.tail.wake()
 	return err
