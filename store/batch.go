@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"allocstore/schema"
@@ -210,11 +211,8 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 		b.refuse("AppendTaskEvent", err)
 		return
 	}
-	te := &taskEvent{task: task, state: state}
-	ring := schema.EventRing{}
-	ring.Append(ev)
-	for te.event = range ring.All() { // a copy, Details included
-	}
+	te := &taskEvent{task: task, state: state, event: ev}
+	te.event.Details = maps.Clone(ev.Details)
 	b.add(op{kind: opEvent, id: id, event: te}, eventSize(te))
 }
 

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 
+	"allocstore/index"
 	"allocstore/schema"
 )
 
@@ -57,12 +58,13 @@ func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, err
 	}
 }
 
-// firstAfter is the lowest key that a record above index can have.
-func firstAfter(index uint64) key {
-	if index == math.MaxUint64 {
-		return key{index, math.MaxUint32} // there is none
+// firstAfter is the lowest key that a record above the index last can have.
+func firstAfter(last uint64) key {
+	next, err := index.Next(last)
+	if err != nil {
+		return key{last, math.MaxUint32} // there is none
 	}
-	return key{index: index + 1}
+	return key{index: next}
 }
 
 // run yields until the caller stops, which returns nil, or something ends it.
@@ -129,25 +131,23 @@ func (f *feed) read() error {
 	return f.s.file.view(func(r reading) error {
 		var from [keyLen]byte
 		c := r.log.Cursor()
-		k, v := c.Seek(f.next.appendTo(from[:0]))
-		for ; k != nil && len(f.chunk) < feedChunk && size < feedBytes; k, v = c.Next() {
+		for k, v := c.Seek(f.next.appendTo(from[:0])); k != nil; k, v = c.Next() {
 			at := parseKey(k)
 			if at.index > last {
 				break
 			}
 			f.endBatch(at.index)
+			if len(f.chunk) == feedChunk || size >= feedBytes {
+				f.next = at
+				return nil
+			}
 			if err := f.take(r, at, v); err != nil {
 				return err
 			}
 			size += len(v)
-			f.next = key{at.index, at.pos + 1}
 		}
-		if k == nil || parseKey(k).index > last {
-			f.endBatch(0)
-			f.next = firstAfter(last)
-		} else {
-			f.endBatch(parseKey(k).index)
-		}
+		f.endBatch(index.None)
+		f.next = firstAfter(last)
 		return nil
 	})
 }

@@ -147,10 +147,10 @@ func (s *Store) wait(ctx context.Context, ids []schema.ID, opts QueryOptions) (W
 		return WaitResult{}, ErrClosed
 	}
 	if opts.MinQueryIndex == 0 {
-		return s.result(s.look(ids[0]), 0)
+		return s.result(s.look(ids[0]))
 	}
-	if seen, ok := s.first(ids, opts.MinQueryIndex); ok {
-		return s.result(seen, opts.MinQueryIndex)
+	if st, ok := s.first(ids, opts.MinQueryIndex); ok {
+		return s.result(st)
 	}
 	w := s.waiters.Get().(*watch.Waiter)
 	timer := time.NewTimer(opts.timeout())
@@ -168,11 +168,11 @@ func (s *Store) wait(ctx context.Context, ids []schema.ID, opts QueryOptions) (W
 // A waiter that was woken may find that the change it was woken for has been
 // followed by one that is not published yet. It registers again, and the
 // notification of that one is still to come.
-func (s *Store) block(ctx context.Context, w *watch.Waiter, timeout <-chan time.Time, ids []schema.ID, min uint64) (WaitResult, error) {
+func (s *Store) block(ctx context.Context, w *watch.Waiter, timeout <-chan time.Time, ids []schema.ID, above uint64) (WaitResult, error) {
 	for {
-		s.register(w, ids, min)
-		if seen, ok := s.first(ids, min); ok {
-			return s.result(seen, min)
+		s.register(w, ids, above)
+		if st, ok := s.first(ids, above); ok {
+			return s.result(st)
 		}
 		select {
 		case signal := <-w.C():
@@ -180,7 +180,7 @@ func (s *Store) block(ctx context.Context, w *watch.Waiter, timeout <-chan time.
 				return WaitResult{}, signal.Err
 			}
 		case <-timeout:
-			return s.timedOut(ids, min)
+			return s.timedOut(ids, above)
 		case <-ctx.Done():
 			return WaitResult{}, ctx.Err()
 		}
@@ -188,110 +188,101 @@ func (s *Store) block(ctx context.Context, w *watch.Waiter, timeout <-chan time.
 }
 
 // register registers w for all ids.
-func (s *Store) register(w *watch.Waiter, ids []schema.ID, min uint64) {
+func (s *Store) register(w *watch.Waiter, ids []schema.ID, above uint64) {
 	if len(ids) == 1 {
-		s.watch.Register(w, min, ids[0])
+		s.watch.Register(w, above, ids[0])
 		return
 	}
 	raw := make([]watch.ID, len(ids))
 	for i, id := range ids {
 		raw[i] = id
 	}
-	s.watch.Register(w, min, raw...)
+	s.watch.Register(w, above, raw...)
 }
 
-// seen is what a wait sees of one ID.
-type seen struct {
-	id    schema.ID
-	v     *version // nil: never seen, or forgotten
-	index uint64   // see WaitResult.Index
+// A state is what a wait sees of one ID, and what it makes of it.
+type state struct {
+	id      schema.ID
+	v       *version // nil: never seen, or forgotten
+	index   uint64   // see WaitResult.Index
+	outcome Outcome
 }
 
 // look returns the state of id. The last index is read before the table: an ID
 // that is absent from the table has no change up to that index.
-func (s *Store) look(id schema.ID) seen {
+func (s *Store) look(id schema.ID) state {
 	last := s.index.Last()
-	sn := seen{id: id, v: s.table.get(&id), index: last}
-	if sn.v != nil {
-		sn.index = sn.v.modified()
+	st := state{id: id, v: s.table.get(&id), index: last, outcome: NotFound}
+	if st.v != nil {
+		st.index, st.outcome = st.v.modified(), Changed
+		if st.v.tombstone() {
+			st.outcome = Deleted
+		}
 	}
-	sn.index = max(sn.index, s.restored.Load())
-	return sn
+	st.index = max(st.index, s.restored.Load())
+	return st
 }
 
-// first returns what a wait above min returns at once, if there is anything: of
-// several changes the one with the lowest index.
+// first returns what a wait above that index returns at once, if there is
+// anything: of several changes the one with the lowest index.
 //
 // A change above the last index is one whose batch is being published. It is
 // left for later, because one with a lower index may be on its way for an ID
 // that was looked at before; its waiters are yet to be notified.
-func (s *Store) first(ids []schema.ID, min uint64) (best seen, found bool) {
+func (s *Store) first(ids []schema.ID, above uint64) (best state, found bool) {
 	last := s.index.Last()
-	if min < s.restored.Load() {
-		return s.look(ids[0]), true
+	if above < s.restored.Load() {
+		best = s.look(ids[0])
+		best.outcome = Restored
+		return best, true
 	}
 	for _, id := range ids {
-		sn := s.look(id)
-		if sn.v == nil && min < s.floor.Load() {
-			return sn, true
+		st := s.look(id)
+		if st.v == nil && above < s.floor.Load() {
+			st.outcome = Compacted
+			return st, true
 		}
-		if sn.v == nil || sn.index <= min || sn.index > last {
+		if st.v == nil || st.index <= above || st.index > last {
 			continue
 		}
-		if !found || sn.index < best.index {
-			best, found = sn, true
+		if !found || st.index < best.index {
+			best, found = st, true
 		}
 	}
 	return best, found
 }
 
-// result is the WaitResult of what was seen, for a wait above min.
-func (s *Store) result(sn seen, min uint64) (WaitResult, error) {
-	r := WaitResult{ID: sn.id.String(), Index: sn.index, Outcome: s.outcome(sn, min)}
-	return s.fill(r, sn)
-}
-
-func (s *Store) outcome(sn seen, min uint64) Outcome {
-	switch {
-	case min > 0 && min < s.restored.Load():
-		return Restored
-	case sn.v != nil && sn.v.tombstone():
-		return Deleted
-	case sn.v != nil:
-		return Changed
-	case min > 0 && min < s.floor.Load():
-		return Compacted
-	}
-	return NotFound
-}
-
-// fill sets the allocation of r.
-func (s *Store) fill(r WaitResult, sn seen) (_ WaitResult, err error) {
-	if sn.v == nil || sn.v.tombstone() {
+// result is the WaitResult of st, with the allocation if there is one.
+func (s *Store) result(st state) (WaitResult, error) {
+	r := WaitResult{ID: st.id.String(), Index: st.index, Outcome: st.outcome}
+	if st.v == nil || st.v.tombstone() {
 		return r, nil
 	}
-	r.Alloc, err = s.decode(sn.id, sn.v)
-	return r, err
+	var err error
+	if r.Alloc, err = s.decode(st.id, st.v); err != nil {
+		return WaitResult{}, err
+	}
+	return r, nil
 }
 
-// timedOut is the result of a wait above min whose time is up, which may be a
-// change all the same, if that came with the end of it.
-func (s *Store) timedOut(ids []schema.ID, min uint64) (WaitResult, error) {
-	if seen, ok := s.first(ids, min); ok {
-		return s.result(seen, min)
+// timedOut is the result of a wait whose time is up, which may be a change all
+// the same, if that came with the end of it.
+func (s *Store) timedOut(ids []schema.ID, above uint64) (WaitResult, error) {
+	if st, ok := s.first(ids, above); ok {
+		return s.result(st)
 	}
 	if len(ids) == 1 {
-		sn := s.look(ids[0])
-		if sn.v != nil && sn.index > min {
-			return s.result(sn, min)
+		st := s.look(ids[0])
+		if st.v == nil || st.index <= above {
+			st.outcome = TimedOut
 		}
-		return s.fill(WaitResult{ID: sn.id.String(), Index: sn.index, Outcome: TimedOut}, sn)
+		return s.result(st)
 	}
 	r := WaitResult{Outcome: TimedOut, Index: s.restored.Load()}
 	last := s.index.Last()
 	for _, id := range ids {
-		if sn := s.look(id); sn.index <= last {
-			r.Index = max(r.Index, sn.index)
+		if st := s.look(id); st.index <= last {
+			r.Index = max(r.Index, st.index)
 		}
 	}
 	return r, nil
