@@ -48,21 +48,34 @@ func (s *Store) ApplyAt(ctx context.Context, index uint64, b *Batch) (Applied, e
 var nextIndex *uint64
 
 func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error) {
-	if err := ctx.Err(); err != nil {
-		return Applied{}, err
-	}
 	if b == nil {
 		return Applied{}, fmt.Errorf("%w: nil batch", ErrInvalid)
+	}
+	r := s.requests.Get().(*request)
+	defer s.requests.Put(r)
+	return s.submit(ctx, r, b, at)
+}
+
+// applyNew applies the batch that fill makes, in memory that is used again.
+func (s *Store) applyNew(ctx context.Context, fill func(*Batch)) (Applied, error) {
+	r := s.requests.Get().(*request)
+	defer s.requests.Put(r)
+	defer r.own.reset()
+	fill(&r.own)
+	return s.submit(ctx, r, &r.own, nextIndex)
+}
+
+// submit takes b through the committer as r. When it returns, the committer is
+// done with both: they were refused, withdrawn or answered.
+func (s *Store) submit(ctx context.Context, r *request, b *Batch, at *uint64) (Applied, error) {
+	if err := ctx.Err(); err != nil {
+		return Applied{}, err
 	}
 	if err := b.check(&s.opts); err != nil {
 		return Applied{}, err
 	}
-	r := s.requests.Get().(*request)
 	r.batch, r.at = b, at
-	defer func() {
-		r.batch, r.at = nil, nil
-		s.requests.Put(r) // refused, withdrawn or answered: the committer is done with it
-	}()
+	defer func() { r.batch, r.at = nil, nil }()
 	if err := s.committer.enqueue(r); err != nil {
 		return Applied{}, err
 	}
@@ -77,6 +90,7 @@ func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error
 type request struct {
 	batch *Batch
 	at    *uint64 // nil: the next index
+	own   Batch   // what batch points to in the one-batch shorthands
 
 	// answered receives the one answer, unless the request is withdrawn.
 	answered chan answer

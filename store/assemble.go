@@ -8,55 +8,73 @@ import (
 
 // assemble reads an allocation from its records: p names the newest with the
 // scheduler's part and the newest with the client's, which may be one. It
-// returns nil for a tombstone. Nothing in the result aliases the file.
-func (s *Store) assemble(r reading, id schema.ID, p pair) (*schema.Allocation, error) {
-	sched, err := r.record(p.sched)
+// returns nil for a tombstone. If known is an allocation of the same ID with the
+// same scheduler's part, that part is taken from it and not decoded again.
+// Nothing in the result aliases the file.
+func (s *Store) assemble(r reading, id schema.ID, p pair, known *schema.Allocation) (*schema.Allocation, error) {
+	newest, err := r.version(id, p.newest())
+	if err != nil || newest.tombstone() {
+		return nil, err
+	}
+	a, err := s.scheduled(r, id, p, &newest, known)
 	if err != nil {
 		return nil, err
 	}
-	if sched.tombstone() {
-		return nil, nil
-	}
-	client := sched
-	if p.client != p.sched {
-		if client, err = r.record(p.client); err != nil {
+	client := newest
+	if p.client != p.newest() {
+		if client, err = r.version(id, p.client); err != nil {
 			return nil, err
 		}
 	}
-	if sched.id != id || client.id != id || sched.sched == "" || client.client == "" {
-		return nil, corruptAt(p.newest(), "not the record of allocation %v", id)
+	if client.client == "" {
+		return nil, corruptAt(p.client, "no client's part")
 	}
-	newest := &sched
-	if p.client.after(p.sched) {
-		newest = &client
+	if err := schema.DecodeClient(string(bytesOf(client.client)), a); err != nil {
+		return nil, corruptAt(p.client, "client's part: %v", err)
 	}
-	a := &schema.Allocation{
-		ID:               id.String(),
-		CreateIndex:      sched.created,
-		ModifyIndex:      p.newest().index,
-		AllocModifyIndex: p.sched.index,
-	}
+	a.ModifyIndex, a.NextAllocation = p.newest().index, ""
 	if newest.flags&flagNext != 0 {
 		a.NextAllocation = newest.next.String()
 	}
-	return a, s.decodeInto(a, r, p, &sched, &client)
+	return a, nil
 }
 
-// decodeInto decodes both parts and the job.
-func (s *Store) decodeInto(a *schema.Allocation, r reading, p pair, sched, client *record) error {
-	if err := schema.DecodeScheduler(string(bytesOf(sched.sched)), a); err != nil {
-		return corruptAt(p.sched, "scheduler's part: %v", err)
+// version returns the record at k, which is to be one of id.
+func (r reading) version(id schema.ID, k key) (record, error) {
+	rec, err := r.record(k)
+	if err == nil && rec.id != id {
+		err = corruptAt(k, "not the record of allocation %v", id)
 	}
-	if err := schema.DecodeClient(string(bytesOf(client.client)), a); err != nil {
-		return corruptAt(p.client, "client's part: %v", err)
+	return rec, err
+}
+
+// scheduled returns a new allocation with what the client does not own.
+func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known *schema.Allocation) (*schema.Allocation, error) {
+	if known != nil && known.AllocModifyIndex == p.sched.index {
+		a := *known
+		return &a, nil
+	}
+	sched := *newest
+	if p.sched != p.newest() {
+		var err error
+		if sched, err = r.version(id, p.sched); err != nil {
+			return nil, err
+		}
+	}
+	if sched.sched == "" {
+		return nil, corruptAt(p.sched, "no scheduler's part")
+	}
+	a := &schema.Allocation{ID: id.String(), CreateIndex: sched.created, AllocModifyIndex: p.sched.index}
+	if err := schema.DecodeScheduler(string(bytesOf(sched.sched)), a); err != nil {
+		return nil, corruptAt(p.sched, "scheduler's part: %v", err)
 	}
 	j := s.jobs.get(sched.job)
 	if j == nil {
-		return corruptAt(p.sched, "no job %x", sched.job)
+		return nil, corruptAt(p.sched, "no job %x", sched.job)
 	}
 	var err error
 	if a.Job, err = j.decode(r.jobs); err != nil {
-		return fmt.Errorf("record %v: %w", p.sched, err)
+		return nil, fmt.Errorf("record %v: %w", p.sched, err)
 	}
-	return nil
+	return a, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
 
 	"allocstore/schema"
 )
@@ -20,13 +19,16 @@ type Batch struct {
 	ops  []op
 	errs []error
 
+	// bytes are the encoded parts, one after the other. What ops hold are slices
+	// of it, or of what it was before it grew; they are never written again.
+	bytes []byte
+
 	size    int // encoded bytes, each job once
 	largest int // the encoded size of the largest write
 	which   int // its position
 
-	lastJob  *job // of the last Upsert that had one: neighbours often share it
-	jobBody  string
-	jobsSeen map[jobHash]*job
+	jobs    map[jobHash]*encodedJob
+	lastJob *encodedJob // of the last Upsert that had one: neighbours often share it
 }
 
 type opKind uint8
@@ -38,21 +40,17 @@ const (
 	opDelete
 )
 
-// An op is one write, ready for the committer: checked, encoded, and decoded
-// again, so that what becomes resident shares nothing with the caller and has
-// the same shape as what Open will read.
+// An op is one write, ready for the committer: checked and encoded. It shares
+// nothing with the caller.
 type op struct {
 	kind opKind
 	id   schema.ID
 
-	alloc         *schema.Allocation // opUpsert, opClient: what is written, in the store's own memory
-	sched, client part
-	job           *job // opUpsert: nil keeps the stored one
-	jobBody       string
-
-	previous, next optionalID // opUpsert: PreviousAllocation, NextAllocation
-
-	event *taskEvent // opEvent
+	sched, client  part        // opUpsert has both, opClient the client's
+	job            *encodedJob // opUpsert: nil keeps the stored one
+	report         string      // opUpsert: the ClientStatus, if it is one that the scheduler may set
+	previous, next optionalID  // opUpsert: PreviousAllocation, NextAllocation
+	event          *taskEvent  // opEvent
 }
 
 // A part is the scheduler's or the client's half of an allocation's content,
@@ -64,24 +62,32 @@ type part struct {
 
 func newPart(body string) part { return part{body: body, sum: sumOf(body)} }
 
+// An encodedJob is a job on its way into the store.
+type encodedJob struct {
+	hash jobHash
+	body string
+}
+
 type taskEvent struct {
 	task, state string
 	event       schema.TaskEvent
 }
 
-// scratch are buffers to encode into before the length is known.
-var scratch = sync.Pool{New: func() any { return new([]byte) }}
-
-// encoded returns what appendTo appends, in memory of its own of just that size.
-func encoded(appendTo func([]byte) []byte) string {
-	buf := scratch.Get().(*[]byte)
-	defer scratch.Put(buf)
-	*buf = appendTo((*buf)[:0])
-	return string(*buf)
-}
-
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
+
+// keptBytes bounds the memory that a batch keeps when it is emptied for reuse.
+const keptBytes = 1 << 16
+
+// reset empties the batch and keeps its memory. Nothing may refer to its ops.
+func (b *Batch) reset() {
+	if cap(b.bytes) > keptBytes || len(b.ops) > keptBytes/64 {
+		*b = Batch{}
+		return
+	}
+	clear(b.ops)
+	*b = Batch{ops: b.ops[:0], bytes: b.bytes[:0]}
+}
 
 // Upsert adds the scheduler's write of a: an insert if the store does not hold
 // the ID when the batch is applied, an update otherwise.
@@ -104,7 +110,11 @@ func (b *Batch) Upsert(a *schema.Allocation) {
 		b.refuse("Upsert", err)
 		return
 	}
-	b.add(o, len(o.sched.body)+len(o.client.body)+len(o.jobBody))
+	size := len(o.sched.body) + len(o.client.body)
+	if o.job != nil {
+		size += len(o.job.body)
+	}
+	b.add(o, size)
 }
 
 // encodeUpsert fills o with a copy of a, which is valid.
@@ -119,35 +129,39 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 	if o.next, err = parseOptional(in.NextAllocation); err != nil {
 		return err
 	}
-	in.PreviousAllocation, in.NextAllocation = o.previous.String(), o.next.String()
-	o.sched = newPart(encoded(func(buf []byte) []byte { return schema.AppendScheduler(buf, &in) }))
-	o.client = newPart(encoded(func(buf []byte) []byte { return schema.AppendClient(buf, &in) }))
-	if err := b.encodeJob(o, in.Job); err != nil {
-		return err
+	in.PreviousAllocation = o.previous.String()
+	o.sched = newPart(b.encode(schema.AppendScheduler, &in))
+	o.client = newPart(b.encode(schema.AppendClient, &in))
+	if schema.SchedulerMayReport(in.ClientStatus) {
+		o.report = in.ClientStatus
 	}
-	o.alloc = &schema.Allocation{ID: o.id.String(), NextAllocation: in.NextAllocation}
-	if o.job != nil {
-		o.alloc.Job = o.job.decoded.Load()
+	if in.Job != nil {
+		o.job = b.encodeJob(in.Job)
 	}
-	return errors.Join(schema.DecodeScheduler(o.sched.body, o.alloc), schema.DecodeClient(o.client.body, o.alloc))
+	return nil
 }
 
-// encodeJob sets the job of o. Equal jobs of a batch become one.
-func (b *Batch) encodeJob(o *op, in *schema.Job) (err error) {
-	if in == nil {
-		return nil
-	}
-	buf := scratch.Get().(*[]byte)
-	defer scratch.Put(buf)
-	*buf = schema.AppendJob((*buf)[:0], in)
-	if b.lastJob == nil || string(*buf) != b.jobBody {
-		b.jobBody = string(*buf)
-		if b.lastJob, err = newJob(b.jobBody); err != nil {
-			return err
+// encode returns what appendTo appends for a, in the batch's memory.
+func (b *Batch) encode(appendTo func([]byte, *schema.Allocation) []byte, a *schema.Allocation) string {
+	start := len(b.bytes)
+	b.bytes = appendTo(b.bytes, a)
+	return aliasOf(b.bytes[start:])
+}
+
+// encodeJob returns the job encoded. Equal jobs of a batch become one.
+func (b *Batch) encodeJob(in *schema.Job) *encodedJob {
+	start := len(b.bytes)
+	b.bytes = schema.AppendJob(b.bytes, in)
+	body := aliasOf(b.bytes[start:])
+	if b.lastJob == nil || b.lastJob.body != body {
+		hash := hashJob(body)
+		if b.lastJob = b.jobs[hash]; b.lastJob == nil {
+			b.lastJob = &encodedJob{hash, body}
+			return b.lastJob // and its memory stays taken
 		}
 	}
-	o.job, o.jobBody = b.lastJob, b.jobBody
-	return nil
+	b.bytes = b.bytes[:start]
+	return b.lastJob
 }
 
 // An optionalID is the ID of another allocation, or none.
@@ -184,18 +198,13 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 		b.refuse("UpdateFromClient", err)
 		return
 	}
-	o := op{kind: opClient, alloc: new(schema.Allocation)}
-	var err error
-	if o.id, err = schema.ParseID(a.ID); err != nil {
+	id, err := schema.ParseID(a.ID)
+	if err != nil {
 		b.refuse("UpdateFromClient", err)
 		return
 	}
-	o.client = newPart(encoded(func(buf []byte) []byte { return schema.AppendClient(buf, a) }))
-	if err = schema.DecodeClient(o.client.body, o.alloc); err != nil {
-		b.refuse("UpdateFromClient", err)
-		return
-	}
-	b.add(o, len(o.client.body))
+	body := b.encode(schema.AppendClient, a)
+	b.add(op{kind: opClient, id: id, client: newPart(body)}, len(body))
 }
 
 // AppendTaskEvent adds one event to a task of an allocation, and moves the task
@@ -213,15 +222,16 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 	}
 	te := &taskEvent{task: task, state: state, event: ev}
 	te.event.Details = maps.Clone(ev.Details)
-	b.add(op{kind: opEvent, id: id, event: te}, eventSize(te))
+	b.add(op{kind: opEvent, id: id, event: te}, b.eventSize(te))
 }
 
 // eventSize is an upper estimate of what an event adds to the client's part.
-func eventSize(te *taskEvent) int {
-	ts := new(schema.TaskState)
-	ts.Record(te.state, te.event)
-	a := schema.Allocation{TaskStates: map[string]*schema.TaskState{te.task: ts}}
-	return len(encoded(func(buf []byte) []byte { return schema.AppendClient(buf, &a) }))
+func (b *Batch) eventSize(te *taskEvent) int {
+	first := schema.RecordTaskEvent(new(schema.Allocation), te.task, te.state, te.event, 0)
+	start := len(b.bytes)
+	size := len(b.encode(schema.AppendClient, first))
+	b.bytes = b.bytes[:start]
+	return size
 }
 
 // Delete adds the removal of an allocation. Its tombstone is remembered, so that
@@ -241,27 +251,27 @@ func (b *Batch) refuse(what string, err error) {
 	b.errs = append(b.errs, fmt.Errorf("batch write %d, %s: %w", b.Len(), what, err))
 }
 
-// add takes o, whose encoding is size long.
+// add takes o, whose encoding is size long, its job included.
 func (b *Batch) add(o op, size int) {
 	if size > b.largest {
 		b.largest, b.which = size, len(b.ops)
 	}
 	b.size += size
-	if o.job != nil && !b.countJob(o.job) {
-		b.size -= len(o.jobBody)
+	if o.job != nil && !b.addJob(o.job) {
+		b.size -= len(o.job.body)
 	}
 	b.ops = append(b.ops, o)
 }
 
-// countJob reports whether j is the first of its content in the batch.
-func (b *Batch) countJob(j *job) bool {
-	if b.jobsSeen[j.hash] != nil {
+// addJob reports whether j is the first of its content in the batch.
+func (b *Batch) addJob(j *encodedJob) bool {
+	if b.jobs[j.hash] != nil {
 		return false
 	}
-	if b.jobsSeen == nil {
-		b.jobsSeen = make(map[jobHash]*job)
+	if b.jobs == nil {
+		b.jobs = make(map[jobHash]*encodedJob)
 	}
-	b.jobsSeen[j.hash] = j
+	b.jobs[j.hash] = j
 	return true
 }
 

@@ -168,10 +168,10 @@ func (f *feed) take(r reading, k key, value []byte) error {
 	}
 	ch := Change{Index: k.index, ID: rec.id.String()}
 	if v := f.s.table.get(&rec.id); v != nil && v.pair().newest() == k {
-		ch.Alloc = v.alloc.Load()
+		ch.Alloc = v.current()
 	}
 	if ch.Alloc == nil && !rec.tombstone() {
-		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(k)); err != nil {
+		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(k), nil); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"allocstore/index"
@@ -159,8 +158,10 @@ func (c *committer) commitGroup() {
 		return
 	}
 	outcomes := c.plan.outcomes
-	for _, o := range c.plan.newJobs {
-		c.s.jobs.add(o.job)
+	for _, j := range c.plan.jobs {
+		if j.body == "" { // it is in the file
+			c.s.jobs.add(j.job)
+		}
 	}
 	for i := range outcomes {
 		c.publish(&outcomes[i])
@@ -206,7 +207,7 @@ func (c *committer) write() (err error) {
 	if !c.plan.changed() {
 		return nil
 	}
-	if err := c.put(tx); err != nil {
+	if err := index.Write(tx.Bucket(metaBucket), c.plan.last); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -216,31 +217,21 @@ func (c *committer) write() (err error) {
 	return nil
 }
 
-// put writes what the plan changes into tx.
-func (c *committer) put(tx *bbolt.Tx) error {
-	jobs := tx.Bucket(jobsBucket)
-	for _, o := range c.plan.newJobs {
-		if err := jobs.Put(o.job.hash[:], bytesOf(o.jobBody)); err != nil {
-			return err
-		}
-	}
-	return index.Write(tx.Bucket(metaBucket), c.plan.last)
-}
-
 // publish makes one batch of a committed group visible.
 func (c *committer) publish(o *outcome) {
-	if len(o.changes) == 0 {
+	changes := c.plan.changes[o.first:o.end]
+	if len(changes) == 0 {
 		return
 	}
-	for i := range o.changes {
-		c.s.publish(&o.changes[i])
+	for i := range changes {
+		c.s.publish(&changes[i])
 	}
 	c.s.index.Publish(o.applied.Index)
-	for i := range o.changes {
-		c.s.watch.Notify(o.changes[i].id, o.applied.Index)
+	for i := range changes {
+		c.s.watch.Notify(changes[i].id, o.applied.Index)
 	}
 	c.s.counts.batches.Add(1)
-	c.s.counts.writes.Add(uint64(len(o.changes)))
+	c.s.counts.writes.Add(uint64(len(changes)))
 }
 
 // publish makes one version visible.
@@ -249,17 +240,17 @@ func (s *Store) publish(ch *change) {
 	was, is := ch.before != nil && !ch.before.tombstone(), !ch.v.tombstone()
 	switch {
 	case was && is:
-		if ch.from != ch.to {
-			s.lists.move(ch.id, &ch.from, &ch.to, ch.v.modified())
+		if ch.relist != nil {
+			s.lists.move(ch.id, &ch.relist.from, &ch.relist.to, ch.v.modified())
 		}
 	case is:
-		s.lists.insert(ch.id, &ch.to)
+		s.lists.insert(ch.id, &ch.relist.to)
 		s.counts.allocations.Add(1)
 		if ch.before != nil {
 			s.counts.tombstones.Add(-1)
 		}
 	case was:
-		s.lists.remove(ch.id, &ch.from, ch.v.modified())
+		s.lists.remove(ch.id, &ch.relist.from, ch.v.modified())
 		s.counts.allocations.Add(-1)
 		s.counts.tombstones.Add(1)
 	}

@@ -23,66 +23,50 @@ type draft struct {
 	baseNext      optionalID // NextAllocation before the batch
 
 	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
-	stale bool // alloc has a client's part that is not encoded yet
 
-	// alloc is the content so far, or nil where it is not in memory. A write
-	// replaces it and does not change it, since it may be the published one.
-	alloc *schema.Allocation
+	// state has the client's fields as they are now, if they were changed since
+	// client was encoded, else it is nil. It is replaced and never changed.
+	state *schema.Allocation
 }
 
 // begin takes over the base, which is not a tombstone.
-func (d *draft) begin(p *plan) (err error) {
+func (d *draft) begin(p *plan) error {
 	d.alive, d.job = true, d.base.job
-	d.alloc = d.base.alloc.Load()
 	if !d.base.hasNext {
 		return nil
 	}
-	if d.alloc == nil {
-		if d.alloc, err = p.s.assemble(p.r, d.id, d.base.pair()); err != nil {
-			return err
-		}
-	}
-	d.next, err = parseOptional(d.alloc.NextAllocation)
+	newest, err := p.r.version(d.id, d.base.pair().newest())
+	d.next = optionalID{newest.next, true}
 	d.baseNext = d.next
 	return err
 }
 
-// load makes sure that alloc is there: the stored content, with the parts that
-// the batch has replaced so far.
-func (d *draft) load(p *plan, at uint64) (err error) {
-	if d.alloc != nil {
-		return nil
+// content returns an allocation with the client's fields as they are now. It
+// may be the published one.
+func (d *draft) content(p *plan) (*schema.Allocation, error) {
+	if d.state != nil {
+		return d.state, nil
 	}
-	if d.alloc, err = p.s.assemble(p.r, d.id, d.base.pair()); err != nil {
-		return err
-	}
-	if d.sched.body != "" {
-		upd := new(schema.Allocation)
-		if upd.Job, err = d.job.decode(p.r.jobs); err != nil {
-			return err
+	body := d.client.body
+	if body == "" {
+		if a := d.base.current(); a != nil {
+			return a, nil
 		}
-		if err = schema.DecodeScheduler(d.sched.body, upd); err != nil {
-			return err
+		var err error
+		if body, err = d.stored(p, clientSide); err != nil {
+			return nil, err
 		}
-		d.alloc = schema.SchedulerUpdate(d.alloc, upd, at)
 	}
-	if d.client.body != "" {
-		upd := new(schema.Allocation)
-		if err = schema.DecodeClient(d.client.body, upd); err != nil {
-			return err
-		}
-		d.alloc = schema.ClientUpdate(d.alloc, upd, at)
-	}
-	d.alloc.NextAllocation = d.next.String() // nobody else has alloc yet
-	return nil
+	a := new(schema.Allocation)
+	return a, schema.DecodeClient(strings.Clone(body), a)
 }
 
 // upsert is the scheduler's write.
-func (d *draft) upsert(p *plan, o *op, at uint64) error {
+func (d *draft) upsert(p *plan, o *op) error {
 	if !d.alive {
-		return d.insert(p, o, at)
+		return d.insert(p, o)
 	}
-	reports, err := d.reports(p, o, at)
+	reports, err := d.report(p, o.report)
 	if err != nil {
 		return err
 	}
@@ -92,90 +76,78 @@ func (d *draft) upsert(p *plan, o *op, at uint64) error {
 	}
 	j := d.job
 	if o.job != nil {
-		j = p.canonical(o)
+		j = p.canonical(o.job)
 	}
 	if same && !reports && j == d.job && o.next == d.next {
 		return nil
 	}
-	d.wrote, d.stale = true, d.stale || reports
+	d.wrote = true
 	d.job, d.sched, d.next = j, o.sched, o.next
-	if d.alloc != nil {
-		d.alloc = schema.SchedulerUpdate(d.alloc, o.alloc, at)
-		if decoded := j.decoded.Load(); decoded != nil {
-			d.alloc.Job = decoded
-		}
-	}
 	return nil
 }
 
-// reports reports whether o sets a ClientStatus that the scheduler may set.
-func (d *draft) reports(p *plan, o *op, at uint64) (bool, error) {
-	if !schema.SchedulerMayReport(o.alloc.ClientStatus) {
+// report sets the ClientStatus that the scheduler may set, if there is one, and
+// tells whether that changes it.
+func (d *draft) report(p *plan, status string) (bool, error) {
+	if status == "" {
 		return false, nil
 	}
-	if err := d.load(p, at); err != nil {
+	was, err := d.content(p)
+	if err != nil || was.ClientStatus == status {
 		return false, err
 	}
-	return d.alloc.ClientStatus != o.alloc.ClientStatus, nil
+	now := *was
+	now.ClientStatus = strings.Clone(status)
+	d.state = &now
+	return true, nil
 }
 
-func (d *draft) insert(p *plan, o *op, at uint64) error {
+func (d *draft) insert(p *plan, o *op) error {
 	if o.job == nil {
 		return fmt.Errorf("%w: allocation %v", ErrNoJob, o.id)
 	}
 	d.alive, d.created = true, true
-	d.job, d.sched, d.client = p.canonical(o), o.sched, o.client
-	d.next, d.stale = o.next, false
-	d.alloc = schema.Inserted(o.alloc, at)
-	d.alloc.Job = d.job.decoded.Load()
+	d.job, d.sched, d.client = p.canonical(o.job), o.sched, o.client
+	d.next, d.state = o.next, nil
 	return nil
 }
 
 // update is the client's write.
-func (d *draft) update(o *op, at uint64) {
-	d.client, d.stale = o.client, false
-	if d.alloc != nil {
-		d.alloc = schema.ClientUpdate(d.alloc, o.alloc, at)
-	}
-}
+func (d *draft) update(o *op) { d.client, d.state = o.client, nil }
 
 // record is one task event.
-func (d *draft) record(p *plan, te *taskEvent, at uint64) error {
-	if err := d.load(p, at); err != nil {
+func (d *draft) record(p *plan, te *taskEvent) error {
+	was, err := d.content(p)
+	if err != nil {
 		return err
 	}
-	d.alloc = schema.RecordTaskEvent(d.alloc, te.task, te.state, te.event, at)
-	d.stale = true
+	d.state = schema.RecordTaskEvent(was, te.task, te.state, te.event, 0)
 	return nil
 }
 
 // link makes next the one that replaces this allocation.
-func (d *draft) link(next schema.ID, at uint64) {
-	if !d.alive || d.next == (optionalID{next, true}) {
-		return
-	}
-	d.next = optionalID{next, true}
-	if d.alloc != nil {
-		d.alloc = schema.Superseded(d.alloc, next.String(), at)
+func (d *draft) link(next schema.ID) {
+	if d.alive {
+		d.next = optionalID{next, true}
 	}
 }
 
-// settle returns the change that the draft has come to, at k, or nil if it has
-// come to nothing.
-func (d *draft) settle(p *plan, k key) (*change, error) {
+// settle adds the change that the draft has come to, at k, to the plan's. It
+// adds nothing if the draft has come to nothing.
+func (d *draft) settle(p *plan, k key) error {
 	if !d.alive && !d.wasAlive() {
-		return nil, nil
+		return nil
 	}
-	if d.stale && d.alive {
-		d.client = newPart(encoded(func(buf []byte) []byte { return schema.AppendClient(buf, d.alloc) }))
+	if d.state != nil && d.alive {
+		d.client = newPart(p.encode(d.state))
 		if limit := p.s.opts.MaxAllocationBytes; len(d.client.body) > limit {
-			return nil, fmt.Errorf("%w: allocation %v: client's part of %d bytes, Options.MaxAllocationBytes is %d",
+			return fmt.Errorf("%w: allocation %v: client's part of %d bytes, Options.MaxAllocationBytes is %d",
 				ErrTooLarge, d.id, len(d.client.body), limit)
 		}
 	}
 	r, err := d.result(p, k)
 	if err != nil || r.flags == 0 {
-		return nil, err
+		return err
 	}
 	return d.change(p, &r, k)
 }
@@ -257,7 +229,7 @@ func (d *draft) stored(p *plan, of side) (string, error) {
 	if of == clientSide {
 		k = d.base.pair().client
 	}
-	r, err := p.r.record(k)
+	r, err := p.r.version(d.id, k)
 	if of == clientSide {
 		return r.client, err
 	}
@@ -292,46 +264,57 @@ func (d *draft) body(p *plan, now part, of side) (string, error) {
 	return d.stored(p, of)
 }
 
-// change encodes the record and makes its version.
-func (d *draft) change(p *plan, r *record, k key) (*change, error) {
-	ch := &change{id: d.id, v: new(version), before: d.base}
+// change adds the change that the record r at k makes.
+func (d *draft) change(p *plan, r *record, k key) error {
+	v := new(version)
+	schedSum, clientSum := d.sched.sum, d.client.sum
 	if d.base != nil {
-		ch.v.content = d.base.content
+		v.content = d.base.content
+		if d.sched.body == "" {
+			schedSum = d.base.schedSum
+		}
+		if d.client.body == "" {
+			clientSum = d.base.clientSum
+		}
+		if r.flags&(flagSched|flagTombstone) == 0 {
+			v.alloc.Store(d.base.alloc.Load())
+		}
 	}
-	ch.v.take(r, k, d.job)
-	if d.alive && d.alloc != nil {
-		d.alloc.CreateIndex, d.alloc.ModifyIndex, d.alloc.AllocModifyIndex = ch.v.created, k.index, ch.v.schedIndex
-		ch.v.alloc.Store(d.alloc)
+	v.take(r, k, d.job, schedSum, clientSum)
+	ch := change{id: d.id, v: v, before: d.base, key: k}
+	var err error
+	if ch.relist, err = d.relisting(p, r); err != nil {
+		return err
 	}
-	if err := d.places(p, ch, r); err != nil {
-		return nil, err
-	}
-	ch.key = k.appendTo(p.arena.take(keyLen))
 	ch.value = r.appendTo(p.arena.take(r.size()), k)
-	return ch, nil
+	p.changes = append(p.changes, ch)
+	return nil
 }
 
-// places sets where the allocation was and will be listed.
-func (d *draft) places(p *plan, ch *change, r *record) (err error) {
-	if r.flags&flagTombstone == 0 {
+// relisting returns where the allocation was and will be listed, or nil if that
+// cannot have changed. It may alias the batch, which is there until it is answered.
+func (d *draft) relisting(p *plan, r *record) (*relisting, error) {
+	moved := new(relisting)
+	var err error
+	if !r.tombstone() {
 		if r.flags&flagSched == 0 || d.sched.body == "" {
-			return nil
+			return nil, nil
 		}
-		if ch.to, err = placementIn(d.sched.body); err != nil {
-			return err
+		if moved.to, err = placementIn(d.sched.body); err != nil {
+			return nil, err
 		}
 	}
 	if !d.wasAlive() {
-		return nil
+		return moved, nil
 	}
 	if a := d.base.alloc.Load(); a != nil {
-		ch.from = placementOf(a)
-		return nil
+		moved.from = placementOf(a)
+		return moved, nil
 	}
 	was, err := d.stored(p, schedSide)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ch.from, err = placementIn(strings.Clone(was))
-	return err
+	moved.from, err = placementIn(strings.Clone(was))
+	return moved, err
 }

@@ -185,7 +185,9 @@ func TestWokenBetweenTwoBatches(t *testing.T) {
 		id, next := schema.ID{1}, new(version)
 		next.content = s.table.get(&id).content
 		next.clientIndex = a.Index + 2
-		next.alloc.Store(testAlloc(1))
+		decoded := testAlloc(1)
+		decoded.ModifyIndex = next.clientIndex
+		next.alloc.Store(decoded)
 		s.table.put(&id, next)
 		require.Equal(t, 1, s.watch.Notify(id, a.Index+1), "the batch before wakes it")
 		synctest.Wait()

@@ -29,17 +29,6 @@ type job struct {
 	decoded atomic.Pointer[schema.Job] // nil until first used; see jobs.decode
 }
 
-// newJob returns the job that body is the encoding of. The decoded job aliases body.
-func newJob(body string) (*job, error) {
-	decoded, err := schema.DecodeJob(body)
-	if err != nil {
-		return nil, err
-	}
-	j := &job{hash: hashJob(body)}
-	j.decoded.Store(decoded)
-	return j, nil
-}
-
 // jobs are all jobs in the file, by content. The committer adds to them, once
 // the job is durable; anybody looks them up.
 type jobs struct {

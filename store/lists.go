@@ -60,6 +60,12 @@ type listed struct {
 // A placement is what an allocation is listed under.
 type placement [byKinds]string
 
+// A relisting is what a change means for the lists: where the allocation was and
+// where it will be listed. What does not apply is empty.
+type relisting struct {
+	from, to placement
+}
+
 // placementOf returns what a is listed under.
 func placementOf(a *schema.Allocation) placement {
 	return placement{byNode: a.NodeID, byJob: a.JobID, byEval: a.EvalID}

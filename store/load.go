@@ -154,7 +154,7 @@ func (l *loader) read(k key, value []byte) error {
 		}
 		l.place(row, &place)
 	}
-	row.v.take(&r, k, j)
+	row.v.take(&r, k, j, sumOf(r.sched), sumOf(r.client))
 	return nil
 }
 

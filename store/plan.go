@@ -32,39 +32,40 @@ type plan struct {
 	last uint64  // the last index taken
 
 	overlay  map[schema.ID]*version // what earlier batches of the group made
-	newJobs  []*op                  // the first op with each job that is not in the file
-	jobs     map[jobHash]*job       // these jobs
+	jobs     map[jobHash]*newJob    // the jobs that are not in the file yet
 	outcomes []outcome
+	changes  []change // of all outcomes, one after the other
 	arena    arena
+	scratch  []byte
 
-	// Of the batch being worked out.
-	drafts []*draft
-	byID   map[schema.ID]*draft
-	fresh  []*op
+	drafts drafts // of the batch being worked out
 }
 
-// An outcome is what became of one batch of the group.
+// An outcome is what became of one batch of the group. Its changes are those of
+// the plan from the one before the first to the one before the end.
 type outcome struct {
 	answer
-	changes []change
+	first, end int
 }
 
 // A change is one new version, as it will be published.
 type change struct {
-	id         schema.ID
-	v          *version
-	before     *version  // nil if the ID was never seen
-	from, to   placement // where it is listed; both empty if that cannot have changed
-	key, value []byte    // in the arena
+	id     schema.ID
+	v      *version
+	before *version   // nil if the ID was never seen
+	relist *relisting // nil if it stays in the lists where it is
+	key    key
+	value  []byte // in the arena
+}
+
+// A newJob is a job that comes into the file with the group.
+type newJob struct {
+	*job
+	body string // nil once it is put
 }
 
 func newPlan(s *Store) *plan {
-	return &plan{
-		s:       s,
-		overlay: make(map[schema.ID]*version),
-		jobs:    make(map[jobHash]*job),
-		byID:    make(map[schema.ID]*draft),
-	}
+	return &plan{s: s, overlay: make(map[schema.ID]*version), jobs: make(map[jobHash]*newJob)}
 }
 
 // begin starts a group, whose transaction r reads.
@@ -78,37 +79,29 @@ func (p *plan) reset() {
 	p.r = reading{}
 	clear(p.overlay)
 	clear(p.jobs)
-	clear(p.newJobs)
 	clear(p.outcomes)
-	p.newJobs, p.outcomes = p.newJobs[:0], p.outcomes[:0]
+	clear(p.changes)
+	p.outcomes, p.changes = p.outcomes[:0], p.changes[:0]
 	p.arena.reset()
-	p.forget()
-}
-
-// forget drops the batch being worked out.
-func (p *plan) forget() {
-	clear(p.drafts)
-	clear(p.byID)
-	clear(p.fresh)
-	p.drafts, p.fresh = p.drafts[:0], p.fresh[:0]
+	p.drafts.reset()
 }
 
 // changed reports whether there is anything to commit.
-func (p *plan) changed() bool { return len(p.overlay) > 0 }
+func (p *plan) changed() bool { return len(p.changes) > 0 }
 
 // add works out the batch of r. A batch that is refused becomes an outcome; an
 // error is one of the database.
 func (p *plan) add(r *request) error {
-	defer p.forget()
+	defer p.drafts.reset()
+	first := len(p.changes)
 	o, err := p.work(r)
 	if err != nil {
+		clear(p.changes[first:])
+		p.changes = p.changes[:first]
 		o = outcome{answer: answer{err: err}}
 	}
+	o.first, o.end = first, len(p.changes)
 	p.outcomes = append(p.outcomes, o)
-	if len(o.changes) == 0 {
-		p.dropJobs()
-		return nil
-	}
 	return p.put(&o)
 }
 
@@ -119,7 +112,7 @@ func (p *plan) work(r *request) (o outcome, err error) {
 		return o, err
 	}
 	for i := range r.batch.ops {
-		if err := p.apply(&r.batch.ops[i], at, &o.applied); err != nil {
+		if err := p.apply(&r.batch.ops[i], &o.applied); err != nil {
 			return o, fmt.Errorf("batch write %d: %w", i, err)
 		}
 	}
@@ -135,7 +128,7 @@ func (p *plan) indexFor(r *request) (uint64, error) {
 }
 
 // apply folds one write into its draft.
-func (p *plan) apply(o *op, at uint64, a *Applied) error {
+func (p *plan) apply(o *op, a *Applied) error {
 	d, err := p.draft(o.id)
 	if err != nil {
 		return err
@@ -150,20 +143,20 @@ func (p *plan) apply(o *op, at uint64, a *Applied) error {
 	d.writes++
 	switch o.kind {
 	case opUpsert:
-		if err := d.upsert(p, o, at); err != nil || !o.previous.set {
+		if err := d.upsert(p, o); err != nil || !o.previous.set {
 			return err
 		}
 		previous, err := p.draft(o.previous.id)
 		if err != nil {
 			return err
 		}
-		previous.link(o.id, at)
+		previous.link(o.id)
 		return nil
 	case opClient:
-		d.update(o, at)
+		d.update(o)
 		return nil
 	case opEvent:
-		return d.record(p, o.event, at)
+		return d.record(p, o.event)
 	default:
 		d.alive = false
 		return nil
@@ -172,17 +165,16 @@ func (p *plan) apply(o *op, at uint64, a *Applied) error {
 
 // draft returns the draft of id, begun at its newest version.
 func (p *plan) draft(id schema.ID) (*draft, error) {
-	if d := p.byID[id]; d != nil {
+	d, isNew := p.drafts.of(id)
+	if !isNew {
 		return d, nil
 	}
-	d := &draft{id: id, base: p.newest(&id)}
+	d.base = p.newest(&id)
 	if d.base != nil && !d.base.tombstone() {
 		if err := d.begin(p); err != nil {
 			return nil, fmt.Errorf("allocation %v: %w", id, err)
 		}
 	}
-	p.byID[id] = d
-	p.drafts = append(p.drafts, d)
 	return d, nil
 }
 
@@ -196,60 +188,149 @@ func (p *plan) newest(id *schema.ID) *version {
 	return p.s.table.get(id)
 }
 
-// canonical returns the job of o as the store has it, or will have it.
-func (p *plan) canonical(o *op) *job {
-	j := p.s.jobs.get(o.job.hash)
-	if j == nil {
-		j = p.jobs[o.job.hash]
+// canonical returns the job as the store has it, or will have it.
+func (p *plan) canonical(in *encodedJob) *job {
+	if j := p.s.jobs.get(in.hash); j != nil {
+		return j
 	}
+	j := p.jobs[in.hash]
 	if j == nil {
-		p.fresh = append(p.fresh, o)
-		p.jobs[o.job.hash] = o.job
-		return o.job
+		j = &newJob{&job{hash: in.hash}, in.body}
+		p.jobs[in.hash] = j
 	}
-	j.decoded.CompareAndSwap(nil, o.job.decoded.Load())
-	return j
+	return j.job
 }
 
 // settle turns the drafts into changes, and takes the index if there are any.
 func (p *plan) settle(at uint64, o *outcome) error {
-	for _, d := range p.drafts {
-		ch, err := d.settle(p, key{at, uint32(len(o.changes))})
-		if err != nil {
+	first := len(p.changes)
+	for _, d := range p.drafts.all {
+		n := len(p.changes)
+		if err := d.settle(p, key{at, uint32(n - first)}); err != nil {
 			return err
 		}
-		if ch == nil {
+		if len(p.changes) == n {
 			o.applied.Unchanged += d.writes
-			continue
 		}
-		o.changes = append(o.changes, *ch)
 	}
 	o.applied.Index = p.last
-	if len(o.changes) > 0 {
+	if len(p.changes) > first {
 		o.applied.Index = at
 	}
 	return nil
 }
 
-// put lays the changes of a batch over what is published and writes them.
+// put lays the changes of a batch over what is published and writes them, and
+// the jobs that they are the first to have. Jobs that only a refused batch had
+// are left out, since no change has them.
 func (p *plan) put(o *outcome) error {
-	p.last = o.applied.Index
-	p.newJobs = append(p.newJobs, p.fresh...)
-	for i := range o.changes {
-		ch := &o.changes[i]
+	var buf [keyLen]byte
+	for i := range p.changes[o.first:o.end] {
+		ch := &p.changes[o.first+i]
+		p.last = ch.key.index
 		p.overlay[ch.id] = ch.v
-		if err := p.r.log.Put(ch.key, ch.value); err != nil {
+		if err := p.putJob(ch.v.job); err != nil {
+			return err
+		}
+		if err := p.r.log.Put(ch.key.appendTo(buf[:0]), ch.value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// dropJobs forgets the jobs of a batch that changes nothing or was refused.
-func (p *plan) dropJobs() {
-	for _, o := range p.fresh {
-		delete(p.jobs, o.job.hash)
+// putJob writes j if it is new. A tombstone has none.
+func (p *plan) putJob(j *job) error {
+	if j == nil || len(p.jobs) == 0 {
+		return nil
 	}
+	n := p.jobs[j.hash]
+	if n == nil || n.body == "" {
+		return nil
+	}
+	body := n.body
+	n.body = ""
+	return p.r.jobs.Put(j.hash[:], bytesOf(body))
+}
+
+// encode returns the client's part of a, in the arena.
+func (p *plan) encode(a *schema.Allocation) string {
+	p.scratch = schema.AppendClient(p.scratch[:0], a)
+	return aliasOf(append(p.arena.take(len(p.scratch)), p.scratch...))
+}
+
+// drafts are those of one batch, in the order in which they were begun. Their
+// memory is used again from batch to batch.
+type drafts struct {
+	all  []*draft
+	free []*draft
+
+	// byID finds a draft among many; few are looked through.
+	byID map[schema.ID]*draft
+}
+
+const fewDrafts = 8
+
+// of returns the draft of id, and whether it is a new one.
+func (ds *drafts) of(id schema.ID) (d *draft, isNew bool) {
+	if d = ds.find(id); d != nil {
+		return d, false
+	}
+	if n := len(ds.free); n > 0 {
+		d, ds.free = ds.free[n-1], ds.free[:n-1]
+	} else {
+		d = new(draft)
+	}
+	d.id = id
+	ds.all = append(ds.all, d)
+	if len(ds.all) > fewDrafts {
+		ds.index()
+		ds.byID[id] = d
+	}
+	return d, true
+}
+
+func (ds *drafts) find(id schema.ID) *draft {
+	if len(ds.all) > fewDrafts {
+		return ds.byID[id]
+	}
+	for _, d := range ds.all {
+		if d.id == id {
+			return d
+		}
+	}
+	return nil
+}
+
+// index makes byID of the few, when they become many.
+func (ds *drafts) index() {
+	if len(ds.byID) > 0 {
+		return
+	}
+	if ds.byID == nil {
+		ds.byID = make(map[schema.ID]*draft)
+	}
+	for _, d := range ds.all {
+		ds.byID[d.id] = d
+	}
+}
+
+// keptDrafts bounds the memory that is kept for the next batch.
+const keptDrafts = 4096
+
+// reset forgets the batch.
+func (ds *drafts) reset() {
+	if len(ds.all) > keptDrafts {
+		*ds = drafts{}
+		return
+	}
+	for _, d := range ds.all {
+		*d = draft{}
+	}
+	ds.free = append(ds.free, ds.all...)
+	clear(ds.all)
+	ds.all = ds.all[:0]
+	clear(ds.byID)
 }
 
 // An arena lends memory for keys and values until the group is committed.

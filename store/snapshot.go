@@ -107,7 +107,7 @@ func (s *Store) asOf(id schema.ID, p pair, index uint64) (a *schema.Allocation, 
 		if p == (pair{}) {
 			return nil
 		}
-		a, err = s.assemble(r, id, p)
+		a, err = s.assemble(r, id, p, nil)
 		return err
 	})
 	return a, err

@@ -117,18 +117,20 @@ func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id)
 // decode returns the allocation of v, which is not a tombstone, and makes it
 // resident.
 func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err error) {
-	if a := v.alloc.Load(); a != nil {
+	if a := v.current(); a != nil {
 		return a, nil
 	}
+	known := v.alloc.Load()
 	err = s.file.view(func(r reading) error {
-		a, err = s.assemble(r, id, v.pair())
+		a, err = s.assemble(r, id, v.pair(), known)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("allocation %v: %w", id, err)
 	}
-	v.alloc.CompareAndSwap(nil, a)
-	a = v.alloc.Load()
+	if !v.alloc.CompareAndSwap(known, a) {
+		a = v.alloc.Load()
+	}
 	s.table.fill(&id, v, a)
 	return a, nil
 }
@@ -165,38 +167,36 @@ func (s *Store) list(q query) Allocations {
 
 // Upsert applies a batch of scheduler's writes. See [Batch.Upsert] and [Store.Apply].
 func (s *Store) Upsert(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
-	var b Batch
-	for _, a := range allocs {
-		b.Upsert(a)
-	}
-	return s.Apply(ctx, &b)
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, a := range allocs {
+			b.Upsert(a)
+		}
+	})
 }
 
 // UpdateFromClient applies a batch of client's writes. See
 // [Batch.UpdateFromClient] and [Store.Apply].
 func (s *Store) UpdateFromClient(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
-	var b Batch
-	for _, a := range allocs {
-		b.UpdateFromClient(a)
-	}
-	return s.Apply(ctx, &b)
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, a := range allocs {
+			b.UpdateFromClient(a)
+		}
+	})
 }
 
 // AppendTaskEvent applies a batch of one event. See [Batch.AppendTaskEvent] and
 // [Store.Apply].
 func (s *Store) AppendTaskEvent(ctx context.Context, allocID, task, state string, ev schema.TaskEvent) (Applied, error) {
-	var b Batch
-	b.AppendTaskEvent(allocID, task, state, ev)
-	return s.Apply(ctx, &b)
+	return s.applyNew(ctx, func(b *Batch) { b.AppendTaskEvent(allocID, task, state, ev) })
 }
 
 // Delete applies a batch of deletions. See [Batch.Delete] and [Store.Apply].
 func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
-	var b Batch
-	for _, id := range ids {
-		b.Delete(id)
-	}
-	return s.Apply(ctx, &b)
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, id := range ids {
+			b.Delete(id)
+		}
+	})
 }
 
 // fail makes the store failed for good: whatever the cause, whether the commit

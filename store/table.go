@@ -117,7 +117,7 @@ func (t *table) put(id *schema.ID, v *version) {
 		sh.used++
 	}
 	s.v.Store(v)
-	s.alloc.Store(v.alloc.Load())
+	s.alloc.Store(v.current())
 }
 
 // fill makes a resident as the allocation of v, unless v has been replaced.

@@ -7,14 +7,19 @@ import (
 )
 
 // A version is the state of one allocation after one write: where its records
-// are, and, once somebody asked, the decoded allocation. It is 64 bytes, one for
-// every ID.
+// are, and a decoded allocation that may be this version's or an earlier one's.
+// It is 64 bytes, one for every ID.
 //
-// A version is immutable but for alloc, which goes once from nil to the decoded
-// allocation; whoever loses that race drops an equal one.
+// A write decodes nothing: who only writes pays for no reader. Whoever reads a
+// version first decodes it, and takes over from the allocation that is there
+// what the client does not own.
 type version struct {
-	alloc atomic.Pointer[schema.Allocation] // nil: not decoded yet, or a tombstone
-	content
+	// alloc is nil, or the decoded allocation of this version, or of an earlier
+	// one that has the scheduler's part in common; ask current. It goes once to
+	// this version's own; whoever loses that race drops an equal one.
+	alloc atomic.Pointer[schema.Allocation]
+
+	content // immutable
 }
 
 // content is what a version is, decoded or not.
@@ -45,16 +50,24 @@ func (c *content) tombstone() bool { return c.job == nil }
 // ModifyIndex, or the index of its deletion.
 func (c *content) modified() uint64 { return max(c.schedIndex, c.clientIndex) }
 
+// current returns the decoded allocation of v, or nil if v is not decoded.
+func (v *version) current() *schema.Allocation {
+	if a := v.alloc.Load(); a != nil && a.ModifyIndex == v.modified() {
+		return a
+	}
+	return nil
+}
+
 // take makes c the version after the record r at k; before it, c was the version
-// that r replaces. The parts' checksums are taken from r.
-func (c *content) take(r *record, k key, j *job) {
+// that r replaces. The sums are those of the parts that r has.
+func (c *content) take(r *record, k key, j *job, schedSum, clientSum uint32) {
 	c.setPair(r.pairAt(k))
 	c.hasNext = r.flags&flagNext != 0
 	if r.flags&flagSched != 0 {
-		c.created, c.job, c.schedSum = r.created, j, sumOf(r.sched)
+		c.created, c.job, c.schedSum = r.created, j, schedSum
 	}
 	if r.flags&flagClient != 0 {
-		c.clientSum = sumOf(r.client)
+		c.clientSum = clientSum
 	}
 	if r.tombstone() {
 		c.job = nil
