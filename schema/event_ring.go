@@ -10,7 +10,7 @@ import (
 const MaxTaskEvents = 10
 
 // eventRoom is the room that most events fit in when packed.
-const eventRoom = 96
+const eventRoom = 128
 
 // EventRing holds the latest MaxTaskEvents events of a task, and counts what it
 // dropped. Its zero value is an empty ring, ready to use.
@@ -41,9 +41,8 @@ func (r *EventRing) Append(ev TaskEvent) {
 	} else {
 		r.n++
 	}
-	packed := make([]byte, 0, len(older)+eventRoom)
-	packed = appendEvent(append(packed, older...), &ev)
-	r.packed = string(packed)
+	var room [eventRoom]byte
+	r.packed = older + string(appendEvent(room[:0], &ev))
 }
 
 // Len returns the number of events in the ring.

@@ -1,0 +1,24 @@
+package store
+
+// An arena lends memory for keys and values until the group is committed.
+type arena struct {
+	block []byte
+}
+
+const arenaBlock = 1 << 20
+
+// take returns an empty slice with room for n bytes.
+func (a *arena) take(n int) []byte {
+	if n > arenaBlock/4 {
+		return make([]byte, 0, n)
+	}
+	if n > cap(a.block)-len(a.block) {
+		a.block = make([]byte, 0, arenaBlock)
+	}
+	at := len(a.block)
+	a.block = a.block[:at+n]
+	return a.block[at : at : at+n]
+}
+
+// reset takes back the memory of the block in use; earlier ones are garbage.
+func (a *arena) reset() { a.block = a.block[:0] }
