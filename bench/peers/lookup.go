@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,7 +68,7 @@ func (b *bench) lookup() error {
 
 // resident opens our store and reads everything once.
 func (b *bench) resident() (*ourStore, error) {
-	path, err := b.stores.ourFile()
+	path, err := b.stores.ours.file()
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +106,17 @@ type namedInMemory struct {
 
 // inMemory returns the peers that hold allocations in memory, all the same ones.
 func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
-	db, err := newMemdb()
+	mem, err := newMemdb()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range []namedInMemory{{"go-memdb", db}, {"sync.Map", new(syncMap)}, {"sharded map", newShardedMap()}} {
+	state, err := newStatedb()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []namedInMemory{
+		{"go-memdb", mem}, {"statedb", state}, {"sync.Map", new(syncMap)}, {"sharded map", newShardedMap()},
+	} {
 		if b.wants(work, p.name) {
 			peers = append(peers, p)
 		}
@@ -127,51 +132,6 @@ func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
 		}
 		return nil
 	})
-}
-
-// fromFile measures Get of what is in the file only. Every allocation is asked
-// for once: after that it may be in memory.
-func (b *bench) fromFile() error {
-	const work = "file"
-	var contenders []contender
-	if b.wants(work, ours) {
-		contenders = append(contenders, contender{ours, b.freshOurs})
-	}
-	bare, decoded := b.wants(work, "bbolt Get"), b.wants(work, "bbolt Get, decode")
-	if bare || decoded {
-		bolt, err := newBolt(filepath.Join(b.dir, "whole.db"))
-		if err != nil {
-			return err
-		}
-		defer bolt.close()
-		if err := loadWhole(bolt, b.data); err != nil {
-			return err
-		}
-		for _, decode := range []bool{false, true} {
-			name := map[bool]string{false: "bbolt Get", true: "bbolt Get, decode"}[decode]
-			if !b.wants(work, name) {
-				continue
-			}
-			contenders = append(contenders, contender{name, func(d time.Duration) (sample, error) {
-				return read(boltWhole{bolt, decode}, b.data.once(), d)
-			}})
-		}
-	}
-	return b.rounds(work, contenders)
-}
-
-// freshOurs reads from our store right after opening it.
-func (b *bench) freshOurs(d time.Duration) (sample, error) {
-	path, err := b.stores.ourFile()
-	if err != nil {
-		return sample{}, err
-	}
-	o, err := newOurs(path)
-	if err != nil {
-		return sample{}, err
-	}
-	s, err := read(o, b.data.once(), d)
-	return s, errors.Join(err, o.close())
 }
 
 // once picks every ID once, in an order of its own.

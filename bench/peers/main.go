@@ -17,11 +17,15 @@
 // # Peers
 //
 //	go-memdb      a UUIDFieldIndex table of pointers; in memory only
+//	statedb       a table of pointers by the ID's 16 bytes; in memory only
 //	sync.Map      keyed by the ID's string; the bare concurrent map
 //	sharded map   256 maps behind RWMutexes, keyed by the ID's string; likewise
 //	Pebble        keyed by the ID's 16 bytes, every commit synced; "whole" has the
 //	              allocation as one value, so an update reads it and writes all of it
-//	bbolt         keyed by the ID's 16 bytes; Update, and Batch with its defaults
+//	Badger        likewise, with SyncWrites, by which it syncs each transaction for
+//	              itself; its tables of whole values are mapped, not compressed
+//	bbolt         keyed by the ID's 16 bytes; Update, and Batch with its defaults and
+//	              with a MaxBatchDelay of 1 ms
 //
 // Where a peer needs a decision the one in its favour was taken: it stores the
 // bytes of allocstore's own codec, a client's update is a blind write of the
@@ -127,6 +131,7 @@ func run(cfg config, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	results = grouped(results)
 	compare(results)
 	if !cfg.json {
 		return printTable(w, results)

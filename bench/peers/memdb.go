@@ -100,7 +100,7 @@ func (m *memdbStore) update(sent ...*schema.Allocation) error {
 	return nil
 }
 
-func (m *memdbStore) wait(ctx context.Context, id string) error {
+func (m *memdbStore) wait(ctx context.Context, id string, armed func()) error {
 	changed, row, err := m.db.Txn(false).FirstWatch(memdbTable, "id", id)
 	if err != nil {
 		return err
@@ -112,6 +112,9 @@ func (m *memdbStore) wait(ctx context.Context, id string) error {
 	watched.Add(changed)
 	m.waiting.Add(1)
 	defer m.waiting.Add(-1)
+	if armed != nil {
+		armed()
+	}
 	return watched.WatchCtx(ctx)
 }
 

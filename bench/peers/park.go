@@ -17,8 +17,9 @@ import (
 
 // parker lets readers block until one allocation changes.
 type parker interface {
-	// wait blocks until the allocation changes or ctx ends.
-	wait(ctx context.Context, id string) error
+	// wait blocks until the allocation changes or ctx ends. It calls armed,
+	// unless that is nil, when it will not miss a change that comes after.
+	wait(ctx context.Context, id string, armed func()) error
 
 	// waiters is how many are blocked.
 	waiters() int
@@ -33,35 +34,61 @@ const wakes = 1000
 // park blocks a reader on every allocation, measures what that takes, and wakes
 // some of them, each by a write to its allocation.
 func (b *bench) park() error {
-	if !b.wants("park", ours) && !b.wants("park", "go-memdb") {
+	peers := b.parkers("park")
+	if len(peers) == 0 {
 		return nil
 	}
 	b.descriptor = descriptors(b.data.n)
-	if b.wants("park", ours) {
-		d, err := b.stores.ours()
+	for _, p := range peers {
+		store, err := p.open()
+		if err == nil {
+			err = b.parkAll(p.name, store)
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("park/%s: %w", p.name, err)
 		}
-		o := d.(*ourStore)
-		o.since = o.s.LastIndex()
-		if err := b.parkAll(ours, o); err != nil {
-			return fmt.Errorf("park/%s: %w", ours, err)
-		}
-	}
-	if !b.wants("park", "go-memdb") {
-		return nil
-	}
-	m, err := newMemdb()
-	if err != nil {
-		return err
-	}
-	if err := b.data.eachOwned(m.insert); err != nil {
-		return err
-	}
-	if err := b.parkAll("go-memdb", m); err != nil {
-		return fmt.Errorf("park/go-memdb: %w", err)
 	}
 	return nil
+}
+
+// namedParker is a peer that can wait, opened and filled when it is needed.
+type namedParker struct {
+	name string
+	open func() (parker, error)
+}
+
+// parkers returns the peers that this work is wanted with.
+func (b *bench) parkers(work string) (peers []namedParker) {
+	for _, p := range []namedParker{{ours, b.ourParker}, {"go-memdb", b.memdbParker}, {"statedb", b.statedbParker}} {
+		if b.wants(work, p.name) {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
+func (b *bench) ourParker() (parker, error) {
+	d, err := b.stores.ours.store()
+	if err != nil {
+		return nil, err
+	}
+	return d.(*ourStore), nil
+}
+
+func (b *bench) memdbParker() (parker, error) {
+	m, err := newMemdb()
+	if err != nil {
+		return nil, err
+	}
+	return m, b.data.eachOwned(m.insert)
+}
+
+func (b *bench) statedbParker() (parker, error) {
+	s, err := newStatedb()
+	if err != nil {
+		return nil, err
+	}
+	return s, b.data.eachOwned(s.insert)
 }
 
 // descriptors starts and ends n goroutines, and returns the bytes of each that the
@@ -119,7 +146,7 @@ func (b *bench) parkAll(peer string, p parker) error {
 
 // reader waits once, and tells when it is awake unless ctx ended it.
 func (l *lot) reader(ctx context.Context, i int) {
-	err := l.p.wait(ctx, l.d.ids[i])
+	err := l.p.wait(ctx, l.d.ids[i], nil)
 	at := time.Now()
 	switch {
 	case err == nil:

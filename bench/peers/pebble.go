@@ -33,11 +33,12 @@ func (quiet) Fatalf(format string, args ...any) {
 
 // newPebble creates a database in dir. The memtable is as large as CockroachDB
 // has it: with the default of 4 MB, flushes and compactions take most of the
-// processor from the writers.
+// processor from the writers. The cache holds all that is read.
 func newPebble(dir string) (*pebbleStore, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      quiet{},
+		CacheSize:                   1 << 30,
 		MemTableSize:                64 << 20,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,

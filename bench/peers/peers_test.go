@@ -37,24 +37,25 @@ func TestEverythingRuns(t *testing.T) {
 		require.Positive(t, r.figure(), "%s/%s measured nothing", r.Work, r.Peer)
 		require.Positive(t, r.ToOurs, "%s/%s is not compared with ours", r.Work, r.Peer)
 	}
-	durables := []string{ours, "Pebble", "bbolt Update"}
-	updaters := append([]string{"Pebble, whole", "bbolt Batch"}, durables...)
+	durables := []string{ours, "Pebble", "Badger", "bbolt Update"}
+	updaters := append([]string{"Pebble, whole", "bbolt Batch", "bbolt Batch 1ms"}, durables...)
+	parkers := []string{ours, "go-memdb", "statedb"}
 	for work, peers := range map[string][]string{
-		"memory/inserted":      {ours, "go-memdb", "sync.Map"},
+		"memory/inserted":      {ours, "go-memdb", "statedb", "sync.Map"},
 		"memory/opened":        {ours},
 		"memory/read once":     {ours},
-		"memory/ten events":    {ours, "go-memdb"},
+		"memory/ten events":    parkers,
 		"disk":                 durables,
-		"lookup":               {ours, "go-memdb", "sync.Map", "sharded map"},
-		"file":                 {ours, "bbolt Get", "bbolt Get, decode"},
-		"open":                 {ours},
+		"lookup":               {ours, "go-memdb", "statedb", "sync.Map", "sharded map"},
+		"file":                 {ours, "bbolt Get", "bbolt Get, decode", "Badger Get", "Badger Get, decode"},
+		"open":                 {ours, "Pebble", "Badger"},
 		"update/writers=1":     updaters,
 		"update/writers=16":    updaters,
-		"place":                {ours, "Pebble", "bbolt Update", "go-memdb"},
-		"park/bytes each":      {ours, "go-memdb"},
-		"park/of it stacks":    {ours, "go-memdb"},
-		"park/write to awake":  {ours, "go-memdb"},
-		"park/answer to awake": {ours, "go-memdb"},
+		"place":                {ours, "Pebble", "Badger", "bbolt Update", "go-memdb"},
+		"park/bytes each":      parkers,
+		"park/of it stacks":    parkers,
+		"park/write to awake":  parkers,
+		"park/answer to awake": parkers,
 	} {
 		require.ElementsMatch(t, peers, of[work], "who takes part in %s", work)
 	}
@@ -62,7 +63,7 @@ func TestEverythingRuns(t *testing.T) {
 
 func TestOutput(t *testing.T) {
 	cfg := tiny(t)
-	cfg.only = regexp.MustCompile("^open/|^place/" + ours)
+	cfg.only = regexp.MustCompile("^open/" + ours + "|^place/" + ours)
 	var table bytes.Buffer
 	require.NoError(t, run(cfg, &table))
 	require.Regexp(t, `(?s)work.*open +allocstore.*place +allocstore +\d+`, table.String(), "the table")

@@ -45,6 +45,24 @@ func compare(results []result) {
 	}
 }
 
+// grouped returns the results of each piece of work next to each other, in the
+// order in which the work was first done.
+func grouped(results []result) (all []result) {
+	done := make(map[string]bool)
+	for _, first := range results {
+		if done[first.Work] {
+			continue
+		}
+		done[first.Work] = true
+		for _, r := range results {
+			if r.Work == first.Work {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
 // printTable prints the results, a blank line between pieces of work.
 func printTable(w io.Writer, results []result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

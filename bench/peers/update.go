@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -70,14 +71,18 @@ type namedDurable struct {
 // durables returns the durable peers that this work is wanted with. Only updates
 // tell the variants of a peer apart.
 func (b *bench) durables(work string) (peers []namedDurable) {
-	boltBatched := variant(b.stores.bolt, func(d durable) durable { return boltBatch{d.(*boltStore)} })
-	whole := variant(b.stores.pebble, func(d durable) durable { return pebbleWhole{d.(*pebbleStore)} })
+	whole := variant(b.stores.pebble.store, func(d durable) durable { return pebbleWhole{d.(*pebbleStore)} })
+	batch := func(delay time.Duration) func() (durable, error) {
+		return variant(b.stores.bolt.store, func(d durable) durable { return boltBatch{d.(*boltStore), delay} })
+	}
 	for _, p := range []namedDurable{
-		{ours, ours, b.stores.ours},
-		{"Pebble", "Pebble", b.stores.pebble},
+		{ours, ours, b.stores.ours.store},
+		{"Pebble", "Pebble", b.stores.pebble.store},
 		{"Pebble, whole", "Pebble, whole", whole},
-		{"bbolt Update", "bbolt", b.stores.bolt},
-		{"bbolt Batch", "bbolt", boltBatched},
+		{"Badger", "Badger", b.stores.badger.store},
+		{"bbolt Update", "bbolt", b.stores.bolt.store},
+		{"bbolt Batch", "bbolt", batch(boltDelay)},
+		{"bbolt Batch 1ms", "bbolt", batch(time.Millisecond)},
 	} {
 		if b.wants(work, p.name) {
 			peers = append(peers, p)
@@ -87,7 +92,9 @@ func (b *bench) durables(work string) (peers []namedDurable) {
 }
 
 // isVariant reports whether the peer differs from another by its updates only.
-func (p *namedDurable) isVariant() bool { return p.name == "bbolt Batch" || p.name == "Pebble, whole" }
+func (p *namedDurable) isVariant() bool {
+	return strings.HasPrefix(p.name, "bbolt Batch") || p.name == "Pebble, whole"
+}
 
 // variant returns a function that opens a store that stands in front of another.
 func variant(open func() (durable, error), in func(durable) durable) func() (durable, error) {
@@ -118,6 +125,9 @@ type clients struct {
 
 // run has writers update random allocations, each of its own share.
 func (c *clients) run(writers int, d time.Duration) (sample, error) {
+	if p, ok := c.store.(interface{ prepare() }); ok {
+		p.prepare()
+	}
 	rngs := make([]*rand.Rand, writers)
 	for w := range rngs {
 		rngs[w] = rand.New(rand.NewPCG(uint64(stamps.Load()), uint64(w)))
