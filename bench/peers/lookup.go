@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,12 +24,16 @@ type getter interface {
 type found struct {
 	alloc *schema.Allocation
 	raw   []byte
+	id    string // whose bytes they are, if they do not say so themselves
 }
 
 // is reports whether that is the allocation with this ID.
 func (f *found) is(id string) bool {
-	if f.alloc != nil {
+	switch {
+	case f.alloc != nil:
 		return f.alloc.ID == id
+	case f.id != "":
+		return f.id == id
 	}
 	return strings.Contains(string(f.raw), id)
 }
@@ -156,6 +161,30 @@ func (d *data) once() picker {
 // A reader's rate is that of its median chunk, so that what else the machine
 // does, in slices longer than a chunk, is not taken for the store's doing.
 func read(g getter, pick picker, d time.Duration) (sample, error) {
+	readers, s, err := runReaders(g, pick, d, func() {})
+	for _, r := range readers {
+		s.Rate += r.rate()
+	}
+	return s, err
+}
+
+// steadyRead is read whose rate is that of all the time, for what else the
+// machine does is the store's doing. After each chunk a reader lets others run, as
+// one does that goes back to its caller; otherwise, where there are no more
+// processors than readers, everybody else would wait for the runtime to take them
+// away, every 10 ms, and that is what would be measured.
+func steadyRead(g getter, pick picker, d time.Duration) (sample, error) {
+	start := time.Now()
+	readers, s, err := runReaders(g, pick, d, runtime.Gosched)
+	elapsed := time.Since(start)
+	for _, r := range readers {
+		s.Rate += float64(r.ops) / elapsed.Seconds()
+	}
+	return s, err
+}
+
+// runReaders measures all but the rate. Readers call between after each chunk.
+func runReaders(g getter, pick picker, d time.Duration, between func()) ([]*reader, sample, error) {
 	readers := make([]*reader, lookupReaders)
 	errs := make([]error, lookupReaders)
 	for i := range readers {
@@ -165,20 +194,19 @@ func read(g getter, pick picker, d time.Duration) (sample, error) {
 	end := time.Now().Add(d)
 	var wg sync.WaitGroup
 	for i, r := range readers {
-		wg.Go(func() { errs[i] = r.run(end) })
+		wg.Go(func() { errs[i] = r.run(end, between) })
 	}
 	wg.Wait()
 	allocated := mallocs() - before
-	ops, s := 0, sample{}
+	ops := 0
 	histograms := make([]*hdrhistogram.Histogram, len(readers))
 	for i, r := range readers {
 		ops += r.ops
-		s.rate += r.rate()
 		histograms[i] = r.latency
 	}
-	q := summary(histograms)
-	s.p50, s.p99, s.allocs = q.p50, q.p99, float64(allocated)/float64(ops)
-	return s, errors.Join(errs...)
+	s := summary(histograms)
+	s.Allocs = pointer(float64(allocated) / float64(ops))
+	return readers, s, errors.Join(errs...)
 }
 
 // reader is one goroutine that looks up.
@@ -214,7 +242,7 @@ func (r *reader) rate() float64 {
 }
 
 // run looks up chunk by chunk.
-func (r *reader) run(end time.Time) error {
+func (r *reader) run(end time.Time, between func()) error {
 	for {
 		n := r.pick(r.rng, r.ids)
 		if n == 0 {
@@ -233,11 +261,12 @@ func (r *reader) run(end time.Time) error {
 			if !r.got[i].is(id) {
 				return fmt.Errorf("asked for %s, got another or none", id)
 			}
-			r.got[i].alloc = nil
+			r.got[i].alloc, r.got[i].id = nil, ""
 		}
 		if now.After(end) {
 			return nil
 		}
+		between()
 	}
 }
 

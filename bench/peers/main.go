@@ -1,7 +1,7 @@
 // Command peers does the work of an allocation store on allocstore and on what
 // people use today, in one run, and prints how they compare.
 //
-//	go run . [-n 300000] [-rounds 5] [-seconds 1] [-writers 1,16,256] [-only regexp] [-json] [-dir DIR]
+//	go run . [-n 300000] [-rounds 5] [-seconds 1] [-writers 1,16,256,4096] [-herd 100000] [-only regexp] [-json] [-dir DIR]
 //
 // # Work
 //
@@ -12,7 +12,11 @@
 //	open    Open with a warm page cache
 //	update  durable client's updates of single allocations, by concurrent writers
 //	place   durable placement, in batches of one job's 1,000 allocations
+//	mixed   at once: two goroutines of lookups, 64 writers of updates, and 1,000
+//	        blocked readers, on whose allocations half of the updates are
+//	        (Pebble has no waits)
 //	park    blocked readers: bytes each, and how soon one is awake
+//	herd    many blocked readers of one allocation: how soon the last is awake
 //
 // # Peers
 //
@@ -39,6 +43,11 @@
 // is checked to be what was asked for, and after the updates a sample is checked
 // to be what was acknowledged last. Data are of a fixed seed.
 //
+// Latencies are to the moment at which the reader's own goroutine runs again. A
+// reader that is awake before the write's answer counts as awake at once in the
+// latency from the answer. A wake is spurious when nothing was written to the
+// allocation that the reader waits on; others are, and spurious wakes are counted.
+//
 // The p50 and p99 of lookups are those of single ones, every 64th, and include
 // what the clock costs; the rate is that of all.
 package main
@@ -61,6 +70,7 @@ type config struct {
 	rounds  int
 	each    time.Duration // of one measurement
 	writers []int
+	herd    int            // readers on one allocation
 	only    *regexp.Regexp // matched with "work/peer"
 	dir     string
 	profile string
@@ -85,7 +95,8 @@ func parseFlags(args []string) (config, error) {
 	flags.IntVar(&cfg.n, "n", 300_000, "allocations that are there already")
 	flags.IntVar(&cfg.rounds, "rounds", 5, "rounds; figures are medians over them")
 	seconds := flags.Float64("seconds", 1, "length of one measurement")
-	writers := flags.String("writers", "1,16,256", "numbers of concurrent writers")
+	writers := flags.String("writers", "1,16,256,4096", "numbers of concurrent writers")
+	flags.IntVar(&cfg.herd, "herd", 100_000, "readers on one allocation")
 	only := flags.String("only", "", `regexp: run what matches "work/peer", such as writers=256/allocstore`)
 	flags.StringVar(&cfg.dir, "dir", os.TempDir(), "where to put a throw-away directory; its disk is what is measured")
 	flags.StringVar(&cfg.profile, "cpuprofile", "", "write a CPU profile of the measurements, preparations of the first aside")
@@ -119,8 +130,8 @@ func (cfg *config) validate() error {
 	for _, w := range cfg.writers {
 		most = max(most, w)
 	}
-	if cfg.n < most || cfg.rounds < 1 || cfg.each <= 0 {
-		return fmt.Errorf("-n must be at least the number of writers, -rounds at least 1, -seconds above 0")
+	if cfg.n < most || cfg.rounds < 1 || cfg.herd < 1 || cfg.each <= 0 {
+		return fmt.Errorf("-n must be at least the number of writers, -rounds and -herd at least 1, -seconds above 0")
 	}
 	return nil
 }
@@ -155,7 +166,9 @@ func measure(cfg config) (results []result, err error) {
 			err = e
 		}
 	}()
-	for _, work := range []func() error{b.memory, b.lookup, b.fromFile, b.open, b.disk, b.update, b.place, b.park} {
+	for _, work := range []func() error{
+		b.memory, b.lookup, b.fromFile, b.open, b.disk, b.update, b.mixed, b.place, b.park, b.herd,
+	} {
 		if err := work(); err != nil {
 			return nil, err
 		}

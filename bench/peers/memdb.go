@@ -120,4 +120,15 @@ func (m *memdbStore) wait(ctx context.Context, id string, armed func()) error {
 
 func (m *memdbStore) waiters() int { return int(m.waiting.Load()) }
 
+func (m *memdbStore) client(id string) (*schema.Allocation, error) {
+	var got found
+	if err := m.get(id, &got); err != nil {
+		return nil, err
+	}
+	if got.alloc == nil {
+		return nil, fmt.Errorf("%w: %s", errMissing, id)
+	}
+	return got.alloc, nil
+}
+
 func (m *memdbStore) touch(a *schema.Allocation) error { return m.update(a) }

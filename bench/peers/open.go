@@ -35,9 +35,9 @@ func timedOpen(open opener, path string, n int) (sample, error) {
 	elapsed := time.Since(start)
 	allocated := mallocs() - before
 	return sample{
-		rate:   float64(n) / elapsed.Seconds(),
-		allocs: float64(allocated) / float64(n),
-		p50:    elapsed,
-		p99:    elapsed,
+		Rate:   float64(n) / elapsed.Seconds(),
+		Allocs: pointer(float64(allocated) / float64(n)),
+		P50:    elapsed,
+		P99:    elapsed,
 	}, store.close()
 }

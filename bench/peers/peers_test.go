@@ -19,6 +19,7 @@ func tiny(t *testing.T) config {
 		rounds:  1,
 		each:    5 * time.Millisecond,
 		writers: []int{1, 16},
+		herd:    500,
 		only:    regexp.MustCompile(""),
 		dir:     t.TempDir(),
 	}
@@ -34,11 +35,16 @@ func TestEverythingRuns(t *testing.T) {
 	of := make(map[string][]string)
 	for _, r := range results {
 		of[r.Work] = append(of[r.Work], r.Peer)
+		if r.Count != nil {
+			require.Zero(t, *r.Count, "%s/%s", r.Work, r.Peer)
+			continue
+		}
 		require.Positive(t, r.figure(), "%s/%s measured nothing", r.Work, r.Peer)
 		require.Positive(t, r.ToOurs, "%s/%s is not compared with ours", r.Work, r.Peer)
 	}
 	durables := []string{ours, "Pebble", "Badger", "bbolt Update"}
 	updaters := append([]string{"Pebble, whole", "bbolt Batch", "bbolt Batch 1ms"}, durables...)
+	mixers := []string{ours, "Pebble", "go-memdb"}
 	parkers := []string{ours, "go-memdb", "statedb"}
 	for work, peers := range map[string][]string{
 		"memory/inserted":      {ours, "go-memdb", "statedb", "sync.Map"},
@@ -54,8 +60,19 @@ func TestEverythingRuns(t *testing.T) {
 		"place":                {ours, "Pebble", "Badger", "bbolt Update", "go-memdb"},
 		"park/bytes each":      parkers,
 		"park/of it stacks":    parkers,
+		"park/spurious wakes":  parkers,
 		"park/write to awake":  parkers,
 		"park/answer to awake": parkers,
+
+		"mixed/reads":           mixers,
+		"mixed/updates":         mixers,
+		"mixed/call to awake":   {ours, "go-memdb"},
+		"mixed/answer to awake": {ours, "go-memdb"},
+		"mixed/spurious wakes":  {ours, "go-memdb"},
+
+		"herd/call to last awake":   parkers,
+		"herd/answer to last awake": parkers,
+		"herd/spurious wakes":       parkers,
 	} {
 		require.ElementsMatch(t, peers, of[work], "who takes part in %s", work)
 	}
@@ -114,7 +131,7 @@ func TestFlags(t *testing.T) {
 	require.Equal(t, 500*time.Millisecond, cfg.each)
 
 	for _, bad := range [][]string{
-		{"-writers", "0"}, {"-writers", "x"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},
+		{"-writers", "0"}, {"-writers", "x"}, {"-herd", "0"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},
 	} {
 		_, err := parseFlags(bad)
 		require.Error(t, err, "%q must be refused", bad)
