@@ -45,8 +45,7 @@ const (
 )
 
 // lookup measures Get of what is in memory.
-func (b *bench) lookup() error {
-	const work = "lookup"
+func (b *bench) lookup(work string) error {
 	var contenders []contender
 	add := func(peer string, g getter) {
 		contenders = append(contenders, contender{peer, func(d time.Duration) (sample, error) {

@@ -24,13 +24,15 @@ type bench struct {
 	results []result
 	notes   []string // what a reader of the results should know
 	profile *os.File
+	only    func(peer string) bool // nil: all of them
+	clients map[string]*clients    // that update, by their peer
 
 	descriptor float64 // bytes of a goroutine apart from its stack; see park
 }
 
 func newBench(cfg config, dir string) *bench {
 	d := newData(cfg.n)
-	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d)}
+	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d), clients: make(map[string]*clients)}
 }
 
 // note says what a reader of the results should know.
@@ -49,7 +51,9 @@ func (b *bench) close() error {
 }
 
 // wants reports whether this piece of work is to be done with this peer.
-func (b *bench) wants(work, peer string) bool { return b.cfg.only.MatchString(work + "/" + peer) }
+func (b *bench) wants(work, peer string) bool {
+	return b.cfg.only.MatchString(work+"/"+peer) && (b.only == nil || b.only(peer))
+}
 
 // contender is a peer, and how to take one measurement of it.
 type contender struct {
@@ -119,21 +123,23 @@ func (b *bench) startProfile() (err error) {
 
 // keep adds the medians of the samples to the results.
 func (b *bench) keep(work, peer string, samples []sample) {
-	b.results = append(b.results, result{
-		Work:   work,
-		Peer:   peer,
-		sample: medians(samples),
-	})
+	b.add(result{Work: work, Peer: peer, sample: medians(samples), Samples: samples})
+}
+
+// add adds a result.
+func (b *bench) add(r result) {
+	r.N = b.data.n
+	b.results = append(b.results, r)
 }
 
 // keepCount adds a count to the results.
 func (b *bench) keepCount(work, peer string, count int64) {
-	b.results = append(b.results, result{Work: work, Peer: peer, Count: &count})
+	b.add(result{Work: work, Peer: peer, Count: &count})
 }
 
 // keepBytes adds a size to the results.
 func (b *bench) keepBytes(work, peer string, bytes float64) {
-	b.results = append(b.results, result{Work: work, Peer: peer, Bytes: bytes})
+	b.add(result{Work: work, Peer: peer, Bytes: bytes})
 }
 
 // closedLoop has workers call op one after the other until d is over, and

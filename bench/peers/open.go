@@ -4,8 +4,7 @@ import "time"
 
 // open measures Open with a warm page cache. The rate is allocations per second;
 // the latencies are those of a whole Open. Only allocstore rebuilds a table then.
-func (b *bench) open() error {
-	const work = "open"
+func (b *bench) open(work, heap string) error {
 	var contenders []contender
 	for _, p := range []struct {
 		name string
@@ -22,7 +21,26 @@ func (b *bench) open() error {
 			return timedOpen(p.prepared.open, path, b.data.n)
 		}})
 	}
-	return b.rounds(work, contenders)
+	if err := b.rounds(work, contenders); err != nil || !b.wants(work, ours) {
+		return err
+	}
+	return b.openHeap(heap)
+}
+
+// openHeap measures what is on the heap after Open of ours, in all.
+func (b *bench) openHeap(work string) error {
+	path, err := b.stores.ours.file()
+	if err != nil {
+		return err
+	}
+	before, _ := inUse()
+	o, err := newOurs(path)
+	if err != nil {
+		return err
+	}
+	after, _ := inUse()
+	b.keepBytes(work, ours, float64(int64(after-before)))
+	return o.close()
 }
 
 // timedOpen opens a store of n allocations, and closes it.

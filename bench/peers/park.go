@@ -234,5 +234,5 @@ func record(h *hdrhistogram.Histogram, d time.Duration) error { return h.RecordV
 
 // keepLatency adds the quantiles of h to the results.
 func (b *bench) keepLatency(work, peer string, h *hdrhistogram.Histogram) {
-	b.results = append(b.results, result{Work: work, Peer: peer, sample: summary([]*hdrhistogram.Histogram{h})})
+	b.add(result{Work: work, Peer: peer, sample: summary([]*hdrhistogram.Histogram{h})})
 }

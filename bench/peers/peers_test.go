@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"regexp"
 	"testing"
 	"time"
@@ -15,20 +13,24 @@ import (
 // tiny does all the work, as briefly as it can be done.
 func tiny(t *testing.T) config {
 	return config{
-		n:       2000,
-		rounds:  1,
-		each:    5 * time.Millisecond,
-		writers: []int{1, 16},
-		herd:    500,
-		only:    regexp.MustCompile(""),
-		dir:     t.TempDir(),
+		n:            2000,
+		rounds:       1,
+		each:         5 * time.Millisecond,
+		writers:      []int{1, 16},
+		sizes:        []int{300, 1500},
+		curveWriters: []int{2, 8},
+		herd:         500,
+		only:         regexp.MustCompile(""),
+		dir:          t.TempDir(),
 	}
 }
 
 // TestEverythingRuns keeps the program alive: every peer does all its work, and
 // what it reads back is right, or there is an error.
 func TestEverythingRuns(t *testing.T) {
-	results, err := measure(tiny(t))
+	cfg := tiny(t)
+	cfg.curves = true
+	results, _, err := measure(cfg)
 	require.NoError(t, err)
 	compare(results)
 
@@ -70,27 +72,26 @@ func TestEverythingRuns(t *testing.T) {
 		"mixed/answer to awake": {ours, "go-memdb"},
 		"mixed/spurious wakes":  {ours, "go-memdb"},
 
+		"heap after open":  {ours},
+		"sustained/live":   {ours, "Pebble"},
+		"sustained/loaded": {ours, "Pebble"},
+		"sustained/peak":   {ours, "Pebble"},
+		"sustained/end":    {ours, "Pebble"},
+
+		"curve/update/writers=2":       updaters,
+		"curve/update/writers=8":       updaters,
+		"curve/lookup/n=300":           {ours, "go-memdb", "statedb", "sync.Map"},
+		"curve/lookup/n=1500":          {ours, "go-memdb", "statedb", "sync.Map"},
+		"curve/open/n=1500":            {ours, "Pebble", "Badger"},
+		"curve/update/n=1500":          {ours, "Pebble", "Badger"},
+		"curve/heap after open/n=1500": {ours},
+
 		"herd/call to last awake":   parkers,
 		"herd/answer to last awake": parkers,
 		"herd/spurious wakes":       parkers,
 	} {
 		require.ElementsMatch(t, peers, of[work], "who takes part in %s", work)
 	}
-}
-
-func TestOutput(t *testing.T) {
-	cfg := tiny(t)
-	cfg.only = regexp.MustCompile("^open/" + ours + "|^place/" + ours)
-	var table bytes.Buffer
-	require.NoError(t, run(cfg, &table))
-	require.Regexp(t, `(?s)work.*open +allocstore.*place +allocstore +\d+`, table.String(), "the table")
-
-	cfg.json = true
-	var text bytes.Buffer
-	require.NoError(t, run(cfg, &text))
-	var results []result
-	require.NoError(t, json.Unmarshal(text.Bytes(), &results), "-json prints JSON")
-	require.Len(t, results, 2, "-only leaves out what does not match")
 }
 
 func TestShape(t *testing.T) {
@@ -132,6 +133,7 @@ func TestFlags(t *testing.T) {
 
 	for _, bad := range [][]string{
 		{"-writers", "0"}, {"-writers", "x"}, {"-herd", "0"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},
+		{"-date", "yesterday"}, {"-sizes", "0"}, {"-curves", "-sizes", "10"}, {"-curves", "-n", "256", "-writers", "1"},
 	} {
 		_, err := parseFlags(bad)
 		require.Error(t, err, "%q must be refused", bad)

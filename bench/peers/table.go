@@ -11,10 +11,13 @@ import (
 type result struct {
 	Work string
 	Peer string
+	N    int // allocations
 	sample
 	Bytes  float64 `json:",omitempty"`
 	Count  *int64  `json:",omitempty"` // of what must not happen
 	ToOurs float64 `json:",omitempty"` // the peer's rate, bytes or p99 as a multiple of ours
+
+	Samples []sample `json:",omitempty"` // of each round
 }
 
 // figure is what two results of the same work are compared by: of those that have

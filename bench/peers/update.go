@@ -16,32 +16,38 @@ const updateEvents = 3
 // aloneWriters is the most writers of a store whose updates commit alone.
 const aloneWriters = 256
 
-// update measures durable client's updates by every number of writers.
-func (b *bench) update() error {
-	clients := make(map[string]*clients)
-	for _, writers := range b.cfg.writers {
-		work := fmt.Sprintf("update/writers=%d", writers)
-		contenders, err := b.updaters(work, writers, clients)
-		if err != nil {
+// updates measures durable client's updates by every number of writers.
+func (b *bench) updates(work string, numbers []int) error {
+	for _, writers := range numbers {
+		if err := b.updateBy(fmt.Sprintf("%s/writers=%d", work, writers), writers); err != nil {
 			return err
-		}
-		if err := b.rounds(work, contenders); err != nil {
-			return err
-		}
-	}
-	for peer, c := range clients {
-		if err := c.check(); err != nil {
-			return fmt.Errorf("update/%s: %w", peer, err)
 		}
 	}
 	return nil
 }
 
-// updaters returns the contenders of this work, whose clients are kept in all.
-func (b *bench) updaters(work string, writers int, all map[string]*clients) (contenders []contender, err error) {
+// updateBy measures them by so many writers, and checks a sample.
+func (b *bench) updateBy(work string, writers int) error {
+	contenders, err := b.updaters(work, writers)
+	if err != nil {
+		return err
+	}
+	if err := b.rounds(work, contenders); err != nil {
+		return err
+	}
+	for _, c := range contenders {
+		if err := b.clients[c.peer].check(); err != nil {
+			return fmt.Errorf("%s/%s: %w", work, c.peer, err)
+		}
+	}
+	return nil
+}
+
+// updaters returns the contenders of this work.
+func (b *bench) updaters(work string, writers int) (contenders []contender, err error) {
 	for _, p := range b.durables(work) {
 		if p.name == "bbolt Update" && writers > aloneWriters {
-			b.note("%s: %s commits one update at a time, so more than %d writers only wait longer; left out",
+			b.note("%s: %s is left out: it commits one update at a time, so more than %d writers only wait longer",
 				work, p.name, aloneWriters)
 			continue
 		}
@@ -49,10 +55,10 @@ func (b *bench) updaters(work string, writers int, all map[string]*clients) (con
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", work, p.name, err)
 		}
-		c := all[p.name]
+		c := b.clients[p.name]
 		if c == nil {
-			c = &clients{store: store, rows: p.rows, data: b.data, acked: acks(all, p.rows, b.data.n)}
-			all[p.name] = c
+			c = &clients{store: store, rows: p.rows, data: b.data, acked: acks(b.clients, p.rows, b.data.n)}
+			b.clients[p.name] = c
 		}
 		contenders = append(contenders, contender{p.name, func(d time.Duration) (sample, error) {
 			return c.run(writers, d)
