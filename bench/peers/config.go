@@ -54,7 +54,7 @@ func parseFlags(args []string) (config, error) {
 	flags.Parse(args)
 
 	cfg.each = time.Duration(*seconds * float64(time.Second))
-	cfg.command = strings.Join(append([]string{"peers"}, args...), " ")
+	cfg.command = commandLine(args)
 	var err error
 	if cfg.date, err = parseDate(*date); err != nil {
 		return cfg, err
@@ -71,6 +71,18 @@ func parseFlags(args []string) (config, error) {
 		}
 	}
 	return cfg, cfg.validate()
+}
+
+// commandLine is how the program was called; a shell reads it back.
+func commandLine(args []string) string {
+	line := "peers"
+	for _, arg := range args {
+		if arg == "" || strings.ContainsAny(arg, " \t\n\"'\\$^&|;()<>*?[]{}!`~#") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		line += " " + arg
+	}
+	return line
 }
 
 func parseDate(text string) (time.Time, error) {

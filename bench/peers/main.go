@@ -22,10 +22,12 @@
 //	place   durable placement, in batches of one job's 1,000 allocations
 //	mixed   at once: two goroutines of lookups, 64 writers of updates, and 1,000
 //	        blocked readers, on whose allocations half of the updates are
-//	        (Pebble has no waits)
+//	        (Pebble has no waits, and its lookups end with the bytes of both parts)
 //	park    blocked readers: bytes each, and how soon one is awake
-//	sustained  bytes of the files while all is updated ten times, and of what is live
 //	herd    many blocked readers of one allocation: how soon the last is awake
+//	sustained
+//	        bytes of the files while up to 100,000 allocations are updated ten times
+//	        each, and of what is live
 //	curve   with -curves: updates by the number of writers, and by the number of
 //	        allocations lookups, Open, the heap after it, and updates by 256 writers
 //
@@ -45,7 +47,8 @@
 // Where a peer needs a decision the one in its favour was taken: it stores the
 // bytes of allocstore's own codec, a client's update is a blind write of the
 // client's part, nobody assigns it an index, and it keeps no secondary indexes
-// (but for go-memdb, which has those that allocstore has).
+// (but for go-memdb, which has those that allocstore has). For Pebble and Badger
+// disk and sustained leave out the write-ahead log.
 //
 // # Method
 //
@@ -58,6 +61,9 @@
 // reader that is awake before the write's answer counts as awake at once in the
 // latency from the answer. A wake is spurious when nothing was written to the
 // allocation that the reader waits on; others are, and spurious wakes are counted.
+//
+// Readers of the mixed load let others run after every 128 lookups, and their rate
+// is that of all the time; that of lookup and file is of the median 128.
 //
 // The p50 and p99 of lookups are those of single ones, every 64th, and include
 // what the clock costs; the rate is that of all.

@@ -126,9 +126,11 @@ func (b *bench) keep(work, peer string, samples []sample) {
 	b.add(result{Work: work, Peer: peer, sample: medians(samples), Samples: samples})
 }
 
-// add adds a result.
+// add adds a result, of all allocations unless it says of how many.
 func (b *bench) add(r result) {
-	r.N = b.data.n
+	if r.N == 0 {
+		r.N = b.data.n
+	}
 	b.results = append(b.results, r)
 }
 

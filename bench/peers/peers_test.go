@@ -125,11 +125,29 @@ func TestClientUpdate(t *testing.T) {
 	}
 }
 
+// TestPebbleGet checks the bytes, which the mixed load takes as they are.
+func TestPebbleGet(t *testing.T) {
+	d := newData(10)
+	p, err := newPebble(t.TempDir())
+	require.NoError(t, err)
+	require.NoError(t, p.load(d))
+	for _, a := range d.batch(0) {
+		var got found
+		require.NoError(t, p.get(a.ID, &got))
+		require.True(t, got.is(a.ID))
+		require.Equal(t, schema.AppendClient(schema.AppendScheduler(nil, a), a), got.raw)
+	}
+	require.Error(t, p.get(randomID(d.rng(7)), new(found)), "what is not there is not found")
+	require.NoError(t, p.close())
+}
+
 func TestFlags(t *testing.T) {
 	cfg, err := parseFlags([]string{"-writers", "1, 8", "-seconds", "0.5", "-n", "8"})
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 8}, cfg.writers)
 	require.Equal(t, 500*time.Millisecond, cfg.each)
+
+	require.Equal(t, `peers -n 8 -only '^a|b' -out ''`, commandLine([]string{"-n", "8", "-only", "^a|b", "-out", ""}))
 
 	for _, bad := range [][]string{
 		{"-writers", "0"}, {"-writers", "x"}, {"-herd", "0"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},

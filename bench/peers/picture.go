@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -82,8 +83,21 @@ func drawAll(dir string, results []result) error {
 	return nil
 }
 
-// svg draws the curves.
+// svg returns the drawn curves.
 func (p *picture) svg(c curves) ([]byte, error) {
+	sheet, err := p.sheet(c)
+	if err != nil {
+		return nil, err
+	}
+	canvas := vgsvg.New(20*vg.Centimeter, 12*vg.Centimeter)
+	sheet.Draw(draw.New(canvas))
+	var svg bytes.Buffer
+	_, err = canvas.WriteTo(&svg)
+	return svg.Bytes(), err
+}
+
+// sheet returns the curves on their axes.
+func (p *picture) sheet(c curves) (*plot.Plot, error) {
 	sheet := plot.New()
 	sheet.Title.Text = p.title
 	sheet.X.Label.Text, sheet.Y.Label.Text = p.x, p.y
@@ -92,18 +106,20 @@ func (p *picture) svg(c curves) ([]byte, error) {
 		axis.Tick.Marker = plot.LogTicks{Prec: -1}
 	}
 	sheet.Add(plotter.NewGrid())
-	sheet.Legend.Left, sheet.Legend.Top = true, true
+	sheet.Legend.Top = true
 	for i, peer := range c.peers {
 		if err := addCurve(sheet, i, peer, c.points[peer]); err != nil {
 			return nil, err
 		}
 	}
-	sheet.Y.Max *= 4 // room for the legend
-	canvas := vgsvg.New(18*vg.Centimeter, 12*vg.Centimeter)
-	sheet.Draw(draw.New(canvas))
-	var svg bytes.Buffer
-	_, err := canvas.WriteTo(&svg)
-	return svg.Bytes(), err
+	sheet.X.Max *= math.Pow(sheet.X.Max/sheet.X.Min, 0.45) // room for the legend
+	sheet.Y.Min, sheet.Y.Max = decades(sheet.Y.Min, sheet.Y.Max)
+	return sheet, nil
+}
+
+// decades widens an axis to whole powers of ten.
+func decades(low, high float64) (float64, float64) {
+	return math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
 }
 
 // addCurve adds the i-th curve.

@@ -16,7 +16,7 @@ import (
 type report struct {
 	Date     time.Time
 	Command  string
-	Revision string // of the repository; "-dirty" if files differ from it
+	Revision string // of the repository; "-dirty" if files differ from it, results aside
 	Machine  machine
 
 	Allocations int     // that were there already, unless a result says otherwise
@@ -54,7 +54,7 @@ func revision() string {
 		return "unknown"
 	}
 	name := strings.TrimSpace(string(head))
-	if changes, err := exec.Command("git", "status", "--porcelain").Output(); err != nil || len(changes) > 0 {
+	if changes, err := exec.Command("git", "status", "--porcelain", "--", ":/", ":(top,exclude)bench/results").Output(); err != nil || len(changes) > 0 {
 		name += "-dirty"
 	}
 	return name

@@ -38,11 +38,13 @@ func (b *bench) sustained() error {
 		if err := errors.Join(err, store.close()); err != nil {
 			return fmt.Errorf("%s/%s: %w", work, p.name, err)
 		}
-		each := func(bytes int64) float64 { return float64(bytes) / float64(d.n) }
-		b.keepBytes(work+"/live", p.name, each(live(d)))
-		b.keepBytes(work+"/loaded", p.name, each(sizes.loaded))
-		b.keepBytes(work+"/peak", p.name, each(sizes.peak))
-		b.keepBytes(work+"/end", p.name, each(sizes.end))
+		keep := func(what string, bytes int64) {
+			b.add(result{Work: work + "/" + what, Peer: p.name, N: d.n, Bytes: float64(bytes) / float64(d.n)})
+		}
+		keep("live", live(d))
+		keep("loaded", sizes.loaded)
+		keep("peak", sizes.peak)
+		keep("end", sizes.end)
 	}
 	return nil
 }

@@ -234,7 +234,7 @@ func (f figures) fileSize() target {
 	peak, live := f.find(ours, "sustained/peak", 0), f.find(ours, "sustained/live", 0)
 	if peak != nil && live != nil {
 		x := peak.Bytes / live.Bytes
-		t.Figure = fmt.Sprintf("%.2fx at its peak", x)
+		t.Figure = fmt.Sprintf("%.2fx at its peak, %d allocations", x, peak.N)
 		t.Verdict = verdict(x <= 3, 0, 0)
 	}
 	return t
