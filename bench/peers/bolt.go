@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -96,10 +97,18 @@ func (b *boltStore) bytes() (int64, error) {
 
 func (b *boltStore) close() error { return b.db.Close() }
 
-// boltBatch is boltStore whose updates go through bbolt's own group commit.
+// boltDelay is how long bbolt's group commit waits by default.
+const boltDelay = 10 * time.Millisecond
+
+// boltBatch is boltStore whose updates go through bbolt's own group commit, which
+// waits for company.
 type boltBatch struct {
 	*boltStore
+	delay time.Duration // the longest wait
 }
+
+// prepare sets the delay, which two variants on one database do not share.
+func (b boltBatch) prepare() { b.db.MaxBatchDelay = b.delay }
 
 func (b boltBatch) update(a *schema.Allocation) error { return put(a, b.db.Batch) }
 

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,12 +24,16 @@ type getter interface {
 type found struct {
 	alloc *schema.Allocation
 	raw   []byte
+	id    string // whose bytes they are, if they do not say so themselves
 }
 
 // is reports whether that is the allocation with this ID.
 func (f *found) is(id string) bool {
-	if f.alloc != nil {
+	switch {
+	case f.alloc != nil:
 		return f.alloc.ID == id
+	case f.id != "":
+		return f.id == id
 	}
 	return strings.Contains(string(f.raw), id)
 }
@@ -41,8 +45,7 @@ const (
 )
 
 // lookup measures Get of what is in memory.
-func (b *bench) lookup() error {
-	const work = "lookup"
+func (b *bench) lookup(work string) error {
 	var contenders []contender
 	add := func(peer string, g getter) {
 		contenders = append(contenders, contender{peer, func(d time.Duration) (sample, error) {
@@ -69,7 +72,7 @@ func (b *bench) lookup() error {
 
 // resident opens our store and reads everything once.
 func (b *bench) resident() (*ourStore, error) {
-	path, err := b.stores.ourFile()
+	path, err := b.stores.ours.file()
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +110,17 @@ type namedInMemory struct {
 
 // inMemory returns the peers that hold allocations in memory, all the same ones.
 func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
-	db, err := newMemdb()
+	mem, err := newMemdb()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range []namedInMemory{{"go-memdb", db}, {"sync.Map", new(syncMap)}, {"sharded map", newShardedMap()}} {
+	state, err := newStatedb()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []namedInMemory{
+		{"go-memdb", mem}, {"statedb", state}, {"sync.Map", new(syncMap)}, {"sharded map", newShardedMap()},
+	} {
 		if b.wants(work, p.name) {
 			peers = append(peers, p)
 		}
@@ -127,51 +136,6 @@ func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
 		}
 		return nil
 	})
-}
-
-// fromFile measures Get of what is in the file only. Every allocation is asked
-// for once: after that it may be in memory.
-func (b *bench) fromFile() error {
-	const work = "file"
-	var contenders []contender
-	if b.wants(work, ours) {
-		contenders = append(contenders, contender{ours, b.freshOurs})
-	}
-	bare, decoded := b.wants(work, "bbolt Get"), b.wants(work, "bbolt Get, decode")
-	if bare || decoded {
-		bolt, err := newBolt(filepath.Join(b.dir, "whole.db"))
-		if err != nil {
-			return err
-		}
-		defer bolt.close()
-		if err := loadWhole(bolt, b.data); err != nil {
-			return err
-		}
-		for _, decode := range []bool{false, true} {
-			name := map[bool]string{false: "bbolt Get", true: "bbolt Get, decode"}[decode]
-			if !b.wants(work, name) {
-				continue
-			}
-			contenders = append(contenders, contender{name, func(d time.Duration) (sample, error) {
-				return read(boltWhole{bolt, decode}, b.data.once(), d)
-			}})
-		}
-	}
-	return b.rounds(work, contenders)
-}
-
-// freshOurs reads from our store right after opening it.
-func (b *bench) freshOurs(d time.Duration) (sample, error) {
-	path, err := b.stores.ourFile()
-	if err != nil {
-		return sample{}, err
-	}
-	o, err := newOurs(path)
-	if err != nil {
-		return sample{}, err
-	}
-	s, err := read(o, b.data.once(), d)
-	return s, errors.Join(err, o.close())
 }
 
 // once picks every ID once, in an order of its own.
@@ -196,6 +160,30 @@ func (d *data) once() picker {
 // A reader's rate is that of its median chunk, so that what else the machine
 // does, in slices longer than a chunk, is not taken for the store's doing.
 func read(g getter, pick picker, d time.Duration) (sample, error) {
+	readers, s, err := runReaders(g, pick, d, func() {})
+	for _, r := range readers {
+		s.Rate += r.rate()
+	}
+	return s, err
+}
+
+// steadyRead is read whose rate is that of all the time, for what else the
+// machine does is the store's doing. After each chunk a reader lets others run, as
+// one does that goes back to its caller; otherwise, where there are no more
+// processors than readers, everybody else would wait for the runtime to take them
+// away, every 10 ms, and that is what would be measured.
+func steadyRead(g getter, pick picker, d time.Duration) (sample, error) {
+	start := time.Now()
+	readers, s, err := runReaders(g, pick, d, runtime.Gosched)
+	elapsed := time.Since(start)
+	for _, r := range readers {
+		s.Rate += float64(r.ops) / elapsed.Seconds()
+	}
+	return s, err
+}
+
+// runReaders measures all but the rate. Readers call between after each chunk.
+func runReaders(g getter, pick picker, d time.Duration, between func()) ([]*reader, sample, error) {
 	readers := make([]*reader, lookupReaders)
 	errs := make([]error, lookupReaders)
 	for i := range readers {
@@ -205,20 +193,19 @@ func read(g getter, pick picker, d time.Duration) (sample, error) {
 	end := time.Now().Add(d)
 	var wg sync.WaitGroup
 	for i, r := range readers {
-		wg.Go(func() { errs[i] = r.run(end) })
+		wg.Go(func() { errs[i] = r.run(end, between) })
 	}
 	wg.Wait()
 	allocated := mallocs() - before
-	ops, s := 0, sample{}
+	ops := 0
 	histograms := make([]*hdrhistogram.Histogram, len(readers))
 	for i, r := range readers {
 		ops += r.ops
-		s.rate += r.rate()
 		histograms[i] = r.latency
 	}
-	q := summary(histograms)
-	s.p50, s.p99, s.allocs = q.p50, q.p99, float64(allocated)/float64(ops)
-	return s, errors.Join(errs...)
+	s := summary(histograms)
+	s.Allocs = pointer(float64(allocated) / float64(ops))
+	return readers, s, errors.Join(errs...)
 }
 
 // reader is one goroutine that looks up.
@@ -254,7 +241,7 @@ func (r *reader) rate() float64 {
 }
 
 // run looks up chunk by chunk.
-func (r *reader) run(end time.Time) error {
+func (r *reader) run(end time.Time, between func()) error {
 	for {
 		n := r.pick(r.rng, r.ids)
 		if n == 0 {
@@ -273,11 +260,12 @@ func (r *reader) run(end time.Time) error {
 			if !r.got[i].is(id) {
 				return fmt.Errorf("asked for %s, got another or none", id)
 			}
-			r.got[i].alloc = nil
+			r.got[i].alloc, r.got[i].id = nil, ""
 		}
 		if now.After(end) {
 			return nil
 		}
+		between()
 	}
 }
 

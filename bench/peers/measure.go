@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/pprof"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,14 +22,22 @@ type bench struct {
 	data    *data
 	stores  *stores
 	results []result
+	notes   []string // what a reader of the results should know
 	profile *os.File
+	only    func(peer string) bool // nil: all of them
+	clients map[string]*clients    // that update, by their peer
 
 	descriptor float64 // bytes of a goroutine apart from its stack; see park
 }
 
 func newBench(cfg config, dir string) *bench {
 	d := newData(cfg.n)
-	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d)}
+	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d), clients: make(map[string]*clients)}
+}
+
+// note says what a reader of the results should know.
+func (b *bench) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
 }
 
 // close ends the profile and closes the stores.
@@ -45,12 +51,8 @@ func (b *bench) close() error {
 }
 
 // wants reports whether this piece of work is to be done with this peer.
-func (b *bench) wants(work, peer string) bool { return b.cfg.only.MatchString(work + "/" + peer) }
-
-// sample is what one measurement found.
-type sample struct {
-	rate, allocs float64 // operations per second, heap allocations per operation
-	p50, p99     time.Duration
+func (b *bench) wants(work, peer string) bool {
+	return b.cfg.only.MatchString(work+"/"+peer) && (b.only == nil || b.only(peer))
 }
 
 // contender is a peer, and how to take one measurement of it.
@@ -86,10 +88,25 @@ func (b *bench) rounds(work string, contenders []contender) error {
 			}
 		}
 	}
-	for i, c := range contenders {
-		b.keep(work, c.peer, samples[i])
-	}
+	b.keepAll(work, contenders, samples)
 	return nil
+}
+
+// keepAll keeps the medians of every contender's samples, or those of each of
+// their parts.
+func (b *bench) keepAll(work string, contenders []contender, samples [][]sample) {
+	parts := make([][]sample, len(contenders))
+	for _, name := range partNames(samples) {
+		for i := range contenders {
+			parts[i] = partOf(samples[i], name)
+		}
+		b.keepAll(work+"/"+name, contenders, parts)
+	}
+	for i, c := range contenders {
+		if len(samples[i]) > 0 && samples[i][0].Parts == nil {
+			b.keep(work, c.peer, samples[i])
+		}
+	}
 }
 
 // startProfile starts the CPU profile, once: at the first measurement, so that
@@ -106,36 +123,25 @@ func (b *bench) startProfile() (err error) {
 
 // keep adds the medians of the samples to the results.
 func (b *bench) keep(work, peer string, samples []sample) {
-	b.results = append(b.results, result{
-		Work:   work,
-		Peer:   peer,
-		Rate:   median(samples, func(s sample) float64 { return s.rate }),
-		Allocs: pointer(median(samples, func(s sample) float64 { return s.allocs })),
-		P50:    median(samples, func(s sample) time.Duration { return s.p50 }),
-		P99:    median(samples, func(s sample) time.Duration { return s.p99 }),
-	})
+	b.add(result{Work: work, Peer: peer, sample: medians(samples), Samples: samples})
+}
+
+// add adds a result, of all allocations unless it says of how many.
+func (b *bench) add(r result) {
+	if r.N == 0 {
+		r.N = b.data.n
+	}
+	b.results = append(b.results, r)
+}
+
+// keepCount adds a count to the results.
+func (b *bench) keepCount(work, peer string, count int64) {
+	b.add(result{Work: work, Peer: peer, Count: &count})
 }
 
 // keepBytes adds a size to the results.
 func (b *bench) keepBytes(work, peer string, bytes float64) {
-	b.results = append(b.results, result{Work: work, Peer: peer, Bytes: bytes})
-}
-
-func pointer(f float64) *float64 { return &f }
-
-// median returns the middle one of the samples' values, the lower of two.
-func median[T cmp.Ordered](samples []sample, value func(sample) T) T {
-	values := make([]T, len(samples))
-	for i, s := range samples {
-		values[i] = value(s)
-	}
-	slices.Sort(values)
-	return values[(len(values)-1)/2]
-}
-
-// newHistogram returns an empty histogram of nanoseconds, exact to 1 %.
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, int64(10*time.Minute), 2)
+	b.add(result{Work: work, Peer: peer, Bytes: bytes})
 }
 
 // closedLoop has workers call op one after the other until d is over, and
@@ -156,8 +162,8 @@ func closedLoop(workers int, d time.Duration, op func(worker int) error) (sample
 	elapsed := time.Since(start)
 	s := summary(histograms)
 	ops := float64(histograms[0].TotalCount())
-	s.rate = ops / elapsed.Seconds()
-	s.allocs = float64(mallocs()-before) / ops
+	s.Rate = ops / elapsed.Seconds()
+	s.Allocs = pointer(float64(mallocs()-before) / ops)
 	return s, errors.Join(errs...)
 }
 
@@ -175,18 +181,6 @@ func repeat(h *hdrhistogram.Histogram, end time.Time, op func() error) error {
 			return nil
 		}
 		start = now
-	}
-}
-
-// summary merges the histograms into the first and returns its quantiles.
-func summary(histograms []*hdrhistogram.Histogram) sample {
-	all := histograms[0]
-	for _, h := range histograms[1:] {
-		all.Merge(h)
-	}
-	return sample{
-		p50: time.Duration(all.ValueAtQuantile(50)),
-		p99: time.Duration(all.ValueAtQuantile(99)),
 	}
 }
 

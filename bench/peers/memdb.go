@@ -100,7 +100,7 @@ func (m *memdbStore) update(sent ...*schema.Allocation) error {
 	return nil
 }
 
-func (m *memdbStore) wait(ctx context.Context, id string) error {
+func (m *memdbStore) wait(ctx context.Context, id string, armed func()) error {
 	changed, row, err := m.db.Txn(false).FirstWatch(memdbTable, "id", id)
 	if err != nil {
 		return err
@@ -112,9 +112,23 @@ func (m *memdbStore) wait(ctx context.Context, id string) error {
 	watched.Add(changed)
 	m.waiting.Add(1)
 	defer m.waiting.Add(-1)
+	if armed != nil {
+		armed()
+	}
 	return watched.WatchCtx(ctx)
 }
 
 func (m *memdbStore) waiters() int { return int(m.waiting.Load()) }
+
+func (m *memdbStore) client(id string) (*schema.Allocation, error) {
+	var got found
+	if err := m.get(id, &got); err != nil {
+		return nil, err
+	}
+	if got.alloc == nil {
+		return nil, fmt.Errorf("%w: %s", errMissing, id)
+	}
+	return got.alloc, nil
+}
 
 func (m *memdbStore) touch(a *schema.Allocation) error { return m.update(a) }

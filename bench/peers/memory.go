@@ -20,6 +20,11 @@ func (b *bench) memory() error {
 			return err
 		}
 	}
+	if b.wants("memory", "statedb") {
+		if err := b.statedbMemory(); err != nil {
+			return err
+		}
+	}
 	if b.wants("memory", "sync.Map") {
 		return b.mapMemory()
 	}
@@ -65,11 +70,31 @@ func (b *bench) memdbMemory() error {
 	if err != nil {
 		return err
 	}
+	return b.rowMemory(m, db)
+}
+
+func (b *bench) statedbMemory() error {
+	m := b.newMeter("statedb")
+	db, err := newStatedb()
+	if err != nil {
+		return err
+	}
+	return b.rowMemory(m, db)
+}
+
+// rows is a peer that keeps rows in memory, and replaces them.
+type rows interface {
+	insert(rows []*schema.Allocation) error
+	update(sent ...*schema.Allocation) error
+}
+
+// rowMemory takes it through its life.
+func (b *bench) rowMemory(m meter, db rows) error {
 	if err := b.data.eachOwned(db.insert); err != nil {
 		return err
 	}
 	m.keep("memory/inserted")
-	err = b.tenEvents(func(sent []*schema.Allocation) error { return db.update(sent...) })
+	err := b.tenEvents(func(sent []*schema.Allocation) error { return db.update(sent...) })
 	m.keep("memory/ten events")
 	runtime.KeepAlive(db)
 	return err

@@ -2,26 +2,60 @@ package main
 
 import "time"
 
-// open measures Open of our store with a warm page cache. The rate is
-// allocations per second; the latencies are those of a whole Open.
-func (b *bench) open() error {
-	const work = "open"
-	if !b.wants(work, ours) {
-		return nil
+// open measures Open with a warm page cache. The rate is allocations per second;
+// the latencies are those of a whole Open. Only allocstore rebuilds a table then.
+func (b *bench) open(work, heap string) error {
+	var contenders []contender
+	for _, p := range []struct {
+		name string
+		prepared
+	}{{ours, b.stores.ours}, {"Pebble", b.stores.pebble}, {"Badger", b.stores.badger}} {
+		if !b.wants(work, p.name) {
+			continue
+		}
+		path, err := p.file()
+		if err != nil {
+			return err
+		}
+		contenders = append(contenders, contender{p.name, func(time.Duration) (sample, error) {
+			return timedOpen(p.prepared.open, path, b.data.n)
+		}})
 	}
-	path, err := b.stores.ourFile()
+	if err := b.rounds(work, contenders); err != nil || !b.wants(work, ours) {
+		return err
+	}
+	return b.openHeap(heap)
+}
+
+// openHeap measures what is on the heap after Open of ours, in all.
+func (b *bench) openHeap(work string) error {
+	path, err := b.stores.ours.file()
 	if err != nil {
 		return err
 	}
-	return b.rounds(work, []contender{{ours, func(time.Duration) (sample, error) {
-		start, before := time.Now(), mallocs()
-		o, err := newOurs(path)
-		if err != nil {
-			return sample{}, err
-		}
-		elapsed := time.Since(start)
-		allocated := mallocs() - before
-		n := float64(b.data.n)
-		return sample{rate: n / elapsed.Seconds(), allocs: float64(allocated) / n, p50: elapsed, p99: elapsed}, o.close()
-	}}})
+	before, _ := inUse()
+	o, err := newOurs(path)
+	if err != nil {
+		return err
+	}
+	after, _ := inUse()
+	b.keepBytes(work, ours, float64(int64(after-before)))
+	return o.close()
+}
+
+// timedOpen opens a store of n allocations, and closes it.
+func timedOpen(open opener, path string, n int) (sample, error) {
+	start, before := time.Now(), mallocs()
+	store, err := open(path)
+	if err != nil {
+		return sample{}, err
+	}
+	elapsed := time.Since(start)
+	allocated := mallocs() - before
+	return sample{
+		Rate:   float64(n) / elapsed.Seconds(),
+		Allocs: pointer(float64(allocated) / float64(n)),
+		P50:    elapsed,
+		P99:    elapsed,
+	}, store.close()
 }

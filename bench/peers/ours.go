@@ -10,8 +10,7 @@ import (
 
 // ourStore is allocstore behind the peers' interfaces.
 type ourStore struct {
-	s     *store.Store
-	since uint64 // the index that waits are above
+	s *store.Store
 }
 
 var (
@@ -58,8 +57,12 @@ func (o *ourStore) bytes() (int64, error) { return o.s.Stats().FileBytes, nil }
 
 func (o *ourStore) close() error { return o.s.Close() }
 
-func (o *ourStore) wait(ctx context.Context, id string) error {
-	_, err := o.s.Wait(ctx, id, store.QueryOptions{MinQueryIndex: o.since, MaxQueryTime: 10 * time.Minute})
+func (o *ourStore) wait(ctx context.Context, id string, armed func()) error {
+	opts := store.QueryOptions{MinQueryIndex: o.s.LastIndex(), MaxQueryTime: 10 * time.Minute}
+	if armed != nil {
+		armed()
+	}
+	_, err := o.s.Wait(ctx, id, opts)
 	return err
 }
 

@@ -15,7 +15,10 @@ type pebbleStore struct {
 	db *pebble.DB
 }
 
-var _ durable = (*pebbleStore)(nil)
+var (
+	_ durable = (*pebbleStore)(nil)
+	_ mixer   = (*pebbleStore)(nil)
+)
 
 // quiet drops what Pebble logs of its work, and keeps what is wrong.
 type quiet struct{}
@@ -33,11 +36,12 @@ func (quiet) Fatalf(format string, args ...any) {
 
 // newPebble creates a database in dir. The memtable is as large as CockroachDB
 // has it: with the default of 4 MB, flushes and compactions take most of the
-// processor from the writers.
+// processor from the writers. The cache holds all that is read.
 func newPebble(dir string) (*pebbleStore, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      quiet{},
+		CacheSize:                   1 << 30,
 		MemTableSize:                64 << 20,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
@@ -65,6 +69,31 @@ func (p *pebbleStore) client(id string) (*schema.Allocation, error) {
 	}
 	return clientIn(id, value)
 }
+
+// get copies both parts, and leaves decoding them to the caller.
+func (p *pebbleStore) get(id string, got *found) error {
+	var room [17]byte
+	key, err := partKey(room[:0], id, schedulerPart)
+	if err != nil {
+		return err
+	}
+	got.raw = got.raw[:0]
+	for _, part := range []byte{schedulerPart, clientPart} {
+		key[len(key)-1] = part
+		value, closer, err := p.db.Get(key)
+		if err != nil {
+			return err
+		}
+		got.raw = append(got.raw, value...)
+		if err := closer.Close(); err != nil {
+			return err
+		}
+	}
+	got.id = id
+	return nil
+}
+
+func (p *pebbleStore) touch(a *schema.Allocation) error { return p.update(a) }
 
 // value returns a copy of one part of an allocation.
 func (p *pebbleStore) value(id string, part byte) ([]byte, error) {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"regexp"
 	"testing"
 	"time"
@@ -15,64 +13,85 @@ import (
 // tiny does all the work, as briefly as it can be done.
 func tiny(t *testing.T) config {
 	return config{
-		n:       2000,
-		rounds:  1,
-		each:    5 * time.Millisecond,
-		writers: []int{1, 16},
-		only:    regexp.MustCompile(""),
-		dir:     t.TempDir(),
+		n:            2000,
+		rounds:       1,
+		each:         5 * time.Millisecond,
+		writers:      []int{1, 16},
+		sizes:        []int{300, 1500},
+		curveWriters: []int{2, 8},
+		herd:         500,
+		only:         regexp.MustCompile(""),
+		dir:          t.TempDir(),
 	}
 }
 
 // TestEverythingRuns keeps the program alive: every peer does all its work, and
 // what it reads back is right, or there is an error.
 func TestEverythingRuns(t *testing.T) {
-	results, err := measure(tiny(t))
+	cfg := tiny(t)
+	cfg.curves = true
+	results, _, err := measure(cfg)
 	require.NoError(t, err)
 	compare(results)
 
 	of := make(map[string][]string)
 	for _, r := range results {
 		of[r.Work] = append(of[r.Work], r.Peer)
+		if r.Count != nil {
+			require.Zero(t, *r.Count, "%s/%s", r.Work, r.Peer)
+			continue
+		}
 		require.Positive(t, r.figure(), "%s/%s measured nothing", r.Work, r.Peer)
 		require.Positive(t, r.ToOurs, "%s/%s is not compared with ours", r.Work, r.Peer)
 	}
-	durables := []string{ours, "Pebble", "bbolt Update"}
-	updaters := append([]string{"Pebble, whole", "bbolt Batch"}, durables...)
+	durables := []string{ours, "Pebble", "Badger", "bbolt Update"}
+	updaters := append([]string{"Pebble, whole", "bbolt Batch", "bbolt Batch 1ms"}, durables...)
+	mixers := []string{ours, "Pebble", "go-memdb"}
+	parkers := []string{ours, "go-memdb", "statedb"}
 	for work, peers := range map[string][]string{
-		"memory/inserted":      {ours, "go-memdb", "sync.Map"},
+		"memory/inserted":      {ours, "go-memdb", "statedb", "sync.Map"},
 		"memory/opened":        {ours},
 		"memory/read once":     {ours},
-		"memory/ten events":    {ours, "go-memdb"},
+		"memory/ten events":    parkers,
 		"disk":                 durables,
-		"lookup":               {ours, "go-memdb", "sync.Map", "sharded map"},
-		"file":                 {ours, "bbolt Get", "bbolt Get, decode"},
-		"open":                 {ours},
+		"lookup":               {ours, "go-memdb", "statedb", "sync.Map", "sharded map"},
+		"file":                 {ours, "bbolt Get", "bbolt Get, decode", "Badger Get", "Badger Get, decode"},
+		"open":                 {ours, "Pebble", "Badger"},
 		"update/writers=1":     updaters,
 		"update/writers=16":    updaters,
-		"place":                {ours, "Pebble", "bbolt Update", "go-memdb"},
-		"park/bytes each":      {ours, "go-memdb"},
-		"park/of it stacks":    {ours, "go-memdb"},
-		"park/write to awake":  {ours, "go-memdb"},
-		"park/answer to awake": {ours, "go-memdb"},
+		"place":                {ours, "Pebble", "Badger", "bbolt Update", "go-memdb"},
+		"park/bytes each":      parkers,
+		"park/of it stacks":    parkers,
+		"park/spurious wakes":  parkers,
+		"park/write to awake":  parkers,
+		"park/answer to awake": parkers,
+
+		"mixed/reads":           mixers,
+		"mixed/updates":         mixers,
+		"mixed/call to awake":   {ours, "go-memdb"},
+		"mixed/answer to awake": {ours, "go-memdb"},
+		"mixed/spurious wakes":  {ours, "go-memdb"},
+
+		"heap after open":  {ours},
+		"sustained/live":   {ours, "Pebble"},
+		"sustained/loaded": {ours, "Pebble"},
+		"sustained/peak":   {ours, "Pebble"},
+		"sustained/end":    {ours, "Pebble"},
+
+		"curve/update/writers=2":       updaters,
+		"curve/update/writers=8":       updaters,
+		"curve/lookup/n=300":           {ours, "go-memdb", "statedb", "sync.Map"},
+		"curve/lookup/n=1500":          {ours, "go-memdb", "statedb", "sync.Map"},
+		"curve/open/n=1500":            {ours, "Pebble", "Badger"},
+		"curve/update/n=1500":          {ours, "Pebble", "Badger"},
+		"curve/heap after open/n=1500": {ours},
+
+		"herd/call to last awake":   parkers,
+		"herd/answer to last awake": parkers,
+		"herd/spurious wakes":       parkers,
 	} {
 		require.ElementsMatch(t, peers, of[work], "who takes part in %s", work)
 	}
-}
-
-func TestOutput(t *testing.T) {
-	cfg := tiny(t)
-	cfg.only = regexp.MustCompile("^open/|^place/" + ours)
-	var table bytes.Buffer
-	require.NoError(t, run(cfg, &table))
-	require.Regexp(t, `(?s)work.*open +allocstore.*place +allocstore +\d+`, table.String(), "the table")
-
-	cfg.json = true
-	var text bytes.Buffer
-	require.NoError(t, run(cfg, &text))
-	var results []result
-	require.NoError(t, json.Unmarshal(text.Bytes(), &results), "-json prints JSON")
-	require.Len(t, results, 2, "-only leaves out what does not match")
 }
 
 func TestShape(t *testing.T) {
@@ -106,14 +125,33 @@ func TestClientUpdate(t *testing.T) {
 	}
 }
 
+// TestPebbleGet checks the bytes, which the mixed load takes as they are.
+func TestPebbleGet(t *testing.T) {
+	d := newData(10)
+	p, err := newPebble(t.TempDir())
+	require.NoError(t, err)
+	require.NoError(t, p.load(d))
+	for _, a := range d.batch(0) {
+		var got found
+		require.NoError(t, p.get(a.ID, &got))
+		require.True(t, got.is(a.ID))
+		require.Equal(t, schema.AppendClient(schema.AppendScheduler(nil, a), a), got.raw)
+	}
+	require.Error(t, p.get(randomID(d.rng(7)), new(found)), "what is not there is not found")
+	require.NoError(t, p.close())
+}
+
 func TestFlags(t *testing.T) {
 	cfg, err := parseFlags([]string{"-writers", "1, 8", "-seconds", "0.5", "-n", "8"})
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 8}, cfg.writers)
 	require.Equal(t, 500*time.Millisecond, cfg.each)
 
+	require.Equal(t, `peers -n 8 -only '^a|b' -out ''`, commandLine([]string{"-n", "8", "-only", "^a|b", "-out", ""}))
+
 	for _, bad := range [][]string{
-		{"-writers", "0"}, {"-writers", "x"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},
+		{"-writers", "0"}, {"-writers", "x"}, {"-herd", "0"}, {"-n", "3", "-writers", "4"}, {"-rounds", "0"}, {"-seconds", "0"}, {"-only", "("},
+		{"-date", "yesterday"}, {"-sizes", "0"}, {"-curves", "-sizes", "10"}, {"-curves", "-n", "256", "-writers", "1"},
 	} {
 		_, err := parseFlags(bad)
 		require.Error(t, err, "%q must be refused", bad)

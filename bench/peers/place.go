@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"allocstore/schema"
 )
 
@@ -60,12 +62,10 @@ func placeJobs(p placer, d *data, next *int, each time.Duration) (sample, error)
 			return sample{}, err
 		}
 	}
-	return sample{
-		rate:   float64(placed) / busy.Seconds(),
-		allocs: float64(allocated) / float64(placed),
-		p50:    time.Duration(h.ValueAtQuantile(50)),
-		p99:    time.Duration(h.ValueAtQuantile(99)),
-	}, nil
+	s := summary([]*hdrhistogram.Histogram{h})
+	s.Rate = float64(placed) / busy.Seconds()
+	s.Allocs = pointer(float64(allocated) / float64(placed))
+	return s, nil
 }
 
 // timed places one batch.

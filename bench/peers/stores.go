@@ -35,49 +35,64 @@ type placer interface {
 // stores are the durable stores, each made and filled when it is first asked for
 // and kept to the end, for filling them takes longer than most of the work.
 type stores struct {
-	ours   func() (durable, error)
-	pebble func() (durable, error)
-	bolt   func() (durable, error)
-
-	// ourFile is the file of ours, filled and closed. It may be opened until ours
-	// is asked for.
-	ourFile func() (string, error)
+	ours, pebble, badger, bolt prepared
 
 	opened []durable
 }
 
+// prepared is a store that is filled when one of its functions is first called.
+type prepared struct {
+	// file is where it is, filled and closed. It may be opened until store is
+	// called.
+	file func() (string, error)
+
+	// store is it, open.
+	store func() (durable, error)
+
+	open opener
+}
+
+// opener opens a store, and creates it if there is none.
+type opener func(path string) (durable, error)
+
 func newStores(dir string, d *data) *stores {
 	s := new(stores)
-	ourPath := filepath.Join(dir, "allocstore.db")
-	s.ourFile = sync.OnceValues(func() (string, error) {
-		o, err := newOurs(ourPath)
-		if err != nil {
-			return "", err
-		}
-		return ourPath, errors.Join(o.load(d), o.close())
-	})
-	s.ours = sync.OnceValues(func() (durable, error) {
-		path, err := s.ourFile()
-		if err != nil {
-			return nil, err
-		}
-		o, err := newOurs(path)
-		return s.keep(o, err)
-	})
-	s.pebble = s.filled(d, func() (durable, error) { return newPebble(filepath.Join(dir, "pebble")) })
-	s.bolt = s.filled(d, func() (durable, error) { return newBolt(filepath.Join(dir, "bolt.db")) })
+	s.ours = s.prepare(filepath.Join(dir, "allocstore.db"), d, openerOf(newOurs))
+	s.pebble = s.prepare(filepath.Join(dir, "pebble"), d, openerOf(newPebble))
+	s.badger = s.prepare(filepath.Join(dir, "badger"), d, openerOf(newBadger))
+	s.bolt = s.prepare(filepath.Join(dir, "bolt.db"), d, openerOf(newBolt))
 	return s
 }
 
-// filled returns a function that makes a store and fills it, once.
-func (s *stores) filled(d *data, make func() (durable, error)) func() (durable, error) {
-	return sync.OnceValues(func() (durable, error) {
-		p, err := s.keep(make())
+// openerOf returns open as an opener.
+func openerOf[D durable](open func(string) (D, error)) opener {
+	return func(path string) (durable, error) {
+		d, err := open(path)
 		if err != nil {
 			return nil, err
 		}
-		return p, p.load(d)
+		return d, nil
+	}
+}
+
+// prepare returns the store at path.
+func (s *stores) prepare(path string, d *data, open opener) prepared {
+	p := prepared{open: open}
+	p.file = sync.OnceValues(func() (string, error) {
+		store, err := open(path)
+		if err != nil {
+			return "", err
+		}
+		return path, errors.Join(store.load(d), store.close())
 	})
+	p.store = sync.OnceValues(func() (durable, error) {
+		path, err := p.file()
+		if err != nil {
+			return nil, err
+		}
+		return s.keep(open(path))
+	})
+	return p
 }
 
 // keep remembers a store that was opened, to close it.

@@ -9,17 +9,19 @@ import (
 
 // result is one line of the table: a rate with its latencies, or a size.
 type result struct {
-	Work   string
-	Peer   string
-	Rate   float64       `json:",omitempty"` // operations per second
-	P50    time.Duration `json:",omitempty"` // nanoseconds
-	P99    time.Duration `json:",omitempty"`
-	Allocs *float64      `json:",omitempty"` // heap allocations per operation
-	Bytes  float64       `json:",omitempty"`
-	ToOurs float64       `json:",omitempty"` // the peer's rate or bytes as a multiple of ours
+	Work string
+	Peer string
+	N    int // allocations
+	sample
+	Bytes  float64 `json:",omitempty"`
+	Count  *int64  `json:",omitempty"` // of what must not happen
+	ToOurs float64 `json:",omitempty"` // the peer's rate, bytes or p99 as a multiple of ours
+
+	Samples []sample `json:",omitempty"` // of each round
 }
 
-// figure is what two results of the same work are compared by.
+// figure is what two results of the same work are compared by: of those that have
+// latencies alone, the p99, for half of the readers may be awake at once.
 func (r *result) figure() float64 {
 	switch {
 	case r.Rate != 0:
@@ -27,7 +29,7 @@ func (r *result) figure() float64 {
 	case r.Bytes != 0:
 		return r.Bytes
 	}
-	return float64(r.P50)
+	return float64(r.P99)
 }
 
 // compare sets ToOurs wherever ours did the same work.
@@ -45,19 +47,38 @@ func compare(results []result) {
 	}
 }
 
+// grouped returns the results of each piece of work next to each other, in the
+// order in which the work was first done.
+func grouped(results []result) (all []result) {
+	done := make(map[string]bool)
+	for _, first := range results {
+		if done[first.Work] {
+			continue
+		}
+		done[first.Work] = true
+		for _, r := range results {
+			if r.Work == first.Work {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
 // printTable prints the results, a blank line between pieces of work.
 func printTable(w io.Writer, results []result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "work\tpeer\trate/s\tp50\tp99\tallocs/op\tbytes\tto ours\t")
+	fmt.Fprintln(t, "work\tpeer\trate/s\tp50\tp99\tmax\tallocs/op\tbytes\tcount\tto ours\t")
 	last := ""
 	for i := range results {
 		r := &results[i]
 		if r.Work != last {
-			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t")
+			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t\t\t")
 			last = r.Work
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Work, r.Peer, number("%.0f", r.Rate),
-			duration(r.P50), duration(r.P99), allocs(r.Allocs), number("%.0f", r.Bytes), number("%.2fx", r.ToOurs))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Work, r.Peer, number("%.0f", r.Rate),
+			duration(r.P50), duration(r.P99), duration(r.Max), allocs(r.Allocs), number("%.0f", r.Bytes),
+			count(r.Count), number("%.2fx", r.ToOurs))
 	}
 	return t.Flush()
 }
@@ -83,6 +104,13 @@ func duration(d time.Duration) string {
 		return d.Round(10 * time.Nanosecond).String()
 	}
 	return d.String()
+}
+
+func count(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprint(*n)
 }
 
 func allocs(f *float64) string {

@@ -3,45 +3,62 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"allocstore/schema"
 )
 
 // updateEvents is how many events an update carries: received, set up, started.
 const updateEvents = 3
 
-// update measures durable client's updates by every number of writers.
-func (b *bench) update() error {
-	clients := make(map[string]*clients)
-	for _, writers := range b.cfg.writers {
-		work := fmt.Sprintf("update/writers=%d", writers)
-		contenders, err := b.updaters(work, writers, clients)
-		if err != nil {
+// aloneWriters is the most writers of a store whose updates commit alone.
+const aloneWriters = 256
+
+// updates measures durable client's updates by every number of writers.
+func (b *bench) updates(work string, numbers []int) error {
+	for _, writers := range numbers {
+		if err := b.updateBy(fmt.Sprintf("%s/writers=%d", work, writers), writers); err != nil {
 			return err
-		}
-		if err := b.rounds(work, contenders); err != nil {
-			return err
-		}
-	}
-	for peer, c := range clients {
-		if err := c.check(); err != nil {
-			return fmt.Errorf("update/%s: %w", peer, err)
 		}
 	}
 	return nil
 }
 
-// updaters returns the contenders of this work, whose clients are kept in all.
-func (b *bench) updaters(work string, writers int, all map[string]*clients) (contenders []contender, err error) {
+// updateBy measures them by so many writers, and checks a sample.
+func (b *bench) updateBy(work string, writers int) error {
+	contenders, err := b.updaters(work, writers)
+	if err != nil {
+		return err
+	}
+	if err := b.rounds(work, contenders); err != nil {
+		return err
+	}
+	for _, c := range contenders {
+		if err := b.clients[c.peer].check(); err != nil {
+			return fmt.Errorf("%s/%s: %w", work, c.peer, err)
+		}
+	}
+	return nil
+}
+
+// updaters returns the contenders of this work.
+func (b *bench) updaters(work string, writers int) (contenders []contender, err error) {
 	for _, p := range b.durables(work) {
+		if p.name == "bbolt Update" && writers > aloneWriters {
+			b.note("%s: %s is left out: it commits one update at a time, so more than %d writers only wait longer",
+				work, p.name, aloneWriters)
+			continue
+		}
 		store, err := p.open()
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", work, p.name, err)
 		}
-		c := all[p.name]
+		c := b.clients[p.name]
 		if c == nil {
-			c = &clients{store: store, rows: p.rows, data: b.data, acked: acks(all, p.rows, b.data.n)}
-			all[p.name] = c
+			c = &clients{store: store, rows: p.rows, data: b.data, acked: acks(b.clients, p.rows, b.data.n)}
+			b.clients[p.name] = c
 		}
 		contenders = append(contenders, contender{p.name, func(d time.Duration) (sample, error) {
 			return c.run(writers, d)
@@ -70,14 +87,18 @@ type namedDurable struct {
 // durables returns the durable peers that this work is wanted with. Only updates
 // tell the variants of a peer apart.
 func (b *bench) durables(work string) (peers []namedDurable) {
-	boltBatched := variant(b.stores.bolt, func(d durable) durable { return boltBatch{d.(*boltStore)} })
-	whole := variant(b.stores.pebble, func(d durable) durable { return pebbleWhole{d.(*pebbleStore)} })
+	whole := variant(b.stores.pebble.store, func(d durable) durable { return pebbleWhole{d.(*pebbleStore)} })
+	batch := func(delay time.Duration) func() (durable, error) {
+		return variant(b.stores.bolt.store, func(d durable) durable { return boltBatch{d.(*boltStore), delay} })
+	}
 	for _, p := range []namedDurable{
-		{ours, ours, b.stores.ours},
-		{"Pebble", "Pebble", b.stores.pebble},
+		{ours, ours, b.stores.ours.store},
+		{"Pebble", "Pebble", b.stores.pebble.store},
 		{"Pebble, whole", "Pebble, whole", whole},
-		{"bbolt Update", "bbolt", b.stores.bolt},
-		{"bbolt Batch", "bbolt", boltBatched},
+		{"Badger", "Badger", b.stores.badger.store},
+		{"bbolt Update", "bbolt", b.stores.bolt.store},
+		{"bbolt Batch", "bbolt", batch(boltDelay)},
+		{"bbolt Batch 1ms", "bbolt", batch(time.Millisecond)},
 	} {
 		if b.wants(work, p.name) {
 			peers = append(peers, p)
@@ -87,7 +108,9 @@ func (b *bench) durables(work string) (peers []namedDurable) {
 }
 
 // isVariant reports whether the peer differs from another by its updates only.
-func (p *namedDurable) isVariant() bool { return p.name == "bbolt Batch" || p.name == "Pebble, whole" }
+func (p *namedDurable) isVariant() bool {
+	return strings.HasPrefix(p.name, "bbolt Batch") || p.name == "Pebble, whole"
+}
 
 // variant returns a function that opens a store that stands in front of another.
 func variant(open func() (durable, error), in func(durable) durable) func() (durable, error) {
@@ -118,6 +141,9 @@ type clients struct {
 
 // run has writers update random allocations, each of its own share.
 func (c *clients) run(writers int, d time.Duration) (sample, error) {
+	if p, ok := c.store.(interface{ prepare() }); ok {
+		p.prepare()
+	}
 	rngs := make([]*rand.Rand, writers)
 	for w := range rngs {
 		rngs[w] = rand.New(rand.NewPCG(uint64(stamps.Load()), uint64(w)))
@@ -142,19 +168,22 @@ func (c *clients) run(writers int, d time.Duration) (sample, error) {
 const checked = 1000
 
 // check reads a sample of what was updated.
-func (c *clients) check() error {
+func (c *clients) check() error { return checkAcked(c.data, c.acked, c.store.client) }
+
+// checkAcked compares a sample of what was updated with what was acknowledged.
+func checkAcked(d *data, acked []int64, client func(id string) (*schema.Allocation, error)) error {
 	seen := 0
-	for _, i := range rand.New(rand.NewPCG(seed, 1)).Perm(c.data.n) {
-		if c.acked[i] == 0 {
+	for _, i := range rand.New(rand.NewPCG(seed, 1)).Perm(d.n) {
+		if acked[i] == 0 {
 			continue
 		}
-		id := c.data.ids[i]
-		a, err := c.store.client(id)
+		id := d.ids[i]
+		a, err := client(id)
 		if err != nil {
 			return fmt.Errorf("read back %s: %w", id, err)
 		}
-		if got := stampOf(a); got != c.acked[i] {
-			return fmt.Errorf("%s shows the update of %d, acknowledged last was that of %d", id, got, c.acked[i])
+		if got := stampOf(a); got != acked[i] {
+			return fmt.Errorf("%s shows the update of %d, acknowledged last was that of %d", id, got, acked[i])
 		}
 		if seen++; seen == checked {
 			break

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// neighbours is how many other allocations are written while a herd is parked.
+const neighbours = 100
+
+// herd parks many readers on one allocation and wakes them all by one write. Max
+// is when the last of them is awake.
+func (b *bench) herd() error {
+	const work = "herd"
+	var herds []*herd
+	var contenders []contender
+	for _, p := range b.parkers(work) {
+		store, err := p.open()
+		if err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		h := &herd{p: store, d: b.data, rng: rand.New(rand.NewPCG(seed, 3)), awake: make([]time.Time, b.cfg.herd)}
+		herds = append(herds, h)
+		contenders = append(contenders, contender{p.name, h.once})
+	}
+	if err := b.rounds(work, contenders); err != nil {
+		return err
+	}
+	for i, c := range contenders {
+		b.keepCount(work+"/spurious wakes", c.peer, herds[i].spurious)
+	}
+	return nil
+}
+
+// herd is one store's readers.
+type herd struct {
+	p   parker
+	d   *data
+	rng *rand.Rand
+
+	awake    []time.Time // when each reader was
+	spurious int64       // readers that woke before their write, in all rounds
+}
+
+// once parks the readers, writes to other allocations, and then to theirs.
+func (h *herd) once(time.Duration) (sample, error) {
+	picked := h.rng.Perm(h.d.n)[:min(neighbours+1, h.d.n)]
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var left sync.WaitGroup
+	var woken, failed atomic.Int64
+	for i := range h.awake {
+		left.Go(func() {
+			if h.p.wait(ctx, h.d.ids[picked[0]], nil) != nil {
+				failed.Add(1)
+			}
+			h.awake[i] = time.Now()
+			woken.Add(1)
+		})
+	}
+	if err := parked(h.p, len(h.awake)); err != nil {
+		return sample{}, err
+	}
+	if err := h.touch(picked[1:]...); err != nil {
+		return sample{}, err
+	}
+	runtime.GC() // what parking left behind
+	h.spurious += woken.Load()
+
+	call := time.Now()
+	err := h.touch(picked[0])
+	answer := time.Now()
+	left.Wait()
+	if n := failed.Load(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d readers did not wake from the write", n))
+	}
+	if err != nil {
+		return sample{}, err
+	}
+	return h.sample(call, answer)
+}
+
+// touch writes to allocations, one after the other.
+func (h *herd) touch(of ...int) error {
+	for _, i := range of {
+		if err := h.p.touch(clientUpdate(h.d.ids[i], nextStamp(), updateEvents)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sample measures from the call of the write, and from its answer.
+func (h *herd) sample(call, answer time.Time) (sample, error) {
+	fromCall, fromAnswer := newHistogram(), newHistogram()
+	for _, at := range h.awake {
+		if err := errors.Join(record(fromCall, at.Sub(call)), record(fromAnswer, at.Sub(answer))); err != nil {
+			return sample{}, err
+		}
+	}
+	return sample{Parts: map[string]sample{
+		"call to last awake":   summary([]*hdrhistogram.Histogram{fromCall}),
+		"answer to last awake": summary([]*hdrhistogram.Histogram{fromAnswer}),
+	}}, nil
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"allocstore/schema"
+)
+
+// The mixed load is what a scheduler's store lives with: lookups, clients'
+// updates and blocked readers at once.
+const (
+	mixedWriters = 64
+	mixedReaders = 1000 // blocked ones
+)
+
+// mixer is a store that can take the mixed load; if it is a parker, it has
+// blocked readers too.
+type mixer interface {
+	getter
+	touch(*schema.Allocation) error
+	client(id string) (*schema.Allocation, error)
+}
+
+// mixed measures lookups from two goroutines, updates by 64 writers, half of them
+// of allocations on which somebody waits, and 1,000 blocked readers, at once. A
+// reader that woke waits on another allocation next.
+func (b *bench) mixed() error {
+	const work = "mixed"
+	var contenders []contender
+	var loads []*mix
+	for _, p := range b.mixers(work) {
+		if b.data.n < 2*mixedWriters {
+			return fmt.Errorf("%s: %d allocations are too few", work, b.data.n)
+		}
+		store, err := p.open()
+		if err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		if err := readAll(store, b.data.ids); err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		m := newMix(store, b.data)
+		loads = append(loads, m)
+		contenders = append(contenders, contender{p.name, m.once})
+	}
+	if err := b.rounds(work, contenders); err != nil {
+		return err
+	}
+	for i, c := range contenders {
+		if err := loads[i].check(); err != nil {
+			return fmt.Errorf("%s/%s: %w", work, c.peer, err)
+		}
+		if loads[i].parker != nil {
+			b.keepCount(work+"/spurious wakes", c.peer, loads[i].spurious.Load())
+		}
+	}
+	return nil
+}
+
+// namedMixer is a peer that takes the mixed load, opened when it is needed.
+type namedMixer struct {
+	name string
+	open func() (mixer, error)
+}
+
+// mixers returns the peers that this work is wanted with.
+func (b *bench) mixers(work string) (peers []namedMixer) {
+	for _, p := range []namedMixer{
+		{ours, func() (mixer, error) { return as[mixer](b.stores.ours.store()) }},
+		{"Pebble", func() (mixer, error) { return as[mixer](b.stores.pebble.store()) }},
+		{"go-memdb", func() (mixer, error) { return as[mixer](b.memdbParker()) }},
+	} {
+		if b.wants(work, p.name) {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
+// as returns the store as what else it is.
+func as[T any](store any, err error) (as T, _ error) {
+	if err == nil {
+		as = store.(T)
+	}
+	return as, err
+}
+
+// mix is the mixed load on one store. The allocations are in blocks: readers wait
+// on those of even blocks, of which only those on which somebody waits are
+// written, and all of the odd ones are. Writer w has every allocation whose
+// number, modulo the writers, is w.
+type mix struct {
+	store  mixer
+	parker parker // nil if it cannot wait
+	data   *data
+	block  int
+	acked  []int64 // see clients
+
+	slots                []atomic.Pointer[turn] // one of each blocked reader
+	mu                   sync.Mutex             // guards the histograms
+	fromCall, fromAnswer *hdrhistogram.Histogram
+	spurious             atomic.Int64
+}
+
+// turn is one wait of a blocked reader, and the write that ends it. Writer and
+// reader both say when they are done, and the later one records the latency.
+type turn struct {
+	i                       int // allocation
+	taken                   atomic.Bool
+	done                    atomic.Int32
+	called, answered, awake time.Time
+}
+
+func newMix(store mixer, d *data) *mix {
+	m := &mix{store: store, data: d, acked: make([]int64, d.n)}
+	m.block = mixedWriters * max(1, min((mixedReaders+mixedWriters-1)/mixedWriters, d.n/(2*mixedWriters)))
+	m.parker, _ = store.(parker)
+	return m
+}
+
+// once runs the load for d.
+func (m *mix) once(d time.Duration) (sample, error) {
+	m.slots = make([]atomic.Pointer[turn], min(mixedReaders, m.block))
+	m.fromCall, m.fromAnswer = newHistogram(), newHistogram()
+	waiting, err := m.park()
+	if err != nil {
+		return sample{}, err
+	}
+	var lookups, updates sample
+	var lookupErr, updateErr error
+	var running sync.WaitGroup
+	running.Go(func() { lookups, lookupErr = steadyRead(m.store, m.data.random(), d) })
+	running.Go(func() { updates, updateErr = m.write(d) })
+	running.Wait()
+	if err := errors.Join(lookupErr, updateErr, waiting()); err != nil {
+		return sample{}, err
+	}
+	lookups.Allocs, updates.Allocs = nil, nil // nobody knows whose they are
+	s := sample{Parts: map[string]sample{"reads": lookups, "updates": updates}}
+	if m.parker != nil {
+		s.Parts["call to awake"] = summary([]*hdrhistogram.Histogram{m.fromCall})
+		s.Parts["answer to awake"] = summary([]*hdrhistogram.Histogram{m.fromAnswer})
+	}
+	return s, nil
+}
+
+// park starts the blocked readers, and returns what ends them.
+func (m *mix) park() (end func() error, err error) {
+	if m.parker == nil {
+		return func() error { return nil }, nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make([]error, len(m.slots))
+	var left sync.WaitGroup
+	for r := range m.slots {
+		left.Go(func() { errs[r] = m.reader(ctx, r) })
+	}
+	end = func() error {
+		cancel()
+		left.Wait()
+		return errors.Join(errs...)
+	}
+	if err := parked(m.parker, len(m.slots)); err != nil {
+		return nil, errors.Join(err, end())
+	}
+	return end, nil
+}
+
+// reader waits on one allocation of an even block after the other.
+func (m *mix) reader(ctx context.Context, r int) error {
+	blocks := max(1, m.data.n/(2*m.block))
+	for k := 0; ; k = (k + 1) % blocks {
+		t := &turn{i: 2*k*m.block + r}
+		err := m.parker.wait(ctx, m.data.ids[t.i], func() { m.slots[r].Store(t) })
+		t.awake = time.Now()
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !t.taken.Load() {
+			m.spurious.Add(1)
+		}
+		if err := m.over(t); err != nil {
+			return err
+		}
+	}
+}
+
+// over records the turn when it is called for the second time.
+func (m *mix) over(t *turn) error {
+	if t.done.Add(1) < 2 {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return errors.Join(record(m.fromCall, t.awake.Sub(t.called)), record(m.fromAnswer, t.awake.Sub(t.answered)))
+}
+
+// write has the writers update allocations until d is over.
+func (m *mix) write(d time.Duration) (sample, error) {
+	rngs := make([]*rand.Rand, mixedWriters)
+	for w := range rngs {
+		rngs[w] = rand.New(rand.NewPCG(uint64(stamps.Load()), uint64(w)))
+	}
+	return closedLoop(mixedWriters, d, func(w int) error {
+		if t := m.waitedOn(w, rngs[w]); t != nil {
+			return m.wake(t)
+		}
+		return m.update(m.cold(w, rngs[w]))
+	})
+}
+
+// waitedOn takes the turn of a reader whose allocations are w's, in half of the
+// calls, or returns nil; also if the reader it thought of is not back yet.
+func (m *mix) waitedOn(w int, rng *rand.Rand) *turn {
+	share := (len(m.slots) - w + mixedWriters - 1) / mixedWriters
+	if m.parker == nil || rng.IntN(2) == 0 || share <= 0 {
+		return nil
+	}
+	return m.slots[w+mixedWriters*rng.IntN(share)].Swap(nil)
+}
+
+// wake makes the write that ends a turn.
+func (m *mix) wake(t *turn) error {
+	t.taken.Store(true)
+	t.called = time.Now()
+	if err := m.update(t.i); err != nil {
+		return err
+	}
+	t.answered = time.Now()
+	return m.over(t)
+}
+
+// cold picks an allocation of w's in an odd block.
+func (m *mix) cold(w int, rng *rand.Rand) int {
+	blocks := max(1, m.data.n/(2*m.block))
+	i := (2*rng.IntN(blocks)+1)*m.block + w + mixedWriters*rng.IntN(m.block/mixedWriters)
+	return min(i, m.data.n-1)
+}
+
+// update writes to allocation i.
+func (m *mix) update(i int) error {
+	stamp := nextStamp()
+	if err := m.store.touch(clientUpdate(m.data.ids[i], stamp, updateEvents)); err != nil {
+		return err
+	}
+	m.acked[i] = stamp
+	return nil
+}
+
+// check reads a sample of what was updated.
+func (m *mix) check() error { return checkAcked(m.data, m.acked, m.store.client) }

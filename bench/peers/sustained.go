@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"allocstore/schema"
+)
+
+const (
+	sustainedMost    = 100_000 // allocations
+	sustainedUpdates = 10      // of each
+	sustainedWriters = 256
+)
+
+// sustained measures how much larger than what is live a store's files become
+// while every allocation is updated again and again. The bytes are those of an
+// allocation; live ones are keys and encoded values without the store around them.
+func (b *bench) sustained() error {
+	const work = "sustained"
+	d := newData(min(b.data.n, sustainedMost))
+	for _, p := range []struct {
+		name, file string
+		open       opener
+	}{{ours, "sustained.db", openerOf(newOurs)}, {"Pebble", "sustained-pebble", openerOf(newPebble)}} {
+		if !b.wants(work, p.name) {
+			continue
+		}
+		store, err := p.open(filepath.Join(b.dir, p.file))
+		if err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		sizes, err := sustain(store, d)
+		if err := errors.Join(err, store.close()); err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+		keep := func(what string, bytes int64) {
+			b.add(result{Work: work + "/" + what, Peer: p.name, N: d.n, Bytes: float64(bytes) / float64(d.n)})
+		}
+		keep("live", live(d))
+		keep("loaded", sizes.loaded)
+		keep("peak", sizes.peak)
+		keep("end", sizes.end)
+	}
+	return nil
+}
+
+// sizes are those of a store's files in time.
+type sizes struct {
+	loaded, peak, end int64
+}
+
+// sustain fills the store, and updates everything as often as that is due.
+func sustain(store durable, d *data) (s sizes, err error) {
+	if err := store.load(d); err != nil {
+		return s, err
+	}
+	if s.loaded, err = store.bytes(); err != nil {
+		return s, err
+	}
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	var watchErr error
+	watching.Go(func() { s.peak, watchErr = peak(store, over) })
+	err = updateEach(store, d)
+	close(over)
+	watching.Wait()
+	if err := errors.Join(err, watchErr, store.settle()); err != nil {
+		return s, err
+	}
+	s.end, err = store.bytes()
+	s.peak = max(s.peak, s.end)
+	return s, err
+}
+
+// peak returns the most bytes that the store had until over is closed.
+func peak(store durable, over <-chan struct{}) (most int64, err error) {
+	for {
+		select {
+		case <-over:
+			return most, nil
+		case <-time.After(10 * time.Millisecond):
+		}
+		bytes, err := store.bytes()
+		if err != nil {
+			return most, err
+		}
+		most = max(most, bytes)
+	}
+}
+
+// updateEach has writers update all allocations in turns.
+func updateEach(store durable, d *data) error {
+	errs := make([]error, sustainedWriters)
+	var next atomic.Int64
+	var left sync.WaitGroup
+	for w := range errs {
+		left.Go(func() {
+			for errs[w] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= sustainedUpdates*d.n {
+					return
+				}
+				errs[w] = store.update(clientUpdate(d.ids[i%d.n], nextStamp(), updateEvents))
+			}
+		})
+	}
+	left.Wait()
+	return errors.Join(errs...)
+}
+
+// live is how many bytes the allocations and their jobs take, encoded, after an
+// update of each, with 16 bytes of key.
+func live(d *data) (bytes int64) {
+	client := len(schema.AppendClient(nil, clientUpdate(d.ids[0], nextStamp(), updateEvents)))
+	for k := range d.jobs() {
+		batch := d.batch(k)
+		bytes += int64(len(schema.AppendJob(nil, batch[0].Job)))
+		for _, a := range batch {
+			bytes += int64(len(schema.ID{}) + len(schema.AppendScheduler(nil, a)) + client)
+		}
+	}
+	return bytes
+}
