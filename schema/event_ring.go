@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"sync"
 )
 
 // MaxTaskEvents is how many events of a task are kept.
 const MaxTaskEvents = 10
 
-// eventRoom is the room that most events fit in when packed.
-const eventRoom = 128
+// packing are buffers to pack events in before their length is known.
+var packing = sync.Pool{New: func() any { return new([]byte) }}
 
 // EventRing holds the latest MaxTaskEvents events of a task, and counts what it
 // dropped. Its zero value is an empty ring, ready to use.
@@ -41,8 +42,10 @@ func (r *EventRing) Append(ev TaskEvent) {
 	} else {
 		r.n++
 	}
-	var room [eventRoom]byte
-	r.packed = older + string(appendEvent(room[:0], &ev))
+	buf := packing.Get().(*[]byte)
+	defer packing.Put(buf)
+	*buf = appendEvent(append((*buf)[:0], older...), &ev)
+	r.packed = string(*buf)
 }
 
 // Len returns the number of events in the ring.
