@@ -1,7 +1,8 @@
 package schema
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -74,7 +75,13 @@ func (id ID) String() string {
 }
 
 // Compare returns -1, 0 or +1 as id sorts before, with or after other.
-func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
+func (id ID) Compare(other ID) int {
+	a, b := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(other[:8])
+	if a == b {
+		a, b = binary.BigEndian.Uint64(id[8:]), binary.BigEndian.Uint64(other[8:])
+	}
+	return cmp.Compare(a, b)
+}
 
 // IDRange returns the lowest and the highest ID whose text starts with prefix.
 // The prefix may have any length from 0 to a whole ID, in either case, with its

@@ -32,7 +32,7 @@ type draft struct {
 // begin takes over the base, which is not a tombstone.
 func (d *draft) begin(p *plan) error {
 	d.alive, d.job = true, d.base.job
-	if !d.base.hasNext {
+	if !d.base.hasNext() {
 		return nil
 	}
 	newest, err := p.r.version(d.id, d.base.pair().newest())
@@ -280,7 +280,7 @@ func (d *draft) change(p *plan, r *record, k key) error {
 			v.alloc.Store(d.base.alloc.Load())
 		}
 	}
-	v.take(r, k, d.job, schedSum, clientSum)
+	v.take(r, k, d.job, keyLen+r.size(), schedSum, clientSum)
 	ch := change{id: d.id, v: v, before: d.base, key: k}
 	var err error
 	if ch.relist, err = d.relisting(p, r); err != nil {

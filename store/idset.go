@@ -70,6 +70,60 @@ func (s *idset) split(c, at int) (int, int) {
 	return c, at
 }
 
+// gather puts id, which is new, into a set that is being filled. The set is not in
+// order, and good for nothing else, before arrange is called.
+func (s *idset) gather(id schema.ID) {
+	if len(s.chunks) == 0 {
+		s.chunks = [][]schema.ID{nil}
+	}
+	s.chunks[0] = append(s.chunks[0], id)
+}
+
+// arrange puts the gathered IDs in order.
+func (s *idset) arrange() {
+	if len(s.chunks) == 0 {
+		return
+	}
+	ids := s.chunks[0]
+	sortIDs(ids)
+	s.chunks = make([][]schema.ID, 0, (len(ids)+maxChunk-1)/maxChunk)
+	for chunk := range slices.Chunk(ids, maxChunk) {
+		s.chunks = append(s.chunks, slices.Clone(chunk))
+	}
+}
+
+// sortIDs sorts ids. Many are first dealt out by their first two bytes, which in
+// random IDs leaves little to sort.
+func sortIDs(ids []schema.ID) {
+	const few, hands = 1 << 14, 1 << 16
+	if len(ids) <= few {
+		slices.SortFunc(ids, schema.ID.Compare)
+		return
+	}
+	var ends [hands]int
+	hand := func(id *schema.ID) int { return int(id[0])<<8 | int(id[1]) }
+	for i := range ids {
+		ends[hand(&ids[i])]++
+	}
+	at := 0
+	for h, n := range ends {
+		ends[h] = at
+		at += n
+	}
+	dealt := make([]schema.ID, len(ids))
+	for i := range ids {
+		h := hand(&ids[i])
+		dealt[ends[h]] = ids[i]
+		ends[h]++
+	}
+	from := 0
+	for _, end := range ends {
+		slices.SortFunc(dealt[from:end], schema.ID.Compare)
+		from = end
+	}
+	copy(ids, dealt)
+}
+
 // remove takes id out of the set.
 func (s *idset) remove(id schema.ID) {
 	if len(s.chunks) == 0 {

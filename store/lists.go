@@ -194,9 +194,11 @@ func (l *lists) addLocked(e listed) {
 	l.setLocked(e.kind, e.name, true).add(e.id)
 }
 
-// dropEmptyLocked forgets the lists that hold nothing.
-func (l *lists) dropEmptyLocked() {
-	for kind := range l.mu.by {
-		maps.DeleteFunc(l.mu.by[kind], func(_ string, set *idset) bool { return set.empty() })
-	}
+// arrangeLocked puts the gathered IDs of all lists of a kind in order, and forgets
+// the lists that hold nothing.
+func (l *lists) arrangeLocked(kind listKind) {
+	maps.DeleteFunc(l.mu.by[kind], func(_ string, set *idset) bool {
+		set.arrange()
+		return set.empty()
+	})
 }

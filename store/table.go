@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
 	"math/rand/v2"
 	"sync"
@@ -107,17 +108,51 @@ func (t *table) put(id *schema.ID, v *version) {
 	sh := t.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	slots := *sh.slots.Load()
-	s := probe(slots, h, id)
+	s := probe(*sh.slots.Load(), h, id)
 	if s.v.Load() == nil {
-		if 4*(sh.used+1) > 3*len(slots) {
-			s = probe(t.growLocked(sh), h, id)
-		}
-		s.id = *id
-		sh.used++
+		s = t.claimLocked(sh, s, h, id)
 	}
 	s.v.Store(v)
 	s.alloc.Store(v.current())
+}
+
+// adopt returns the newest version of id, which is v if there was none.
+func (t *table) adopt(id *schema.ID, v *version) *version {
+	h := t.hash(id)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := probe(*sh.slots.Load(), h, id)
+	if was := s.v.Load(); was != nil {
+		return was
+	}
+	t.claimLocked(sh, s, h, id).v.Store(v)
+	return v
+}
+
+// claimLocked makes s, which is empty, or another one if the shard has to grow,
+// the slot of id.
+func (t *table) claimLocked(sh *tableShard, s *slot, h uint64, id *schema.ID) *slot {
+	if slots := *sh.slots.Load(); 4*(sh.used+1) > 3*len(slots) {
+		s = probe(t.growLocked(sh), h, id)
+	}
+	s.id = *id
+	sh.used++
+	return s
+}
+
+// all yields every ID with its newest version, while nobody puts.
+func (t *table) all() iter.Seq2[schema.ID, *version] {
+	return func(yield func(schema.ID, *version) bool) {
+		for i := range t.shards {
+			slots := *t.shards[i].slots.Load()
+			for k := range slots {
+				if v := slots[k].v.Load(); v != nil && !yield(slots[k].id, v) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // fill makes a resident as the allocation of v, unless v has been replaced.

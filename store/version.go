@@ -31,7 +31,11 @@ type content struct {
 	clientIndex         uint64
 	schedPos, clientPos uint32
 	schedSum, clientSum uint32 // checksums of the parts, to compare a write with
-	hasNext             bool   // NextAllocation is set
+
+	// The bytes that these records take in the file, keys included; 0 for one that
+	// is not there. The lowest bit of nextAndClientLen says that NextAllocation is
+	// set, the others are the length.
+	schedLen, nextAndClientLen uint32
 }
 
 func (c *content) pair() pair {
@@ -58,11 +62,42 @@ func (v *version) current() *schema.Allocation {
 	return nil
 }
 
-// take makes c the version after the record r at k; before it, c was the version
-// that r replaces. The sums are those of the parts that r has.
-func (c *content) take(r *record, k key, j *job, schedSum, clientSum uint32) {
-	c.setPair(r.pairAt(k))
-	c.hasNext = r.flags&flagNext != 0
+// hasNext reports whether NextAllocation is set.
+func (c *content) hasNext() bool { return c.nextAndClientLen&1 != 0 }
+
+func (c *content) clientLen() uint32 { return c.nextAndClientLen >> 1 }
+
+// whole reports whether the records of both parts are there.
+func (c *content) whole() bool { return c.schedLen != 0 && c.clientLen() != 0 }
+
+// bytes is what the version's records take in the file.
+func (c *content) bytes() int64 {
+	if p := c.pair(); p.sched == p.client {
+		return int64(c.schedLen)
+	}
+	return int64(c.schedLen) + int64(c.clientLen())
+}
+
+// take makes c the version after the record r, which has size bytes at k; before
+// it, c was the version that r replaces, or what is left of it. The sums are those
+// of the parts that r has.
+func (c *content) take(r *record, k key, j *job, size int, schedSum, clientSum uint32) {
+	was, now := c.pair(), r.pairAt(k)
+	c.setPair(now)
+	length := func(was, now key, old uint32) uint32 {
+		switch now {
+		case k:
+			return uint32(size)
+		case was:
+			return old
+		}
+		return 0
+	}
+	c.schedLen = length(was.sched, now.sched, c.schedLen)
+	c.nextAndClientLen = length(was.client, now.client, c.clientLen()) << 1
+	if r.flags&flagNext != 0 {
+		c.nextAndClientLen |= 1
+	}
 	if r.flags&flagSched != 0 {
 		c.created, c.job, c.schedSum = r.created, j, schedSum
 	}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"sync"
+
+	"allocstore/schema"
+)
+
+// A rebuilder makes the table and the lists from the records of the log. It
+// verifies that every record follows the one that it claims to, and decodes no
+// more of the content than where the allocation is placed.
+//
+// Compaction has removed what had been superseded at the floor, so a record at or
+// below it may follow one that is gone. Whatever is above the floor must find
+// what it refers to, and so must every allocation at the end.
+type rebuilder struct {
+	s     *Store
+	floor uint64
+	slab  slab[version]
+	fresh *version // from the slab, not yet in the table
+
+	placed [][]placed // in the order of the log
+
+	// recent are the lists and the job that the last record named: neighbours in
+	// the log mostly have their job and their evaluation in common.
+	recent [byKinds]struct {
+		name string // aliases the file
+		set  *idset
+	}
+	recentJob *job
+}
+
+// placed is where one record of the scheduler's placed its allocation. It holds
+// if that record is still the newest of its kind at the end.
+type placed struct {
+	v    *version
+	at   key
+	id   schema.ID
+	sets [byKinds]*idset
+}
+
+const placedBlock = 1024
+
+// A slab allocates several at once. They are freed together, hence not many.
+type slab[T any] struct {
+	free []T
+}
+
+const slabLen = 16
+
+func (s *slab[T]) next() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, slabLen)
+	}
+	t := &s.free[0]
+	s.free = s.free[1:]
+	return t
+}
+
+func newRebuilder(s *Store) *rebuilder {
+	r := &rebuilder{s: s, floor: s.floor.Load()}
+	r.fresh = r.slab.next()
+	return r
+}
+
+// readAll takes the records of all pages, up to the first that cannot be.
+func (b *rebuilder) readAll(sc *scan) error {
+	for page := range sc.pages {
+		for i := range page {
+			if err := b.read(&page[i]); err != nil {
+				return err
+			}
+		}
+		sc.used <- page
+	}
+	return nil
+}
+
+// read takes one record.
+func (b *rebuilder) read(rec *scanned) error {
+	r := &rec.record
+	v := b.s.table.adopt(&r.id, b.fresh)
+	if v == b.fresh {
+		b.fresh = b.slab.next()
+	}
+	if !b.follows(v.pair(), r.prev) {
+		return corruptAt(rec.key, "follows %v, the record before it is %v", r.prev.newest(), v.pair().newest())
+	}
+	var j *job
+	if r.flags&flagSched != 0 {
+		if j = b.job(r.job); j == nil {
+			return corruptAt(rec.key, "no job %x", r.job)
+		}
+		if err := b.place(v, rec); err != nil {
+			return err
+		}
+	}
+	if v.take(r, rec.key, j, rec.size, rec.schedSum, rec.clientSum); rec.key.index > b.floor && !v.whole() {
+		return corruptAt(rec.key, "the record that it updates is missing")
+	}
+	return nil
+}
+
+// follows reports whether a record that claims to follow the version prev may
+// come after the version was: it is that, or compaction has left no more of it.
+func (b *rebuilder) follows(was, prev pair) bool {
+	same := func(was, prev key) bool { return prev == was || prev != (key{}) && prev.index <= b.floor }
+	return same(was.sched, prev.sched) && same(was.client, prev.client)
+}
+
+// job returns the job of that hash, or nil.
+func (b *rebuilder) job(h jobHash) *job {
+	if b.recentJob == nil || b.recentJob.hash != h {
+		b.recentJob = b.s.jobs.get(h)
+	}
+	return b.recentJob
+}
+
+// place notes the lists that the record's allocation belongs to.
+func (b *rebuilder) place(v *version, rec *scanned) error {
+	where, err := placementIn(rec.record.sched)
+	if err != nil {
+		return corruptAt(rec.key, "scheduler's part: %v", err)
+	}
+	p := placed{v: v, at: rec.key, id: rec.record.id}
+	for kind, name := range where {
+		recent := &b.recent[kind]
+		if recent.set == nil || recent.name != name {
+			recent.name, recent.set = name, b.s.lists.setLocked(listKind(kind), name, true)
+		}
+		p.sets[kind] = recent.set
+	}
+	n := len(b.placed)
+	if n == 0 || len(b.placed[n-1]) == placedBlock {
+		b.placed = append(b.placed, make([]placed, 0, placedBlock))
+		n++
+	}
+	b.placed[n-1] = append(b.placed[n-1], p)
+	return nil
+}
+
+// finish counts what there is and fills the lists, two at a time.
+func (b *rebuilder) finish() error {
+	if err := b.count(); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for _, kinds := range [...][]listKind{{byAll, byJob}, {byNode, byEval}} {
+		wg.Go(func() {
+			for _, kind := range kinds {
+				b.gather(kind)
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// count counts the allocations and tombstones, none of which may lack a part.
+func (b *rebuilder) count() error {
+	for id, v := range b.s.table.all() {
+		switch {
+		case !v.whole():
+			return corruptAt(v.pair().newest(), "allocation %v: the record that it updates is missing", id)
+		case v.tombstone():
+			b.s.counts.tombstones.Add(1)
+		default:
+			b.s.counts.allocations.Add(1)
+		}
+	}
+	return nil
+}
+
+// gather fills the lists of one kind.
+func (b *rebuilder) gather(kind listKind) {
+	all := &b.s.lists.mu.all
+	for _, block := range b.placed {
+		for i := range block {
+			p := &block[i]
+			if p.v.tombstone() || p.v.pair().sched != p.at {
+				continue
+			}
+			if kind == byAll {
+				all.gather(p.id)
+			} else {
+				p.sets[kind].gather(p.id)
+			}
+		}
+	}
+	if kind == byAll {
+		all.arrange()
+		return
+	}
+	b.s.lists.arrangeLocked(kind)
+}
