@@ -69,11 +69,11 @@ func firstAfter(last uint64) key {
 
 // run yields until the caller stops, which returns nil, or something ends it.
 func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) bool) error {
-	if floor := f.s.floor.Load(); after < floor {
-		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
-	}
 	at := f.enter()
 	defer func() { f.s.leave(at) }()
+	if floor := f.s.floor.Load(); after < floor { // once registered; see sweeper.raiseFloor
+		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
+	}
 	for {
 		if err := f.wait(ctx); err != nil {
 			return err

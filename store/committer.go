@@ -53,13 +53,15 @@ type committer struct {
 		sync.Mutex // guards the rest; a leaf lock, held for a few pointers
 		changed    *sync.Cond
 		waiting    []*request
-		err        error // why nothing is taken any more
+		chore      *chore // what there is to do besides, or nil
+		err        error  // why nothing is taken any more
 	}
 	stopped chan struct{} // closed when the goroutine has ended
 
 	// The rest is the goroutine's own, kept from group to group for its memory.
 	group []*request
 	plan  *plan
+	chore *chore
 }
 
 // maxGroupBytes bounds the encoded size of a group, a last batch aside, and with
@@ -83,14 +85,15 @@ func (c *committer) stop() {
 // refuse answers all that are queued with err, and whoever comes from now on.
 func (c *committer) refuse(err error) {
 	c.queue.Lock()
-	waiting := c.queue.waiting
-	c.queue.waiting = nil
+	waiting, chore := c.queue.waiting, c.queue.chore
+	c.queue.waiting, c.queue.chore = nil, nil
 	c.queue.err = err // ErrClosed after ErrFailed, and never the other way round
 	c.queue.changed.Signal()
 	c.queue.Unlock()
 	for _, r := range waiting {
 		r.answered <- answer{err: err}
 	}
+	chore.end(err)
 }
 
 // enqueue puts r at the end of the queue.
@@ -136,18 +139,19 @@ func (c *committer) withdraw(r *request) bool {
 // run commits groups until the queue is closed.
 func (c *committer) run() {
 	defer close(c.stopped)
+	defer func() { c.chore.end(ErrClosed) }()
 	for c.take() {
 		c.commitGroup()
 		runtime.Gosched() // whoever was answered may have more for the next group
 	}
 }
 
-// take waits for batches and moves the front of the queue into the group. It
-// reports false when nothing will come any more.
+// take waits for batches and moves the front of the queue into the group, or for
+// a chore. It reports false when nothing will come any more.
 func (c *committer) take() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
-	for len(c.queue.waiting) == 0 {
+	for len(c.queue.waiting) == 0 && c.queue.chore == nil && c.chore == nil || c.queue.err != nil {
 		if c.queue.err != nil {
 			return false
 		}
@@ -157,6 +161,9 @@ func (c *committer) take() bool {
 	for n < len(c.queue.waiting) && size < maxGroupBytes {
 		size += c.queue.waiting[n].batch.size
 		n++
+	}
+	if c.chore == nil {
+		c.chore, c.queue.chore = c.queue.chore, nil
 	}
 	c.group = append(c.group[:0], c.queue.waiting[:n]...)
 	c.queue.waiting = slices.Delete(c.queue.waiting, 0, n)
@@ -169,10 +176,12 @@ func (c *committer) commitGroup() {
 		c.giveUp(err)
 		return
 	}
+	c.removed()
 	outcomes := c.plan.outcomes
 	for _, j := range c.plan.jobs {
 		if j.body == "" { // it is in the file
 			c.s.jobs.add(j.job)
+			c.s.tally.jobs.Add(int64(len(j.hash) + j.size))
 		}
 	}
 	for i := range outcomes {
@@ -193,6 +202,8 @@ func (c *committer) giveUp(cause error) {
 		c.group[i] = nil
 		r.answered <- answer{err: err}
 	}
+	c.chore.end(err)
+	c.chore = nil
 	c.refuse(err)
 	c.plan.reset()
 }
@@ -200,8 +211,8 @@ func (c *committer) giveUp(cause error) {
 // write plans the group and commits what it changes. An error leaves the state
 // of the disk unknown.
 func (c *committer) write() (err error) {
-	defer contain(c.s.file.db.Path(), &err)()
-	tx, err := c.s.file.db.Begin(true)
+	defer contain(c.s.file.path, &err)()
+	tx, err := c.s.file.begin()
 	if err != nil {
 		return err
 	}
@@ -216,8 +227,11 @@ func (c *committer) write() (err error) {
 			return err
 		}
 	}
-	if !c.plan.changed() {
+	if !c.plan.changed() && c.chore == nil {
 		return nil
+	}
+	if err := c.remove(tx); err != nil {
+		return err
 	}
 	if err := index.Write(tx.Bucket(metaBucket), c.plan.last); err != nil {
 		return err
@@ -235,9 +249,18 @@ func (c *committer) publish(o *outcome) {
 	if len(changes) == 0 {
 		return
 	}
+	var written, live int64
 	for i := range changes {
-		c.s.publish(&changes[i])
+		ch := &changes[i]
+		written += int64(keyLen + len(ch.value))
+		live += ch.v.bytes()
+		if ch.before != nil {
+			live -= ch.before.bytes()
+		}
+		c.s.publish(ch)
 	}
+	c.s.tally.live.Add(live)
+	c.s.tally.wrote(o.applied.Index, len(changes), written)
 	c.s.index.Publish(o.applied.Index)
 	for i := range changes {
 		c.s.watch.Notify(changes[i].id, o.applied.Index)
@@ -272,6 +295,7 @@ func (s *Store) publish(ch *change) {
 func (s *Store) afterGroup() {
 	s.tail.wake()
 	s.sweepLists()
+	s.sweeper.nudge()
 }
 
 // sweepLists forgets what no reader can ask the lists for any more.

@@ -133,7 +133,7 @@ func TestWithdrawnWriteLeavesNothing(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "withdraw.db"), nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
-	hold, err := s.file.db.Begin(true) // the committer waits for the write lock
+	hold, err := s.file.begin() // the committer waits for the write lock
 	require.NoError(t, err)
 	queued := func(n int) {
 		for {

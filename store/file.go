@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -25,8 +26,21 @@ var (
 // transaction that is held keeps bbolt from reusing pages and from mapping a
 // grown file (RELIABILITY: 0.4 MB of data became 16 GB).
 type file struct {
-	db *bbolt.DB
+	path string
+	db   atomic.Pointer[bbolt.DB] // replaced when the file is rewritten
 }
+
+func newFile(path string, db *bbolt.DB) *file {
+	f := &file{path: path}
+	f.db.Store(db)
+	return f
+}
+
+// begin begins a write transaction.
+func (f *file) begin() (*bbolt.Tx, error) { return f.db.Load().Begin(true) }
+
+// close closes the database, and waits for reads that are under way.
+func (f *file) close() error { return f.db.Load().Close() }
 
 // reading are the buckets within a transaction.
 type reading struct {
@@ -61,8 +75,17 @@ func readingOf(tx *bbolt.Tx) reading {
 // view runs fn in a short read transaction. A panic, or a fault of the mapped
 // memory, while it reads a damaged page comes back as ErrCorrupt.
 func (f *file) view(fn func(reading) error) (err error) {
-	defer contain(f.db.Path(), &err)()
-	return f.opened(f.db.View(func(tx *bbolt.Tx) error { return fn(readingOf(tx)) }))
+	defer contain(f.path, &err)()
+	for {
+		db := f.db.Load()
+		err = db.View(func(tx *bbolt.Tx) error { return fn(readingOf(tx)) })
+		if !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+			return err
+		}
+		if f.db.Load() == db {
+			return ErrClosed
+		}
+	}
 }
 
 // contain turns what bbolt does on damaged pages into an error: it indexes out of
@@ -77,17 +100,9 @@ func contain(path string, err *error) (done func()) {
 	}
 }
 
-// opened names the error of a database that was closed underneath.
-func (f *file) opened(err error) error {
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		return ErrClosed
-	}
-	return err
-}
-
 // size returns the size of the file in bytes, or 0 if that cannot be found out.
 func (f *file) size() int64 {
-	info, err := os.Stat(f.db.Path())
+	info, err := os.Stat(f.path)
 	if err != nil {
 		return 0
 	}

@@ -75,9 +75,9 @@ func TestReleasedFormat(t *testing.T) {
 		pack(t, path)
 	}
 	unpack(t, path)
-	fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"))
+	fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), nil)
 	fill(t, fresh)
-	old := open(t, path)
+	old := open(t, path, nil)
 	require.Equal(t, fresh.LastIndex(), old.LastIndex())
 	var want, got []string
 	for a, err := range fresh.All() {

@@ -44,7 +44,7 @@ const (
 func TestConcurrentHistory(t *testing.T) {
 	t.Parallel()
 	h := &history{
-		s: open(t, filepath.Join(t.TempDir(), "history.db")), writes: map[uint64]map[string]string{},
+		s: open(t, filepath.Join(t.TempDir(), "history.db"), nil), writes: map[uint64]map[string]string{},
 		snaps: map[uint64][]map[string]string{}, answered: make([]atomic.Uint64, historyAllocs),
 	}
 	var first store.Batch

@@ -17,8 +17,8 @@ import (
 // versions and puts them into the table (rebuild.go). The lists come last, since
 // where an allocation belongs is known only when its last record was read.
 func (s *Store) load() (err error) {
-	defer contain(s.file.db.Path(), &err)()
-	return s.file.db.View(func(tx *bbolt.Tx) error {
+	defer contain(s.file.path, &err)()
+	return s.file.db.Load().View(func(tx *bbolt.Tx) error {
 		if err := checkFormat(tx); err != nil {
 			return err
 		}
@@ -61,18 +61,19 @@ func (s *Store) loadMeta(meta *bbolt.Bucket) error {
 
 // loadJobs makes every job known; they are decoded when an allocation needs them.
 func (s *Store) loadJobs(b *bbolt.Bucket) error {
-	return b.ForEach(func(k, _ []byte) error {
+	return b.ForEach(func(k, v []byte) error {
 		if len(k) != len(jobHash{}) {
 			return fmt.Errorf("%w: jobs: key of %d bytes", ErrCorrupt, len(k))
 		}
 		s.jobs.add(&job{hash: jobHash(k)})
+		s.tally.jobs.Add(int64(len(k) + len(v)))
 		return nil
 	})
 }
 
 // loadLog has the log scanned, rebuilds the table from it, and then the lists.
 func (s *Store) loadLog(b *bbolt.Bucket) error {
-	sc := startScan(s.file.db.Path(), b, s.index.Last())
+	sc := startScan(s.file.path, b, s.index.Last())
 	r := newRebuilder(s)
 	err := r.readAll(sc)
 	sc.stop()

@@ -276,15 +276,48 @@ func TestModel(t *testing.T) {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			runModel(t, seed, 250)
+			runModel(t, seed, 250, nil)
 		})
 	}
 }
 
-func runModel(t *testing.T, seed uint64, rounds int) {
+// TestModelCompacted is TestModel with passes of compaction in between, which
+// leave nothing of the past but what snapshots need.
+func TestModelCompacted(t *testing.T) {
+	t.Parallel()
+	for range 12 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			runModel(t, seed, 250, &store.Options{FeedRetention: -1})
+		})
+	}
+}
+
+// sweep makes a pass, and has the model forget what that was to forget.
+func sweep(t *testing.T, m *model, s *store.Store) {
+	t.Helper()
+	require.NoError(t, s.Sweep())
+	stats := s.Stats()
+	for id, index := range m.gone {
+		if index <= stats.Floor {
+			delete(m.gone, id)
+			r, err := s.Wait(context.Background(), id, store.QueryOptions{MinQueryIndex: index - 1})
+			require.NoError(t, err)
+			require.Equal(t, store.WaitResult{ID: id, Index: m.last, Outcome: store.Compacted}, r, "Wait below a forgotten deletion")
+		}
+	}
+	require.Equal(t, len(m.gone), stats.Tombstones, "the floor is %d", stats.Floor)
+	if stats.Readers == 0 {
+		require.Equal(t, m.last, max(stats.Floor, 1), "nothing keeps the floor down")
+		require.Zero(t, stats.DeadBytes, "nothing needs the past")
+	}
+}
+
+func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 	d := dice{rand.New(rand.NewPCG(seed, 0))}
 	path := filepath.Join(t.TempDir(), "model.db")
-	s := open(t, path)
+	s := open(t, path, opts)
 	m := newModel()
 	var snapshots []*store.Snapshot
 	for range rounds {
@@ -307,7 +340,10 @@ func runModel(t *testing.T, seed uint64, rounds int) {
 			snapshots = nil
 			if d.IntN(3) == 0 {
 				require.NoError(t, s.Close())
-				s = open(t, path)
+				before := s.Stats()
+				s = open(t, path, opts)
+				after := s.Stats()
+				require.Equal(t, []int64{before.LiveBytes, before.DeadBytes}, []int64{after.LiveBytes, after.DeadBytes})
 			}
 		case 1, 2:
 			sn, err := s.Snapshot()
@@ -316,11 +352,22 @@ func runModel(t *testing.T, seed uint64, rounds int) {
 			snapshots = append(snapshots, sn)
 		case 3:
 			compare(t, m, s, d)
+		case 4:
+			if opts != nil {
+				sweep(t, m, s)
+			}
 		}
 	}
 	compare(t, m, s, d)
-	compareFeed(t, m, s, 0)
-	compareFeed(t, m, s, m.last/2)
+	floor := s.Stats().Floor
+	compareFeed(t, m, s, floor)
+	compareFeed(t, m, s, max(floor, m.last/2))
+	for _, err := range s.Changes(context.Background(), max(floor, 1)-1) {
+		if floor > 0 {
+			require.ErrorIs(t, err, store.ErrCompacted)
+		}
+		break
+	}
 	for _, sn := range snapshots {
 		compareSnapshot(t, m, sn, d)
 		require.NoError(t, sn.Close())
@@ -438,9 +485,9 @@ func texts(content map[string]*schema.Allocation) map[string]string {
 
 // open opens a store that is closed at the end of the test, after its content
 // was read once more from the file by a store that has not seen it.
-func open(t *testing.T, path string) *store.Store {
+func open(t *testing.T, path string, opts *store.Options) *store.Store {
 	t.Helper()
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s

@@ -36,9 +36,10 @@ func Open(path string, opts *Options) (*Store, error) {
 	}
 	s := newStore(f, o)
 	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("allocstore: open %s: %w", path, err), f.db.Close())
+		return nil, errors.Join(fmt.Errorf("allocstore: open %s: %w", path, err), f.close())
 	}
 	s.committer.start()
+	go s.sweeper.run()
 	return s, nil
 }
 
@@ -51,12 +52,14 @@ func newStore(f *file, o Options) *Store {
 		jobs:    newJobs(),
 		lists:   newLists(),
 		readers: newReaders(),
+		tally:   newTally(o.FeedRetention),
 		watch:   watch.New(),
 		done:    make(chan struct{}),
 	}
 	s.requests.New = newRequest
 	s.waiters.New = func() any { return watch.NewWaiter() }
 	s.committer = newCommitter(s)
+	s.sweeper = newSweeper(s)
 	return s
 }
 
@@ -112,7 +115,7 @@ func openDatabase(path string, o *Options) (f *file, err error) {
 	if err := settle(path); err != nil {
 		return nil, errors.Join(readOnly(err), db.Close())
 	}
-	return &file{db: db}, nil
+	return newFile(path, db), nil
 }
 
 // readOnly marks the errors of a place that cannot be written.

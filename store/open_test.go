@@ -122,7 +122,7 @@ func TestOpenSurvivesOneBadMeta(t *testing.T) {
 		_, err = f.WriteAt([]byte("torn"), int64(page*os.Getpagesize()+70))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
-		s = open(t, path)
+		s = open(t, path, nil)
 		require.GreaterOrEqual(t, s.LastIndex(), uint64(3), "at most the last commit is gone")
 		upsert(t, s, placed(9))
 	}
@@ -131,7 +131,7 @@ func TestOpenSurvivesOneBadMeta(t *testing.T) {
 func TestOpenLocks(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
-	open(t, path)
+	open(t, path, nil)
 	for _, timeout := range []time.Duration{-1, 60 * time.Millisecond} {
 		began := time.Now()
 		_, err := store.Open(path, &store.Options{LockTimeout: timeout})

@@ -13,6 +13,7 @@ const (
 	DefaultMaxAllocationBytes = 1 << 20
 	DefaultMaxBatchBytes      = 64 << 20
 	DefaultInitialMmapBytes   = 16 << 30
+	DefaultFeedRetention      = 100_000
 )
 
 // Options are the settings of a store. A nil *Options and a zero field mean the
@@ -33,6 +34,11 @@ type Options struct {
 	// outgrows it has to be mapped anew, which waits for running reads. It is
 	// not memory: nothing is touched before the file holds it. Default 16 GiB.
 	InitialMmapBytes int
+
+	// FeedRetention is how many of the latest changes compaction leaves alone at
+	// the least, for readers of Changes that are away. Default 100,000; below 0 it
+	// is none; math.MaxInt keeps everything for ever.
+	FeedRetention int
 
 	// openFile replaces os.OpenFile in tests that make the disk fail.
 	openFile func(string, int, os.FileMode) (*os.File, error)
@@ -68,6 +74,8 @@ func (o *Options) withDefaults() Options {
 	orDefault(&c.MaxAllocationBytes, DefaultMaxAllocationBytes)
 	orDefault(&c.MaxBatchBytes, DefaultMaxBatchBytes)
 	orDefault(&c.InitialMmapBytes, DefaultInitialMmapBytes)
+	orDefault(&c.FeedRetention, DefaultFeedRetention)
+	c.FeedRetention = max(c.FeedRetention, 0)
 	if c.openFile == nil {
 		c.openFile = os.OpenFile
 	}

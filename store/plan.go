@@ -61,7 +61,8 @@ type change struct {
 // A newJob is a job that comes into the file with the group.
 type newJob struct {
 	*job
-	body string // nil once it is put
+	body string // "" once it is put
+	size int
 }
 
 func newPlan(s *Store) *plan {
@@ -195,7 +196,7 @@ func (p *plan) canonical(in *encodedJob) *job {
 	}
 	j := p.jobs[in.hash]
 	if j == nil {
-		j = &newJob{&job{hash: in.hash}, in.body}
+		j = &newJob{&job{hash: in.hash}, in.body, len(in.body)}
 		p.jobs[in.hash] = j
 	}
 	return j.job

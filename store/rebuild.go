@@ -21,6 +21,11 @@ type rebuilder struct {
 
 	placed [][]placed // in the order of the log
 
+	// What has been read of the batch at index.
+	index   uint64
+	records int
+	bytes   int64
+
 	// recent are the lists and the job that the last record named: neighbours in
 	// the log mostly have their job and their evaluation in common.
 	recent [byKinds]struct {
@@ -70,10 +75,29 @@ func (b *rebuilder) readAll(sc *scan) error {
 			if err := b.read(&page[i]); err != nil {
 				return err
 			}
+			b.tally(&page[i])
 		}
 		sc.used <- page
 	}
+	b.endBatch()
 	return nil
+}
+
+// tally counts the record with the others of its batch.
+func (b *rebuilder) tally(rec *scanned) {
+	if rec.key.index != b.index {
+		b.endBatch()
+		b.index = rec.key.index
+	}
+	b.records++
+	b.bytes += int64(rec.size)
+}
+
+func (b *rebuilder) endBatch() {
+	if b.records > 0 {
+		b.s.tally.wrote(b.index, b.records, b.bytes)
+	}
+	b.records, b.bytes = 0, 0
 }
 
 // read takes one record.
@@ -159,6 +183,7 @@ func (b *rebuilder) finish() error {
 // count counts the allocations and tombstones, none of which may lack a part.
 func (b *rebuilder) count() error {
 	for id, v := range b.s.table.all() {
+		b.s.tally.live.Add(v.bytes())
 		switch {
 		case !v.whole():
 			return corruptAt(v.pair().newest(), "allocation %v: the record that it updates is missing", id)

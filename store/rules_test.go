@@ -37,7 +37,7 @@ func TestRules(t *testing.T) {
 			text, err := os.ReadFile(path)
 			require.NoError(t, err)
 			r := &ruleRunner{t: t, path: filepath.Join(t.TempDir(), "rules.db")}
-			r.s = open(t, r.path)
+			r.s = open(t, r.path, nil)
 			got := r.run(string(text))
 			if *rewrite {
 				require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
@@ -201,7 +201,7 @@ func (r *ruleRunner) look(words []string) {
 		r.events(words)
 	case "reopen":
 		require.NoError(r.t, r.s.Close())
-		r.s = open(r.t, r.path)
+		r.s = open(r.t, r.path, nil)
 		fmt.Fprintf(&r.out, "last index %d\n", r.s.LastIndex())
 	default:
 		require.Fail(r.t, "unknown command", "%q", words)

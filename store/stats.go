@@ -6,24 +6,29 @@ import "sync/atomic"
 // the other and not at one index.
 type Stats struct {
 	LastIndex   uint64
-	Allocations int   // that Get finds
-	Tombstones  int   // deleted IDs that are remembered
-	Jobs        int   // distinct jobs
-	Waiters     int   // blocked readers
-	Readers     int   // open snapshots, lists under way, feed readers
-	FileBytes   int64 // size of the file; 0 if it could not be found out
+	Floor       uint64 // the changes up to it may have been removed by compaction; 0 if none has been
+	Allocations int    // that Get finds
+	Tombstones  int    // deleted IDs that are remembered
+	Jobs        int    // distinct jobs
+	Waiters     int    // blocked readers
+	Readers     int    // open snapshots, lists under way, feed readers
+	FileBytes   int64  // size of the file; 0 if it could not be found out
+	LiveBytes   int64  // of it, the records that the newest versions need, and the jobs
+	DeadBytes   int64  // of it, the records that they do not need: the past, which compaction removes
 
 	// Since Open:
 
 	Commits uint64 // transactions, each for a group of batches
 	Batches uint64 // batches that changed something
 	Writes  uint64 // records, one for each allocation that a batch changed
+	Passes  uint64 // of compaction over the log
 }
 
 // counts are the counters behind Stats.
 type counts struct {
 	allocations, tombstones  atomic.Int64
 	commits, batches, writes atomic.Uint64
+	passes                   atomic.Uint64
 }
 
 // Stats returns the store's counts. It does not block. A closed store has them
@@ -31,14 +36,18 @@ type counts struct {
 func (s *Store) Stats() Stats {
 	return Stats{
 		LastIndex:   s.index.Last(),
+		Floor:       s.floor.Load(),
 		Allocations: int(s.counts.allocations.Load()),
 		Tombstones:  int(s.counts.tombstones.Load()),
 		Jobs:        s.jobs.len(),
 		Waiters:     s.watch.Len(),
 		Readers:     s.readers.len(),
 		FileBytes:   s.file.size(),
+		LiveBytes:   s.tally.live.Load() + s.tally.jobs.Load(),
+		DeadBytes:   s.tally.dead(),
 		Commits:     s.counts.commits.Load(),
 		Batches:     s.counts.batches.Load(),
 		Writes:      s.counts.writes.Load(),
+		Passes:      s.counts.passes.Load(),
 	}
 }

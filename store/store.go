@@ -48,6 +48,8 @@ type Store struct {
 	readers *readers
 
 	committer *committer
+	sweeper   *sweeper
+	tally     *tally
 
 	// floor is the index up to which deletions and superseded changes have been
 	// forgotten; restored is the index of the last restore. Both are 0 in a store
@@ -82,7 +84,8 @@ func (s *Store) Close() error {
 		s.committer.stop()
 		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
 		close(s.done)
-		err = s.file.db.Close()
+		s.sweeper.stop()
+		err = s.file.close()
 	})
 	return err
 }
@@ -109,13 +112,25 @@ func (s *Store) Get(id string) (*schema.Allocation, error) {
 	if v == nil || v.tombstone() {
 		return nil, notFound(parsed)
 	}
-	return s.decode(parsed, v)
+	return s.read(parsed)
+}
+
+// read returns the newest allocation of id from the file. As long as it is
+// registered as a reader, no compaction takes the version away that it finds.
+func (s *Store) read(id schema.ID) (*schema.Allocation, error) {
+	at := s.readers.enter(s.index.Last)
+	defer s.readers.leave(at)
+	v := s.table.get(&id)
+	if v == nil || v.tombstone() {
+		return nil, notFound(id)
+	}
+	return s.decode(id, v)
 }
 
 func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id) }
 
 // decode returns the allocation of v, which is not a tombstone, and makes it
-// resident.
+// resident. The caller is a reader at an index at which v is to be had.
 func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err error) {
 	if a := v.current(); a != nil {
 		return a, nil

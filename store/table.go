@@ -88,10 +88,31 @@ func probe(slots []slot, h uint64, id *schema.ID) *slot {
 	}
 }
 
+// forgotten is the version of an ID whose tombstone was forgotten: its slot stays,
+// since others may have been put behind it, until the shard is copied.
+var forgotten = new(version)
+
 // get returns the newest version of id, which may be a tombstone, or nil.
 func (t *table) get(id *schema.ID) *version {
-	v, _ := t.resident(id)
-	return v
+	if v, _ := t.resident(id); v != forgotten {
+		return v
+	}
+	return nil
+}
+
+// forget forgets id, if its newest version is the tombstone at k, and reports
+// whether it was.
+func (t *table) forget(id *schema.ID, k key) bool {
+	h := t.hash(id)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := probe(*sh.slots.Load(), h, id)
+	if v := s.v.Load(); v == nil || v == forgotten || v.pair().newest() != k {
+		return false
+	}
+	s.v.Store(forgotten)
+	return true
 }
 
 // resident returns the newest version of id, or nil, and its allocation if that
@@ -147,7 +168,7 @@ func (t *table) all() iter.Seq2[schema.ID, *version] {
 		for i := range t.shards {
 			slots := *t.shards[i].slots.Load()
 			for k := range slots {
-				if v := slots[k].v.Load(); v != nil && !yield(slots[k].id, v) {
+				if v := slots[k].v.Load(); v != nil && v != forgotten && !yield(slots[k].id, v) {
 					return
 				}
 			}
@@ -166,16 +187,29 @@ func (t *table) fill(id *schema.ID, v *version, a *schema.Allocation) {
 	}
 }
 
-// growLocked doubles the shard and returns its new slots.
+// growLocked copies the shard without what is forgotten, into twice the slots
+// unless that was most of it, and returns them.
 func (t *table) growLocked(sh *tableShard) []slot {
 	old := *sh.slots.Load()
-	slots := make([]slot, 2*len(old))
+	sh.used = 0
 	for i := range old {
-		if v := old[i].v.Load(); v != nil {
+		if v := old[i].v.Load(); v != nil && v != forgotten {
+			sh.used++
+		}
+	}
+	size := len(old)
+	if 2*sh.used >= size {
+		size *= 2
+	}
+	slots := make([]slot, size)
+	sh.used = 0
+	for i := range old {
+		if v := old[i].v.Load(); v != nil && v != forgotten {
 			s := probe(slots, t.hash(&old[i].id), &old[i].id)
 			s.id = old[i].id
 			s.v.Store(v)
 			s.alloc.Store(old[i].alloc.Load())
+			sh.used++
 		}
 	}
 	sh.slots.Store(&slots)

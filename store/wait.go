@@ -258,8 +258,31 @@ func (s *Store) result(st state) (WaitResult, error) {
 	if st.v == nil || st.v.tombstone() {
 		return r, nil
 	}
+	if r.Alloc = st.v.current(); r.Alloc != nil {
+		return r, nil
+	}
+	return s.readResult(st)
+}
+
+// readResult is result for a version that is to be read from the file. It
+// registers as a reader, against compaction, and looks again: what is there by
+// then is the same version or a later one.
+func (s *Store) readResult(st state) (WaitResult, error) {
+	at := s.readers.enter(s.index.Last)
+	defer s.readers.leave(at)
+	now := s.look(st.id)
+	switch {
+	case now.v == st.v, st.outcome == Restored:
+		now.outcome = st.outcome
+	case now.v == nil:
+		now.outcome = Compacted // deleted since, and forgotten
+	}
+	r := WaitResult{ID: st.id.String(), Index: now.index, Outcome: now.outcome}
+	if now.v == nil || now.v.tombstone() {
+		return r, nil
+	}
 	var err error
-	if r.Alloc, err = s.decode(st.id, st.v); err != nil {
+	if r.Alloc, err = s.decode(now.id, now.v); err != nil {
 		return WaitResult{}, err
 	}
 	return r, nil

@@ -264,7 +264,7 @@ func TestWaitAfterRestoreAndCompaction(t *testing.T) {
 	require.NoError(t, s.Close())
 	mark(t, path, "floor", 5)
 	mark(t, path, "restored", 10)
-	s = open(t, path)
+	s = open(t, path, nil)
 	outcome := func(id string, min uint64) store.WaitResult {
 		r, err := s.Wait(t.Context(), id, store.QueryOptions{MinQueryIndex: min, MaxQueryTime: 1})
 		require.NoError(t, err)
@@ -279,7 +279,7 @@ func TestWaitAfterRestoreAndCompaction(t *testing.T) {
 	upsert(t, s2, placed(1), placed(2))
 	require.NoError(t, s2.Close())
 	mark(t, mark2, "floor", 2)
-	s = open(t, mark2)
+	s = open(t, mark2, nil)
 	require.Equal(t, store.WaitResult{ID: idOf(7), Index: 2, Outcome: store.Compacted}, outcome(idOf(7), 1))
 	require.Equal(t, store.TimedOut, outcome(idOf(7), 2).Outcome)
 	for _, err := range s.Changes(t.Context(), 1) {

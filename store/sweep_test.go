@@ -1,0 +1,124 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+	"allocstore/store"
+)
+
+// TestSweepUnderReaders compacts without pause, down to what readers need, while
+// allocations are written, deleted and placed again. No reader may find a record
+// missing: neither Get nor Wait, nor a snapshot, which must go on showing the
+// same, nor a feed, which must see every index.
+func TestSweepUnderReaders(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "sweep.db"), &store.Options{FeedRetention: -1})
+	const ids, writes = 40, 600
+	id := func(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
+	ctx, done := context.WithCancel(t.Context())
+	var writers, readers sync.WaitGroup
+	for w := range 4 {
+		r := rand.New(rand.NewPCG(1, uint64(w)))
+		writers.Go(func() {
+			for i := range writes {
+				var err error
+				switch a := (&schema.Allocation{ID: id(w + 4*r.IntN(ids/4)), NodeID: "n", JobID: "j", Job: &schema.Job{ID: "j"}}); r.IntN(8) {
+				case 0:
+					_, err = s.Delete(ctx, a.ID)
+				case 1, 2:
+					a.Name = fmt.Sprint(w, i)
+					_, err = s.Upsert(ctx, a)
+				default:
+					a.ClientDescription = fmt.Sprint(w, i)
+					_, err = s.UpdateFromClient(ctx, a)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	each := func(read func(r *rand.Rand) error) {
+		r := rand.New(rand.NewPCG(2, rand.Uint64()))
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				if err := read(r); err != nil && ctx.Err() == nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	each(func(*rand.Rand) error { return s.Sweep() })
+	each(func(r *rand.Rand) error {
+		_, err := s.Get(id(r.IntN(ids)))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	each(func(r *rand.Rand) error {
+		_, err := s.Wait(ctx, id(r.IntN(ids)), store.QueryOptions{MinQueryIndex: s.LastIndex()})
+		return err
+	})
+	each(func(*rand.Rand) error { return sameTwice(s) })
+	each(func(*rand.Rand) error { return follow(ctx, s, 100) })
+	writers.Wait()
+	done()
+	readers.Wait()
+	require.NoError(t, s.Sweep())
+	stats := s.Stats()
+	require.Equal(t, []uint64{s.LastIndex(), 0}, []uint64{stats.Floor, uint64(stats.DeadBytes)})
+}
+
+// sameTwice reads all of a snapshot two times.
+func sameTwice(s *store.Store) error {
+	sn, err := s.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer sn.Close()
+	var first, second []string
+	for _, texts := range []*[]string{&first, &second} {
+		for a, err := range sn.All() {
+			if err != nil {
+				return err
+			}
+			*texts = append(*texts, text(a))
+		}
+	}
+	if fmt.Sprint(first) != fmt.Sprint(second) {
+		return fmt.Errorf("the snapshot at %d has changed", sn.Index())
+	}
+	return nil
+}
+
+// follow reads n changes from the last index on, of which none may be left out.
+func follow(ctx context.Context, s *store.Store, n int) error {
+	last := s.LastIndex()
+	for ch, err := range s.Changes(ctx, last) {
+		switch {
+		case errors.Is(err, store.ErrCompacted):
+			return nil // the floor has passed it before it was registered
+		case err != nil:
+			return err
+		case ch.Index != last+1:
+			return fmt.Errorf("a change at %d after %d", ch.Index, last)
+		}
+		last = ch.Index
+		if n--; n == 0 {
+			return nil
+		}
+	}
+	return nil
+}
