@@ -63,7 +63,7 @@ func (r *report) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, `
 %d allocations, %d readers, %d writers; %s, %d CPUs
 heap per allocation, resident, ten events: %.0f bytes
-file per allocation, with all changes:     %.0f bytes
+file per allocation, at the end:           %.0f bytes
 open per allocation:                       %.2f µs
 verified: %d allocations and %d changes of the feed, up to index %d, in %.1f s
 `, r.Allocations, r.Readers, r.Writers, r.Go, r.CPUs, r.HeapBytesPer, r.FileBytesPer, r.OpenMicrosPer,

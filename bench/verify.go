@@ -125,14 +125,19 @@ func (p *player) verifyLists() error {
 	return nil
 }
 
-// replay reads the feed from the beginning into a map, which must come to equal
-// the store.
+// replay reads the feed from its beginning into a map, which must come to equal
+// the store. What has not changed since compaction removed earlier changes is in
+// the map from the start.
 func (p *player) replay(ctx context.Context) error {
 	defer p.begin("replaying the feed", p.total())()
 	began := time.Now()
-	content := make(map[string]*schema.Allocation, p.allocs)
+	floor := p.s.Stats().Floor
+	content, err := p.unchangedSince(floor)
+	if err != nil {
+		return err
+	}
 	last := uint64(0)
-	for ch, err := range p.s.Changes(ctx, 0) {
+	for ch, err := range p.s.Changes(ctx, floor) {
 		if err != nil {
 			return err
 		}
@@ -150,10 +155,24 @@ func (p *player) replay(ctx context.Context) error {
 		}
 	}
 	p.add("replay the feed", p.VerifiedFeed, began, nil)
-	if p.VerifiedFeed != p.total() {
+	if p.VerifiedFeed != p.total() && (floor == 0 || p.VerifiedFeed < store.DefaultFeedRetention) {
 		return fmt.Errorf("the feed has %d changes, %d were written", p.VerifiedFeed, p.total())
 	}
 	return p.compareWith(content)
+}
+
+// unchangedSince returns the allocations whose last change is not above index.
+func (p *player) unchangedSince(index uint64) (map[string]*schema.Allocation, error) {
+	content := make(map[string]*schema.Allocation, p.allocs)
+	for a, err := range p.s.All() {
+		if err != nil {
+			return nil, err
+		}
+		if a.ModifyIndex <= index {
+			content[a.ID] = a
+		}
+	}
+	return content, nil
 }
 
 func (p *player) compareWith(content map[string]*schema.Allocation) error {

@@ -7,11 +7,10 @@ import (
 )
 
 // A chore is what the committer does for compaction: it removes dead records, a
-// few with each group, or it runs a function while it writes nothing.
+// few with each group.
 type chore struct {
 	victims []victim
 	floor   uint64
-	alone   func() error // an error fails the store
 
 	paced bool // some of it went along with what writers wrote
 	ended chan error
@@ -28,7 +27,7 @@ func (ch *chore) end(err error) {
 // written, so that the file shrinks under any load, and a writer's commit does not
 // become much longer.
 const (
-	removeEach  = 2  // for each record that is written
+	removeEach  = 4  // for each record that is written
 	removeLeast = 64 // in a transaction with others'
 )
 

@@ -50,8 +50,9 @@ are read, and is [ErrCorrupt]; bit rot in the pages of the B+tree is mostly foun
 
 # Concurrency
 
-All methods of Store may be called from any goroutine. There is one goroutine of
-the store's own, the committer, which Close ends. While it commits one group of
+All methods of Store may be called from any goroutine. There are two goroutines of
+the store's own, which Close ends: the committer, and the sweeper, which looks for
+what compaction may remove. While it commits one group of
 batches the next ones queue, so that many writers share a sync. Readers never wait
 for writers: Get takes no lock, lists take a read lock for one page of IDs, and no
 reader keeps a transaction of the file open between two of its steps.
@@ -61,9 +62,11 @@ reader keeps a transaction of the file open between two of its steps.
 What Get, lists, waits, snapshots and feeds return is shared by all who read it and
 must not be changed. Clone it to change it.
 
-Whatever has been read stays decoded in memory, and the file keeps every change:
-there is no compaction yet.
+Whatever has been read stays decoded in memory. A write is decoded by whoever reads
+it first.
 
-Snapshots and feeds hold up forgetting; close them.
+When superseded records outweigh what is needed, compaction removes them, down to
+the latest Options.FeedRetention changes. Their pages are used again; the file does
+not become shorter. Snapshots and feeds hold compaction up; close them.
 */
 package store
