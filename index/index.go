@@ -85,8 +85,14 @@ func Write(b *bbolt.Bucket, i uint64) error {
 	return b.Put(key, binary.BigEndian.AppendUint64(nil, i))
 }
 
+// A Getter is what Read needs of a bucket: a *bbolt.Bucket has it, and so has
+// whoever reads a bucket without bbolt.
+type Getter interface {
+	Get(key []byte) []byte
+}
+
 // Read returns the index that b holds. An error is ErrMalformed.
-func Read(b *bbolt.Bucket) (uint64, error) {
+func Read(b Getter) (uint64, error) {
 	v := b.Get(key)
 	if len(v) != 8 {
 		return None, fmt.Errorf("%w: %d bytes where 8 were expected", ErrMalformed, len(v))

@@ -94,14 +94,9 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// checkFormat refuses a database that is no store, or one of another format.
-func checkFormat(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{metaBucket, logBucket, jobsBucket} {
-		if tx.Bucket(name) == nil {
-			return fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", ErrCorrupt, name)
-		}
-	}
-	v := tx.Bucket(metaBucket).Get(formatKey)
+// checkFormat refuses a store of another format.
+func checkFormat(meta metaValues) error {
+	v := meta.Get(formatKey)
 	if len(v) != 4 {
 		return fmt.Errorf("%w: meta: format version of %d bytes", ErrCorrupt, len(v))
 	}

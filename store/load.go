@@ -4,32 +4,57 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"go.etcd.io/bbolt"
+	"maps"
+	"os"
+	"slices"
 
 	"allocstore/index"
+	"allocstore/store/internal/boltfile"
 )
 
-// load fills the memory of a store that nobody uses yet, and so without locks.
+// load fills the memory of a store that nobody uses yet, and so without locks,
+// from the file f, before bbolt has mapped it. It reads every page by plain reads
+// and takes nothing on trust; see package boltfile.
 //
 // The log is read once, in the order in which it was written, by two goroutines:
 // one walks the file and verifies each record (scan.go), the other follows the
 // versions and puts them into the table (rebuild.go). The lists come last, since
 // where an allocation belongs is known only when its last record was read.
-func (s *Store) load() (err error) {
-	defer contain(s.file.path, &err)()
-	return s.file.db.Load().View(func(tx *bbolt.Tx) error {
-		if err := checkFormat(tx); err != nil {
-			return err
+func (s *Store) load(f *os.File) error {
+	b, err := boltfile.Open(f)
+	if err == nil {
+		err = s.loadBuckets(b)
+	}
+	if err == nil {
+		err = b.RewriteMeta()
+	}
+	if fault := new(boltfile.Damage); errors.As(err, &fault) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+func (s *Store) loadBuckets(f *boltfile.File) error {
+	buckets, err := f.Buckets()
+	if err != nil {
+		return err
+	}
+	for _, name := range [][]byte{metaBucket, logBucket, jobsBucket} {
+		if _, ok := buckets[string(name)]; !ok {
+			return fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", ErrCorrupt, name)
 		}
-		if err := s.loadMeta(tx.Bucket(metaBucket)); err != nil {
-			return err
+	}
+	steps := map[string]func(*boltfile.File, boltfile.Bucket) error{"meta": s.loadMeta, "jobs": s.loadJobs, "log": s.loadLog}
+	for _, name := range []string{"meta", "jobs", "log"} {
+		if err := steps[name](f, buckets[name]); err != nil {
+			return fmt.Errorf("bucket %s: %w", name, err)
 		}
-		if err := s.loadJobs(tx.Bucket(jobsBucket)); err != nil {
-			return err
-		}
-		return s.loadLog(tx.Bucket(logBucket))
-	})
+		delete(buckets, name)
+	}
+	if len(buckets) > 0 {
+		return fmt.Errorf("%w: buckets that are none of a store's: %q", ErrCorrupt, slices.Sorted(maps.Keys(buckets)))
+	}
+	return f.Freelist()
 }
 
 // Keys of the meta bucket that compaction and restore leave.
@@ -38,42 +63,60 @@ var (
 	restoredKey = []byte("restored")
 )
 
-func (s *Store) loadMeta(meta *bbolt.Bucket) error {
+// metaValues is the content of the meta bucket.
+type metaValues map[string][]byte
+
+// Get returns the value under key, or nil.
+func (m metaValues) Get(key []byte) []byte { return m[string(key)] }
+
+func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) error {
+	meta := make(metaValues)
+	err := f.Walk(b, func(k, v []byte) error {
+		meta[string(k)] = slices.Clone(v)
+		return nil
+	}, nil)
+	if err != nil {
+		return err
+	}
+	if err := checkFormat(meta); err != nil {
+		return err
+	}
 	last, err := index.Read(meta)
 	if err != nil {
-		return fmt.Errorf("%w: meta: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	s.index.Publish(last)
-	for _, mark := range []struct {
-		key []byte
-		to  func(uint64)
-	}{{floorKey, s.floor.Store}, {restoredKey, s.restored.Store}} {
-		switch v := meta.Get(mark.key); len(v) {
-		case 0:
-		case 8:
-			mark.to(binary.BigEndian.Uint64(v))
-		default:
-			return fmt.Errorf("%w: meta: %s of %d bytes", ErrCorrupt, mark.key, len(v))
-		}
+	return errors.Join(loadMark(meta, floorKey, s.floor.Store), loadMark(meta, restoredKey, s.restored.Store))
+}
+
+// loadMark hands the index under key over, if there is one.
+func loadMark(meta metaValues, key []byte, to func(uint64)) error {
+	switch v := meta.Get(key); len(v) {
+	case 0:
+		return nil
+	case 8:
+		to(binary.BigEndian.Uint64(v))
+		return nil
+	default:
+		return fmt.Errorf("%w: %s of %d bytes", ErrCorrupt, key, len(v))
 	}
-	return nil
 }
 
 // loadJobs makes every job known; they are decoded when an allocation needs them.
-func (s *Store) loadJobs(b *bbolt.Bucket) error {
-	return b.ForEach(func(k, v []byte) error {
+func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {
+	return f.Walk(b, func(k, v []byte) error {
 		if len(k) != len(jobHash{}) {
-			return fmt.Errorf("%w: jobs: key of %d bytes", ErrCorrupt, len(k))
+			return fmt.Errorf("%w: key of %d bytes", ErrCorrupt, len(k))
 		}
 		s.jobs.add(&job{hash: jobHash(k)})
 		s.tally.jobs.Add(int64(len(k) + len(v)))
 		return nil
-	})
+	}, nil)
 }
 
 // loadLog has the log scanned, rebuilds the table from it, and then the lists.
-func (s *Store) loadLog(b *bbolt.Bucket) error {
-	sc := startScan(s.file.path, b, s.index.Last())
+func (s *Store) loadLog(f *boltfile.File, b boltfile.Bucket) error {
+	sc := startScan(f, b, s.index.Last())
 	r := newRebuilder(s)
 	err := r.readAll(sc)
 	sc.stop()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -29,24 +30,18 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("allocstore: open %s: %w", path, err)
 	}
-	o := opts.withDefaults()
-	f, err := openFile(path, &o)
-	if err != nil {
-		return nil, fmt.Errorf("allocstore: open %s: %w", path, err)
-	}
-	s := newStore(f, o)
-	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("allocstore: open %s: %w", path, err), f.close())
+	s := newStore(opts.withDefaults())
+	if err := s.open(path); err != nil {
+		return nil, fmt.Errorf("allocstore: open %s: %w", path, readOnly(err))
 	}
 	s.committer.start()
 	go s.sweeper.run()
 	return s, nil
 }
 
-// newStore returns a store that has not looked into its file yet.
-func newStore(f *file, o Options) *Store {
+// newStore returns a store that has no file yet.
+func newStore(o Options) *Store {
 	s := &Store{
-		file:    f,
 		opts:    o,
 		table:   newTable(),
 		jobs:    newJobs(),
@@ -63,57 +58,96 @@ func newStore(f *file, o Options) *Store {
 	return s
 }
 
-// openFile opens the database, after it was created if need be, and locks it.
-func openFile(path string, o *Options) (*file, error) {
+// open creates the file if nothing is there, locks it, reads it, and only then
+// lets bbolt map it.
+func (s *Store) open(path string) error {
+	if err := ensure(path); err != nil {
+		return err
+	}
+	f, err := openLocked(path, &s.opts)
+	if err != nil {
+		return err
+	}
+	if err = s.load(f); err == nil {
+		s.file, err = openDatabase(path, f, &s.opts)
+	}
+	if err != nil {
+		_ = f.Close() // bbolt may have closed it already
+	}
+	return err
+}
+
+// ensure creates a store at path if nothing is there.
+func ensure(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = create(path)
+		return create(path)
 	case err == nil && info.IsDir():
-		err = &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+		return &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
 	case err == nil && !info.Mode().IsRegular():
-		err = fmt.Errorf("%w: not a regular file", ErrCorrupt)
-	case err == nil:
-		err = lookAt(path)
+		return fmt.Errorf("%w: not a regular file", ErrCorrupt)
 	}
-	if err != nil {
-		return nil, readOnly(err)
-	}
-	return openDatabase(path, o)
+	return err
 }
 
-// openDatabase opens a file that looks like a bbolt database. A panic of bbolt
-// on a damaged one comes back as ErrCorrupt, and the file that bbolt then leaves
-// open, and locked, is closed.
-func openDatabase(path string, o *Options) (f *file, err error) {
-	var opened *os.File
-	defer func() {
-		if err != nil && opened != nil {
-			_ = opened.Close() // bbolt has closed it already, unless it panicked
+// lockRetry is how long an opener waits before it tries the lock again.
+const lockRetry = 10 * time.Millisecond
+
+// openLocked opens the file and locks it. The lock is one of the file and not of
+// its name: whoever waited for it may hold that of a file which has been replaced
+// (see Store.Compact), and starts over.
+func openLocked(path string, o *Options) (*os.File, error) {
+	for deadline := time.Now().Add(o.LockTimeout); ; time.Sleep(lockRetry) {
+		f, err := o.openFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
 		}
-	}()
+		locked, err := lock(f)
+		if err == nil && locked && names(path, f) {
+			return f, nil
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+		if !locked && !time.Now().Before(deadline) {
+			return nil, fmt.Errorf("%w, waited %v", ErrLocked, max(o.LockTimeout, 0))
+		}
+	}
+}
+
+// names reports whether path is a name of f.
+func names(path string, f *os.File) bool {
+	at, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	open, err := f.Stat()
+	return err == nil && os.SameFile(at, open)
+}
+
+// openDatabase gives f, which is locked and has been verified, to bbolt. It is
+// closed with the database, or after an error by the caller.
+//
+// Commits leave out the list of free pages, which would have to be written whole
+// with each: as soon as compaction has freed 100 MB, that is 200 kB a commit.
+func openDatabase(path string, f *os.File, o *Options) (_ *file, err error) {
 	defer contain(path, &err)()
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
-		Timeout:         max(o.LockTimeout, 1),
+		Timeout:         lockRetry,
 		FreelistType:    bbolt.FreelistMapType,
+		NoFreelistSync:  true,
 		InitialMmapSize: o.InitialMmapBytes,
 		NoStatistics:    true,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			file, err := o.openFile(name, flag, mode)
-			opened = file
-			return file, err
-		},
+		OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return f, nil },
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%w, waited %v", ErrLocked, max(o.LockTimeout, 0))
+		return nil, ErrLocked
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case err != nil:
-		return nil, readOnly(err)
-	}
-	if err := settle(path); err != nil {
-		return nil, errors.Join(readOnly(err), db.Close())
+		return nil, err
 	}
 	return newFile(path, db), nil
 }

@@ -29,7 +29,7 @@ type rebuilder struct {
 	// recent are the lists and the job that the last record named: neighbours in
 	// the log mostly have their job and their evaluation in common.
 	recent [byKinds]struct {
-		name string // aliases the file
+		name string // aliases the block
 		set  *idset
 	}
 	recentJob *job
@@ -68,16 +68,17 @@ func newRebuilder(s *Store) *rebuilder {
 	return r
 }
 
-// readAll takes the records of all pages, up to the first that cannot be.
+// readAll takes the records of all blocks, up to the first that cannot be.
 func (b *rebuilder) readAll(sc *scan) error {
-	for page := range sc.pages {
-		for i := range page {
-			if err := b.read(&page[i]); err != nil {
+	for block := range sc.blocks {
+		for i := range block.records {
+			if err := b.read(&block.records[i]); err != nil {
 				return err
 			}
-			b.tally(&page[i])
+			b.tally(&block.records[i])
 		}
-		sc.used <- page
+		clear(b.recent[:])
+		sc.used <- block
 	}
 	b.endBatch()
 	return nil

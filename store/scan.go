@@ -1,24 +1,35 @@
 package store
 
 import (
-	"go.etcd.io/bbolt"
+	"errors"
+
+	"allocstore/store/internal/boltfile"
 )
 
 // A scan reads a log from its first record to its last in a goroutine of its
 // own, verifies that the keys ascend and what the records' checksums say, and
-// hands the records over in pages.
+// hands the records over in blocks.
 type scan struct {
-	path string
-	log  *bbolt.Bucket
+	file *boltfile.File
+	log  boltfile.Bucket
 	last uint64 // the store's last index, above which no record may be
 
-	pages  chan []scanned // closed at the end
-	used   chan []scanned // pages that are done with
+	blocks chan *block // closed at the end
+	used   chan *block // those that are done with
 	cancel chan struct{}
-	err    error // valid once pages is closed: why the scan ended before the log did
+	err    error // valid once blocks is closed: why the scan ended before the log did
+
+	at  key    // of the last record read
+	cur *block // being filled
 }
 
-// A scanned record is one that was read. Its parts alias the file.
+// A block is what was read of the file at once, and the records that are there.
+type block struct {
+	buf     []byte
+	records []scanned
+}
+
+// A scanned record is one that was read. Its parts alias the block.
 type scanned struct {
 	key                 key
 	size                int // bytes in the file, key included
@@ -26,26 +37,28 @@ type scanned struct {
 	schedSum, clientSum uint32
 }
 
-const (
-	scanPage  = 256
-	scanPages = 4
-)
+// scanBlocks is how many blocks there are, and so how far a scan may be ahead.
+const scanBlocks = 4
 
-// startScan begins a scan within the transaction of log, which must not end
-// before stop has returned.
-func startScan(path string, log *bbolt.Bucket, last uint64) *scan {
+var errCanceled = errors.New("scan canceled")
+
+// startScan begins a scan of the bucket.
+func startScan(f *boltfile.File, log boltfile.Bucket, last uint64) *scan {
 	sc := &scan{
-		path: path, log: log, last: last,
-		pages:  make(chan []scanned, scanPages),
-		used:   make(chan []scanned, scanPages+2),
+		file: f, log: log, last: last,
+		blocks: make(chan *block, scanBlocks),
+		used:   make(chan *block, scanBlocks),
 		cancel: make(chan struct{}),
+		cur:    new(block),
 	}
-	for range cap(sc.used) {
-		sc.used <- make([]scanned, 0, scanPage)
+	for range scanBlocks - 1 {
+		sc.used <- new(block)
 	}
 	go func() {
-		defer close(sc.pages)
-		sc.err = sc.run()
+		defer close(sc.blocks)
+		if sc.err = f.Walk(log, sc.take, sc.turn); sc.err == nil {
+			_, sc.err = sc.turn(nil)
+		}
 	}()
 	return sc
 }
@@ -53,58 +66,47 @@ func startScan(path string, log *bbolt.Bucket, last uint64) *scan {
 // stop ends the scan early if need be, and waits for its end.
 func (sc *scan) stop() {
 	close(sc.cancel)
-	for range sc.pages {
+	for range sc.blocks {
+	}
+	if errors.Is(sc.err, errCanceled) {
+		sc.err = nil
 	}
 }
 
-func (sc *scan) run() (err error) {
-	defer contain(sc.path, &err)()
-	c := sc.log.Cursor()
-	page := <-sc.used
-	var last key
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		rec, err := sc.read(last, k, v)
-		if err != nil {
-			return err
-		}
-		last = rec.key
-		if page = append(page, rec); len(page) == cap(page) {
-			if page = sc.turn(page); page == nil {
-				return nil
-			}
-		}
-	}
-	sc.turn(page)
-	return nil
-}
-
-// turn hands page over and returns an empty one, or nil if the scan was stopped.
-func (sc *scan) turn(page []scanned) []scanned {
-	select {
-	case sc.pages <- page:
-	case <-sc.cancel:
-		return nil
+// turn hands over the records that are in buf, and returns another buffer.
+func (sc *scan) turn(buf []byte) ([]byte, error) {
+	sc.cur.buf = buf
+	if len(sc.cur.records) == 0 {
+		return buf, nil
 	}
 	select {
-	case page = <-sc.used:
-		return page[:0]
+	case sc.blocks <- sc.cur:
 	case <-sc.cancel:
-		return nil
+		return nil, errCanceled
+	}
+	select {
+	case sc.cur = <-sc.used:
+		sc.cur.records = sc.cur.records[:0]
+		return sc.cur.buf, nil
+	case <-sc.cancel:
+		return nil, errCanceled
 	}
 }
 
-// read returns the record in v under k, which comes after last.
-func (sc *scan) read(last key, k, v []byte) (scanned, error) {
+// take reads the record in v under k.
+func (sc *scan) take(k, v []byte) error {
 	if len(k) != keyLen {
-		return scanned{}, corruptAt(last, "followed by a key of %d bytes", len(k))
+		return corruptAt(sc.at, "followed by a key of %d bytes", len(k))
 	}
 	at := parseKey(k)
-	if !at.after(last) || at.index > sc.last {
-		return scanned{}, corruptAt(at, "after %v, in a store whose last index is %d", last, sc.last)
+	if at.index == 0 || at.index > sc.last {
+		return corruptAt(at, "in a store whose last index is %d", sc.last)
 	}
 	r, err := parseRecord(at, v)
 	if err != nil {
-		return scanned{}, corruptAt(at, "%v", err)
+		return corruptAt(at, "%v", err)
 	}
-	return scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client)}, nil
+	sc.at = at
+	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client)})
+	return nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -72,8 +73,7 @@ type Store struct {
 // least 1. It does not block.
 func (s *Store) LastIndex() uint64 { return s.index.Last() }
 
-// Close writes nothing and loses nothing: every answered write is on the disk.
-// Writes that the committer has begun are finished and answered; writes that are
+// Close loses nothing: every answered write is on the disk. Writes that the committer has begun are finished and answered; writes that are
 // queued, waits, snapshots and feeds get ErrClosed, as does whoever comes later.
 // Close waits for reads that are under way. Calling it again does nothing and
 // returns nil.
@@ -85,7 +85,10 @@ func (s *Store) Close() error {
 		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
 		close(s.done)
 		s.sweeper.stop()
-		err = s.file.close()
+		if s.failure.Load() == nil && s.counts.commits.Load() > 0 {
+			err = s.file.settle()
+		}
+		err = errors.Join(err, s.file.close())
 	})
 	return err
 }

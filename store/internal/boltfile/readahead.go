@@ -1,0 +1,80 @@
+package boltfile
+
+import "os"
+
+// A readahead reads pages into a buffer, several at once where the walk goes from
+// one page to the next.
+type readahead struct {
+	f    *os.File
+	meta *meta
+
+	buf   []byte
+	first uint64 // the number of the first page in buf
+	ahead int    // how many pages the last read asked for
+
+	// turn, if set, is called before buf is read into again, and returns the buffer
+	// to read into instead.
+	turn func(used []byte) ([]byte, error)
+}
+
+// mostAhead is how many pages are read at once at the most, but for a longer one:
+// enough that a read costs little more than the copying.
+const mostAhead = 64
+
+// end is the number of the page after the last one in the buffer.
+func (r *readahead) end() uint64 { return r.first + uint64(len(r.buf)/r.meta.pageSize) }
+
+// page returns the page of that number, which is within the file. It aliases the
+// buffer.
+func (r *readahead) page(id uint64) (page, error) {
+	if id < r.first || id >= r.end() {
+		if err := r.read(id, 1); err != nil {
+			return page{}, err
+		}
+	}
+	pages := 1 + uint64(le.Uint32(r.from(id)[12:]))
+	if pages > r.meta.highest-id {
+		return page{}, damage(id, "its %d pages end beyond the last page, %d", pages, r.meta.highest-1)
+	}
+	if id+pages > r.end() {
+		if err := r.read(id, pages); err != nil {
+			return page{}, err
+		}
+	}
+	b := r.from(id)[:pages*uint64(r.meta.pageSize)]
+	if said := le.Uint64(b); said != id {
+		return page{}, damage(id, "it says that it is page %d", said)
+	}
+	return parsePage(id, b), nil
+}
+
+// from returns the buffer from that page on.
+func (r *readahead) from(id uint64) []byte { return r.buf[int(id-r.first)*r.meta.pageSize:] }
+
+// read fills the buffer from the page id on, with at least so many pages.
+func (r *readahead) read(id, least uint64) error {
+	if near := id - r.end(); near < mostAhead { // not if id is before the end
+		r.ahead = min(2*r.ahead, mostAhead)
+	} else {
+		r.ahead = 1
+	}
+	pages := min(max(uint64(r.ahead), least), r.meta.highest-id)
+	if r.turn != nil {
+		buf, err := r.turn(r.buf)
+		if err != nil {
+			return err
+		}
+		r.buf = buf
+	}
+	if size := int(pages) * r.meta.pageSize; cap(r.buf) < size {
+		r.buf = make([]byte, size)
+	} else {
+		r.buf = r.buf[:size]
+	}
+	r.first = id
+	if n, err := r.f.ReadAt(r.buf, int64(id)*int64(r.meta.pageSize)); err != nil && n < len(r.buf) {
+		r.buf = r.buf[:0]
+		return err
+	}
+	return nil
+}

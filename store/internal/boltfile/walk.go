@@ -1,0 +1,130 @@
+package boltfile
+
+import "bytes"
+
+const (
+	// firstPage is the first page after the two meta pages.
+	firstPage = 2
+
+	// mostDepth bounds a tree. bbolt splits a page into two or more, so a tree of
+	// this depth has more leaves than a file has pages.
+	mostDepth = 48
+)
+
+// A walk goes through the tree of a bucket in the order of its keys.
+type walk struct {
+	file  *File
+	ahead readahead
+	visit func(k, v []byte, bucket bool) error
+}
+
+func (f *File) walk(turn func([]byte) ([]byte, error)) *walk {
+	return &walk{file: f, ahead: readahead{f: f.f, meta: &f.meta, turn: turn}}
+}
+
+// claim returns the page of that number, to which nothing else may have referred.
+func (w *walk) claim(id uint64) (page, error) {
+	if id < firstPage || id >= w.file.meta.highest {
+		return page{}, damage(id, "not within the %d pages of the file", w.file.meta.highest)
+	}
+	p, err := w.ahead.page(id)
+	if err != nil {
+		return page{}, err
+	}
+	for i := range uint64(len(p.bytes) / w.file.meta.pageSize) {
+		if !w.file.seen.set(id + i) {
+			return page{}, damage(id+i, "in two places")
+		}
+	}
+	return p, nil
+}
+
+// bucket walks the bucket with that header.
+func (w *walk) bucket(header []byte, visit func(k, v []byte, bucket bool) error) error {
+	w.visit = visit
+	if len(header) < bucketHeader {
+		return damage(0, "bucket with a header of %d bytes", len(header))
+	}
+	if root := le.Uint64(header); root != 0 {
+		return w.tree(root, span{}, 0)
+	}
+	inline := header[bucketHeader:]
+	if len(inline) < pageHeader {
+		return damage(0, "inline bucket of %d bytes", len(inline))
+	}
+	p := parsePage(0, inline)
+	if p.kind != leafPage || !p.whole() {
+		return damage(0, "inline bucket of kind %#x with %d elements in %d bytes", uint16(p.kind), p.count, len(inline))
+	}
+	return w.leaf(&p, span{})
+}
+
+// A span is where the keys of a page lie: at from or above, and below to, unless
+// that is nil.
+type span struct{ from, to []byte }
+
+func (s *span) has(k []byte) bool {
+	return bytes.Compare(k, s.from) >= 0 && (s.to == nil || bytes.Compare(k, s.to) < 0)
+}
+
+// tree walks the page and all that is below it.
+func (w *walk) tree(id uint64, s span, depth int) error {
+	p, err := w.claim(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.kind != branchPage && p.kind != leafPage:
+		return damage(id, "kind %#x within a tree", uint16(p.kind))
+	case !p.whole():
+		return damage(id, "%d elements in %d bytes", p.count, len(p.bytes))
+	case p.kind == leafPage:
+		return w.leaf(&p, s)
+	case p.count == 0:
+		return damage(id, "a branch without children")
+	case depth == mostDepth:
+		return damage(id, "deeper than any tree can be")
+	}
+	p.bytes = bytes.Clone(p.bytes) // the buffer is for the pages below
+	return w.branch(&p, s, depth)
+}
+
+// branch walks what is below p.
+func (w *walk) branch(p *page, s span, depth int) error {
+	k, child, ok := p.branch(0)
+	for i := range p.count {
+		below := span{k, s.to}
+		var next []byte
+		var sibling uint64
+		inOrder := ok && s.has(k)
+		if inOrder && i+1 < p.count {
+			next, sibling, ok = p.branch(i + 1)
+			inOrder = ok && bytes.Compare(k, next) < 0
+			below.to = next
+		}
+		if !inOrder {
+			return damage(p.id, "element %d of %d is out of place", i, p.count)
+		}
+		if err := w.tree(child, below, depth+1); err != nil {
+			return err
+		}
+		k, child = next, sibling
+	}
+	return nil
+}
+
+// leaf visits the elements of p.
+func (w *walk) leaf(p *page, s span) error {
+	var last []byte
+	for i := range p.count {
+		k, v, bucket, ok := p.leaf(i)
+		if !ok || i > 0 && bytes.Compare(last, k) >= 0 || (i == 0 || i == p.count-1) && !s.has(k) {
+			return damage(p.id, "element %d of %d is out of place", i, p.count)
+		}
+		if err := w.visit(k, v, bucket); err != nil {
+			return err
+		}
+		last = k
+	}
+	return nil
+}
