@@ -7,10 +7,11 @@ import (
 )
 
 // A chore is what the committer does for compaction: it removes dead records, a
-// few with each group.
+// few with each group, or goes on with a new file.
 type chore struct {
 	victims []victim
 	floor   uint64
+	rewrite *rewrite // nil, or there are no victims
 
 	paced bool // some of it went along with what writers wrote
 	ended chan error
@@ -88,9 +89,26 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, c.chore.floor))
 }
 
+// swapFile goes on with the new file, if the chore is that. An error before the new
+// file has the store's name is no harm.
+func (c *committer) swapFile() {
+	if c.chore == nil || c.chore.rewrite == nil {
+		return
+	}
+	err := c.chore.rewrite.finish()
+	if err == nil {
+		if err = c.chore.rewrite.swap(); err != nil {
+			c.giveUp(err)
+			return
+		}
+	}
+	c.chore.end(err)
+	c.chore = nil
+}
+
 // removed takes note of what the transaction just committed has removed.
 func (c *committer) removed() {
-	if c.chore == nil {
+	if c.chore == nil || c.chore.rewrite != nil {
 		return
 	}
 	n := 0

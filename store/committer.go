@@ -142,6 +142,7 @@ func (c *committer) run() {
 	defer func() { c.chore.end(ErrClosed) }()
 	for c.take() {
 		c.commitGroup()
+		c.swapFile()
 		runtime.Gosched() // whoever was answered may have more for the next group
 	}
 }
@@ -192,6 +193,7 @@ func (c *committer) commitGroup() {
 		c.group[i] = nil
 		r.answered <- outcomes[i].answer
 	}
+	c.group = c.group[:0]
 	c.plan.reset()
 }
 
@@ -227,7 +229,7 @@ func (c *committer) write() (err error) {
 			return err
 		}
 	}
-	if !c.plan.changed() && c.chore == nil {
+	if !c.plan.changed() && (c.chore == nil || c.chore.rewrite != nil) {
 		return nil
 	}
 	if err := c.remove(tx); err != nil {

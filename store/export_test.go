@@ -1,4 +1,6 @@
 package store
 
+import "context"
+
 // Sweep makes one pass of compaction.
-func (s *Store) Sweep() error { return s.sweeper.pass(nil) }
+func (s *Store) Sweep() error { return s.sweeper.pass(context.Background()) }

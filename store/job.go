@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -58,6 +59,13 @@ func (js *jobs) add(j *job) {
 	if js.mu.byHash[j.hash] == nil {
 		js.mu.byHash[j.hash] = j
 	}
+}
+
+// keep forgets all jobs but those.
+func (js *jobs) keep(used map[jobHash]bool) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	maps.DeleteFunc(js.mu.byHash, func(h jobHash, _ *job) bool { return !used[h] })
 }
 
 func (js *jobs) len() int {

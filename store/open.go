@@ -68,6 +68,7 @@ func (s *Store) open(path string) error {
 	if err != nil {
 		return err
 	}
+	removeUnfinished(path)
 	if err = s.load(f); err == nil {
 		s.file, err = openDatabase(path, f, &s.opts)
 	}

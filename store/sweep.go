@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -36,6 +37,9 @@ type sweeper struct {
 	wake chan struct{}
 	over chan struct{} // closed when the goroutine has ended
 
+	life context.Context // ended by stop
+	end  context.CancelFunc
+
 	// passing is held during a pass and during a rewrite of the file. It comes
 	// before all other locks.
 	passing sync.Mutex
@@ -51,7 +55,9 @@ const (
 )
 
 func newSweeper(s *Store) *sweeper {
-	return &sweeper{s: s, wake: make(chan struct{}, 1), over: make(chan struct{})}
+	sw := &sweeper{s: s, wake: make(chan struct{}, 1), over: make(chan struct{})}
+	sw.life, sw.end = context.WithCancel(context.Background())
+	return sw
 }
 
 // run makes passes when they are due, until the store is closed. A pass that fails
@@ -60,18 +66,24 @@ func (sw *sweeper) run() {
 	defer close(sw.over)
 	for {
 		select {
-		case <-sw.s.done:
+		case <-sw.life.Done():
 			return
 		case <-sw.wake:
 		}
 		if sw.due() {
-			_ = sw.pass(sw.s.done)
+			_ = sw.pass(sw.life)
 		}
 	}
 }
 
-// stop waits for the goroutine. The store's done is closed.
-func (sw *sweeper) stop() { <-sw.over }
+// stop ends the goroutine and a Compact that is under way, and waits for them. The
+// committer does nothing any more.
+func (sw *sweeper) stop() {
+	sw.end()
+	<-sw.over
+	sw.passing.Lock()
+	defer sw.passing.Unlock()
+}
 
 // nudge has the sweeper look whether a pass is due, if one may be.
 func (sw *sweeper) nudge() {
@@ -93,15 +105,15 @@ func (sw *sweeper) due() bool {
 	return dead >= leastDead && dead >= t.live.Load()
 }
 
-// pass sweeps the log once, unless there is nothing new to sweep. It stops early,
-// without an error, when cancel is closed.
-func (sw *sweeper) pass(cancel <-chan struct{}) error {
+// pass sweeps the log once, unless there is nothing new to sweep, or until ctx
+// ends.
+func (sw *sweeper) pass(ctx context.Context) error {
 	sw.passing.Lock()
 	defer sw.passing.Unlock()
-	return sw.passLocked(cancel)
+	return sw.passLocked(ctx)
 }
 
-func (sw *sweeper) passLocked(cancel <-chan struct{}) error {
+func (sw *sweeper) passLocked(ctx context.Context) error {
 	floor := sw.raiseFloor()
 	if floor == 0 {
 		return nil
@@ -120,8 +132,8 @@ func (sw *sweeper) passLocked(cancel <-chan struct{}) error {
 			}
 		}
 		next = following
-		if !paced && !pause(time.Since(start), cancel) {
-			return nil
+		if !paced && !pause(ctx, time.Since(start)) {
+			return ctx.Err()
 		}
 	}
 	sw.s.counts.passes.Add(1)
@@ -129,13 +141,13 @@ func (sw *sweeper) passLocked(cancel <-chan struct{}) error {
 }
 
 // pause gives others as much time as was just taken, and reports whether to go on.
-func pause(d time.Duration, cancel <-chan struct{}) bool {
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-cancel:
+	case <-ctx.Done():
 		return false
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"allocstore/store"
 )
 
-// TestSweepUnderReaders compacts without pause, down to what readers need, while
+// TestSweepUnderReaders compacts and rewrites without pause, down to what readers need, while
 // allocations are written, deleted and placed again. No reader may find a record
 // missing: neither Get nor Wait, nor a snapshot, which must go on showing the
 // same, nor a feed, which must see every index.
@@ -60,6 +60,7 @@ func TestSweepUnderReaders(t *testing.T) {
 		})
 	}
 	each(func(*rand.Rand) error { return s.Sweep() })
+	each(func(*rand.Rand) error { return s.Compact(ctx) })
 	each(func(r *rand.Rand) error {
 		_, err := s.Get(id(r.IntN(ids)))
 		if errors.Is(err, store.ErrNotFound) {
