@@ -70,58 +70,24 @@ func (s *idset) split(c, at int) (int, int) {
 	return c, at
 }
 
-// gather puts id, which is new, into a set that is being filled. The set is not in
-// order, and good for nothing else, before arrange is called.
-func (s *idset) gather(id schema.ID) {
-	if len(s.chunks) == 0 {
-		s.chunks = [][]schema.ID{nil}
+// newIDSet returns an empty set that is about to be filled with n IDs.
+func newIDSet(n int) idset {
+	s := idset{chunks: make([][]schema.ID, (n+maxChunk-1)/maxChunk)}
+	for i := range s.chunks {
+		s.chunks[i] = make([]schema.ID, 0, min(n-i*maxChunk, maxChunk))
 	}
-	s.chunks[0] = append(s.chunks[0], id)
+	s.chunks = s.chunks[:0]
+	return s
 }
 
-// arrange puts the gathered IDs in order.
-func (s *idset) arrange() {
-	if len(s.chunks) == 0 {
-		return
+// fill adds id, which comes after all that are there, to a set from newIDSet.
+func (s *idset) fill(id schema.ID) {
+	n := len(s.chunks)
+	if n == 0 || len(s.chunks[n-1]) == maxChunk {
+		s.chunks = s.chunks[:n+1]
+		n++
 	}
-	ids := s.chunks[0]
-	sortIDs(ids)
-	s.chunks = make([][]schema.ID, 0, (len(ids)+maxChunk-1)/maxChunk)
-	for chunk := range slices.Chunk(ids, maxChunk) {
-		s.chunks = append(s.chunks, slices.Clone(chunk))
-	}
-}
-
-// sortIDs sorts ids. Many are first dealt out by their first two bytes, which in
-// random IDs leaves little to sort.
-func sortIDs(ids []schema.ID) {
-	const few, hands = 1 << 14, 1 << 16
-	if len(ids) <= few {
-		slices.SortFunc(ids, schema.ID.Compare)
-		return
-	}
-	var ends [hands]int
-	hand := func(id *schema.ID) int { return int(id[0])<<8 | int(id[1]) }
-	for i := range ids {
-		ends[hand(&ids[i])]++
-	}
-	at := 0
-	for h, n := range ends {
-		ends[h] = at
-		at += n
-	}
-	dealt := make([]schema.ID, len(ids))
-	for i := range ids {
-		h := hand(&ids[i])
-		dealt[ends[h]] = ids[i]
-		ends[h]++
-	}
-	from := 0
-	for _, end := range ends {
-		slices.SortFunc(dealt[from:end], schema.ID.Compare)
-		from = end
-	}
-	copy(ids, dealt)
+	s.chunks[n-1] = append(s.chunks[n-1], id)
 }
 
 // remove takes id out of the set.

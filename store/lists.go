@@ -1,7 +1,6 @@
 package store
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -192,13 +191,4 @@ func (l *lists) addLocked(e listed) {
 		delete(l.mu.leaving, e)
 	}
 	l.setLocked(e.kind, e.name, true).add(e.id)
-}
-
-// arrangeLocked puts the gathered IDs of all lists of a kind in order, and forgets
-// the lists that hold nothing.
-func (l *lists) arrangeLocked(kind listKind) {
-	maps.DeleteFunc(l.mu.by[kind], func(_ string, set *idset) bool {
-		set.arrange()
-		return set.empty()
-	})
 }

@@ -57,10 +57,11 @@ func (s *Store) loadBuckets(f *boltfile.File) error {
 	return f.Freelist()
 }
 
-// Keys of the meta bucket that compaction and restore leave.
+// Keys of the meta bucket that compaction, restore and Close leave.
 var (
 	floorKey    = []byte("floor")
 	restoredKey = []byte("restored")
+	idsKey      = []byte("ids") // how many IDs there were, more or less
 )
 
 // metaValues is the content of the meta bucket.
@@ -86,10 +87,20 @@ func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) error {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	s.index.Publish(last)
-	return errors.Join(loadMark(meta, floorKey, s.floor.Store), loadMark(meta, restoredKey, s.restored.Store))
+	reserve := func(ids uint64) {
+		s.table.reserve(int(min(ids, uint64(f.Size())/leastRecord)))
+	}
+	return errors.Join(
+		loadMark(meta, floorKey, s.floor.Store),
+		loadMark(meta, restoredKey, s.restored.Store),
+		loadMark(meta, idsKey, reserve),
+	)
 }
 
-// loadMark hands the index under key over, if there is one.
+// leastRecord is what a record takes in the file at the least.
+const leastRecord = keyLen + binHeader + fixedPart
+
+// loadMark hands the number under key over, if there is one.
 func loadMark(meta metaValues, key []byte, to func(uint64)) error {
 	switch v := meta.Get(key); len(v) {
 	case 0:

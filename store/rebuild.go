@@ -20,28 +20,24 @@ type rebuilder struct {
 	fresh *version // from the slab, not yet in the table
 
 	placed [][]placed // in the order of the log
+	lists  [byKinds]gathering
 
 	// What has been read of the batch at index.
 	index   uint64
 	records int
 	bytes   int64
 
-	// recent are the lists and the job that the last record named: neighbours in
-	// the log mostly have their job and their evaluation in common.
-	recent [byKinds]struct {
-		name string // aliases the block
-		set  *idset
-	}
-	recentJob *job
+	recentJob *job // the last one named: neighbours in the log mostly have theirs in common
 }
 
 // placed is where one record of the scheduler's placed its allocation. It holds
-// if that record is still the newest of its kind at the end.
+// if that record is still the newest of its kind at the end. There may be millions,
+// so what would be pointers are numbers.
 type placed struct {
-	v    *version
-	at   key
-	id   schema.ID
-	sets [byKinds]*idset
+	v     *version
+	at    key
+	id    schema.ID
+	lists [byKinds]uint32
 }
 
 const placedBlock = 1024
@@ -65,6 +61,9 @@ func (s *slab[T]) next() *T {
 func newRebuilder(s *Store) *rebuilder {
 	r := &rebuilder{s: s, floor: s.floor.Load()}
 	r.fresh = r.slab.next()
+	for kind := range r.lists {
+		r.lists[kind] = newGathering()
+	}
 	return r
 }
 
@@ -72,12 +71,14 @@ func newRebuilder(s *Store) *rebuilder {
 func (b *rebuilder) readAll(sc *scan) error {
 	for block := range sc.blocks {
 		for i := range block.records {
+			b.s.table.touch(&block.records[i].record.id)
+		}
+		for i := range block.records {
 			if err := b.read(&block.records[i]); err != nil {
 				return err
 			}
 			b.tally(&block.records[i])
 		}
-		clear(b.recent[:])
 		sc.used <- block
 	}
 	b.endBatch()
@@ -116,9 +117,7 @@ func (b *rebuilder) read(rec *scanned) error {
 		if j = b.job(r.job); j == nil {
 			return corruptAt(rec.key, "no job %x", r.job)
 		}
-		if err := b.place(v, rec); err != nil {
-			return err
-		}
+		b.place(v, rec)
 	}
 	if v.take(r, rec.key, j, rec.size, rec.schedSum, rec.clientSum); rec.key.index > b.floor && !v.whole() {
 		return corruptAt(rec.key, "the record that it updates is missing")
@@ -142,18 +141,10 @@ func (b *rebuilder) job(h jobHash) *job {
 }
 
 // place notes the lists that the record's allocation belongs to.
-func (b *rebuilder) place(v *version, rec *scanned) error {
-	where, err := placementIn(rec.record.sched)
-	if err != nil {
-		return corruptAt(rec.key, "scheduler's part: %v", err)
-	}
+func (b *rebuilder) place(v *version, rec *scanned) {
 	p := placed{v: v, at: rec.key, id: rec.record.id}
-	for kind, name := range where {
-		recent := &b.recent[kind]
-		if recent.set == nil || recent.name != name {
-			recent.name, recent.set = name, b.s.lists.setLocked(listKind(kind), name, true)
-		}
-		p.sets[kind] = recent.set
+	for kind, name := range rec.where {
+		p.lists[kind] = b.lists[kind].number(name)
 	}
 	n := len(b.placed)
 	if n == 0 || len(b.placed[n-1]) == placedBlock {
@@ -161,7 +152,6 @@ func (b *rebuilder) place(v *version, rec *scanned) error {
 		n++
 	}
 	b.placed[n-1] = append(b.placed[n-1], p)
-	return nil
 }
 
 // finish counts what there is and fills the lists, two at a time.
@@ -169,14 +159,20 @@ func (b *rebuilder) finish() error {
 	if err := b.count(); err != nil {
 		return err
 	}
+	living := b.living()
+	l := b.s.lists
 	var wg sync.WaitGroup
-	for _, kinds := range [...][]listKind{{byAll, byJob}, {byNode, byEval}} {
-		wg.Go(func() {
-			for _, kind := range kinds {
-				b.gather(kind)
-			}
-		})
-	}
+	wg.Go(func() {
+		l.mu.by[byNode] = b.lists[byNode].fill(living, byNode)
+		l.mu.by[byEval] = b.lists[byEval].fill(living, byEval)
+	})
+	wg.Go(func() {
+		l.mu.by[byJob] = b.lists[byJob].fill(living, byJob)
+		l.mu.all = newIDSet(len(living))
+		for i := range living {
+			l.mu.all.fill(living[i].id)
+		}
+	})
 	wg.Wait()
 	return nil
 }
@@ -197,25 +193,18 @@ func (b *rebuilder) count() error {
 	return nil
 }
 
-// gather fills the lists of one kind.
-func (b *rebuilder) gather(kind listKind) {
-	all := &b.s.lists.mu.all
+// living returns where the allocations are that there are, in the order of their
+// IDs.
+func (b *rebuilder) living() []gathered {
+	all := make([]gathered, 0, b.s.counts.allocations.Load())
 	for _, block := range b.placed {
 		for i := range block {
 			p := &block[i]
-			if p.v.tombstone() || p.v.pair().sched != p.at {
-				continue
-			}
-			if kind == byAll {
-				all.gather(p.id)
-			} else {
-				p.sets[kind].gather(p.id)
+			if !p.v.tombstone() && p.v.pair().sched == p.at {
+				all = append(all, gathered{p.id, p.lists})
 			}
 		}
 	}
-	if kind == byAll {
-		all.arrange()
-		return
-	}
-	b.s.lists.arrangeLocked(kind)
+	b.placed = nil
+	return sortGathered(all)
 }

@@ -35,6 +35,7 @@ type scanned struct {
 	size                int // bytes in the file, key included
 	record              record
 	schedSum, clientSum uint32
+	where               placement // with a scheduler's part
 }
 
 // scanBlocks is how many blocks there are, and so how far a scan may be ahead.
@@ -106,7 +107,13 @@ func (sc *scan) take(k, v []byte) error {
 	if err != nil {
 		return corruptAt(at, "%v", err)
 	}
+	var where placement
+	if r.flags&flagSched != 0 {
+		if where, err = placementIn(r.sched); err != nil {
+			return corruptAt(at, "scheduler's part: %v", err)
+		}
+	}
 	sc.at = at
-	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client)})
+	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where})
 	return nil
 }

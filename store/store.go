@@ -86,7 +86,7 @@ func (s *Store) Close() error {
 		close(s.done)
 		s.sweeper.stop()
 		if s.failure.Load() == nil && s.counts.commits.Load() > 0 {
-			err = s.file.settle()
+			err = s.file.settle(int(s.counts.allocations.Load() + s.counts.tombstones.Load()))
 		}
 		err = errors.Join(err, s.file.close())
 	})

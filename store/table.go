@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"iter"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"sync"
@@ -70,6 +71,20 @@ func newTable() *table {
 	return t
 }
 
+// reserve makes room for n IDs, before there are any.
+func (t *table) reserve(n int) {
+	each := float64(n) / tableShards
+	each += 4 * math.Sqrt(each) // chance fills one shard more than another
+	size := leastSlots
+	for 3*size < 4*int(each) {
+		size *= 2
+	}
+	for i := range t.shards {
+		slots := make([]slot, size)
+		t.shards[i].slots.Store(&slots)
+	}
+}
+
 // hash mixes all bits of the ID into all bits of the result.
 func (t *table) hash(id *schema.ID) uint64 {
 	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(id[:8])^t.seed[0], binary.LittleEndian.Uint64(id[8:])^t.seed[1])
@@ -121,6 +136,14 @@ func (t *table) resident(id *schema.ID) (*version, *schema.Allocation) {
 	h := t.hash(id)
 	s := probe(*t.shard(h).slots.Load(), h, id)
 	return s.v.Load(), s.alloc.Load()
+}
+
+// touch has the processor fetch what a lookup of id will need: where many IDs are
+// looked up, it fetches several at once if all are touched first.
+func (t *table) touch(id *schema.ID) {
+	h := t.hash(id)
+	slots := *t.shard(h).slots.Load()
+	slots[h&uint64(len(slots)-1)].v.Load()
 }
 
 // put makes v the newest version of id.

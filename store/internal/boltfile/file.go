@@ -26,6 +26,9 @@ func Open(f *os.File) (*File, error) {
 	return &File{f: f, meta: m, seen: newBitmap(m.highest)}, nil
 }
 
+// Size returns how many bytes the pages in use take, free ones in between included.
+func (f *File) Size() int64 { return int64(f.meta.highest) * int64(f.meta.pageSize) }
+
 // RewriteMeta writes the newest meta page again, with its own bytes, and syncs it.
 // If an earlier process failed in the sync of that page, the page cache holds what
 // the disk may not; going on from there would destroy acknowledged commits in a
