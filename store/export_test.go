@@ -4,3 +4,13 @@ import "context"
 
 // Sweep makes one pass of compaction.
 func (s *Store) Sweep() error { return s.sweeper.pass(context.Background()) }
+
+// ResidentBytes adds up what Stats.ResidentBytes keeps account of.
+func (s *Store) ResidentBytes() (sum int64) {
+	for _, v := range s.table.all() {
+		if a := v.alloc.Load(); a != nil {
+			sum += int64(a.Footprint())
+		}
+	}
+	return sum
+}

@@ -282,14 +282,14 @@ func TestModel(t *testing.T) {
 }
 
 // TestModelCompacted is TestModel with passes of compaction in between, which
-// leave nothing of the past but what snapshots need.
+// leave nothing of the past but what snapshots need, and a bound on what is resident.
 func TestModelCompacted(t *testing.T) {
 	t.Parallel()
 	for range 12 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			runModel(t, seed, 250, &store.Options{FeedRetention: -1})
+			runModel(t, seed, 250, &store.Options{FeedRetention: -1, ResidentBytes: int64(seed % 3 * 4096)})
 		})
 	}
 }
@@ -493,6 +493,9 @@ func open(t *testing.T, path string, opts *store.Options) *store.Store {
 	t.Helper()
 	s, err := store.Open(path, opts)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() {
+		require.NoError(t, s.Close())
+		require.Equal(t, s.ResidentBytes(), s.Stats().ResidentBytes, "the account of what is resident")
+	})
 	return s
 }

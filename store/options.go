@@ -40,6 +40,11 @@ type Options struct {
 	// is none; math.MaxInt keeps everything for ever.
 	FeedRetention int
 
+	// ResidentBytes bounds the memory of decoded allocations, their jobs aside; see
+	// Stats.ResidentBytes. Beyond it, any of them are dropped, and decoded again
+	// when they are read. The least is 1; 0 means no bound.
+	ResidentBytes int64
+
 	// openFile replaces os.OpenFile in tests that make the disk fail.
 	openFile func(string, int, os.FileMode) (*os.File, error)
 }
@@ -58,6 +63,9 @@ func (o *Options) Validate() error {
 	atLeast("MaxAllocationBytes", o.MaxAllocationBytes, 1)
 	atLeast("MaxBatchBytes", o.MaxBatchBytes, 1)
 	atLeast("InitialMmapBytes", o.InitialMmapBytes, 1)
+	if o.ResidentBytes < 0 {
+		errs = append(errs, fmt.Errorf("%w: Options.ResidentBytes is %d, the least is 1, or 0 for no bound", ErrInvalid, o.ResidentBytes))
+	}
 	if o.MaxAllocationBytes > maxSection {
 		errs = append(errs, fmt.Errorf("%w: Options.MaxAllocationBytes is %d, the most is %d", ErrInvalid, o.MaxAllocationBytes, maxSection))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -110,12 +111,24 @@ func (s *Store) Get(id string) (*schema.Allocation, error) {
 	}
 	v, a := s.table.resident(&parsed)
 	if a != nil {
+		s.hit()
 		return a, nil
 	}
 	if v == nil || v.tombstone() {
 		return nil, notFound(parsed)
 	}
 	return s.read(parsed)
+}
+
+// hitSample is how many reads each counted one stands for.
+const hitSample = 64
+
+// hit counts a read that found the allocation decoded, some of the time, where
+// somebody may want to know: to count each would cost more than the read.
+func (s *Store) hit() {
+	if s.opts.ResidentBytes > 0 && rand.Uint32()%hitSample == 0 {
+		s.counts.hits.Add(hitSample)
+	}
 }
 
 // read returns the newest allocation of id from the file. As long as it is
@@ -136,20 +149,21 @@ func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id)
 // resident. The caller is a reader at an index at which v is to be had.
 func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err error) {
 	if a := v.current(); a != nil {
+		s.hit()
 		return a, nil
 	}
-	known := v.alloc.Load()
+	s.counts.misses.Add(1)
 	err = s.file.view(func(r reading) error {
-		a, err = s.assemble(r, id, v.pair(), known)
+		a, err = s.assemble(r, id, v.pair(), v.alloc.Load())
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("allocation %v: %w", id, err)
 	}
-	if !v.alloc.CompareAndSwap(known, a) {
-		a = v.alloc.Load()
+	a = s.table.fill(&id, v, a)
+	if limit := s.opts.ResidentBytes; limit > 0 {
+		s.table.evict(limit)
 	}
-	s.table.fill(&id, v, a)
 	return a, nil
 }
 

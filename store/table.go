@@ -38,6 +38,11 @@ import (
 type table struct {
 	seed   [2]uint64 // against IDs made to collide
 	shards [tableShards]tableShard
+
+	// residentBytes is the sum of the footprints of the allocations that the newest
+	// versions hold.
+	residentBytes atomic.Int64
+	evicting      hand
 }
 
 const (
@@ -126,6 +131,7 @@ func (t *table) forget(id *schema.ID, k key) bool {
 	if v := s.v.Load(); v == nil || v == forgotten || v.pair().newest() != k {
 		return false
 	}
+	t.account(s.v.Load().alloc.Load(), nil)
 	s.v.Store(forgotten)
 	return true
 }
@@ -153,11 +159,14 @@ func (t *table) put(id *schema.ID, v *version) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s := probe(*sh.slots.Load(), h, id)
-	if s.v.Load() == nil {
+	was := s.v.Load()
+	if was == nil {
+		was = forgotten
 		s = t.claimLocked(sh, s, h, id)
 	}
 	s.v.Store(v)
 	s.alloc.Store(v.current())
+	t.account(was.alloc.Load(), v.alloc.Load())
 }
 
 // adopt returns the newest version of id, which is v if there was none.
@@ -199,15 +208,22 @@ func (t *table) all() iter.Seq2[schema.ID, *version] {
 	}
 }
 
-// fill makes a resident as the allocation of v, unless v has been replaced.
-func (t *table) fill(id *schema.ID, v *version, a *schema.Allocation) {
+// fill makes a, which was decoded, the allocation of v, and resident unless v has
+// been replaced. It returns the one that is there already if somebody was faster.
+func (t *table) fill(id *schema.ID, v *version, a *schema.Allocation) *schema.Allocation {
 	h := t.hash(id)
 	sh := t.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if first := v.current(); first != nil {
+		return first
+	}
+	was := v.alloc.Swap(a)
 	if s := probe(*sh.slots.Load(), h, id); s.v.Load() == v {
 		s.alloc.Store(a)
+		t.account(was, a)
 	}
+	return a
 }
 
 // growLocked copies the shard without what is forgotten, into twice the slots

@@ -15,8 +15,8 @@ import (
 // what the client does not own.
 type version struct {
 	// alloc is nil, or the decoded allocation of this version, or of an earlier
-	// one that has the scheduler's part in common; ask current. It goes once to
-	// this version's own; whoever loses that race drops an equal one.
+	// one that has the scheduler's part in common; ask current. Once the version is
+	// in the table, it is stored under the lock of the ID's shard.
 	alloc atomic.Pointer[schema.Allocation]
 
 	content // immutable

@@ -1,0 +1,56 @@
+package schema
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// decodedAnew returns a as it is decoded from its two parts.
+func decodedAnew(t *testing.T, a *Allocation) *Allocation {
+	t.Helper()
+	d := &Allocation{ID: strings.Clone(a.ID)}
+	require.NoError(t, DecodeScheduler(string(AppendScheduler(nil, a)), d))
+	require.NoError(t, DecodeClient(string(AppendClient(nil, a)), d))
+	return d
+}
+
+// TestFootprint compares the estimate with what the heap grows by.
+func TestFootprint(t *testing.T) {
+	text, err := os.ReadFile("../testdata/allocation.json")
+	require.NoError(t, err)
+	sample, err := DecodeJSON(text)
+	require.NoError(t, err)
+	eventful := sample.Clone()
+	for i := range 10 {
+		eventful = RecordTaskEvent(eventful, "redis", "running", TaskEvent{Type: TaskStarted, Time: int64(i) << 40}, 0)
+	}
+	large := sample.Clone()
+	for i := range 40 {
+		name := strings.Repeat("x", i+1)
+		large.TaskResources[name] = large.TaskResources["redis"].clone()
+		large.Metrics.Scores[name] = float64(i)
+	}
+	for name, a := range map[string]*Allocation{"documented": sample, "ten events": eventful, "large": large, "empty": {ID: sample.ID}} {
+		const n = 2000
+		all := make([]*Allocation, n)
+		before := heapInUse()
+		for i := range all {
+			all[i] = decodedAnew(t, a)
+		}
+		held := float64(heapInUse()-before) / n
+		require.InEpsilon(t, held, all[0].Footprint(), 0.1, "%s: the heap grew by %.0f bytes each", name, held)
+		require.Equal(t, all[0].Footprint(), all[n-1].Footprint())
+	}
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
