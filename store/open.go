@@ -52,7 +52,7 @@ func newStore(o Options) *Store {
 		done:    make(chan struct{}),
 	}
 	s.requests.New = newRequest
-	s.waiters.New = func() any { return watch.NewWaiter() }
+	s.waiters.New = func() any { return newWaiter(s.watch) }
 	s.committer = newCommitter(s)
 	s.sweeper = newSweeper(s)
 	return s

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"allocstore/schema"
-	"allocstore/watch"
 )
 
 // Bounds of QueryOptions.MaxQueryTime.
@@ -109,12 +108,11 @@ type WaitResult struct {
 // if the wait would have to go on in a store that is so. Running out of time is
 // no error.
 func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitResult, error) {
-	parsed, err := schema.ParseID(id)
-	if err != nil {
-		return WaitResult{}, err
+	w := s.begin(ctx, opts, id)
+	for w.result == nil {
+		s.rise(w, s.sleep(ctx, w))
 	}
-	ids := [1]schema.ID{parsed}
-	return s.wait(ctx, ids[:], opts)
+	return s.end(w)
 }
 
 // WaitAny is Wait on several allocations: it returns the first change, which is
@@ -125,79 +123,114 @@ func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitRes
 //
 // No ID at all is ErrInvalidID.
 func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (WaitResult, error) {
-	parsed := make([]schema.ID, len(ids))
-	for i, id := range ids {
-		var err error
-		if parsed[i], err = schema.ParseID(id); err != nil {
-			return WaitResult{}, fmt.Errorf("ID %d of %d: %w", i, len(ids), err)
-		}
+	w := s.begin(ctx, opts, ids...)
+	for w.result == nil {
+		s.rise(w, s.sleep(ctx, w))
 	}
-	if len(parsed) == 0 {
-		return WaitResult{}, fmt.Errorf("%w: no ID to wait for", ErrInvalidID)
-	}
-	return s.wait(ctx, parsed, opts)
+	return s.end(w)
 }
 
-// wait returns at once what there is to return, and otherwise blocks.
-func (s *Store) wait(ctx context.Context, ids []schema.ID, opts QueryOptions) (WaitResult, error) {
-	if err := ctx.Err(); err != nil {
-		return WaitResult{}, err
-	}
-	if s.closed.Load() {
-		return WaitResult{}, ErrClosed
-	}
-	if opts.MinQueryIndex == 0 {
-		return s.result(s.look(ids[0]))
-	}
-	if st, ok := s.first(ids, opts.MinQueryIndex); ok {
-		return s.result(st)
-	}
-	w := s.waiters.Get().(*watch.Waiter)
-	timer := time.NewTimer(opts.timeout())
-	r, err := s.block(ctx, w, timer.C, ids, opts.MinQueryIndex)
-	timer.Stop()
-	s.watch.Deregister(w)
-	s.waiters.Put(w)
-	return r, err
-}
-
-// block registers, looks again, and blocks, until a look finds something. The look
-// after the registration is what makes sure: what was published before it is seen
-// by it, what is published after it is notified to the waiter; see package watch.
+// begin returns a waiter with what there is to return at once. If there is nothing,
+// its time begins.
 //
-// A waiter that was woken may find that the change it was woken for has been
-// followed by one that is not published yet. It registers again, and the
-// notification of that one is still to come.
-func (s *Store) block(ctx context.Context, w *watch.Waiter, timeout <-chan time.Time, ids []schema.ID, above uint64) (WaitResult, error) {
-	for {
-		s.register(w, ids, above)
-		if st, ok := s.first(ids, above); ok {
-			return s.result(st)
-		}
-		select {
-		case signal := <-w.C():
-			if signal.Err != nil {
-				return WaitResult{}, signal.Err
-			}
-		case <-timeout:
-			return s.timedOut(ids, above)
-		case <-ctx.Done():
-			return WaitResult{}, ctx.Err()
-		}
+// A blocked reader is the frames of its caller, of Wait, of sleep and of the
+// runtime. Together they fit the 2 kB that a goroutine's stack begins with, and
+// one that has grown never becomes so small again: hence the work is in functions
+// that have returned by the time it blocks, and Wait holds no more than w.
+//
+//go:noinline
+func (s *Store) begin(ctx context.Context, opts QueryOptions, ids ...string) *waiter {
+	w := s.waiters.Get().(*waiter)
+	err := w.set(opts.MinQueryIndex, ids)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil && s.closed.Load() {
+		err = ErrClosed
+	}
+	if s.rise(w, err); w.result == nil {
+		w.start(opts.timeout())
+	}
+	return w
+}
+
+// sleep registers, looks again, and blocks if the look finds nothing. That look is
+// what makes sure: what was published before the registration is seen by it, what
+// is published after it is notified to the waiter; see package watch.
+//
+//go:noinline
+func (s *Store) sleep(ctx context.Context, w *waiter) error {
+	s.watch.Register(w.Waiter, w.above, w.ids...)
+	if w.expired.Load() || s.ready(w) {
+		return nil
+	}
+	select {
+	case signal := <-w.C():
+		return signal.Err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
-// register registers w for all ids.
-func (s *Store) register(w *watch.Waiter, ids []schema.ID, above uint64) {
-	if len(ids) == 1 {
-		s.watch.Register(w, above, ids[0])
-		return
+// ready reports whether first would find something.
+//
+//go:noinline
+func (s *Store) ready(w *waiter) bool {
+	last := s.index.Last()
+	if w.above < s.restored.Load() {
+		return true
 	}
-	raw := make([]watch.ID, len(ids))
-	for i, id := range ids {
-		raw[i] = id
+	for i := range w.ids {
+		v := s.table.get(w.id(i))
+		if v == nil && w.above < s.floor.Load() || v != nil && v.modified() > w.above && v.modified() <= last {
+			return true
+		}
 	}
-	s.watch.Register(w, above, raw...)
+	return false
+}
+
+// rise ends a wait that err ended, or for which there is something to return. If
+// there is nothing, the change that it was woken for has been followed by one that
+// is not published yet; it sleeps again, for the notification of that one is still
+// to come.
+//
+//go:noinline
+func (s *Store) rise(w *waiter, err error) {
+	r, done := WaitResult{}, true
+	if err == nil {
+		r, done, err = s.look(w)
+	}
+	if done {
+		w.result = &ended{r, err}
+	}
+}
+
+// end leaves nothing of the wait behind, and returns what came of it.
+//
+//go:noinline
+func (s *Store) end(w *waiter) (WaitResult, error) {
+	result := w.result
+	w.result = nil
+	if w.end() {
+		s.waiters.Put(w)
+	}
+	return result.WaitResult, result.err
+}
+
+// look returns what there is to return by now, if there is anything.
+func (s *Store) look(w *waiter) (r WaitResult, done bool, err error) {
+	var st state
+	switch {
+	case w.above == 0:
+		st = s.stateOf(w.ids[0])
+	case s.first(w, &st):
+	case w.expired.Load():
+		return s.timedOut(w)
+	default:
+		return r, false, nil
+	}
+	r, err = s.result(&st)
+	return r, true, err
 }
 
 // A state is what a wait sees of one ID, and what it makes of it.
@@ -208,14 +241,20 @@ type state struct {
 	outcome Outcome
 }
 
-// look returns the state of id. The last index is read before the table: an ID
+// stateOf returns the state of id. The last index is read before the table: an ID
 // that is absent from the table has no change up to that index.
-func (s *Store) look(id schema.ID) state {
+func (s *Store) stateOf(id schema.ID) state {
 	last := s.index.Last()
-	st := state{id: id, v: s.table.get(&id), index: last, outcome: NotFound}
-	if st.v != nil {
-		st.index, st.outcome = st.v.modified(), Changed
-		if st.v.tombstone() {
+	return s.state(id, s.table.get(&id), last)
+}
+
+// state returns the state of id, whose newest version is v, or nil as of the index
+// last.
+func (s *Store) state(id schema.ID, v *version, last uint64) state {
+	st := state{id: id, v: v, index: last, outcome: NotFound}
+	if v != nil {
+		st.index, st.outcome = v.modified(), Changed
+		if v.tombstone() {
 			st.outcome = Deleted
 		}
 	}
@@ -223,37 +262,43 @@ func (s *Store) look(id schema.ID) state {
 	return st
 }
 
-// first returns what a wait above that index returns at once, if there is
-// anything: of several changes the one with the lowest index.
+// first finds what the wait returns at once, if there is anything: of several
+// changes the one with the lowest index.
 //
 // A change above the last index is one whose batch is being published. It is
 // left for later, because one with a lower index may be on its way for an ID
 // that was looked at before; its waiters are yet to be notified.
-func (s *Store) first(ids []schema.ID, above uint64) (best state, found bool) {
+func (s *Store) first(w *waiter, st *state) bool {
 	last := s.index.Last()
-	if above < s.restored.Load() {
-		best = s.look(ids[0])
-		best.outcome = Restored
-		return best, true
+	if w.above < s.restored.Load() {
+		*st = s.state(w.ids[0], s.table.get(w.id(0)), last)
+		st.outcome = Restored
+		return true
 	}
-	for _, id := range ids {
-		st := s.look(id)
-		if st.v == nil && above < s.floor.Load() {
+	var best *version
+	var at int
+	for i := range w.ids {
+		v := s.table.get(w.id(i))
+		if v == nil && w.above < s.floor.Load() {
+			*st = s.state(w.ids[i], nil, last)
 			st.outcome = Compacted
-			return st, true
+			return true
 		}
-		if st.v == nil || st.index <= above || st.index > last {
+		if v == nil || v.modified() <= w.above || v.modified() > last {
 			continue
 		}
-		if !found || st.index < best.index {
-			best, found = st, true
+		if best == nil || v.modified() < best.modified() {
+			best, at = v, i
 		}
 	}
-	return best, found
+	if best != nil {
+		*st = s.state(w.ids[at], best, last)
+	}
+	return best != nil
 }
 
 // result is the WaitResult of st, with the allocation if there is one.
-func (s *Store) result(st state) (WaitResult, error) {
+func (s *Store) result(st *state) (WaitResult, error) {
 	r := WaitResult{ID: st.id.String(), Index: st.index, Outcome: st.outcome}
 	if st.v == nil || st.v.tombstone() {
 		return r, nil
@@ -267,10 +312,10 @@ func (s *Store) result(st state) (WaitResult, error) {
 // readResult is result for a version that is to be read from the file. It
 // registers as a reader, against compaction, and looks again: what is there by
 // then is the same version or a later one.
-func (s *Store) readResult(st state) (WaitResult, error) {
+func (s *Store) readResult(st *state) (WaitResult, error) {
 	at := s.readers.enter(s.index.Last)
 	defer s.readers.leave(at)
-	now := s.look(st.id)
+	now := s.stateOf(st.id)
 	switch {
 	case now.v == st.v, st.outcome == Restored:
 		now.outcome = st.outcome
@@ -288,25 +333,31 @@ func (s *Store) readResult(st state) (WaitResult, error) {
 	return r, nil
 }
 
-// timedOut is the result of a wait whose time is up, which may be a change all
-// the same, if that came with the end of it.
-func (s *Store) timedOut(ids []schema.ID, above uint64) (WaitResult, error) {
-	if st, ok := s.first(ids, above); ok {
-		return s.result(st)
-	}
-	if len(ids) == 1 {
-		st := s.look(ids[0])
-		if st.v == nil || st.index <= above {
+// timedOut is the result of a wait whose time is up. A change that came just now is
+// returned, or left for the next wait.
+func (s *Store) timedOut(w *waiter) (r WaitResult, done bool, err error) {
+	last := s.index.Last()
+	var st state
+	switch {
+	case s.first(w, &st):
+	case len(w.ids) == 1:
+		if st = s.stateOf(w.ids[0]); st.v == nil || st.index <= w.above {
 			st.outcome = TimedOut
 		}
-		return s.result(st)
+	default:
+		return WaitResult{Outcome: TimedOut, Index: s.newest(w, last)}, true, nil
 	}
-	r := WaitResult{Outcome: TimedOut, Index: s.restored.Load()}
-	last := s.index.Last()
-	for _, id := range ids {
-		if st := s.look(id); st.index <= last {
-			r.Index = max(r.Index, st.index)
+	r, err = s.result(&st)
+	return r, true, err
+}
+
+// newest returns the highest index of what w waits for, of those up to last.
+func (s *Store) newest(w *waiter, last uint64) uint64 {
+	index := s.restored.Load()
+	for _, id := range w.ids {
+		if st := s.stateOf(id); st.index <= last {
+			index = max(index, st.index)
 		}
 	}
-	return r, nil
+	return index
 }

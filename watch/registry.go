@@ -62,8 +62,9 @@ func (r *Registry) Register(w *Waiter, min uint64, ids ...ID) {
 	}
 	w.arm(min, r.epoch.Load(), ids)
 	r.shardOf(ids[0]).waiting.Add(1)
-	for i, id := range ids {
-		r.shardOf(id).link(w.place(i))
+	for i := range ids {
+		n := w.place(i)
+		r.shardOf(n.id).link(n)
 	}
 	// Only now: a broadcast that did not meet w has set it before.
 	if s := r.terminal.Load(); s != nil {
@@ -79,6 +80,23 @@ func (r *Registry) refuse(w *Waiter, s *Signal) {
 		w.send(s)
 	}
 	r.unlink(w)
+}
+
+var expiry = &Signal{Kind: Expired}
+
+// Expire sends an Expired signal to w if it is registered and has received
+// nothing, and reports whether it did. It is for a timer, and may run beside any
+// other call on w but Register: who cannot stop the timer, or has not received
+// what it sent, must not register w again. If w is not registered Expire does
+// nothing, so a timer notes that it ran, before, and whoever registers looks at
+// that note after.
+func (r *Registry) Expire(w *Waiter) bool {
+	if !w.state.CompareAndSwap(armed, expired) {
+		return false
+	}
+	r.shardOf(w.first.id).waiting.Add(-1)
+	w.c <- expiry
+	return true
 }
 
 // Deregister ends the registration of w, if there is one, and leaves nothing of

@@ -20,9 +20,12 @@ const (
 
 	// Failed says that there will be no more changes, because of a fault.
 	Failed
+
+	// Expired says that the waiter's time is up; see Registry.Expire.
+	Expired
 )
 
-var kindNames = [...]string{Changed: "changed", Restored: "restored", Closed: "closed", Failed: "failed"}
+var kindNames = [...]string{Changed: "changed", Restored: "restored", Closed: "closed", Failed: "failed", Expired: "expired"}
 
 // String returns the kind's name in lower case, and "kind(n)" for an unknown one.
 func (k Kind) String() string {

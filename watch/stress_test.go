@@ -89,7 +89,7 @@ func (rd *reader) follow() {
 		}
 		rd.b.r.Register(rd.w, rd.min, rd.ids...)
 		if !rd.look() && !rd.b.done.Load() && rd.rnd.IntN(16) > 0 {
-			rd.check(<-rd.w.C())
+			rd.check(*<-rd.w.C())
 		}
 		rd.b.r.Deregister(rd.w)
 		assert.Empty(rd.t, rd.w.C(), "nothing arrives after Deregister")

@@ -7,12 +7,13 @@ import (
 
 // The states of a waiter. Register arms it. Whoever moves it on from armed, by
 // compare-and-swap, is the only one to decide what becomes of the registration:
-// a sender goes to firing, Deregister to idle.
+// a sender goes to firing, Expire to expired, Deregister to idle.
 const (
-	idle   uint32 = iota // not registered
-	armed                // registered, nothing sent
-	firing               // claimed by a sender that is about to send
-	fired                // sent; the sender has let go of the waiter
+	idle    uint32 = iota // not registered
+	armed                 // registered, nothing sent
+	firing                // claimed by a sender that is about to send
+	fired                 // sent; the sender has let go of the waiter
+	expired               // claimed by Expire; it is about to send, or has sent
 )
 
 // maxKept is how many nodes of its last registration a waiter keeps for the
@@ -26,7 +27,7 @@ const maxKept = 64
 type Waiter struct {
 	// Invariant: holds at most one signal, and is empty whenever the waiter
 	// becomes armed, so that the one send of a registration never blocks.
-	c chan Signal
+	c chan *Signal
 
 	state atomic.Uint32
 
@@ -41,12 +42,13 @@ type Waiter struct {
 
 // NewWaiter returns a waiter that is ready to be registered.
 func NewWaiter() *Waiter {
-	return &Waiter{c: make(chan Signal, 1)}
+	return &Waiter{c: make(chan *Signal, 1)}
 }
 
 // C returns the channel that receives the one signal of each registration. It
-// is the same channel for the whole life of the waiter and is never closed.
-func (w *Waiter) C() <-chan Signal { return w.c }
+// is the same channel for the whole life of the waiter and is never closed. The
+// signal is shared and must not be changed.
+func (w *Waiter) C() <-chan *Signal { return w.c }
 
 // arm prepares an idle waiter for its places at ids, of which there is at least one.
 func (w *Waiter) arm(min uint64, epoch uint32, ids []ID) {
@@ -83,7 +85,7 @@ func (w *Waiter) withdraw() bool { return w.state.CompareAndSwap(armed, idle) }
 // send delivers the signal of a claimed waiter. The store is the sender's last
 // touch: an owner that sees it may reuse the waiter without taking a lock.
 func (w *Waiter) send(s *Signal) {
-	w.c <- *s
+	w.c <- s
 	w.state.Store(fired)
 }
 

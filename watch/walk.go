@@ -27,7 +27,8 @@ type walk struct {
 	sh    *shard
 	call  call
 	id    ID
-	mark  *node // in the list between two turns; nil before the first pause
+	mark  *node   // in the list between two turns; nil before the first pause
+	sent  *Signal // what all that are woken receive; nil before the first
 	woken int
 }
 
@@ -93,6 +94,10 @@ func (k *walk) visitLocked(n *node) {
 		return
 	}
 	k.sh.waiting.Add(-1)
-	w.send(&k.call.signal)
+	if k.sent == nil {
+		signal := k.call.signal
+		k.sent = &signal
+	}
+	w.send(k.sent)
 	k.woken++
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,7 +32,7 @@ func registered(r *watch.Registry, min uint64, ids ...watch.ID) *watch.Waiter {
 func pending(w *watch.Waiter) watch.Signal {
 	select {
 	case s := <-w.C():
-		return s
+		return *s
 	default:
 		return watch.Signal{}
 	}
@@ -46,8 +48,8 @@ func requireEmpty(t *testing.T, r *watch.Registry) {
 func TestKindString(t *testing.T) {
 	t.Parallel()
 	for k, want := range map[watch.Kind]string{
-		watch.Changed: "changed", watch.Restored: "restored", watch.Closed: "closed", watch.Failed: "failed",
-		0: "kind(0)", 5: "kind(5)", 255: "kind(255)",
+		watch.Changed: "changed", watch.Restored: "restored", watch.Closed: "closed", watch.Failed: "failed", watch.Expired: "expired",
+		0: "kind(0)", 6: "kind(6)", 255: "kind(255)",
 	} {
 		require.Equal(t, want, k.String())
 	}
@@ -66,7 +68,7 @@ func TestNotifyWakesExactlyWhoWaits(t *testing.T) {
 				r.Deregister(w)
 				mu.Lock()
 				defer mu.Unlock()
-				got[name] = s
+				got[name] = *s
 			}()
 			synctest.Wait()
 		}
@@ -214,4 +216,47 @@ func TestSequentialIDsSpreadOverShards(t *testing.T) {
 		require.Greater(t, least, 128, "IDs %d apart leave a shard idle", step)
 		require.Less(t, most, 384, "IDs %d apart crowd a shard", step)
 	}
+}
+
+// TestExpire has timers race with writers, and with readers that leave. A reader is
+// told once, and by the timer at the latest.
+func TestExpire(t *testing.T) {
+	t.Parallel()
+	r := watch.New()
+	var wg sync.WaitGroup
+	var told, late atomic.Int64
+	const readers = 2000
+	for i := range readers {
+		id := idOf(i % 50)
+		wg.Go(func() {
+			w := registered(r, 0, id)
+			var note atomic.Bool
+			timer := time.AfterFunc(time.Duration(i%100)*time.Microsecond, func() {
+				note.Store(true)
+				r.Expire(w)
+			})
+			for range 3 { // registrations that the timer may fall between
+				if i%3 == 0 || note.Load() {
+					break
+				}
+				if timer.Stop() {
+					timer.Reset(time.Microsecond)
+					r.Register(w, 0, id)
+				}
+			}
+			if note.Load() && i%3 != 0 {
+				late.Add(1) // it may have run while nothing was registered
+			} else if s := <-w.C(); s.Kind == watch.Changed || s.Kind == watch.Expired {
+				told.Add(1)
+			}
+			timer.Stop()
+			r.Deregister(w)
+		})
+	}
+	for i := range 200 {
+		r.Notify(idOf(i%50), 1)
+	}
+	wg.Wait()
+	require.EqualValues(t, readers, told.Load()+late.Load())
+	requireEmpty(t, r)
 }

@@ -163,11 +163,17 @@ func parked(p parker, n int) error {
 
 // reader waits once, and tells when it is awake unless ctx ended it.
 func (l *lot) reader(ctx context.Context, i int) {
-	err := l.p.wait(ctx, l.d.ids[i], nil)
-	at := time.Now()
-	if errors.Is(err, context.Canceled) {
-		return
+	if err := l.p.wait(ctx, l.d.ids[i], nil); !errors.Is(err, context.Canceled) {
+		l.tell(ctx, i)
 	}
+}
+
+// tell says that the reader of allocation i is awake. It is a function of its own
+// so that a blocked reader's stack has little besides the store's.
+//
+//go:noinline
+func (l *lot) tell(ctx context.Context, i int) {
+	at := time.Now()
 	l.woken.Add(1)
 	select {
 	case l.awake <- wake{i, at}:
