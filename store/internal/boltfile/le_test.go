@@ -1,0 +1,5 @@
+package boltfile_test
+
+import "encoding/binary"
+
+var le = binary.LittleEndian
