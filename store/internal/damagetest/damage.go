@@ -29,6 +29,7 @@ var Kinds = []Kind{
 // Damage returns a damaged copy of a bbolt file with pages of that size.
 func (k Kind) Damage(r *rand.Rand, file []byte, pageSize int) []byte {
 	d := &damager{Rand: r, file: append([]byte(nil), file...), pageSize: pageSize}
+	d.findLive()
 	k.damage(d)
 	return d.file
 }
@@ -41,6 +42,7 @@ type damager struct {
 	*rand.Rand
 	file     []byte
 	pageSize int
+	live     []int // the pages of trees, overflow included
 }
 
 const (
@@ -59,10 +61,42 @@ func (d *damager) pages() int {
 
 func (d *damager) page(i int) []byte { return d.file[i*d.pageSize : (i+1)*d.pageSize] }
 
-// any is a page of those in use, now and then a meta page.
-func (d *damager) any() int { return d.IntN(d.pages()) }
+// findLive follows the newest meta page of a file that is not damaged yet.
+func (d *damager) findLive() {
+	newest := d.page(0)
+	if second := d.page(1); le.Uint64(second[pageHeader+48:]) > le.Uint64(newest[pageHeader+48:]) {
+		newest = second
+	}
+	d.follow(int(le.Uint64(newest[pageHeader+16:])))
+}
 
-// tree is a page that looks like one of a tree.
+// follow notes the page and all below it, the roots of buckets included.
+func (d *damager) follow(id int) {
+	p := d.file[id*d.pageSize:]
+	for i := range 1 + int(le.Uint32(p[12:])) {
+		d.live = append(d.live, id+i)
+	}
+	for i := range int(le.Uint16(p[10:])) {
+		e := p[pageHeader+i*element:]
+		if p[8] == 1 {
+			d.follow(int(le.Uint64(e[8:])))
+		} else if e[0] == 1 {
+			if root := le.Uint64(e[le.Uint32(e[4:])+le.Uint32(e[8:]):]); root != 0 {
+				d.follow(int(root))
+			}
+		}
+	}
+}
+
+// any is mostly a page of those that hold something, otherwise one of all.
+func (d *damager) any() int {
+	if d.IntN(4) > 0 {
+		return d.live[d.IntN(len(d.live))]
+	}
+	return d.IntN(d.pages())
+}
+
+// tree is a page that begins like one of a tree.
 func (d *damager) tree() []byte {
 	for range 1000 {
 		if p := d.page(d.any()); (p[8] == 1 || p[8] == 2) && p[9] == 0 {
