@@ -1,6 +1,7 @@
 package boltfile_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"allocstore/store/internal/boltfile"
 	"allocstore/store/internal/damagetest"
 )
+
+var le = binary.LittleEndian
 
 var oracles = flag.Int("oracles", 40, "how many random databases TestWalkIsForEach makes")
 

@@ -1,5 +1,0 @@
-package boltfile_test
-
-import "encoding/binary"
-
-var le = binary.LittleEndian
