@@ -21,7 +21,7 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-var damaged = flag.Int("damaged", 320, "how many damaged files TestDamagedFiles makes")
+var damaged = flag.Int("damaged", 160, "how many damaged files TestDamagedFiles makes")
 
 // An original is a store's file, and what was in it after each index.
 type original struct {

@@ -21,7 +21,7 @@ import (
 
 var le = binary.LittleEndian
 
-var oracles = flag.Int("oracles", 40, "how many random databases TestWalkIsForEach makes")
+var oracles = flag.Int("oracles", 16, "how many random databases TestWalkIsForEach makes")
 
 // content is what a database holds, by bucket and key.
 type content map[string]map[string]string

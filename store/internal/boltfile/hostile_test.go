@@ -22,7 +22,7 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-var damaged = flag.Int("damaged", 800, "how many damaged files TestDamagedFiles makes")
+var damaged = flag.Int("damaged", 400, "how many damaged files TestDamagedFiles makes")
 
 // TestDamagedFiles damages databases in every way there is. What boltfile accepts,
 // bbolt must open, read, write and open again, with the content that boltfile saw.
