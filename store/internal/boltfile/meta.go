@@ -23,8 +23,14 @@ const (
 	boltMagic   = 0xED0CDAED
 	boltVersion = 2
 
+	// bbolt finds no pages of other sizes, and begins a file with four.
 	leastPage = 1 << 10
 	mostPage  = 16 << 20
+	leastFile = 4 * leastPage
+
+	// mostTxid is beyond any file's number of transactions, and so far below the
+	// end of the numbers that bbolt will not begin again at 0.
+	mostTxid = 1 << 62
 
 	noFreelist = 1<<64 - 1
 )
@@ -42,47 +48,67 @@ type meta struct {
 	txid     uint64
 }
 
-// newestMeta returns the valid meta page with the highest transaction, if the file
-// is as long as that page says.
+// newestMeta returns the meta page that bbolt will go by, if that can be, and the
+// file is as long as it says.
+//
+// It must be the very one. The other may have been written before the pages that it
+// refers to were used for something else, and a page within the file may look like
+// a meta page because somebody stored the content of one.
 func newestMeta(f *os.File) (meta, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return meta{}, err
 	}
-	if info.Size() == 0 {
-		return meta{}, &Damage{Reason: "the file is empty"}
+	if info.Size() < leastFile {
+		return meta{}, damage(0, "the file is cut short: no database has %d bytes", info.Size())
 	}
-	newest, found := readMeta(f, 0)
-	for at := int64(leastPage); at <= mostPage && at < info.Size(); at *= 2 {
-		second, ok := readMeta(f, at)
-		if ok && int64(second.pageSize) == at && (!found || second.txid > newest.txid) {
-			newest, found = second, true
+	newest, first := readMeta(f, 0)
+	size := newest.pageSize
+	for at := int64(leastPage); !first && size == 0 && at <= mostPage && at < info.Size()-leastPage; at *= 2 {
+		if m, ok := readMeta(f, at); ok {
+			size = m.pageSize
 		}
 	}
-	if !found {
+	second, ok := readMeta(f, int64(size))
+	if ok && (!first || second.txid > newest.txid) {
+		newest = second
+	}
+	if !first && !ok {
 		return meta{}, &Damage{Reason: "not a bbolt database: no valid meta page"}
 	}
-	if need := newest.highest * uint64(newest.pageSize); need > uint64(info.Size()) {
-		return meta{}, damage(0, "the file is cut short: %d bytes, its pages take %d", info.Size(), need)
-	}
-	return newest, nil
+	return newest, newest.check(size, info.Size())
 }
 
-// readMeta reads the meta page at that offset, and reports whether it is valid.
+// check looks for what is wrong with a valid meta page in a file of that size,
+// where the pages have pageSize bytes.
+func (m *meta) check(pageSize int, fileSize int64) error {
+	switch {
+	case m.pageSize < leastPage || m.pageSize > mostPage || m.pageSize&(m.pageSize-1) != 0 || m.pageSize != pageSize:
+		return damage(0, "meta page %d: pages of %d bytes", m.at/int64(max(pageSize, 1)), m.pageSize)
+	case m.highest > uint64(fileSize)/uint64(pageSize):
+		return damage(0, "the file is cut short: %d bytes, and %d pages of %d", fileSize, m.highest, m.pageSize)
+	case fileSize < 2*int64(pageSize):
+		return damage(0, "the file is cut short: %d bytes for two meta pages of %d", fileSize, pageSize)
+	case m.txid >= mostTxid:
+		return damage(0, "meta page of transaction %d", m.txid)
+	}
+	return nil
+}
+
+// readMeta reads the meta page at that offset, and reports whether bbolt would take
+// it for valid.
 func readMeta(f *os.File, at int64) (meta, bool) {
 	b := make([]byte, metaLen)
 	if _, err := f.ReadAt(b, at); err != nil {
 		return meta{}, false
 	}
-	m := meta{
-		at: at, bytes: b, pageSize: int(le.Uint32(b[metaPageSize:])), root: b[metaRoot : metaRoot+bucketHeader],
-		freelist: le.Uint64(b[metaFreelist:]), highest: le.Uint64(b[metaHighest:]), txid: le.Uint64(b[metaTxid:]),
-	}
 	sum := fnv.New64a()
 	sum.Write(b[pageHeader:metaChecksum])
-	valid := le.Uint32(b[metaMagic:]) == boltMagic && le.Uint32(b[metaVersion:]) == boltVersion &&
-		le.Uint64(b[metaChecksum:]) == sum.Sum64() &&
-		m.pageSize >= leastPage && m.pageSize <= mostPage && m.pageSize&(m.pageSize-1) == 0 &&
-		m.highest <= 1<<40
-	return m, valid
+	if le.Uint32(b[metaMagic:]) != boltMagic || le.Uint32(b[metaVersion:]) != boltVersion || le.Uint64(b[metaChecksum:]) != sum.Sum64() {
+		return meta{}, false
+	}
+	return meta{
+		at: at, bytes: b, pageSize: int(le.Uint32(b[metaPageSize:])), root: b[metaRoot : metaRoot+bucketHeader],
+		freelist: le.Uint64(b[metaFreelist:]), highest: le.Uint64(b[metaHighest:]), txid: le.Uint64(b[metaTxid:]),
+	}, true
 }

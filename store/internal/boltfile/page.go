@@ -25,8 +25,12 @@ const (
 	freelistPage kind = 0x10
 )
 
-// bucketElement is the flag of a leaf's element whose value is a bucket.
+// bucketElement is the flag of a leaf's element whose value is a bucket. There is
+// no other.
 const bucketElement = 0x01
+
+// mostElement is how far bbolt can look from an element's header.
+const mostElement = 1<<31 - 1
 
 // A page is one page with its overflow, or the page that a bucket holds inline.
 type page struct {
@@ -34,37 +38,53 @@ type page struct {
 	kind  kind
 	count int
 	bytes []byte
+
+	// end is where the keys and values end of the elements that were read.
+	end int
 }
 
 // parsePage reads the header of a page of at least pageHeader bytes.
-func parsePage(id uint64, b []byte) page {
-	return page{id: id, kind: kind(le.Uint16(b[8:])), count: int(le.Uint16(b[10:])), bytes: b}
+func parsePage(b []byte) page {
+	count := int(le.Uint16(b[10:]))
+	return page{id: le.Uint64(b), kind: kind(le.Uint16(b[8:])), count: count, bytes: b, end: pageHeader + count*elementHeader}
 }
 
+// overflow is how many pages follow a page with that header.
+func overflow(b []byte) uint64 { return uint64(le.Uint32(b[12:])) }
+
 // whole reports whether the headers of all elements lie within the page.
-func (p *page) whole() bool { return pageHeader+p.count*elementHeader <= len(p.bytes) }
+func (p *page) whole() bool { return p.end <= len(p.bytes) }
 
-// element returns the header of the element i and what follows it.
-func (p *page) element(i int) []byte { return p.bytes[pageHeader+i*elementHeader:] }
-
-// branch returns the key and the child of the element i, or false if they do not
-// lie within the page.
+// branch returns the key and the child of the element i. Elements are read in
+// their order, each once. If this one is none that bbolt writes, it is not ok.
 func (p *page) branch(i int) (k []byte, child uint64, ok bool) {
-	e := p.element(i)
-	at, n := uint64(le.Uint32(e)), uint64(le.Uint32(e[4:]))
-	if at+n > uint64(len(e)) {
-		return nil, 0, false
-	}
-	return e[at : at+n], le.Uint64(e[8:]), true
+	e := p.bytes[pageHeader+i*elementHeader:]
+	k, ok = p.data(i, le.Uint32(e), uint64(le.Uint32(e[4:])))
+	return k, le.Uint64(e[8:]), ok && len(k) > 0
 }
 
 // leaf returns the key and the value of the element i, and whether that is a
-// bucket, or false if they do not lie within the page.
+// bucket, as branch does.
 func (p *page) leaf(i int) (k, v []byte, bucket, ok bool) {
-	e := p.element(i)
-	at, n, size := uint64(le.Uint32(e[4:])), uint64(le.Uint32(e[8:])), uint64(le.Uint32(e[12:]))
-	if at+n+size > uint64(len(e)) {
+	e := p.bytes[pageHeader+i*elementHeader:]
+	flags, n := le.Uint32(e), uint64(le.Uint32(e[8:]))
+	kv, ok := p.data(i, le.Uint32(e[4:]), n+uint64(le.Uint32(e[12:])))
+	if !ok || n == 0 || n > uint64(len(kv)) || flags&^bucketElement != 0 {
 		return nil, nil, false, false
 	}
-	return e[at : at+n : at+n], e[at+n : at+n+size : at+n+size], le.Uint32(e)&bucketElement != 0, true
+	return kv[:n:n], kv[n:], flags != 0, true
+}
+
+// data returns the n bytes that belong to the element i, and whether they are where
+// its header says. bbolt writes those of all elements one after the other, with no
+// gap. So a wrong count is found too, and no two elements share their bytes:
+// writing such a page anew would take any amount of memory.
+func (p *page) data(i int, at uint32, n uint64) ([]byte, bool) {
+	if uint64(pageHeader+i*elementHeader)+uint64(at) != uint64(p.end) ||
+		n > uint64(len(p.bytes)-p.end) || uint64(at)+n > mostElement {
+		return nil, false
+	}
+	from := p.end
+	p.end += int(n)
+	return p.bytes[from:p.end:p.end], true
 }

@@ -32,7 +32,7 @@ func (r *readahead) page(id uint64) (page, error) {
 			return page{}, err
 		}
 	}
-	pages := 1 + uint64(le.Uint32(r.from(id)[12:]))
+	pages := 1 + overflow(r.from(id))
 	if pages > r.meta.highest-id {
 		return page{}, damage(id, "its %d pages end beyond the last page, %d", pages, r.meta.highest-1)
 	}
@@ -41,11 +41,11 @@ func (r *readahead) page(id uint64) (page, error) {
 			return page{}, err
 		}
 	}
-	b := r.from(id)[:pages*uint64(r.meta.pageSize)]
-	if said := le.Uint64(b); said != id {
-		return page{}, damage(id, "it says that it is page %d", said)
+	p := parsePage(r.from(id)[:pages*uint64(r.meta.pageSize)])
+	if p.id != id {
+		return page{}, damage(id, "it says that it is page %d", p.id)
 	}
-	return parsePage(id, b), nil
+	return p, nil
 }
 
 // from returns the buffer from that page on.

@@ -6,8 +6,11 @@ const (
 	// firstPage is the first page after the two meta pages.
 	firstPage = 2
 
-	// mostDepth bounds a tree. bbolt splits a page into two or more, so a tree of
-	// this depth has more leaves than a file has pages.
+	// leastChildren is how many children a branch has: bbolt takes one that has
+	// fewer out of the tree, and panics where it meets it.
+	leastChildren = 2
+
+	// mostDepth bounds a tree: one of this depth has more leaves than a file pages.
 	mostDepth = 48
 )
 
@@ -52,20 +55,29 @@ func (w *walk) bucket(header []byte, visit func(k, v []byte, bucket bool) error)
 	if len(inline) < pageHeader {
 		return damage(0, "inline bucket of %d bytes", len(inline))
 	}
-	p := parsePage(0, inline)
+	p := parsePage(inline)
 	if p.kind != leafPage || !p.whole() {
 		return damage(0, "inline bucket of kind %#x with %d elements in %d bytes", uint16(p.kind), p.count, len(inline))
+	}
+	if p.id != 0 || overflow(inline) != 0 { // bbolt would free the page of that number
+		return damage(0, "inline bucket that says that it is page %d", p.id)
 	}
 	return w.leaf(&p, span{})
 }
 
-// A span is where the keys of a page lie: at from or above, and below to, unless
-// that is nil.
+// A span is where the keys of a page lie. The root of a tree has any, and maybe
+// none. Any other page begins with the key from, under which its parent has it, for
+// that is what bbolt looks for when it writes the page anew; and its keys are below
+// to, unless that is nil.
 type span struct{ from, to []byte }
 
-func (s *span) has(k []byte) bool {
-	return bytes.Compare(k, s.from) >= 0 && (s.to == nil || bytes.Compare(k, s.to) < 0)
-}
+func (s *span) root() bool { return s.from == nil }
+
+// begins reports whether k may be the first key.
+func (s *span) begins(k []byte) bool { return s.root() || bytes.Equal(k, s.from) }
+
+// ends reports whether k may be the last key.
+func (s *span) ends(k []byte) bool { return s.to == nil || bytes.Compare(k, s.to) < 0 }
 
 // tree walks the page and all that is below it.
 func (w *walk) tree(id uint64, s span, depth int) error {
@@ -80,8 +92,8 @@ func (w *walk) tree(id uint64, s span, depth int) error {
 		return damage(id, "%d elements in %d bytes", p.count, len(p.bytes))
 	case p.kind == leafPage:
 		return w.leaf(&p, s)
-	case p.count == 0:
-		return damage(id, "a branch without children")
+	case p.count < leastChildren:
+		return damage(id, "a branch with %d children", p.count)
 	case depth == mostDepth:
 		return damage(id, "deeper than any tree can be")
 	}
@@ -92,17 +104,19 @@ func (w *walk) tree(id uint64, s span, depth int) error {
 // branch walks what is below p.
 func (w *walk) branch(p *page, s span, depth int) error {
 	k, child, ok := p.branch(0)
+	ok = ok && s.begins(k)
 	for i := range p.count {
 		below := span{k, s.to}
 		var next []byte
 		var sibling uint64
-		inOrder := ok && s.has(k)
-		if inOrder && i+1 < p.count {
+		if last := i == p.count-1; last {
+			ok = ok && s.ends(k)
+		} else if ok {
 			next, sibling, ok = p.branch(i + 1)
-			inOrder = ok && bytes.Compare(k, next) < 0
+			ok = ok && bytes.Compare(k, next) < 0
 			below.to = next
 		}
-		if !inOrder {
+		if !ok {
 			return damage(p.id, "element %d of %d is out of place", i, p.count)
 		}
 		if err := w.tree(child, below, depth+1); err != nil {
@@ -115,10 +129,13 @@ func (w *walk) branch(p *page, s span, depth int) error {
 
 // leaf visits the elements of p.
 func (w *walk) leaf(p *page, s span) error {
+	if p.count == 0 && !s.root() {
+		return damage(p.id, "a leaf without elements")
+	}
 	var last []byte
 	for i := range p.count {
 		k, v, bucket, ok := p.leaf(i)
-		if !ok || i > 0 && bytes.Compare(last, k) >= 0 || (i == 0 || i == p.count-1) && !s.has(k) {
+		if !ok || i == 0 && !s.begins(k) || i > 0 && bytes.Compare(last, k) >= 0 || i == p.count-1 && !s.ends(k) {
 			return damage(p.id, "element %d of %d is out of place", i, p.count)
 		}
 		if err := w.visit(k, v, bucket); err != nil {

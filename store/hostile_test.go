@@ -1,0 +1,196 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+	"allocstore/store"
+	"allocstore/store/internal/damagetest"
+)
+
+var damaged = flag.Int("damaged", 160, "how many damaged files TestDamagedFiles makes")
+
+// An original is a store's file, and what was in it after each index.
+type original struct {
+	file   []byte
+	states map[uint64]string
+	last   state
+}
+
+// A state is what a store shows.
+type state struct {
+	index   uint64
+	content string
+	stats   string
+}
+
+// show reads all of a store.
+func show(s *store.Store) (state, error) {
+	var b strings.Builder
+	for a, err := range s.All() {
+		if err != nil {
+			return state{}, err
+		}
+		b.WriteString(text(a))
+	}
+	st := s.Stats()
+	return state{s.LastIndex(), b.String(), fmt.Sprint(st.Allocations, st.Tombstones, st.Floor)}, nil
+}
+
+// makeOriginal fills a store, compacts it in between, and closes it.
+func makeOriginal(path string) (o *original, err error) {
+	s, err := store.Open(path, &store.Options{FeedRetention: -1})
+	if err != nil {
+		return nil, err
+	}
+	o = &original{states: map[uint64]string{}}
+	r := rand.New(rand.NewPCG(1, 1))
+	note := func(_ store.Applied, e error) {
+		err = errors.Join(err, e)
+		if o.last, e = show(s); e != nil {
+			err = errors.Join(err, e)
+		}
+		o.states[o.last.index] = o.last.content
+	}
+	for i := range 60 {
+		batch := make([]*schema.Allocation, 6)
+		for j := range batch {
+			batch[j] = placed(i*6 + j)
+			batch[j].Job = &schema.Job{ID: "job", Name: strings.Repeat("x", i%5*100)}
+		}
+		note(s.Upsert(context.Background(), batch...))
+		note(s.UpdateFromClient(context.Background(), &schema.Allocation{ID: idOf(r.IntN(i*6 + 1)), ClientStatus: "running", ClientDescription: strings.Repeat("y", r.IntN(3000))}))
+		if i%7 == 0 {
+			note(s.Delete(context.Background(), idOf(r.IntN(i*6+1))))
+		}
+		if i == 20 || i == 45 {
+			err = errors.Join(err, s.Sweep())
+		}
+	}
+	o.last, _ = show(s)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	o.file, err = os.ReadFile(path)
+	return o, err
+}
+
+// TestDamagedFiles damages the file of a store in every way there is. Open refuses
+// it and says why and where, or the store serves what was written; and goes on to
+// do so when it is used, compacted and opened again.
+//
+// Only a meta page may take the store back to an earlier state: a power cut that
+// tears the newest one leaves the same.
+func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
+	var o *original // each child makes its own
+	report := damagetest.InChildren(t, *damaged, func(dir string, n int) (verdict string) {
+		if o == nil {
+			var err error
+			if o, err = makeOriginal(filepath.Join(dir, fmt.Sprint("original", n))); err != nil {
+				return "BAD: " + err.Error()
+			}
+		}
+		kind := damagetest.Kinds[n%len(damagetest.Kinds)]
+		r := rand.New(rand.NewPCG(uint64(n), 13))
+		path := filepath.Join(dir, fmt.Sprint("damaged", n))
+		file := kind.Damage(r, o.file, os.Getpagesize())
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			return "BAD: " + err.Error()
+		}
+		defer os.Remove(path)
+		verdict = o.judge(path, o.sameMetas(file))
+		if strings.HasPrefix(verdict, "BAD") {
+			verdict += fmt.Sprintf(" (case %d)", n)
+		}
+		return kind.Name + ": " + verdict
+	})
+	for _, v := range slices.Sorted(maps.Keys(report.Verdicts)) {
+		t.Logf("%6d %s", report.Verdicts[v], v)
+	}
+	for verdict := range report.Verdicts {
+		require.NotContains(t, verdict, "BAD")
+	}
+	require.Empty(t, report.Deaths)
+}
+
+// sameMetas reports whether both meta pages are as they were.
+func (o *original) sameMetas(file []byte) bool {
+	metas := 2 * os.Getpagesize()
+	return len(file) >= metas && bytes.Equal(file[:metas], o.file[:metas])
+}
+
+// judge opens the file and uses it. BAD is what may not be.
+func (o *original) judge(path string, sameMetas bool) string {
+	s, err := store.Open(path, &store.Options{FeedRetention: -1})
+	switch {
+	case err != nil && !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrFormatVersion):
+		return fmt.Sprintf("BAD: refused with %v", err)
+	case err != nil && !strings.Contains(err.Error(), path):
+		return fmt.Sprintf("BAD: does not name the file: %v", err)
+	case err != nil:
+		return "refused"
+	}
+	verdict := o.compare(s, sameMetas)
+	if e := use(s); e != nil && verdict != "right, but for a job" {
+		verdict = fmt.Sprintf("BAD: %s, and in use: %v", verdict, e)
+	}
+	after, afterErr := show(s)
+	if err := s.Close(); err != nil {
+		return fmt.Sprintf("BAD: %s, and at the end: %v", verdict, err)
+	}
+	if s, err = store.Open(path, nil); err != nil {
+		return fmt.Sprintf("BAD: %s, and then refused: %v", verdict, err)
+	}
+	defer s.Close()
+	if again, err := show(s); fmt.Sprint(err) != fmt.Sprint(afterErr) || again.content != after.content || again.index != after.index {
+		return fmt.Sprintf("BAD: %s, and other content when opened again: %v, %v", verdict, err, afterErr)
+	}
+	return verdict
+}
+
+// compare says whether the store shows what was written.
+func (o *original) compare(s *store.Store, sameMetas bool) string {
+	got, err := show(s)
+	switch {
+	case errors.Is(err, store.ErrCorrupt) && strings.Contains(err.Error(), "job "):
+		return "right, but for a job"
+	case err != nil:
+		return fmt.Sprintf("BAD: does not read: %v", err)
+	case got == o.last:
+		return "right"
+	case got.content == o.last.content:
+		return fmt.Sprintf("BAD: right content, but index %d and counts %s instead of %d and %s", got.index, got.stats, o.last.index, o.last.stats)
+	case got.content != o.states[got.index]:
+		return "BAD: wrong content"
+	case sameMetas:
+		return fmt.Sprintf("BAD: the content at index %d, with both meta pages in place", got.index)
+	}
+	return "right at an earlier index"
+}
+
+// use writes to every part of the store, and compacts it.
+func use(s *store.Store) error {
+	var errs []error
+	for i := range 60 {
+		_, err := s.UpdateFromClient(context.Background(), &schema.Allocation{ID: idOf(i * 6), ClientStatus: "complete"})
+		errs = append(errs, err)
+	}
+	_, err := s.Upsert(context.Background(), placed(1), placed(1000))
+	errs = append(errs, err)
+	_, err = s.Delete(context.Background(), idOf(2), idOf(300))
+	return errors.Join(append(errs, err, s.Sweep())...)
+}
