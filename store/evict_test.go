@@ -19,7 +19,7 @@ import (
 // what is read is right, and in the end the account is.
 func TestResidentBytes(t *testing.T) {
 	t.Parallel()
-	const n, reads, limit = 4000, 30_000, 400 << 10
+	const n, reads, limit = 4000, 10_000, 400 << 10
 	s := open(t, filepath.Join(t.TempDir(), "resident.db"), &store.Options{ResidentBytes: limit})
 	var b store.Batch
 	for i := range n {

@@ -119,6 +119,9 @@ func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {
 		if len(k) != len(jobHash{}) {
 			return fmt.Errorf("%w: key of %d bytes", ErrCorrupt, len(k))
 		}
+		if hashJob(aliasOf(v)) != jobHash(k) {
+			return fmt.Errorf("%w: job %x: %w", ErrCorrupt, k, errChecksum)
+		}
 		s.jobs.add(&job{hash: jobHash(k)})
 		s.tally.jobs.Add(int64(len(k) + len(v)))
 		return nil

@@ -22,7 +22,7 @@ import (
 func TestSweepUnderReaders(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "sweep.db"), &store.Options{FeedRetention: -1})
-	const ids, writes = 40, 600
+	const ids, writes = 40, 400
 	id := func(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
 	ctx, done := context.WithCancel(t.Context())
 	var writers, readers sync.WaitGroup
