@@ -93,3 +93,14 @@ func TestCheckFindsDifferences(t *testing.T) {
 	_, err = f.Last(1, a)
 	require.Error(t, err, "the last event is another")
 }
+
+func BenchmarkCheck(b *testing.B) {
+	f, err := New(sample, 3, 1)
+	require.NoError(b, err)
+	a := stored(f, 1, 25)
+	for b.Loop() {
+		if err := f.Check(1, a, Truth{2, 27, 25}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
