@@ -34,7 +34,8 @@ targets are those of the design, for the sizes that are the flags' defaults.
 
 The store has its default options, and the machine's memory is shared with what
 makes the data, which keeps 12 bytes an allocation and makes the rest anew for
-each update; "making an update" says how long that takes. The memory of a phase is
+each update; "making it" says how long that takes. A
+lookup is Get alone, and does not touch what it returns. The memory of a phase is
 the process's own; pages of the store's file that the system keeps mapped are in
 the peak only. The share of garbage collection is that of the processors' busy
 time, between the last collection before the phase and the last one in it.
