@@ -1,0 +1,51 @@
+package machine
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	m := Describe(t.TempDir())
+	require.Positive(t, m.MemoryBytes)
+	require.NotEmpty(t, m.Kernel)
+	require.NotEmpty(t, m.FileSystem)
+	require.Contains(t, m.String(), runtime.Version())
+	require.Zero(t, kilobytes("/proc/meminfo", "no such field"))
+	require.Empty(t, field("no such file", "x"))
+}
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	w := NewWatch(time.Millisecond)
+	heap, _ := InUse()
+	held := make([]byte, 64<<20)
+	for i := 0; i < len(held); i += 4096 {
+		held[i] = 1
+	}
+	now := ResidentNow()
+	with, _ := InUse()
+	runtime.KeepAlive(held)
+	require.Greater(t, with, heap+32<<20)
+	require.Greater(t, now.Anonymous, int64(64<<20))
+	require.GreaterOrEqual(t, now.Peak, now.Anonymous)
+	Settle()
+	require.GreaterOrEqual(t, w.Stop(), now.Anonymous/2)
+}
+
+func TestProcessor(t *testing.T) {
+	t.Parallel()
+	runtime.GC()
+	then := ProcessorNow()
+	runtime.GC()
+	share, ok := ProcessorNow().Share(then)
+	require.True(t, ok)
+	require.Greater(t, share, 0.0)
+	require.LessOrEqual(t, share, 1.0)
+	_, ok = then.Share(then)
+	require.False(t, ok, "no collection has ended")
+}

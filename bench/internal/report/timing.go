@@ -1,0 +1,35 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"allocstore/bench/internal/machine"
+)
+
+// A Timing is a phase under way.
+type Timing struct {
+	name  string
+	began time.Time
+	spent machine.Processor
+}
+
+// Begin begins a phase.
+func Begin(name string) *Timing {
+	return &Timing{name: name, began: time.Now(), spent: machine.ProcessorNow()}
+}
+
+// End adds the phase to the report, which says so on w. h may be nil.
+func (t *Timing) End(r *Report, w io.Writer, operations int, h *Histogram) Phase {
+	p := Phase{Name: t.name, Operations: operations, Seconds: time.Since(t.began).Seconds(), Anonymous: machine.ResidentNow().Anonymous}
+	if h != nil && h.Len() > 0 {
+		p.P50, p.P99 = h.Quantile(.5), h.Quantile(.99)
+	}
+	if share, ok := machine.ProcessorNow().Share(t.spent); ok {
+		p.Garbage = &share
+	}
+	r.Phases = append(r.Phases, p)
+	fmt.Fprintf(w, "%s: %d in %.1f s\n", p.Name, p.Operations, p.Seconds)
+	return p
+}

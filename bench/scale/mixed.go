@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
+)
+
+const (
+	mixedWriters = 64
+
+	// mixedCollections is how many collections the mixed load lasts, unless they
+	// take longer than mixedMost.
+	mixedCollections = 2
+	mixedMost        = 3 * time.Minute
+)
+
+// mix reads and updates at once, and tells what of the processors' time goes to
+// collecting garbage while everything is in memory. It begins and ends at the end
+// of a collection, so that none counts for half.
+func (t *trial) mix(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var over atomic.Bool
+	var reads, writes atomic.Int64
+	c := t.choose(min(t.Len(), 500_000))
+	runtime.GC()
+	then := machine.ProcessorNow()
+	reading, writing := report.Begin("mixed load: get"), report.Begin("mixed load: update")
+	go func() {
+		defer over.Store(true)
+		t.untilCollected(ctx, then.Collections+mixedCollections)
+	}()
+	err := t.each(getters+mixedWriters, func(g int) (err error) {
+		if g < getters {
+			err = t.mixedReads(c.part(g), &over, &reads)
+		} else {
+			err = t.mixedWrites(ctx, g-getters, &over, &writes)
+		}
+		if err != nil {
+			over.Store(true)
+		}
+		return err
+	})
+	reading.End(t.Report, t.progress, int(reads.Load()), nil)
+	writing.End(t.Report, t.progress, int(writes.Load()), nil)
+	now := machine.ProcessorNow()
+	if now.Collections == then.Collections {
+		runtime.GC()
+		now = machine.ProcessorNow()
+	}
+	share, _ := now.Share(then)
+	t.Tell("of the processors' time under mixed load, collecting garbage", share*100, "%")
+	t.Tell("collections of it in that time", float64(now.Collections-then.Collections), "")
+	return err
+}
+
+// untilCollected waits for that many collections, and for the least length.
+func (t *trial) untilCollected(ctx context.Context, collections uint64) {
+	for began := time.Now(); ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+		took := time.Since(began)
+		enough := machine.ProcessorNow().Collections >= collections
+		if took > t.mixed && (enough || took > mixedMost) {
+			return
+		}
+	}
+}
+
+// mixedReads looks allocations up until it is over. What they are changed at is
+// being written meanwhile, so only what stays is compared, of one in a turn.
+func (t *trial) mixedReads(c chosen, over *atomic.Bool, reads *atomic.Int64) error {
+	const turn = 128
+	for k := 0; !over.Load() && len(c.ids) > 0; {
+		for n := range turn {
+			a, err := t.s.Get(c.ids[k])
+			if err != nil {
+				return err
+			}
+			if n == 0 && (a.ID != c.ids[k] || a.CreateIndex != t.created[c.jobs[k]]) {
+				return fmt.Errorf("get of %s: got %s, created at %d", c.ids[k], a.ID, a.CreateIndex)
+			}
+			k = (k + 1) % len(c.ids)
+		}
+		reads.Add(turn)
+		runtime.Gosched()
+	}
+	return nil
+}
+
+// mixedWrites reports one more event of one allocation after the other, at random
+// from those of the writer.
+func (t *trial) mixedWrites(ctx context.Context, g int, over *atomic.Bool, writes *atomic.Int64) error {
+	r := rand.New(rand.NewPCG(t.seed, uint64(g)+1))
+	own := (t.Len() - g + mixedWriters - 1) / mixedWriters
+	for !over.Load() && own > 0 {
+		if _, err := t.write(ctx, g+r.IntN(own)*mixedWriters); err != nil {
+			return fmt.Errorf("writer %d: %w", g, err)
+		}
+		writes.Add(1)
+	}
+	return nil
+}

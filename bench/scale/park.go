@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
+	"allocstore/store"
+)
+
+// settling is how long readers that should not wake are given to wake.
+const settling = 200 * time.Millisecond
+
+// A lot is where the readers are parked: reader k waits on allocation k*stride.
+type lot struct {
+	*trial
+	stride   int
+	since    uint64        // the index that all have seen
+	patience time.Duration // how long a reader may take to park or to wake before it is taken for lost
+	awake    chan woken
+	left     sync.WaitGroup
+	woke     atomic.Int64 // whyever
+	ended    atomic.Int64 // by their context
+	trouble  chan error
+}
+
+func (t *trial) newLot() *lot {
+	return &lot{
+		trial: t, stride: t.Len() / t.readers, since: t.s.LastIndex(), patience: 30 * time.Second,
+		awake: make(chan woken, 16), trouble: make(chan error, 1),
+	}
+}
+
+// woken is what became of a reader's wait.
+type woken struct {
+	i      int
+	at     time.Time
+	result store.WaitResult
+}
+
+// park blocks the readers, measures what one takes, wakes some, and ends them.
+func (t *trial) park(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	descriptor := descriptors(t.readers)
+	heapBefore, stacksBefore := machine.InUse()
+	l := t.newLot()
+	timing := report.Begin("park readers")
+	for k := range t.readers {
+		l.left.Go(func() { l.reader(ctx, k*l.stride) })
+	}
+	if err := l.parked(); err != nil {
+		return err
+	}
+	timing.End(t.Report, t.progress, t.readers, nil)
+	heap, stacks := machine.InUse()
+	each := func(bytes int64) float64 { return float64(bytes) / float64(t.readers) }
+	t.AtMost("a blocked reader", descriptor+each(heap+stacks-heapBefore-stacksBefore), "bytes", 3000)
+	t.Tell("of it stack", each(stacks-stacksBefore), "bytes")
+	if err := l.wakeSome(ctx); err != nil {
+		return err
+	}
+	return l.end(cancel)
+}
+
+// descriptors starts and ends n goroutines, and returns the bytes of each that the
+// runtime keeps for good, to use them for later goroutines. They are part of what
+// a blocked reader takes, but only the first n goroutines would show them.
+func descriptors(n int) float64 {
+	before, _ := machine.InUse()
+	over := make(chan struct{})
+	var left sync.WaitGroup
+	for range n {
+		left.Go(func() { <-over })
+	}
+	close(over)
+	left.Wait()
+	after, _ := machine.InUse()
+	return float64(after-before) / float64(n)
+}
+
+// reader waits once. What it does when it is awake is a function of its own, so
+// that what is measured of a blocked reader's stack is Wait's.
+func (l *lot) reader(ctx context.Context, i int) {
+	r, err := l.s.Wait(ctx, l.ID(i), store.QueryOptions{MinQueryIndex: l.since, MaxQueryTime: 10 * time.Minute})
+	l.rise(ctx, woken{i, time.Now(), r}, err)
+}
+
+// rise tells that a reader is awake, unless its context ended it.
+//
+//go:noinline
+func (l *lot) rise(ctx context.Context, w woken, err error) {
+	if errors.Is(err, context.Canceled) {
+		l.ended.Add(1)
+		return
+	}
+	l.woke.Add(1)
+	if err != nil {
+		select {
+		case l.trouble <- fmt.Errorf("wait for %s: %w", l.ID(w.i), err):
+		default:
+		}
+		return
+	}
+	select {
+	case l.awake <- w:
+	case <-ctx.Done():
+	}
+}
+
+// parked waits until all readers are blocked.
+func (l *lot) parked() error {
+	for last, seen := time.Now(), 0; seen < l.readers; time.Sleep(time.Millisecond) {
+		if now := l.s.Stats().Waiters; now != seen {
+			last, seen = time.Now(), now
+		}
+		if time.Since(last) > l.patience {
+			return fmt.Errorf("%d of %d readers are parked, and no more for %v", seen, l.readers, l.patience)
+		}
+	}
+	return nil
+}
+
+// wakeSome updates allocations of as many readers, each of which must wake, and
+// then as many that no reader waits on, at which none must.
+func (l *lot) wakeSome(ctx context.Context) error {
+	fromCall, fromAnswer := new(report.Histogram), new(report.Histogram)
+	timing := report.Begin("wake one reader")
+	order := rand.New(rand.NewPCG(l.seed, 3)).Perm(l.readers)[:l.wakes]
+	for _, k := range order {
+		if err := l.wakeOne(ctx, k*l.stride, fromCall, fromAnswer); err != nil {
+			return err
+		}
+	}
+	timing.End(l.Report, l.progress, l.wakes, fromCall)
+	for n, k := range order {
+		i := k * l.stride // its reader is gone
+		if l.stride > 1 && n%2 == 0 {
+			i++ // never had one
+		}
+		if _, err := l.write(ctx, i); err != nil {
+			return err
+		}
+	}
+	time.Sleep(settling)
+	if woke := int(l.woke.Load()); woke != l.wakes {
+		return fmt.Errorf("%d readers woke, %d of them for a change to what they wait on", woke, l.wakes)
+	}
+	l.AtMost("readers that woke for nothing", 0, "", 0)
+	l.Tell("p50 from the update's answer to the reader awake", float64(fromAnswer.Quantile(.5).Nanoseconds())/1e3, "µs")
+	l.Tell("p99 from the update's answer to the reader awake", float64(fromAnswer.Quantile(.99).Nanoseconds())/1e3, "µs")
+	return nil
+}
+
+// wakeOne updates one allocation, and waits for its reader.
+func (l *lot) wakeOne(ctx context.Context, i int, fromCall, fromAnswer *report.Histogram) error {
+	began := time.Now()
+	if _, err := l.write(ctx, i); err != nil {
+		return err
+	}
+	answered := time.Now()
+	select {
+	case w := <-l.awake:
+		if r := w.result; w.i != i || r.Outcome != store.Changed || r.ID != l.ID(i) || r.Index != l.last[i] || r.Alloc == nil || r.Alloc.ModifyIndex != r.Index {
+			return fmt.Errorf("%s changed at %d; the reader of %s woke with %v for %s at %d", l.ID(i), l.last[i], l.ID(w.i), r.Outcome, r.ID, r.Index)
+		}
+		fromCall.Record(w.at.Sub(began))
+		fromAnswer.Record(w.at.Sub(answered))
+		return nil
+	case err := <-l.trouble:
+		return err
+	case <-time.After(l.patience):
+		return fmt.Errorf("the reader of %s did not wake within %v of a change", l.ID(i), l.patience)
+	}
+}
+
+// end ends the readers that are left by their context.
+func (l *lot) end(cancel func()) error {
+	timing := report.Begin("end readers by their context")
+	cancel()
+	l.left.Wait()
+	left := l.readers - l.wakes
+	timing.End(l.Report, l.progress, left, nil)
+	if ended := int(l.ended.Load()); ended != left || l.s.Stats().Waiters != 0 {
+		return fmt.Errorf("%d readers were ended by their context, want %d; %d are still registered", ended, left, l.s.Stats().Waiters)
+	}
+	return nil
+}

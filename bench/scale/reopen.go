@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
+)
+
+// reopen closes the store and opens it several times, and tells what it takes
+// before the first read. The store is left open.
+func (t *trial) reopen() error {
+	var took []time.Duration
+	var heaps, own, mapped []int64
+	for range t.opens {
+		if err := t.close(); err != nil {
+			return err
+		}
+		machine.Settle()
+		heapBefore, _ := machine.InUse()
+		before := machine.ResidentNow()
+		began := time.Now()
+		if err := t.open(); err != nil {
+			return err
+		}
+		took = append(took, time.Since(began))
+		now := machine.ResidentNow()
+		heap, _ := machine.InUse()
+		heaps = append(heaps, heap-heapBefore)
+		own = append(own, now.Anonymous-before.Anonymous)
+		mapped = append(mapped, now.Mapped-before.Mapped)
+	}
+	t.AtMost("open, median", report.Median(took).Seconds(), "s", 2)
+	t.AtMost("heap after it", float64(report.Median(heaps))/1e6, "MB", 700)
+	t.AtMost("the process's own memory after it, garbage included", float64(report.Median(own))/1e6, "MB", 700)
+	t.Tell("mapped pages of the file after it", float64(report.Median(mapped))/1e6, "MB")
+	return nil
+}
+
+// verify compares every allocation with what must be in the store.
+func (t *trial) verify(ctx context.Context) error {
+	timing := report.Begin("get each and check all of it")
+	err := t.each(getters, func(g int) error {
+		for i := g; i < t.Len() && ctx.Err() == nil; i += getters {
+			a, err := t.s.Get(t.ID(i))
+			if err != nil {
+				return err
+			}
+			if err := t.Check(i, a, t.truth(i)); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+	timing.End(t.Report, t.progress, t.Len(), nil)
+	return err
+}
+
+// lists compares the counts, and what lists return.
+func (t *trial) lists(context.Context) error {
+	s := t.s.Stats()
+	if want := 1 + t.batches.Load(); s.LastIndex != want {
+		return fmt.Errorf("the last index is %d; there were %d batches, so it should be %d", s.LastIndex, t.batches.Load(), want)
+	}
+	if s.Allocations != t.Len() || s.Jobs != t.Jobs() || s.Tombstones != 0 {
+		return fmt.Errorf("%d allocations, %d tombstones, %d jobs, want %d, 0 and %d", s.Allocations, s.Tombstones, s.Jobs, t.Len(), t.Jobs())
+	}
+	all := 0
+	for _, err := range t.s.All() {
+		if err != nil {
+			return err
+		}
+		all++
+	}
+	if all != t.Len() {
+		return fmt.Errorf("the list of all has %d allocations, want %d", all, t.Len())
+	}
+	for k := range t.Jobs() {
+		if err := t.listJob(k); err != nil {
+			return err
+		}
+	}
+	t.Tell("allocations checked after opening", float64(all), "")
+	return nil
+}
+
+// listJob compares the list of job k: all of its allocations, and no others.
+func (t *trial) listJob(k int) error {
+	n := 0
+	for a, err := range t.s.ByJob(t.JobID(k)) {
+		if err != nil {
+			return err
+		}
+		if a.JobID != t.JobID(k) {
+			return fmt.Errorf("the list of %s has %s, which is of %s", t.JobID(k), a.ID, a.JobID)
+		}
+		n++
+	}
+	if want := min(fleet.PerJob, t.Len()-k*fleet.PerJob); n != want {
+		return fmt.Errorf("the list of %s has %d allocations, want %d", t.JobID(k), n, want)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
+	"allocstore/store"
+)
+
+// A trial takes one store through the phases, and knows what must be in it.
+type trial struct {
+	config
+	*fleet.Fleet
+	*report.Report
+	progress io.Writer
+	path     string
+	s        *store.Store
+	before   int64 // bytes of the heap before the store was opened first
+
+	// What the store has acknowledged, by allocation, but for created, which is by
+	// job. An allocation's are written by one goroutine at a time.
+	created, last []uint64
+	sent          []uint32
+	batches       atomic.Uint64 // that changed something
+}
+
+func newTrial(c config, path string, r *report.Report, progress io.Writer) (*trial, error) {
+	f, err := fleet.New(c.sample, c.allocs, c.seed)
+	if err != nil {
+		return nil, err
+	}
+	return &trial{
+		config: c, Fleet: f, Report: r, progress: progress, path: path,
+		created: make([]uint64, f.Jobs()), last: make([]uint64, f.Len()), sent: make([]uint32, f.Len()),
+	}, nil
+}
+
+// measure does it all, in dir.
+func measure(ctx context.Context, c config, dir string, progress io.Writer) (*report.Report, error) {
+	r := report.New(c.command, dir)
+	began, watch := time.Now(), machine.NewWatch(500*time.Millisecond)
+	base, err := smallRates(ctx, c, filepath.Join(dir, "small.db"), progress)
+	if err != nil {
+		return nil, errors.Join(err, stopped(watch))
+	}
+	machine.Settle()
+	t, err := newTrial(c, filepath.Join(dir, "scale.db"), r, progress)
+	if err == nil {
+		err = t.all(ctx)
+	}
+	most := watch.Stop()
+	if err != nil {
+		return nil, err
+	}
+	t.compare(base)
+	t.AtMost("peak of the process's memory, mapped pages of the file included", float64(machine.ResidentNow().Peak)/1e9, "GB", 24*1.073741824)
+	t.Tell("peak of the process's own memory", float64(most)/1e9, "GB")
+	t.Tell("in all", time.Since(began).Seconds(), "s")
+	return r, nil
+}
+
+func stopped(w *machine.Watch) error { w.Stop(); return nil }
+
+// all takes the store through all phases.
+func (t *trial) all(ctx context.Context) error {
+	t.before, _ = machine.InUse()
+	if err := t.open(); err != nil {
+		return err
+	}
+	err := t.phases(ctx, t.place, t.update, t.readOnce, t.resident, t.lookUp, t.mix, t.park)
+	if err == nil {
+		t.files()
+		err = t.reopen()
+	}
+	if err == nil {
+		err = t.phases(ctx, t.fromFile, t.verify, t.lists)
+	}
+	return errors.Join(err, t.close())
+}
+
+// phases runs them until one fails.
+func (t *trial) phases(ctx context.Context, phases ...func(context.Context) error) error {
+	for _, phase := range phases {
+		if err := errors.Join(ctx.Err(), phase(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open opens the store, with its default options.
+func (t *trial) open() (err error) {
+	t.s, err = store.Open(t.path, nil)
+	return err
+}
+
+// close closes the store if it is open, and lets go of it.
+func (t *trial) close() error {
+	if t.s == nil {
+		return nil
+	}
+	err := t.s.Close()
+	t.s = nil
+	return err
+}
+
+// truth returns what must be in the store of allocation i.
+func (t *trial) truth(i int) fleet.Truth {
+	return fleet.Truth{Created: t.created[i/fleet.PerJob], Modified: t.last[i], Events: int(t.sent[i])}
+}
+
+// files tells what the file has come to.
+func (t *trial) files() {
+	s := t.s.Stats()
+	t.Tell("file", float64(s.FileBytes)/1e9, "GB")
+	t.Tell("of it live", float64(s.LiveBytes)/1e9, "GB")
+	t.Tell("of it dead", float64(s.DeadBytes)/1e9, "GB")
+	t.AtMost("file, of the live bytes", float64(s.FileBytes)/float64(s.LiveBytes), "x", 3)
+	t.Tell("passes of compaction", float64(s.Passes), "")
+	t.Tell("updates in a commit, on average", float64(s.Batches)/float64(s.Commits), "")
+}
+
+// rates are what is compared between a small store and a large one.
+type rates struct{ updates, lookups float64 }
+
+func (t *trial) rates() rates {
+	return rates{t.Phase("update").Rate(), t.Phase("get, resident").Rate()}
+}
+
+// smallRates takes a small store through the same. It makes as many updates as
+// take a second or two.
+func smallRates(ctx context.Context, c config, path string, progress io.Writer) (rates, error) {
+	c.allocs = c.small
+	t, err := newTrial(c, path, new(report.Report), progress)
+	if err != nil {
+		return rates{}, err
+	}
+	if err := t.open(); err != nil {
+		return rates{}, err
+	}
+	fmt.Fprintf(progress, "with %d allocations:\n", c.small)
+	err = t.phases(ctx, t.place, t.update, t.readOnce, t.lookUp)
+	fmt.Fprintf(progress, "with the others:\n")
+	return t.rates(), errors.Join(err, t.close())
+}
+
+// compare judges the rates by those of the small store, and by the challenge's.
+func (t *trial) compare(base rates) {
+	const challenge = 1500 // containers a second, on the challenge's own fleet
+	now := t.rates()
+	small := fmt.Sprintf(", of that with %d allocations", t.small)
+	t.AtLeast("rate of updates"+small, now.updates/base.updates, "x", .5)
+	t.AtLeast("rate of lookups"+small, now.lookups/base.lookups, "x", .5)
+	t.Tell("placements a second, of the challenge's 1,500", t.Phase("place").Rate()/challenge, "x")
+	t.Tell("updates a second, of the challenge's 1,500", now.updates/challenge, "x")
+}

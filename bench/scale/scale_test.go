@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/report"
+)
+
+// tiny are the flags of a run that takes a second.
+func tiny(more ...string) []string {
+	return append([]string{
+		"-allocs", "2500", "-small", "300", "-events", "10", "-readers", "500", "-wakes", "20", "-writers", "256",
+		"-opens", "2", "-lookups", "10000", "-mixed", "100ms", "-sample", "../../testdata/allocation.json",
+	}, more...)
+}
+
+// TestRun checks its own results; here is what it says of them.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	dir := filepath.Join(t.TempDir(), "out")
+	require.NoError(t, run(t.Context(), tiny("-json", "-out", dir, "-dir", t.TempDir()), &out, io.Discard))
+	var r report.Report
+	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
+	for name, operations := range map[string]int{
+		"place": 2500, "update": 25_000, "get, resident": 10_000, "park readers": 500, "wake one reader": 20,
+		"end readers by their context": 480, "get, from the file": 2500, "get each and check all of it": 2500,
+	} {
+		require.Equal(t, operations, r.Phase(name).Operations, name)
+	}
+	figures := make(map[string]report.Figure)
+	for _, f := range r.Figures {
+		figures[f.Name] = f
+	}
+	require.EqualValues(t, 2500, figures["allocations checked after opening"].Value)
+	require.Contains(t, figures, "readers that woke for nothing")
+	require.Contains(t, figures, "a blocked reader")
+	require.Positive(t, figures["of the processors' time under mixed load, collecting garbage"].Value)
+	text, err := os.ReadFile(filepath.Join(dir, "scale.txt"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "open, median")
+	require.FileExists(t, filepath.Join(dir, "scale.json"))
+}
+
+func TestRunBatched(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, run(t.Context(), tiny("-batch", "7", "-writers", "16", "-allocs", "600", "-dir", t.TempDir()), io.Discard, io.Discard))
+}
+
+func TestRunRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"-allocs", "5"}, {"-readers", "0"}, {"-events", "0"}, {"-wakes", "501"}, {"-batch", "-1"}, {"extra"}, {"-sample", "no such file"},
+	} {
+		require.Error(t, run(t.Context(), tiny(args...), io.Discard, io.Discard), "%v", args)
+	}
+}
+
+// played is a trial whose store has all its events.
+func played(t *testing.T) *trial {
+	t.Helper()
+	c, err := parse(tiny("-allocs", "1500", "-events", "2"), io.Discard)
+	require.NoError(t, err)
+	tr, err := newTrial(c, filepath.Join(t.TempDir(), "scale.db"), new(report.Report), io.Discard)
+	require.NoError(t, err)
+	require.NoError(t, tr.open())
+	t.Cleanup(func() { require.NoError(t, tr.close()) })
+	require.NoError(t, tr.phases(t.Context(), tr.place, tr.update))
+	return tr
+}
+
+// TestChecksFindDifferences breaks what the trial knows, and expects it to say so.
+func TestChecksFindDifferences(t *testing.T) {
+	t.Parallel()
+	tr := played(t)
+	require.NoError(t, tr.reopen())
+	require.NoError(t, tr.phases(t.Context(), tr.verify, tr.lists, tr.readOnce))
+	for name, spoil := range map[string]func(by int){
+		"the last index of one": func(by int) { tr.last[1234] += uint64(by) },
+		"the events of one":     func(by int) { tr.sent[1234] += uint32(by) },
+		"an insert":             func(by int) { tr.created[1] += uint64(by) },
+	} {
+		spoil(1)
+		require.Error(t, tr.verify(t.Context()), name)
+		spoil(-1)
+		require.NoError(t, tr.verify(t.Context()), name)
+	}
+	tr.last[7]--
+	require.Error(t, tr.readOnce(t.Context()))
+	tr.last[7]++
+	tr.batches.Add(1)
+	require.Error(t, tr.lists(t.Context()), "a batch that was lost")
+	tr.batches.Add(^uint64(0))
+	_, err := tr.s.Delete(t.Context(), tr.ID(3))
+	require.NoError(t, err)
+	tr.batches.Add(1)
+	require.Error(t, tr.lists(t.Context()), "an allocation that is gone")
+	require.Error(t, tr.listJob(0))
+	require.Error(t, tr.verify(t.Context()))
+}
+
+func TestWakesAreChecked(t *testing.T) {
+	t.Parallel()
+	tr := played(t)
+	l := tr.newLot()
+	l.patience = time.Millisecond
+	h := new(report.Histogram)
+	require.ErrorContains(t, l.parked(), "0 of 500")
+	require.ErrorContains(t, l.wakeOne(t.Context(), 1, h, h), "did not wake", "there is no reader")
+	l.awake <- woken{i: 2}
+	require.ErrorContains(t, l.wakeOne(t.Context(), 1, h, h), "woke with", "a reader of another allocation")
+	require.ErrorContains(t, l.end(func() {}), "0 readers were ended")
+
+	tr.readers, tr.wakes = 10, 5
+	l = tr.newLot()
+	for k := range tr.readers {
+		l.left.Go(func() { l.reader(t.Context(), k*l.stride) })
+	}
+	require.NoError(t, l.parked())
+	l.woke.Add(1)
+	require.ErrorContains(t, l.wakeSome(t.Context()), "6 readers woke", "one too many")
+	for i := range tr.Len() {
+		_, err := l.write(t.Context(), i)
+		require.NoError(t, err)
+	}
+	l.left.Wait()
+}
+
+func TestTruthIsByAllocation(t *testing.T) {
+	t.Parallel()
+	tr := played(t)
+	require.Equal(t, fleet.Truth{Created: 3, Modified: tr.last[1001], Events: 2}, tr.truth(1001))
+}

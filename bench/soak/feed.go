@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"allocstore/store"
+)
+
+// A feed is what the feed reader has seen.
+type feed struct {
+	at             atomic.Uint64 // the last index
+	count, digests uint64
+	events         []int // by allocation
+}
+
+// errEnough ends the feed when everything has been read.
+var errEnough = errors.New("enough")
+
+// follow reads the feed from the last placement on until ctx ends, which is no
+// error if it ends with errEnough.
+func (s *soaker) follow(ctx context.Context) error {
+	s.feed.events = make([]int, s.Len())
+	s.feed.at.Store(s.from)
+	for ch, err := range s.s.Changes(ctx, s.from) {
+		if err != nil && context.Cause(ctx) == errEnough {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("feed: %w", err)
+		}
+		if err := s.take(ch); err != nil {
+			return fmt.Errorf("feed: %w", err)
+		}
+	}
+	return nil
+}
+
+// take checks one change: it is the next one of all, and the next one of its
+// allocation.
+func (s *soaker) take(ch store.Change) error {
+	f := &s.feed
+	i, ok := s.number[ch.ID]
+	if want := f.at.Load() + 1; !ok || ch.Index != want || !ch.Last || ch.Alloc == nil || ch.Alloc.ModifyIndex != want {
+		return fmt.Errorf("the change after %d is that of %s at %d: %+v", want-1, ch.ID, ch.Index, ch.Alloc)
+	}
+	n, err := s.Last(i, ch.Alloc)
+	if err != nil {
+		return err
+	}
+	if n != f.events[i]+1 {
+		return fmt.Errorf("%s at %d: event %d comes after %d", ch.ID, ch.Index, n, f.events[i])
+	}
+	f.events[i] = n
+	f.count++
+	f.digests += digest(i, n, ch.Index)
+	f.at.Store(ch.Index)
+	s.read.fed.Add(1)
+	return nil
+}
+
+// caughtUp waits until the feed reader has had everything.
+func (s *soaker) caughtUp(ctx context.Context) error {
+	const patience = 30 * time.Second
+	for last, seen := time.Now(), uint64(0); seen < s.s.LastIndex() && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		if now := s.feed.at.Load(); now != seen {
+			last, seen = time.Now(), now
+		}
+		if time.Since(last) > patience {
+			return fmt.Errorf("feed: it stays at %d, the last index is %d", seen, s.s.LastIndex())
+		}
+	}
+	return nil
+}
+
+// compare compares what was fed with what was acknowledged.
+func (f *feed) compare(k *acks) error {
+	if f.count != k.total() || f.digests != k.digests.Load() {
+		return fmt.Errorf("feed: %d changes, digest %x; %d updates were acknowledged, digest %x", f.count, f.digests, k.total(), k.digests.Load())
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
+	"allocstore/schema"
+	"allocstore/store"
+)
+
+// A soaker is one of the two runs: a store, all that goes on in it, and what is
+// known of it.
+type soaker struct {
+	config
+	*fleet.Fleet
+	outlet
+	path string
+	opts *store.Options
+	s    *store.Store
+
+	number  map[string]int // by ID
+	states  []schema.TaskState
+	acks    *acks
+	from    uint64 // the last index after placing
+	meters  []meter
+	samples []sample
+
+	fail     func(error)   // ends the run
+	over     chan struct{} // closed when the time is up
+	answered chan struct{} // closed when all writers have been answered, after that
+	feed     feed
+	read     struct{ snapshots, rows, unchecked, fed atomic.Int64 }
+}
+
+// soak does one run on a new file, and returns its samples.
+func soak(ctx context.Context, c config, opts *store.Options, path string, o outlet) ([]sample, error) {
+	s, err := newSoaker(c, opts, path, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	err = s.place(ctx)
+	if err == nil {
+		err = s.run(ctx)
+	}
+	if err == nil {
+		err = s.reopen(ctx)
+	}
+	return s.samples, errors.Join(err, s.s.Close())
+}
+
+func newSoaker(c config, opts *store.Options, path string, o outlet) (*soaker, error) {
+	f, err := fleet.New(c.sample, c.allocs, c.seed)
+	if err != nil {
+		return nil, err
+	}
+	s := &soaker{
+		config: c, Fleet: f, outlet: o, path: filepath.Clean(path), opts: opts,
+		number: make(map[string]int, c.allocs), states: make([]schema.TaskState, c.allocs),
+		acks: newAcks(c.allocs, c.writers), meters: make([]meter, c.writers), over: make(chan struct{}), answered: make(chan struct{}),
+	}
+	for i := range c.allocs {
+		s.number[s.ID(i)] = i
+	}
+	return s, nil
+}
+
+// open opens the store. If that goes wrong s.s stays the one before, if any.
+func (s *soaker) open() error {
+	opened, err := store.Open(s.path, s.opts)
+	if err == nil {
+		s.s = opened
+	}
+	return err
+}
+
+// place inserts all allocations, a job at a time.
+func (s *soaker) place(ctx context.Context) error {
+	timing := report.Begin("place" + s.suffix)
+	for from := 0; from < s.Len(); from += fleet.PerJob {
+		var b store.Batch
+		to := min(from+fleet.PerJob, s.Len())
+		for i := from; i < to; i++ {
+			b.Upsert(s.Alloc(i))
+		}
+		applied, err := s.s.Apply(ctx, &b)
+		if err != nil {
+			return err
+		}
+		for i := from; i < to; i++ {
+			s.acks.put(i, 0, applied.Index)
+		}
+	}
+	s.from = s.s.LastIndex()
+	timing.End(s.Report, s.progress, s.Len(), nil)
+	return nil
+}
+
+// run has everything go on at once until the time is up.
+func (s *soaker) run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	s.fail = fail
+	timing := report.Begin("update" + s.suffix)
+	var writers, others sync.WaitGroup
+	for g := range s.writers {
+		writers.Go(func() { s.check(s.write(ctx, g)) })
+	}
+	following, enough := context.WithCancelCause(ctx)
+	defer enough(nil)
+	others.Go(func() { s.check(s.follow(following)) })
+	others.Go(func() { s.check(s.snapshots(ctx, 0)) })
+	others.Go(func() { s.check(s.snapshots(ctx, s.hold)) })
+	others.Go(func() { s.sampling(ctx) })
+	select {
+	case <-time.After(s.length):
+	case <-ctx.Done():
+	}
+	close(s.over)
+	writers.Wait()
+	close(s.answered)
+	s.end(timing)
+	s.check(s.caughtUp(ctx))
+	enough(errEnough)
+	others.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	s.tell()
+	return s.feed.compare(s.acks)
+}
+
+// check ends the run if err is not nil.
+func (s *soaker) check(err error) {
+	if err != nil {
+		s.fail(err)
+	}
+}
+
+// end ends the phase of updates, with the latencies of all.
+func (s *soaker) end(timing *report.Timing) {
+	all := new(report.Histogram)
+	for g := range s.meters {
+		all.Add(&s.meters[g].all)
+	}
+	timing.End(s.Report, s.progress, all.Len(), all)
+}
+
+// tell adds what was read and checked.
+func (s *soaker) tell() {
+	s.Tell("changes that the feed reader checked"+s.suffix, float64(s.read.fed.Load()), "")
+	s.Tell("snapshots read"+s.suffix, float64(s.read.snapshots.Load()), "")
+	s.Tell("allocations in them that were checked"+s.suffix, float64(s.read.rows.Load()), "")
+	s.Tell("and that could not be"+s.suffix, float64(s.read.unchecked.Load()), "")
+	stats := s.s.Stats()
+	s.Tell("file at the end"+s.suffix, float64(stats.FileBytes)/1e9, "GB")
+}
+
+// reopen closes the store, opens it, and compares all that is in it.
+func (s *soaker) reopen(ctx context.Context) error {
+	if err := s.s.Close(); err != nil {
+		return err
+	}
+	machine.Settle()
+	timing := report.Begin("open" + s.suffix)
+	if err := s.open(); err != nil {
+		return err
+	}
+	timing.End(s.Report, s.progress, s.Len(), nil)
+	timing = report.Begin("get each and check all of it" + s.suffix)
+	if err := s.verify(ctx); err != nil {
+		return err
+	}
+	timing.End(s.Report, s.progress, s.Len(), nil)
+	return nil
+}
+
+// verify compares everything in the store with what was acknowledged last.
+func (s *soaker) verify(ctx context.Context) error {
+	last, count := s.from, s.acks.total()
+	if got := s.s.LastIndex(); got != last+count {
+		return fmt.Errorf("after opening, the last index is %d; %d updates after %d were acknowledged", got, count, last)
+	}
+	if got := s.s.Stats().Allocations; got != s.Len() {
+		return fmt.Errorf("after opening there are %d allocations, want %d", got, s.Len())
+	}
+	for i := range s.Len() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		a, err := s.s.Get(s.ID(i))
+		if err != nil {
+			return err
+		}
+		n, index := s.acks.last(i)
+		if err := s.Check(i, a, fleet.Truth{Created: s.acks.created[i], Modified: index, Events: n}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
+	"allocstore/store"
+)
+
+// A soaking is the report of the two runs.
+type soaking struct {
+	*report.Report
+	With, Without []sample // one after the other
+}
+
+// measure does both runs, in dir.
+func measure(ctx context.Context, c config, dir string, progress io.Writer) (*soaking, error) {
+	s := &soaking{Report: report.New(c.command, dir)}
+	with, err := soak(ctx, c, nil, filepath.Join(dir, "with.db"), s.with("with compaction", progress))
+	if err != nil {
+		return nil, fmt.Errorf("with compaction: %w", err)
+	}
+	machine.Settle()
+	without, err := soak(ctx, c, &store.Options{FeedRetention: math.MaxInt}, filepath.Join(dir, "without.db"), s.with("without compaction", progress))
+	if err != nil {
+		return nil, fmt.Errorf("without compaction: %w", err)
+	}
+	s.With, s.Without = with, without
+	s.judge()
+	return s, nil
+}
+
+// An outlet is where a run puts its results.
+type outlet struct {
+	*report.Report
+	suffix   string
+	progress io.Writer
+}
+
+func (s *soaking) with(suffix string, progress io.Writer) outlet {
+	return outlet{s.Report, ", " + suffix, progress}
+}
+
+// judge adds the verdicts.
+func (s *soaking) judge() {
+	most := func(of []sample) (ratio float64) {
+		for _, one := range of {
+			ratio = max(ratio, one.Ratio)
+		}
+		return ratio
+	}
+	s.AtMost("file, of the live bytes, at the most", most(s.With), "x", 3)
+	s.Tell("the same without compaction", most(s.Without), "x")
+	with, without := s.Phase("update, with compaction"), s.Phase("update, without compaction")
+	s.AtMost("p99 of updates, of that without compaction", float64(with.P99)/float64(without.P99), "x", 2)
+	s.AtMost("worst p99 of a sample, of the worst without compaction", float64(worst(s.With))/float64(worst(s.Without)), "x", 2)
+	s.Tell("rate of updates, of that without compaction", with.Rate()/without.Rate(), "x")
+	s.Tell("passes of compaction", float64(s.With[len(s.With)-1].Passes), "")
+}
+
+// worst returns the highest p99 of the samples.
+func worst(of []sample) (p99 int64) {
+	for _, one := range of {
+		p99 = max(p99, int64(one.P99))
+	}
+	return p99
+}
