@@ -73,7 +73,7 @@ func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known
 		return nil, corruptAt(p.sched, "no job %x", sched.job)
 	}
 	var err error
-	if a.Job, err = j.decode(r.jobs); err != nil {
+	if a.Job, err = j.decode(r); err != nil {
 		return nil, fmt.Errorf("record %v: %w", p.sched, err)
 	}
 	return a, nil

@@ -208,13 +208,13 @@ func (rw *rewrite) copyLog(old, to reading) (more bool, err error) {
 }
 
 func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
-	body := old.jobs.Get(h[:])
+	body := old.jobs().Get(h[:])
 	if body == nil || hashJob(aliasOf(body)) != h {
 		return fmt.Errorf("%w: job %x: %w", ErrCorrupt, h, errChecksum)
 	}
 	rw.jobs[h] = true
 	rw.jobBytes += int64(len(h) + len(body))
-	return to.jobs.Put(h[:], body)
+	return to.jobs().Put(h[:], body)
 }
 
 // finish copies what is left and makes the new file durable. Nobody writes to the

@@ -53,10 +53,14 @@ func (f *file) settle(ids int) error {
 	})
 }
 
-// reading are the buckets within a transaction.
+// reading is a transaction and its log. The other buckets are opened when they are
+// needed: that costs a search, and memory.
 type reading struct {
-	log, jobs *bbolt.Bucket
+	tx  *bbolt.Tx
+	log *bbolt.Bucket
 }
+
+func (r reading) jobs() *bbolt.Bucket { return r.tx.Bucket(jobsBucket) }
 
 // value returns the value at k. It aliases the file: copy what is to outlive the
 // transaction.
@@ -78,9 +82,9 @@ func (r reading) record(k key) (record, error) {
 	return rec, nil
 }
 
-// readingOf returns the buckets in tx. A file without them was refused by Open.
+// readingOf returns what reads in tx. A file without them was refused by Open.
 func readingOf(tx *bbolt.Tx) reading {
-	return reading{log: tx.Bucket(logBucket), jobs: tx.Bucket(jobsBucket)}
+	return reading{tx, tx.Bucket(logBucket)}
 }
 
 // view runs fn in a short read transaction. A panic, or a fault of the mapped

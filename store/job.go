@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"go.etcd.io/bbolt"
-
 	"allocstore/schema"
 )
 
@@ -74,12 +72,12 @@ func (js *jobs) len() int {
 	return len(js.mu.byHash)
 }
 
-// decode returns the job's content, from b when it is not in memory yet.
-func (j *job) decode(b *bbolt.Bucket) (*schema.Job, error) {
+// decode returns the job's content, by r when it is not in memory yet.
+func (j *job) decode(r reading) (*schema.Job, error) {
 	if d := j.decoded.Load(); d != nil {
 		return d, nil
 	}
-	body := string(b.Get(j.hash[:]))
+	body := string(r.jobs().Get(j.hash[:]))
 	if hashJob(body) != j.hash {
 		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, errChecksum)
 	}

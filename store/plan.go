@@ -251,7 +251,7 @@ func (p *plan) putJob(j *job) error {
 	}
 	body := n.body
 	n.body = ""
-	return p.r.jobs.Put(j.hash[:], bytesOf(body))
+	return p.r.jobs().Put(j.hash[:], bytesOf(body))
 }
 
 // encode returns the client's part of a, in the arena.
