@@ -45,28 +45,32 @@ published, and recovers by being opened again.
 
 What is assumed: a write that was synced stays; a file system that keeps the order
 of writes around a sync; one machine at a time, since the file's lock is advisory.
-Bit rot in records is found by their checksums when the file is opened and when they
-are read, and is [ErrCorrupt]; bit rot in the pages of the B+tree is mostly found.
+
+A damaged file is [ErrCorrupt] when it is opened: Open reads all of it by plain
+reads, before it is mapped, and verifies the structure of the pages and the
+checksums of the records and jobs. What it cannot find is a page that is right in
+itself and out of date, since the disk has lost a write that it had confirmed.
 
 # Concurrency
 
 All methods of Store may be called from any goroutine. There are two goroutines of
 the store's own, which Close ends: the committer, and the sweeper, which looks for
-what compaction may remove. While it commits one group of
-batches the next ones queue, so that many writers share a sync. Readers never wait
-for writers: Get takes no lock, lists take a read lock for one page of IDs, and no
-reader keeps a transaction of the file open between two of its steps.
+what compaction may remove. While the committer is busy with one group of batches
+the next ones queue, so that many writers share a sync. Readers never wait for
+writers: Get of what is in memory takes no lock, lists take a read lock for one page
+of IDs, and no reader keeps a transaction of the file open between two of its steps.
 
 # Caveats
 
 What Get, lists, waits, snapshots and feeds return is shared by all who read it and
 must not be changed. Clone it to change it.
 
-Whatever has been read stays decoded in memory. A write is decoded by whoever reads
-it first.
+Whatever has been read stays decoded in memory, as long as Options.ResidentBytes
+says nothing else. A write is decoded by whoever reads it first.
 
 When superseded records outweigh what is needed, compaction removes them, down to
-the latest Options.FeedRetention changes. Their pages are used again; the file does
-not become shorter. Snapshots and feeds hold compaction up; close them.
+the latest Options.FeedRetention changes. Their pages are used again; the file
+becomes shorter by [Store.Compact] alone. Snapshots and feeds hold compaction up;
+close them.
 */
 package store

@@ -3,9 +3,9 @@ package store
 import "sync"
 
 // readers are the indexes that somebody reads at: open snapshots, lists under
-// way, and feed readers at the index that they ask for next. Whatever the store
-// wants to forget (IDs in lists, and superseded records once there is
-// compaction) it may forget up to the oldest of them.
+// way, feed readers at the index before the one that they ask for next, and reads
+// of the file at the last index. Whatever the store wants to forget (IDs in lists,
+// superseded records) it may forget up to the oldest of them.
 type readers struct {
 	mu struct {
 		sync.Mutex // guards open; a leaf lock

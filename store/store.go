@@ -19,6 +19,7 @@ import (
 // Its parts, and who writes them:
 //
 //	file       the bbolt database         the committer; anybody reads, in short transactions
+//	sweeper    what may be removed        only reads; the committer removes
 //	table      ID to newest version       the committer; anybody reads, without a lock
 //	lists      node, job, eval to IDs     the committer, and whoever ends the oldest reader
 //	jobs       hash to job                the committer
@@ -35,8 +36,10 @@ import (
 //     version or is notified of it afterwards;
 //   - who was answered sees its own write, and so does everybody it tells.
 //
-// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, the committer's queue and the
-// shards of watch are all leaves: none is taken while another is held.
+// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, tally.mu, the committer's queue, the
+// shards of the table and those of watch are all leaves: nothing is taken while one
+// is held. Two come before them: sweeper.passing, held during a pass and a rewrite,
+// and the table's hand, held while it evicts.
 type Store struct {
 	file *file
 	opts Options
