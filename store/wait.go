@@ -299,14 +299,14 @@ func (s *Store) first(w *waiter, st *state) bool {
 
 // result is the WaitResult of st, with the allocation if there is one.
 func (s *Store) result(st *state) (WaitResult, error) {
-	r := WaitResult{ID: st.id.String(), Index: st.index, Outcome: st.outcome}
 	if st.v == nil || st.v.tombstone() {
-		return r, nil
+		return WaitResult{ID: st.id.String(), Index: st.index, Outcome: st.outcome}, nil
 	}
-	if r.Alloc = st.v.current(); r.Alloc != nil {
-		return r, nil
+	a := st.v.current()
+	if a == nil {
+		return s.readResult(st)
 	}
-	return s.readResult(st)
+	return WaitResult{Alloc: a, ID: a.ID, Index: st.index, Outcome: st.outcome}, nil
 }
 
 // readResult is result for a version that is to be read from the file. It

@@ -4,7 +4,8 @@ import "runtime/metrics"
 
 // Processor is how much time the processors have spent, in seconds. The runtime
 // brings these up to date at the end of each collection, so a difference of two
-// is exact when both were read right after one.
+// holds when both were read right after one, and some collections apart: the classes
+// are counted at different moments, and over one alone may not add up.
 type Processor struct {
 	Collections uint64  // of garbage, so far
 	Garbage     float64 // spent on them
