@@ -45,7 +45,7 @@ shard's. Nobody ever holds the locks of two shards: a waiter on several IDs is
 linked, and unlinked, one ID after the other. So there is no cycle, hence no
 deadlock. A caller may hold locks of its own around every call here, since nothing
 here calls back or waits for a reader. Under a shard's lock nothing blocks and no
-caller's code runs; sending is allowed, as the buffer it goes to is empty.
+caller's code runs; sending is allowed, as it never blocks.
 
 No wake-up is lost. Let L be the reader's critical section that links its node for
 the ID, and N the first one of Notify for that ID. Both hold the same mutex, so one
@@ -71,8 +71,8 @@ whoever moves the waiter's state from armed to firing by compare-and-swap. Two
 writers that change two IDs of one waiter, in two shards, at the same time, a
 broadcast between them, the same ID given twice: one of them wins, the others
 find a waiter that is not armed, unlink the node they came by and go on. The
-winner's send cannot block, since the buffer of one is empty when a waiter is
-armed and there is one send.
+winner's send does not block: the buffer of one is empty when a waiter is armed
+and there is one send, or it holds an Expired signal of before and nothing is sent.
 
 No signal is late. A sender works on a waiter only while it holds the lock of a
 shard where it found one of the waiter's nodes. Deregister first moves the state
@@ -95,13 +95,16 @@ is the scheduler's queue of 100,000 goroutines made ready.
 
 Expire is for the reader's own timer. It takes no lock, so nothing orders it and
 Deregister; instead it moves the state from armed to expired, once, before it
-sends, and touches the waiter no more after that. A reader that receives the signal
-knows that Expire is through with the waiter. One that leaves for another reason
-does not, unless it has stopped the timer in time, and then must not register that
-waiter again. A timer that runs between two registrations finds nothing armed. It
-is not lost if the timer leaves a note first and the reader looks at the note after
-it has registered: the note is written before Expire reads the state, and armed is
-stored before the note is read, so one of the two sees the other.
+sends. A reader that receives the signal knows that Expire is through with the
+waiter. One that leaves for another reason does not: if it registers that waiter
+again, the signal may come then, and whoever has something to send finds the
+buffer full and drops it. Nothing is lost, for the reader has been given a reason to
+look at its data, and looks after everything that was published before the drop.
+A timer that runs between two registrations finds nothing armed. It is not lost
+if the timer leaves a note first and the reader looks at the note after it has
+registered: the note is written before Expire reads the state, and armed is stored
+before the note is read, so one of the two sees the other. Who keeps waiters for
+others to use must know that the timer is over.
 
 There is no goroutine, no timer and no channel but the waiter's own.
 

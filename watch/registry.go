@@ -86,16 +86,16 @@ var expiry = &Signal{Kind: Expired}
 
 // Expire sends an Expired signal to w if it is registered and has received
 // nothing, and reports whether it did. It is for a timer, and may run beside any
-// other call on w but Register: who cannot stop the timer, or has not received
-// what it sent, must not register w again. If w is not registered Expire does
-// nothing, so a timer notes that it ran, before, and whoever registers looks at
-// that note after.
+// other call on w. If w is not registered Expire does nothing, so a timer notes that
+// it ran, before, and whoever registers looks at that note after. The signal of a
+// registration that was ended without receiving it may come in the next one, in the
+// place of that one's own.
 func (r *Registry) Expire(w *Waiter) bool {
 	if !w.state.CompareAndSwap(armed, expired) {
 		return false
 	}
 	r.shardOf(w.first.id).waiting.Add(-1)
-	w.c <- expiry
+	w.deliver(expiry)
 	return true
 }
 

@@ -28,7 +28,7 @@ type node struct {
 type shard struct {
 	// mu guards heads, peak and the links of all nodes listed here. It is the
 	// last in the lock order and nobody holds two of them. Under it nothing
-	// blocks and no caller's code runs: a send goes to an empty buffer.
+	// blocks and no caller's code runs: a send that finds no room is dropped.
 	mu sync.Mutex
 
 	// heads maps an ID to the first node of its list.

@@ -25,8 +25,8 @@ const maxKept = 64
 // as often as one likes, with one registry at a time. One goroutine at a time
 // may pass it to Register and Deregister. It must not be copied.
 type Waiter struct {
-	// Invariant: holds at most one signal, and is empty whenever the waiter
-	// becomes armed, so that the one send of a registration never blocks.
+	// Holds one signal. It is empty when the waiter becomes armed, but for one that
+	// an Expire of the registration before may add; see deliver.
 	c chan *Signal
 
 	state atomic.Uint32
@@ -85,8 +85,17 @@ func (w *Waiter) withdraw() bool { return w.state.CompareAndSwap(armed, idle) }
 // send delivers the signal of a claimed waiter. The store is the sender's last
 // touch: an owner that sees it may reuse the waiter without taking a lock.
 func (w *Waiter) send(s *Signal) {
-	w.c <- s
+	w.deliver(s)
 	w.state.Store(fired)
+}
+
+// deliver gives s to the reader, unless there is something already for it to wake
+// for.
+func (w *Waiter) deliver(s *Signal) {
+	select {
+	case w.c <- s:
+	default:
+	}
 }
 
 // released reports whether the registration is over and nothing of it is left in
