@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -46,54 +45,19 @@ func (o *QueryOptions) timeout() time.Duration {
 	return d
 }
 
-// Outcome is why a wait returned.
-type Outcome uint8
-
-// Outcomes of a wait.
-const (
-	// Changed: the allocation is there, and changed above MinQueryIndex.
-	Changed Outcome = iota + 1
-
-	// Deleted: it was deleted above MinQueryIndex, before or during the wait.
-	Deleted
-
-	// NotFound: MinQueryIndex was 0 and the store has never held the ID.
-	NotFound
-
-	// TimedOut: nothing changed in time. The result is what there is.
-	TimedOut
-
-	// Restored: the store was restored from a backup, above MinQueryIndex. The
-	// result is what there is now.
-	Restored
-
-	// Compacted: the ID is absent, and whether it was deleted above MinQueryIndex
-	// is no longer known.
-	Compacted
-)
-
-var outcomeNames = [...]string{Changed: "Changed", Deleted: "Deleted", NotFound: "NotFound", TimedOut: "TimedOut", Restored: "Restored", Compacted: "Compacted"}
-
-// String returns the outcome's name.
-func (o Outcome) String() string {
-	if o >= Changed && int(o) < len(outcomeNames) {
-		return outcomeNames[o]
-	}
-	return fmt.Sprintf("Outcome(%d)", uint8(o))
-}
-
 // WaitResult is what a wait returns.
 type WaitResult struct {
 	// Alloc is the allocation, shared and read-only, or nil if there is none.
 	Alloc *schema.Allocation
 
-	// ID is the ID that the result is about, in lower case. It is "" when a wait
-	// for several timed out.
+	// ID is the ID that the result is about, in lower case. It is "" where a wait
+	// for several timed out or was Compacted.
 	ID string
 
 	// Index is the allocation's ModifyIndex, or the index of its deletion, or for
 	// an ID that is absent the store's last index. It is never 0 and never below
-	// the last restore. Given back as the next MinQueryIndex it misses nothing.
+	// the last restore. Given back as the next MinQueryIndex it misses nothing. For
+	// that, Restored has the index of the restore when several were waited for.
 	Index uint64
 
 	Outcome Outcome
@@ -109,31 +73,37 @@ type WaitResult struct {
 // no error.
 func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitResult, error) {
 	w := s.begin(ctx, opts, id)
-	for w.result == nil {
-		s.rise(w, s.sleep(ctx, w))
+	for w.end == nil {
+		s.look(w, s.block(ctx, w))
 	}
-	return s.end(w)
+	return s.finish(w)
 }
 
 // WaitAny is Wait on several allocations: it returns the first change, which is
 // the one with the lowest index where there are several. Given back as the next
-// MinQueryIndex, with the same IDs, the index misses no other allocation's
-// latest change. With MinQueryIndex 0 it returns the first ID's state. When it
-// times out with several IDs there is no allocation in the result.
+// MinQueryIndex, with the same IDs, the index misses no other allocation's latest
+// change, but for those that were made in the same batch and so have the same index:
+// look for them. With MinQueryIndex 0 it is the same: what is there comes in the order
+// of its indexes.
+//
+// When it times out with several IDs the result has neither an allocation nor an ID,
+// and the store's last index. So it has when one of them is absent and may have been
+// deleted above MinQueryIndex, which is Compacted: what has changed is not known
+// then, and the reader looks at each.
 //
 // No ID at all is ErrInvalidID.
 func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (WaitResult, error) {
 	w := s.begin(ctx, opts, ids...)
-	for w.result == nil {
-		s.rise(w, s.sleep(ctx, w))
+	for w.end == nil {
+		s.look(w, s.block(ctx, w))
 	}
-	return s.end(w)
+	return s.finish(w)
 }
 
 // begin returns a waiter with what there is to return at once. If there is nothing,
 // its time begins.
 //
-// A blocked reader is the frames of its caller, of Wait, of sleep and of the
+// A blocked reader is the frames of its caller, of Wait, of block and of the
 // runtime. Together they fit the 2 kB that a goroutine's stack begins with, and
 // one that has grown never becomes so small again: hence the work is in functions
 // that have returned by the time it blocks, and Wait holds no more than w.
@@ -148,18 +118,18 @@ func (s *Store) begin(ctx context.Context, opts QueryOptions, ids ...string) *wa
 	if err == nil && s.closed.Load() {
 		err = ErrClosed
 	}
-	if s.rise(w, err); w.result == nil {
+	if s.look(w, err); w.end == nil {
 		w.start(opts.timeout())
 	}
 	return w
 }
 
-// sleep registers, looks again, and blocks if the look finds nothing. That look is
+// block registers, looks again, and blocks if the look finds nothing. That look is
 // what makes sure: what was published before the registration is seen by it, what
 // is published after it is notified to the waiter; see package watch.
 //
 //go:noinline
-func (s *Store) sleep(ctx context.Context, w *waiter) error {
+func (s *Store) block(ctx context.Context, w *waiter) error {
 	s.watch.Register(w.Waiter, w.above, w.ids...)
 	if w.expired.Load() || s.ready(w) {
 		return nil
@@ -172,192 +142,84 @@ func (s *Store) sleep(ctx context.Context, w *waiter) error {
 	}
 }
 
-// ready reports whether first would find something.
+// ready reports whether find finds something. What it finds is looked for again
+// once the frames of block are gone.
 //
 //go:noinline
 func (s *Store) ready(w *waiter) bool {
-	last := s.index.Last()
-	if w.above < s.restored.Load() {
-		return true
-	}
-	for i := range w.ids {
-		v := s.table.get(w.id(i))
-		if v == nil && w.above < s.floor.Load() || v != nil && v.modified() > w.above && v.modified() <= last {
-			return true
-		}
-	}
-	return false
+	var at sighting
+	return s.find(w, &at)
 }
 
-// rise ends a wait that err ended, or for which there is something to return. If
+// look ends a wait that err ended, or for which there is something to return. If
 // there is nothing, the change that it was woken for has been followed by one that
-// is not published yet; it sleeps again, for the notification of that one is still
+// is not published yet; it blocks again, for the notification of that one is still
 // to come.
 //
 //go:noinline
-func (s *Store) rise(w *waiter, err error) {
-	r, done := WaitResult{}, true
-	if err == nil {
-		r, done, err = s.look(w)
+func (s *Store) look(w *waiter, err error) {
+	if err != nil {
+		w.end = &waitEnd{err: err}
+		return
 	}
-	if done {
-		w.result = &ended{r, err}
+	for w.end == nil {
+		var at sighting
+		switch {
+		case w.above == 0:
+			s.findAny(w, &at)
+		case w.expired.Load():
+			s.findExpired(w, &at)
+		case !s.find(w, &at):
+			return
+		}
+		w.end = s.endWith(&at)
 	}
 }
 
-// end leaves nothing of the wait behind, and returns what came of it.
+// finish leaves nothing of the wait behind, and returns what came of it.
 //
 //go:noinline
-func (s *Store) end(w *waiter) (WaitResult, error) {
-	result := w.result
-	w.result = nil
-	if w.end() {
+func (s *Store) finish(w *waiter) (WaitResult, error) {
+	end := w.end
+	w.end = nil
+	if w.stop() {
 		s.waiters.Put(w)
 	}
-	return result.WaitResult, result.err
+	return end.WaitResult, end.err
 }
 
-// look returns what there is to return by now, if there is anything.
-func (s *Store) look(w *waiter) (r WaitResult, done bool, err error) {
-	var st state
+// endWith is the end of a wait that returns what it saw, or nil if that has changed
+// meanwhile and is not in memory.
+func (s *Store) endWith(at *sighting) *waitEnd {
+	r := WaitResult{Index: at.index, Outcome: at.outcome}
 	switch {
-	case w.above == 0:
-		st = s.stateOf(w.ids[0])
-	case s.first(w, &st):
-	case w.expired.Load():
-		return s.timedOut(w)
+	case at.id == nil:
+	case at.v == nil, at.v.tombstone():
+		r.ID = at.id.String()
 	default:
-		return r, false, nil
-	}
-	r, err = s.result(&st)
-	return r, true, err
-}
-
-// A state is what a wait sees of one ID, and what it makes of it.
-type state struct {
-	id      schema.ID
-	v       *version // nil: never seen, or forgotten
-	index   uint64   // see WaitResult.Index
-	outcome Outcome
-}
-
-// stateOf returns the state of id. The last index is read before the table: an ID
-// that is absent from the table has no change up to that index.
-func (s *Store) stateOf(id schema.ID) state {
-	last := s.index.Last()
-	return s.state(id, s.table.get(&id), last)
-}
-
-// state returns the state of id, whose newest version is v, or nil as of the index
-// last.
-func (s *Store) state(id schema.ID, v *version, last uint64) state {
-	st := state{id: id, v: v, index: last, outcome: NotFound}
-	if v != nil {
-		st.index, st.outcome = v.modified(), Changed
-		if v.tombstone() {
-			st.outcome = Deleted
+		a, err := s.seen(at)
+		if err != nil {
+			return &waitEnd{err: err}
 		}
+		if a == nil {
+			return nil
+		}
+		r.Alloc, r.ID = a, a.ID
 	}
-	st.index = max(st.index, s.restored.Load())
-	return st
+	return &waitEnd{WaitResult: r}
 }
 
-// first finds what the wait returns at once, if there is anything: of several
-// changes the one with the lowest index.
-//
-// A change above the last index is one whose batch is being published. It is
-// left for later, because one with a lower index may be on its way for an ID
-// that was looked at before; its waiters are yet to be notified.
-func (s *Store) first(w *waiter, st *state) bool {
-	last := s.index.Last()
-	if w.above < s.restored.Load() {
-		*st = s.state(w.ids[0], s.table.get(w.id(0)), last)
-		st.outcome = Restored
-		return true
+// seen returns the allocation of the version that was seen, or nil if that is to be
+// read from the file and is not the newest one any more: what is the newest one
+// when a reader has registered is what compaction leaves to it.
+func (s *Store) seen(at *sighting) (*schema.Allocation, error) {
+	if a := at.v.current(); a != nil {
+		return a, nil
 	}
-	var best *version
-	var at int
-	for i := range w.ids {
-		v := s.table.get(w.id(i))
-		if v == nil && w.above < s.floor.Load() {
-			*st = s.state(w.ids[i], nil, last)
-			st.outcome = Compacted
-			return true
-		}
-		if v == nil || v.modified() <= w.above || v.modified() > last {
-			continue
-		}
-		if best == nil || v.modified() < best.modified() {
-			best, at = v, i
-		}
+	reader := s.readers.enter(s.index.Last)
+	defer s.readers.leave(reader)
+	if s.table.get(at.id) != at.v {
+		return nil, nil
 	}
-	if best != nil {
-		*st = s.state(w.ids[at], best, last)
-	}
-	return best != nil
-}
-
-// result is the WaitResult of st, with the allocation if there is one.
-func (s *Store) result(st *state) (WaitResult, error) {
-	if st.v == nil || st.v.tombstone() {
-		return WaitResult{ID: st.id.String(), Index: st.index, Outcome: st.outcome}, nil
-	}
-	a := st.v.current()
-	if a == nil {
-		return s.readResult(st)
-	}
-	return WaitResult{Alloc: a, ID: a.ID, Index: st.index, Outcome: st.outcome}, nil
-}
-
-// readResult is result for a version that is to be read from the file. It
-// registers as a reader, against compaction, and looks again: what is there by
-// then is the same version or a later one.
-func (s *Store) readResult(st *state) (WaitResult, error) {
-	at := s.readers.enter(s.index.Last)
-	defer s.readers.leave(at)
-	now := s.stateOf(st.id)
-	switch {
-	case now.v == st.v, st.outcome == Restored:
-		now.outcome = st.outcome
-	case now.v == nil:
-		now.outcome = Compacted // deleted since, and forgotten
-	}
-	r := WaitResult{ID: st.id.String(), Index: now.index, Outcome: now.outcome}
-	if now.v == nil || now.v.tombstone() {
-		return r, nil
-	}
-	var err error
-	if r.Alloc, err = s.decode(now.id, now.v); err != nil {
-		return WaitResult{}, err
-	}
-	return r, nil
-}
-
-// timedOut is the result of a wait whose time is up. A change that came just now is
-// returned, or left for the next wait.
-func (s *Store) timedOut(w *waiter) (r WaitResult, done bool, err error) {
-	last := s.index.Last()
-	var st state
-	switch {
-	case s.first(w, &st):
-	case len(w.ids) == 1:
-		if st = s.stateOf(w.ids[0]); st.v == nil || st.index <= w.above {
-			st.outcome = TimedOut
-		}
-	default:
-		return WaitResult{Outcome: TimedOut, Index: s.newest(w, last)}, true, nil
-	}
-	r, err = s.result(&st)
-	return r, true, err
-}
-
-// newest returns the highest index of what w waits for, of those up to last.
-func (s *Store) newest(w *waiter, last uint64) uint64 {
-	index := s.restored.Load()
-	for _, id := range w.ids {
-		if st := s.stateOf(id); st.index <= last {
-			index = max(index, st.index)
-		}
-	}
-	return index
+	return s.decode(*at.id, at.v)
 }

@@ -28,11 +28,11 @@ type waiter struct {
 	ids   []watch.ID
 	one   [1]watch.ID // the memory of ids, if that is one
 
-	result *ended // what came of the wait, at its end
+	end *waitEnd // nil before the end
 }
 
-// ended is what came of a wait.
-type ended struct {
+// waitEnd is what came of a wait.
+type waitEnd struct {
 	WaitResult
 	err error
 }
@@ -75,9 +75,9 @@ func (w *waiter) start(d time.Duration) {
 	})
 }
 
-// end ends the registration and stops the timer. It reports whether the waiter is
+// stop ends the registration and stops the timer. It reports whether the waiter is
 // as good as new.
-func (w *waiter) end() bool {
+func (w *waiter) stop() bool {
 	if !w.running {
 		return true
 	}

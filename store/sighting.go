@@ -1,0 +1,111 @@
+package store
+
+import "allocstore/schema"
+
+// A sighting is what a wait finds in the table of one ID, and what it makes of it.
+type sighting struct {
+	id      *schema.ID // nil: of none in particular
+	v       *version   // nil: never seen, or forgotten
+	index   uint64     // see WaitResult.Index
+	outcome Outcome
+}
+
+// sight looks id up. The last index was read before: an ID that is absent has no
+// change up to it.
+func (s *Store) sight(id *schema.ID, last uint64) sighting {
+	return s.sightOf(id, s.table.get(id), last)
+}
+
+// sightOf is sight of an ID whose newest version is v.
+func (s *Store) sightOf(id *schema.ID, v *version, last uint64) sighting {
+	at := sighting{id: id, v: v, index: last, outcome: NotFound}
+	if v != nil {
+		at.index, at.outcome = v.modified(), Changed
+		if v.tombstone() {
+			at.outcome = Deleted
+		}
+	}
+	at.index = max(at.index, s.restored.Load())
+	return at
+}
+
+// find finds what the wait returns at once, if there is anything: of several
+// changes the one with the lowest index, so that given back it skips none of the
+// others.
+//
+// The last index is read before the table: what is absent from the table, or older
+// there, has no change up to that index. A change above it is one whose batch is
+// being published. It is left for later, because one with a lower index may be on
+// its way for an ID that was looked at before; its waiters are yet to be notified.
+func (s *Store) find(w *waiter, at *sighting) bool {
+	last := s.index.Last()
+	if restored := s.restored.Load(); w.above < restored {
+		*at = s.sight(w.id(0), last)
+		at.outcome = Restored
+		if len(w.ids) > 1 {
+			at.index = restored // the others may have changed since
+		}
+		return true
+	}
+	var lowest *version
+	var changed *schema.ID
+	absent := false
+	for i := range w.ids {
+		id := w.id(i)
+		v := s.table.get(id)
+		if v == nil {
+			absent = true
+		} else if m := v.modified(); m > w.above && m <= last && (lowest == nil || m < lowest.modified()) {
+			lowest, changed = v, id
+		}
+	}
+	floor := s.floor.Load() // what is absent and was forgotten was so after the floor was raised
+	switch lost := absent && w.above < floor; {
+	case lost && floor > last:
+		return s.find(w, at) // with a last index that the floor is not above
+	case lost && len(w.ids) > 1:
+		*at = sighting{index: last, outcome: Compacted}
+	case lost:
+		*at = s.sightOf(w.id(0), nil, last)
+		at.outcome = Compacted
+	case lowest != nil:
+		*at = s.sightOf(changed, lowest, last)
+	default:
+		return false
+	}
+	return true
+}
+
+// findAny is find for a wait that nothing has to be above: it finds something in
+// any case.
+func (s *Store) findAny(w *waiter, at *sighting) {
+	last := s.index.Last()
+	*at = s.sight(w.id(0), last)
+	for i := 1; i < len(w.ids); i++ {
+		v := s.table.get(w.id(i))
+		if v != nil && (at.v == nil || v.modified() < at.v.modified()) {
+			*at = s.sightOf(w.id(i), v, last)
+		}
+	}
+}
+
+// findExpired is find for a wait whose time is up: if nothing has changed it finds
+// what there is. A change that is being published is returned or left for the next
+// wait.
+func (s *Store) findExpired(w *waiter, at *sighting) {
+	last := s.index.Last()
+	if s.find(w, at) {
+		return
+	}
+	if len(w.ids) > 1 {
+		*at = sighting{index: last, outcome: TimedOut}
+		return
+	}
+	*at = s.sight(w.id(0), last)
+	switch {
+	case at.v == nil && w.above < s.floor.Load():
+		at.outcome = Compacted // deleted just now, and forgotten
+	case at.v == nil || at.v.modified() <= w.above:
+		at.outcome = TimedOut
+	}
+}

@@ -1,0 +1,191 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+	"allocstore/store"
+)
+
+// follower waits for several allocations, and knows of each what it was told last.
+type follower struct {
+	ids  []string
+	seen map[string]store.WaitResult
+	min  uint64
+}
+
+// follow gives back each index that it is told, until stop is closed and nothing has
+// come for a while.
+func (f *follower) follow(s *store.Store, stop <-chan struct{}) error {
+	for {
+		r, err := s.WaitAny(context.Background(), f.ids, store.QueryOptions{MinQueryIndex: f.min, MaxQueryTime: time.Millisecond})
+		if err != nil {
+			return err
+		}
+		if r.Index == 0 || r.Index < f.min {
+			return fmt.Errorf("after %d: %+v", f.min, r)
+		}
+		f.min = r.Index
+		switch {
+		case r.Outcome == store.Compacted:
+			if err := f.start(s); err != nil {
+				return err
+			}
+			continue
+		case r.Outcome != store.TimedOut:
+			f.seen[r.ID] = r
+			continue
+		}
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+	}
+}
+
+// start looks at each.
+func (f *follower) start(s *store.Store) error {
+	for _, id := range f.ids {
+		r, err := s.Wait(context.Background(), id, store.QueryOptions{})
+		if err != nil {
+			return err
+		}
+		f.seen[id] = r
+	}
+	return nil
+}
+
+// check compares what the follower was told last with what there is.
+func (f *follower) check(t *testing.T, s *store.Store) {
+	t.Helper()
+	for _, id := range f.ids {
+		now, err := s.Wait(t.Context(), id, store.QueryOptions{})
+		require.NoError(t, err)
+		told, ok := f.seen[id]
+		switch {
+		case now.Alloc != nil:
+			require.Equal(t, []any{store.Changed, now.Index, now.Alloc}, []any{told.Outcome, told.Index, told.Alloc}, id)
+		case ok:
+			require.Nil(t, told.Alloc, "%s is gone, and the last that was told is %+v", id, told)
+		}
+	}
+}
+
+// TestWaitAnyMissesNothing has readers follow several allocations that are written,
+// deleted, placed again and forgotten, by the indexes that they are told. Whenever
+// the writers rest each must know the latest state of every one.
+func TestWaitAnyMissesNothing(t *testing.T) {
+	t.Parallel()
+	const ids, rounds, writers, writes, followers = 5, 200, 3, 4, 2
+	s := open(t, filepath.Join(t.TempDir(), "any.db"), &store.Options{FeedRetention: -1, ResidentBytes: 1})
+	all := make([]*follower, followers)
+	for i := range all {
+		all[i] = &follower{seen: make(map[string]store.WaitResult)}
+		for k := range ids {
+			all[i].ids = append(all[i].ids, idOf((k+i)%ids))
+		}
+	}
+	for round := range rounds {
+		var reading, writing sync.WaitGroup
+		stop := make(chan struct{})
+		for w := range writers {
+			r := rand.New(rand.NewPCG(uint64(round), uint64(w)))
+			writing.Go(func() {
+				for range writes {
+					if err := writeOne(t.Context(), s, r, ids); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		if round%2 == 0 {
+			writing.Wait() // so that there is much to catch up with
+		}
+		for _, f := range all {
+			reading.Go(func() {
+				if err := f.follow(s, stop); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		writing.Wait()
+		close(stop)
+		reading.Wait()
+		for _, f := range all {
+			f.check(t, s)
+		}
+	}
+}
+
+// writeOne changes, places or deletes one of so many allocations, or has the past
+// forgotten.
+func writeOne(ctx context.Context, s *store.Store, r *rand.Rand, ids int) (err error) {
+	switch id := r.IntN(ids); r.IntN(10) {
+	case 0:
+		_, err = s.Delete(ctx, idOf(id))
+	case 1, 2:
+		_, err = s.Upsert(ctx, placed(id))
+	case 3:
+		err = s.Sweep(ctx)
+	default:
+		_, err = s.UpdateFromClient(ctx, &schema.Allocation{ID: idOf(id), ClientDescription: fmt.Sprint(r.Uint64())})
+	}
+	return err
+}
+
+// TestWaitAnyFromZero is told what there is in the order of the indexes.
+func TestWaitAnyFromZero(t *testing.T) {
+	bubble(t, func(t *testing.T, s *store.Store) {
+		ids := []string{idOf(3), idOf(1), idOf(2)}
+		after := func(min uint64) store.WaitResult {
+			r, err := s.WaitAny(t.Context(), ids, store.QueryOptions{MinQueryIndex: min})
+			require.NoError(t, err)
+			return r
+		}
+		require.Equal(t, store.WaitResult{ID: ids[0], Index: 1, Outcome: store.NotFound}, after(0))
+		first, second := upsert(t, s, placed(1)), upsert(t, s, placed(3))
+		for range 2 { // the second time nothing is in memory
+			r := after(0)
+			require.Equal(t, []any{idOf(1), first, store.Changed}, []any{r.ID, r.Index, r.Outcome})
+			r = after(r.Index)
+			require.Equal(t, []any{idOf(3), second, store.Changed}, []any{r.ID, r.Index, r.Outcome})
+		}
+		last := upsert(t, s, placed(9))
+		require.Equal(t, store.WaitResult{Index: last, Outcome: store.TimedOut}, after(second), "the store's last index")
+	})
+}
+
+// TestWaitAnyCompacted starts over with all allocations as soon as one may have been
+// deleted and forgotten.
+func TestWaitAnyCompacted(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "floor.db"), &store.Options{FeedRetention: -1})
+	seen := upsert(t, s, placed(1), placed(2))
+	upsert(t, s, changedName(2))
+	_, err := s.Delete(t.Context(), idOf(1))
+	require.NoError(t, err)
+	require.NoError(t, s.Sweep(t.Context()))
+	last := upsert(t, s, placed(9))
+	after := func(min uint64) store.WaitResult {
+		got, err := s.WaitAny(t.Context(), []string{idOf(1), idOf(2)}, store.QueryOptions{MinQueryIndex: min, MaxQueryTime: time.Millisecond})
+		require.NoError(t, err)
+		return got
+	}
+	require.Equal(t, store.WaitResult{Index: last, Outcome: store.Compacted}, after(seen))
+	require.Equal(t, store.WaitResult{Index: last, Outcome: store.TimedOut}, after(last))
+}
+
+func changedName(n int) *schema.Allocation {
+	a := placed(n)
+	a.Name = "changed"
+	return a
+}
