@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 
 	"allocstore/index"
 	"allocstore/schema"
@@ -56,15 +55,6 @@ func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, err
 			yield(Change{}, err)
 		}
 	}
-}
-
-// firstAfter is the lowest key that a record above the index last can have.
-func firstAfter(last uint64) key {
-	next, err := index.Next(last)
-	if err != nil {
-		return key{last, math.MaxUint32} // there is none
-	}
-	return key{index: next}
 }
 
 // run yields until the caller stops, which returns nil, or something ends it.
@@ -129,22 +119,22 @@ func (f *feed) read() error {
 	f.chunk = f.chunk[:0]
 	last, size := f.s.index.Last(), 0
 	return f.s.file.view(func(r reading) error {
-		var from [keyLen]byte
-		c := r.log.Cursor()
-		for k, v := c.Seek(f.next.appendTo(from[:0])); k != nil; k, v = c.Next() {
-			at := parseKey(k)
-			if at.index > last {
-				break
-			}
-			f.endBatch(at.index)
-			if len(f.chunk) == feedChunk || size >= feedBytes {
-				f.next = at
-				return nil
-			}
-			if err := f.take(r, at, v); err != nil {
+		for rec, err := range r.records(f.next) {
+			if err != nil {
 				return err
 			}
-			size += len(v)
+			if rec.key.index > last {
+				break
+			}
+			f.endBatch(rec.key.index)
+			if len(f.chunk) == feedChunk || size >= feedBytes {
+				f.next = rec.key
+				return nil
+			}
+			if err := f.take(r, &rec); err != nil {
+				return err
+			}
+			size += len(rec.value)
 		}
 		f.endBatch(index.None)
 		f.next = firstAfter(last)
@@ -160,18 +150,14 @@ func (f *feed) endBatch(following uint64) {
 	}
 }
 
-// take adds the change that the record at k made.
-func (f *feed) take(r reading, k key, value []byte) error {
-	rec, err := parseRecord(k, value)
-	if err != nil {
-		return corruptAt(k, "%v", err)
-	}
-	ch := Change{Index: k.index, ID: rec.id.String()}
-	if v := f.s.table.get(&rec.id); v != nil && v.pair().newest() == k {
+// take adds the change that the record made.
+func (f *feed) take(r reading, rec *logged) (err error) {
+	ch := Change{Index: rec.key.index, ID: rec.id.String()}
+	if v := f.s.table.get(&rec.id); v != nil && v.pair().newest() == rec.key {
 		ch.Alloc = v.current()
 	}
 	if ch.Alloc == nil && !rec.tombstone() {
-		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(k), nil); err != nil {
+		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(rec.key), nil); err != nil {
 			return err
 		}
 	}

@@ -89,18 +89,19 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, c.chore.floor))
 }
 
-// swapFile goes on with the new file, if the chore is that. An error before the new
-// file has the store's name is no harm.
+// swapFile goes on with the new file, if the chore is that.
 func (c *committer) swapFile() {
 	if c.chore == nil || c.chore.rewrite == nil {
 		return
 	}
-	err := c.chore.rewrite.finish()
+	unknown, err := false, c.chore.rewrite.finish()
 	if err == nil {
-		if err = c.chore.rewrite.swap(); err != nil {
-			c.giveUp(err)
-			return
-		}
+		unknown, err = c.chore.rewrite.swap()
+		c.unsettled = true
+	}
+	if unknown {
+		c.giveUp(err)
+		return
 	}
 	c.chore.end(err)
 	c.chore = nil

@@ -62,6 +62,10 @@ type committer struct {
 	group []*request
 	plan  *plan
 	chore *chore
+
+	// unsettled says that the file lacks what file.settle leaves there. Open and
+	// Close use it when the goroutine does not run.
+	unsettled bool
 }
 
 // maxGroupBytes bounds the encoded size of a group, a last batch aside, and with
@@ -238,6 +242,7 @@ func (c *committer) write() (err error) {
 	if err := index.Write(tx.Bucket(metaBucket), c.plan.last); err != nil {
 		return err
 	}
+	c.unsettled = true
 	if err := tx.Commit(); err != nil {
 		return err
 	}

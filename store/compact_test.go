@@ -3,8 +3,11 @@ package store_test
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,28 +117,119 @@ func TestCompactThatIsEnded(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestCompactWhoseRenameFails cannot say which file a crash would leave, so the
-// store fails. What is published can still be read.
-func TestCompactWhoseRenameFails(t *testing.T) {
+// TestCompactOfAFileThatWasMoved touches neither the file nor what is in its place, and
+// the store goes on.
+func TestCompactOfAFileThatWasMoved(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "compact.db")
 	s, err := store.Open(path, nil)
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
 	require.NoError(t, os.Rename(path, path+".away"))
-	require.NoError(t, os.Mkdir(path, 0o700))
-	require.Error(t, s.Compact(t.Context()))
-	_, err = s.Upsert(t.Context(), placed(2))
-	require.ErrorIs(t, err, store.ErrFailed)
-	require.ErrorIs(t, s.Compact(t.Context()), store.ErrFailed)
-	_, err = s.Get(idOf(1))
-	require.NoError(t, err)
+	require.ErrorIs(t, s.Compact(t.Context()), fs.ErrNotExist)
+	write(t, path, "of somebody else")
+	require.ErrorContains(t, s.Compact(t.Context()), "the store's was moved")
+	upsert(t, s, placed(2))
 	require.NoError(t, s.Close())
-	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.Rename(path+".away", path))
 	again := open(t, path, nil)
-	_, err = again.Get(idOf(1))
+	_, err = again.Get(idOf(2))
 	require.NoError(t, err)
+}
+
+// TestCompactFindsItsFile opens the store by names that lead to the file in some other
+// way, or do not lead there any more. What replaces it must take its place, its mode
+// and the lock.
+func TestCompactFindsItsFile(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "file.db"), filepath.Join(t.TempDir(), "link.db")
+	require.NoError(t, os.Symlink(path, link))
+	t.Setenv("TMPDIR", "/dev/shm") // most likely another file system
+	_, err := store.Open(link, nil)
+	require.ErrorIs(t, err, fs.ErrNotExist, "the link leads nowhere yet")
+	for i, name := range []string{path, "file.db", "./file.db", link} {
+		t.Chdir(dir)
+		s, err := store.Open(name, nil)
+		require.NoError(t, err)
+		require.NoError(t, os.Chmod(path, 0o640))
+		t.Chdir(t.TempDir())
+		require.NoError(t, s.Compact(t.Context()), name)
+		require.NoError(t, s.Compact(t.Context()), name)
+		upsert(t, s, placed(i))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o640), info.Mode(), name)
+		_, err = store.Open(path, &store.Options{LockTimeout: -1})
+		require.ErrorIs(t, err, store.ErrLocked, name)
+		require.NoError(t, s.Close())
+
+		s, err = store.Open(path, nil)
+		require.NoError(t, err)
+		require.Equal(t, i+1, s.Stats().Allocations, name)
+		require.NoError(t, s.Close())
+		onlyFile(t, path)
+	}
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	require.Equal(t, fs.ModeSymlink, info.Mode().Type())
+}
+
+// TestCompactAfterAnInterruptedPass removes what the pass before had not come to, also
+// when the store was closed in between.
+func TestCompactAfterAnInterruptedPass(t *testing.T) {
+	t.Parallel()
+	for _, reopened := range []bool{false, true} {
+		s, path := outdated(t)
+		ctx := newFuse(t.Context(), 3)
+		require.ErrorIs(t, s.Sweep(ctx), context.Canceled)
+		dead := s.Stats().DeadBytes
+		require.Positive(t, dead, "the pass was not over")
+		if reopened {
+			require.NoError(t, s.Close())
+			s = open(t, path, &store.Options{FeedRetention: -1})
+			require.Equal(t, dead, s.Stats().DeadBytes)
+		}
+		require.NoError(t, s.Compact(t.Context()))
+		require.Zero(t, s.Stats().DeadBytes)
+	}
+}
+
+// fuse is a context that ends when it has been asked so many times.
+type fuse struct {
+	context.Context
+	left atomic.Int32
+	end  context.CancelFunc
+}
+
+func newFuse(parent context.Context, looks int32) *fuse {
+	f := new(fuse)
+	f.Context, f.end = context.WithCancel(parent)
+	f.left.Store(looks)
+	return f
+}
+
+func (f *fuse) Err() error {
+	if f.left.Add(-1) < 0 {
+		f.end()
+	}
+	return f.Context.Err()
+}
+
+// TestCompactAtTheLastIndex has nothing above it to go on from.
+func TestCompactAtTheLastIndex(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "last.db"), &store.Options{FeedRetention: -1})
+	upsert(t, s, placed(1), placed(2))
+	var b store.Batch
+	b.Delete(idOf(1))
+	_, err := s.ApplyAt(t.Context(), math.MaxUint64, &b)
+	require.NoError(t, err)
+	require.NoError(t, s.Compact(t.Context()))
+	require.Zero(t, s.Stats().DeadBytes)
+	_, err = s.Get(idOf(2))
+	require.NoError(t, err)
+	_, err = s.Upsert(t.Context(), placed(3))
+	require.Error(t, err, "there is no index left")
 }
 
 // TestOpenRemovesAnUnfinishedRewrite is what a crash in Compact leaves.

@@ -3,7 +3,7 @@ package store
 import "context"
 
 // Sweep makes one pass of compaction.
-func (s *Store) Sweep() error { return s.sweeper.pass(context.Background()) }
+func (s *Store) Sweep(ctx context.Context) error { return s.sweeper.pass(ctx) }
 
 // ResidentBytes adds up what Stats.ResidentBytes keeps account of.
 func (s *Store) ResidentBytes() (sum int64) {

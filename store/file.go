@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"iter"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -27,14 +29,19 @@ var (
 // transaction that is held keeps bbolt from reusing pages and from mapping a
 // grown file (RELIABILITY: 0.4 MB of data became 16 GB).
 type file struct {
-	path string
+	path string                   // absolute, without symbolic links
 	db   atomic.Pointer[bbolt.DB] // replaced when the file is rewritten
+	info fs.FileInfo              // which file that is; used by a rewrite alone
 }
 
-func newFile(path string, db *bbolt.DB) *file {
-	f := &file{path: path}
-	f.db.Store(db)
-	return f
+// inPlace returns what the file is like now, or an error if the path is not its name
+// any more.
+func (f *file) inPlace() (fs.FileInfo, error) {
+	at, err := os.Stat(f.path)
+	if err == nil && !os.SameFile(at, f.info) {
+		err = &fs.PathError{Op: "compact", Path: f.path, Err: errors.New("is another file now: the store's was moved")}
+	}
+	return at, err
 }
 
 // begin begins a write transaction.
@@ -45,7 +52,8 @@ func (f *file) close() error { return f.db.Load().Close() }
 
 // settle leaves in the file what makes the next opening faster: the list of free
 // pages, which commits leave out, and how many IDs there are.
-func (f *file) settle(ids int) error {
+func (f *file) settle(ids int) (err error) {
+	defer contain(f.path, &err)()
 	db := f.db.Load()
 	db.NoFreelistSync = false
 	return db.Update(func(tx *bbolt.Tx) error {
@@ -80,6 +88,35 @@ func (r reading) record(k key) (record, error) {
 		return record{}, corruptAt(k, "%v", err)
 	}
 	return rec, nil
+}
+
+// A logged record is one as it stands in the log. It aliases the file.
+type logged struct {
+	key   key
+	value []byte
+	record
+}
+
+// size is how many bytes the record takes in the file, key included.
+func (l *logged) size() int { return keyLen + len(l.value) }
+
+// records yields what the log holds from the key from on, in order. After an error
+// nothing follows.
+func (r reading) records(from key) iter.Seq2[logged, error] {
+	return func(yield func(logged, error) bool) {
+		var buf [keyLen]byte
+		c := r.log.Cursor()
+		for k, v := c.Seek(from.appendTo(buf[:0])); k != nil; k, v = c.Next() {
+			at := parseKey(k)
+			rec, err := parseRecord(at, v)
+			if err != nil {
+				err = corruptAt(at, "%v", err)
+			}
+			if !yield(logged{at, v, rec}, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // readingOf returns what reads in tx. A file without them was refused by Open.

@@ -3,6 +3,9 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+
+	"allocstore/index"
 )
 
 // keyLen is the length of a key in the file.
@@ -26,6 +29,23 @@ func (k key) appendTo(dst []byte) []byte {
 // parseKey reads a key at the start of b, which has at least keyLen bytes.
 func parseKey(b []byte) key {
 	return key{index: binary.BigEndian.Uint64(b), pos: binary.BigEndian.Uint32(b[8:])}
+}
+
+// next is the lowest key after k.
+func (k key) next() key {
+	if k.pos == math.MaxUint32 {
+		return firstAfter(k.index)
+	}
+	return key{k.index, k.pos + 1}
+}
+
+// firstAfter is the lowest key that a record above the index last can have.
+func firstAfter(last uint64) key {
+	next, err := index.Next(last)
+	if err != nil {
+		return key{last, math.MaxUint32} // there is none
+	}
+	return key{index: next}
 }
 
 // after reports whether k was written after o.

@@ -23,6 +23,7 @@ import (
 func (s *Store) load(f *os.File) error {
 	b, err := boltfile.Open(f)
 	if err == nil {
+		s.committer.unsettled = !b.HasFreelist()
 		err = s.loadBuckets(b)
 	}
 	if err == nil {
@@ -39,17 +40,19 @@ func (s *Store) loadBuckets(f *boltfile.File) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range [][]byte{metaBucket, logBucket, jobsBucket} {
-		if _, ok := buckets[string(name)]; !ok {
-			return fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", ErrCorrupt, name)
+	steps := []struct {
+		bucket []byte
+		load   func(*boltfile.File, boltfile.Bucket) error
+	}{{metaBucket, s.loadMeta}, {jobsBucket, s.loadJobs}, {logBucket, s.loadLog}}
+	for _, step := range steps {
+		b, ok := buckets[string(step.bucket)]
+		if !ok {
+			return fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", ErrCorrupt, step.bucket)
 		}
-	}
-	steps := map[string]func(*boltfile.File, boltfile.Bucket) error{"meta": s.loadMeta, "jobs": s.loadJobs, "log": s.loadLog}
-	for _, name := range []string{"meta", "jobs", "log"} {
-		if err := steps[name](f, buckets[name]); err != nil {
-			return fmt.Errorf("bucket %s: %w", name, err)
+		if err := step.load(f, b); err != nil {
+			return fmt.Errorf("bucket %s: %w", step.bucket, err)
 		}
-		delete(buckets, name)
+		delete(buckets, string(step.bucket))
 	}
 	if len(buckets) > 0 {
 		return fmt.Errorf("%w: buckets that are none of a store's: %q", ErrCorrupt, slices.Sorted(maps.Keys(buckets)))

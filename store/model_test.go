@@ -298,7 +298,7 @@ func TestModelCompacted(t *testing.T) {
 func sweep(t *testing.T, m *model, s *store.Store) {
 	t.Helper()
 	if m.last%2 == 0 {
-		require.NoError(t, s.Sweep())
+		require.NoError(t, s.Sweep(t.Context()))
 	} else {
 		require.NoError(t, s.Compact(t.Context()))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -64,6 +65,10 @@ func (s *Store) open(path string) error {
 	if err := ensure(path); err != nil {
 		return err
 	}
+	path, err := resolve(path)
+	if err != nil {
+		return err
+	}
 	f, err := openLocked(path, &s.opts)
 	if err != nil {
 		return err
@@ -76,6 +81,16 @@ func (s *Store) open(path string) error {
 		_ = f.Close() // bbolt may have closed it already
 	}
 	return err
+}
+
+// resolve returns the name of the file itself, whichever the process's directory
+// will be: a rewrite puts another file in its place.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
 }
 
 // ensure creates a store at path if nothing is there.
@@ -134,6 +149,10 @@ func names(path string, f *os.File) bool {
 // with each: as soon as compaction has freed 100 MB, that is 200 kB a commit.
 func openDatabase(path string, f *os.File, o *Options) (_ *file, err error) {
 	defer contain(path, &err)()
+	opened := &file{path: path}
+	if opened.info, err = f.Stat(); err != nil {
+		return nil, err
+	}
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
 		Timeout:         lockRetry,
 		FreelistType:    bbolt.FreelistMapType,
@@ -150,7 +169,8 @@ func openDatabase(path string, f *os.File, o *Options) (_ *file, err error) {
 	case err != nil:
 		return nil, err
 	}
-	return newFile(path, db), nil
+	opened.db.Store(db)
+	return opened, nil
 }
 
 // readOnly marks the errors of a place that cannot be written.

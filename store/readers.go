@@ -45,11 +45,23 @@ func (r *readers) leave(index uint64) {
 func (r *readers) oldest(last uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.oldestLocked(last)
+}
+
+func (r *readers) oldestLocked(last uint64) uint64 {
 	oldest := last
 	for index := range r.mu.open {
 		oldest = min(oldest, index)
 	}
 	return oldest
+}
+
+// forget calls do with what oldest returns, and lets nobody enter meanwhile: who
+// enters later sees what do has forgotten.
+func (r *readers) forget(last uint64, do func(oldest uint64)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	do(r.oldestLocked(last))
 }
 
 func (r *readers) len() int {

@@ -38,8 +38,7 @@ import (
 //
 // Locks: lists.mu, readers.mu, jobs.mu, tail.mu, tally.mu, the committer's queue, the
 // shards of the table and those of watch are all leaves: nothing is taken while one
-// is held. Two come before them: sweeper.passing, held during a pass and a rewrite,
-// and the table's hand, held while it evicts.
+// is held. One comes before them: the table's hand, held while it evicts.
 type Store struct {
 	file *file
 	opts Options
@@ -77,10 +76,11 @@ type Store struct {
 // least 1. It does not block.
 func (s *Store) LastIndex() uint64 { return s.index.Last() }
 
-// Close loses nothing: every answered write is on the disk. Writes that the committer has begun are finished and answered; writes that are
+// Close closes the store and loses nothing: every answered write is on the disk.
+// Writes that the committer has begun are finished and answered; writes that are
 // queued, waits, snapshots and feeds get ErrClosed, as does whoever comes later.
-// Close waits for reads that are under way. Calling it again does nothing and
-// returns nil.
+// Close waits for reads that are under way, and returns what closing the file
+// returned. Calling it again does nothing and returns nil.
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
@@ -89,7 +89,7 @@ func (s *Store) Close() error {
 		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
 		close(s.done)
 		s.sweeper.stop()
-		if s.failure.Load() == nil && s.counts.commits.Load() > 0 {
+		if s.failure.Load() == nil && s.committer.unsettled {
 			err = s.file.settle(int(s.counts.allocations.Load() + s.counts.tombstones.Load()))
 		}
 		err = errors.Join(err, s.file.close())

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -33,16 +32,20 @@ import (
 // A pass begins when what it can remove outweighs what it cannot. A record costs
 // then two visits at the most before it is gone.
 type sweeper struct {
-	s    *Store
-	wake chan struct{}
-	over chan struct{} // closed when the goroutine has ended
+	s       *Store
+	wake    chan struct{}
+	stopped chan struct{} // closed when the goroutine has ended
 
 	life context.Context // ended by stop
 	end  context.CancelFunc
 
-	// passing is held during a pass and during a rewrite of the file. It comes
-	// before all other locks.
-	passing sync.Mutex
+	// turn is full during a pass and during a rewrite of the file. Whoever has it
+	// holds no lock.
+	turn chan struct{}
+
+	// swept is the floor of the last pass that came to its end, 0 before there is
+	// one. Whoever has the turn uses it.
+	swept uint64
 }
 
 const (
@@ -55,7 +58,7 @@ const (
 )
 
 func newSweeper(s *Store) *sweeper {
-	sw := &sweeper{s: s, wake: make(chan struct{}, 1), over: make(chan struct{})}
+	sw := &sweeper{s: s, wake: make(chan struct{}, 1), stopped: make(chan struct{}), turn: make(chan struct{}, 1)}
 	sw.life, sw.end = context.WithCancel(context.Background())
 	return sw
 }
@@ -63,7 +66,7 @@ func newSweeper(s *Store) *sweeper {
 // run makes passes when they are due, until the store is closed. A pass that fails
 // has failed the store, or will be tried again.
 func (sw *sweeper) run() {
-	defer close(sw.over)
+	defer close(sw.stopped)
 	for {
 		select {
 		case <-sw.life.Done():
@@ -80,10 +83,21 @@ func (sw *sweeper) run() {
 // committer does nothing any more.
 func (sw *sweeper) stop() {
 	sw.end()
-	<-sw.over
-	sw.passing.Lock()
-	defer sw.passing.Unlock()
+	<-sw.stopped
+	sw.turn <- struct{}{} // and nobody gets it any more
 }
+
+// takeTurn waits until nobody else makes a pass or rewrites the file.
+func (sw *sweeper) takeTurn(ctx context.Context) error {
+	select {
+	case sw.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (sw *sweeper) endTurn() { <-sw.turn }
 
 // nudge has the sweeper look whether a pass is due, if one may be.
 func (sw *sweeper) nudge() {
@@ -100,79 +114,85 @@ func (sw *sweeper) nudge() {
 // due reports whether a pass would remove more than it leaves.
 func (sw *sweeper) due() bool {
 	t := sw.s.tally
-	_, kept := t.before(sw.s.opts.FeedRetention)
+	_, kept := sw.forgettable()
 	dead := t.dead() - kept
 	return dead >= leastDead && dead >= t.live.Load()
+}
+
+// forgettable returns the index up to which the past is needed by nobody, and how many
+// bytes of the log follow it.
+func (sw *sweeper) forgettable() (index uint64, bytes int64) {
+	s := sw.s
+	return s.tally.before(s.opts.FeedRetention, s.readers.oldest(s.index.Last()))
 }
 
 // pass sweeps the log once, unless there is nothing new to sweep, or until ctx
 // ends.
 func (sw *sweeper) pass(ctx context.Context) error {
-	sw.passing.Lock()
-	defer sw.passing.Unlock()
-	return sw.passLocked(ctx)
+	if err := sw.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer sw.endTurn()
+	return sw.sweep(ctx)
 }
 
-func (sw *sweeper) passLocked(ctx context.Context) error {
+// sweep is pass for whoever has the turn.
+func (sw *sweeper) sweep(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	floor := sw.raiseFloor()
-	if floor == 0 {
+	if floor <= sw.swept {
 		return nil
 	}
 	w := newWindow(sw.s, floor)
-	for next := (key{}); next.index <= floor; {
+	for next, more := (key{}), true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		start := time.Now()
-		found, following, err := w.victims(next)
+		found, err := w.victims(next)
 		if err != nil {
 			return err
 		}
 		paced := false
-		if len(found) > 0 {
-			if paced, err = sw.s.committer.removeDead(found, floor); err != nil {
+		if len(found.dead) > 0 {
+			if paced, err = sw.s.committer.removeDead(found.dead, floor); err != nil {
 				return err
 			}
 		}
-		next = following
-		if !paced && !pause(ctx, time.Since(start)) {
-			return ctx.Err()
+		if next, more = found.next, found.more; more && !paced {
+			pause(ctx, time.Since(start))
 		}
 	}
+	sw.swept = floor
 	sw.s.counts.passes.Add(1)
 	return nil
 }
 
-// pause gives others as much time as was just taken, and reports whether to go on.
-func pause(ctx context.Context, d time.Duration) bool {
+// pause gives others as much time as was just taken, or less if ctx ends.
+func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }
 
-// raiseFloor raises the floor as far as it can be raised and returns it, or 0 if
-// that is no further than it was.
+// raiseFloor raises the floor as far as it can be raised, and returns it.
 //
-// A feed that starts looks at the floor, registers as a reader, and looks at the
-// floor again. Here the floor is raised, and then the readers are looked at
-// again. Whichever of the two comes second sees the other, so either the feed is
+// A feed that starts registers as a reader, and then looks at the floor. Whoever
+// comes first, the floor or the feed, is seen by the other: so either the feed is
 // told ErrCompacted or the floor stays below it. All other readers register at the
 // last index, which is at the floor or above.
 func (sw *sweeper) raiseFloor() uint64 {
 	s := sw.s
 	last := s.index.Last()
-	to, _ := s.tally.before(s.opts.FeedRetention)
-	to = min(to, s.readers.oldest(last))
-	was := s.floor.Load()
-	if to <= was {
-		return 0
-	}
-	s.floor.Store(to)
-	if s.readers.oldest(last) < to {
-		s.floor.Store(was)
-		return 0
-	}
+	to, _ := sw.forgettable()
+	s.readers.forget(last, func(oldest uint64) {
+		to = max(s.floor.Load(), min(to, oldest))
+		s.floor.Store(to)
+	})
 	return to
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestSweepUnderReaders(t *testing.T) {
 			}
 		})
 	}
-	each(func(*rand.Rand) error { return s.Sweep() })
+	each(func(*rand.Rand) error { return s.Sweep(ctx) })
 	each(func(*rand.Rand) error { return s.Compact(ctx) })
 	each(func(r *rand.Rand) error {
 		_, err := s.Get(id(r.IntN(ids)))
@@ -77,7 +78,7 @@ func TestSweepUnderReaders(t *testing.T) {
 	writers.Wait()
 	done()
 	readers.Wait()
-	require.NoError(t, s.Sweep())
+	require.NoError(t, s.Sweep(t.Context()))
 	stats := s.Stats()
 	require.Equal(t, []uint64{s.LastIndex(), 0}, []uint64{stats.Floor, uint64(stats.DeadBytes)})
 }
@@ -122,4 +123,38 @@ func follow(ctx context.Context, s *store.Store, n int) error {
 		}
 	}
 	return nil
+}
+
+// TestPassesBehindALaggingReader keeps a reader a constant way behind, with more of the
+// past than is live: what it holds must not be tried to be removed again and again.
+func TestPassesBehindALaggingReader(t *testing.T) {
+	t.Parallel()
+	const ids, lag, updates = 250, 700, 1500
+	s := open(t, filepath.Join(t.TempDir(), "lag.db"), &store.Options{FeedRetention: -1})
+	for n := range ids {
+		a := placed(n)
+		a.Name = strings.Repeat("x", 8000)
+		upsert(t, s, a)
+	}
+	var behind []*store.Snapshot
+	var before uint64
+	for i := range lag + updates {
+		if i == lag {
+			before = s.Stats().Passes
+		}
+		_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(i % ids), ClientDescription: fmt.Sprint(i, strings.Repeat("y", 8000))})
+		require.NoError(t, err)
+		sn, err := s.Snapshot()
+		require.NoError(t, err)
+		if behind = append(behind, sn); len(behind) > lag {
+			require.NoError(t, behind[0].Close())
+			behind = behind[1:]
+		}
+	}
+	st := s.Stats()
+	require.Less(t, st.DeadBytes, 4*st.LiveBytes)
+	require.Less(t, st.Passes-before, uint64(10), "each removes more than it leaves")
+	for _, sn := range behind {
+		require.NoError(t, sn.Close())
+	}
 }

@@ -49,15 +49,18 @@ func (t *tally) wrote(index uint64, records int, bytes int64) {
 }
 
 // before returns the highest index that is known to be followed by at least that
-// many changes, or 0, and how many bytes follow it. The marks before it are
-// dropped, since it is always the same number that is asked for.
-func (t *tally) before(changes int) (index uint64, bytes int64) {
+// many changes and is not above limit, or 0, and how many bytes follow it. The marks
+// before it are dropped, for what it is asked for mostly rises.
+func (t *tally) before(changes int, limit uint64) (index uint64, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	marks, written := t.mu.marks, t.mu.written
 	best := -1
-	for best+1 < len(marks) && written.records-marks[best+1].records >= int64(changes) {
-		best++
+	for i := range marks {
+		if written.records-marks[i].records < int64(changes) || marks[i].index > limit {
+			break
+		}
+		best = i
 	}
 	if best < 0 {
 		return 0, written.bytes

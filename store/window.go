@@ -33,31 +33,31 @@ type victim struct {
 // follow reads what has been written since the last time.
 func (w *window) follow() error {
 	for more := true; more; {
-		err := w.s.file.view(func(r reading) error {
-			var from [keyLen]byte
-			c := r.log.Cursor()
-			n := 0
-			k, v := c.Seek(w.next.appendTo(from[:0]))
-			for ; k != nil && n < sweepRecords; k, v = c.Next() {
-				at := parseKey(k)
-				rec, err := parseRecord(at, v)
-				if err != nil {
-					return corruptAt(at, "%v", err)
-				}
-				if _, seen := w.at[rec.id]; !seen {
-					w.at[rec.id] = rec.prev
-				}
-				w.next = key{at.index, at.pos + 1}
-				n++
-			}
-			more = k != nil
-			return nil
+		err := w.s.file.view(func(r reading) (err error) {
+			more, err = w.followSome(r)
+			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// followSome reads what one transaction may read, and reports whether there is more.
+func (w *window) followSome(r reading) (more bool, err error) {
+	n := 0
+	for rec, err := range r.records(w.next) {
+		if err != nil || n == sweepRecords {
+			return true, err
+		}
+		if _, seen := w.at[rec.id]; !seen {
+			w.at[rec.id] = rec.prev
+		}
+		w.next = rec.key.next()
+		n++
+	}
+	return false, nil
 }
 
 // version returns the pair that id had at the floor, and whether that is a
@@ -74,47 +74,44 @@ func (w *window) version(id *schema.ID) (p pair, tombstone, known bool) {
 	return v.pair(), v.tombstone(), true
 }
 
-// victims returns some of the dead records from the key from on, and the key to
-// go on from.
-func (w *window) victims(from key) (dead []victim, next key, err error) {
+// found is what a look at some records has found.
+type found struct {
+	dead []victim
+	next key  // to go on from
+	more bool // there may be more
+}
+
+// victims looks for dead records from the key from on.
+func (w *window) victims(from key) (f found, err error) {
 	if err := w.follow(); err != nil {
-		return nil, from, err
+		return f, err
 	}
 	err = w.s.file.view(func(r reading) error {
-		var buf [keyLen]byte
-		c := r.log.Cursor()
 		n := 0
-		k, v := c.Seek(from.appendTo(buf[:0]))
-		for ; k != nil && n < sweepRecords && len(dead) < sweepVictims; k, v = c.Next() {
-			at := parseKey(k)
-			if at.index > w.floor {
-				break
+		for rec, err := range r.records(from) {
+			if err != nil || rec.key.index > w.floor {
+				return err
 			}
-			rec, err := parseRecord(at, v)
-			if err != nil {
-				return corruptAt(at, "%v", err)
+			if n == sweepRecords || len(f.dead) == sweepVictims {
+				f.next, f.more = rec.key, true
+				return nil
 			}
-			if vic, isDead := w.judge(at, &rec); isDead {
-				vic.size = len(k) + len(v)
-				dead = append(dead, vic)
+			if v, isDead := w.judge(&rec); isDead {
+				f.dead = append(f.dead, v)
 			}
-			next = key{at.index, at.pos + 1}
 			n++
-		}
-		if k == nil || n == 0 {
-			next = firstAfter(w.floor)
 		}
 		return nil
 	})
-	return dead, next, err
+	return f, err
 }
 
-// judge reports whether the record at k, which is not above the floor, is dead.
-func (w *window) judge(k key, rec *record) (victim, bool) {
+// judge reports whether the record, which is not above the floor, is dead.
+func (w *window) judge(rec *logged) (victim, bool) {
 	p, tombstone, known := w.version(&rec.id)
-	needed := p.sched == k || p.client == k
+	needed := p.sched == rec.key || p.client == rec.key
 	if !known || needed && !tombstone {
 		return victim{}, false
 	}
-	return victim{key: k, id: rec.id, forget: needed}, true
+	return victim{key: rec.key, id: rec.id, size: rec.size(), forget: needed}, true
 }

@@ -72,10 +72,14 @@ func (f *File) Walk(b Bucket, visit func(k, v []byte) error, turn func(used []by
 	})
 }
 
+// HasFreelist reports whether the file holds a list of its free pages: opening one
+// that does not takes bbolt a walk over all pages.
+func (f *File) HasFreelist() bool { return f.meta.freelist != noFreelist }
+
 // Freelist verifies the list of free pages, if there is one, after all buckets
 // have been walked.
 func (f *File) Freelist() error {
-	if f.meta.freelist == noFreelist {
+	if !f.HasFreelist() {
 		return nil
 	}
 	w := f.walk(nil)
