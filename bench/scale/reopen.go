@@ -10,9 +10,29 @@ import (
 	"allocstore/bench/internal/report"
 )
 
+// openPlaced opens the store as it was placed.
+func (t *trial) openPlaced(context.Context) error { return t.reopen("as placed") }
+
+// openUpdated opens it with all that the updates have left in the file.
+func (t *trial) openUpdated(context.Context) error { return t.reopen("after the updates") }
+
+// compact compacts the store, and opens that.
+func (t *trial) compact(ctx context.Context) error {
+	timing := report.Begin("compact")
+	err := t.s.Compact(ctx)
+	timing.End(t.Report, t.progress, t.Len(), nil)
+	if err != nil {
+		return err
+	}
+	s := t.s.Stats()
+	t.Tell("file after it", float64(s.FileBytes)/1e9, "GB")
+	t.Tell("of the live bytes", float64(s.FileBytes)/float64(s.LiveBytes), "x")
+	return t.reopen("after compacting")
+}
+
 // reopen closes the store and opens it several times, and tells what it takes
 // before the first read. The store is left open.
-func (t *trial) reopen() error {
+func (t *trial) reopen(when string) error {
 	var took []time.Duration
 	var heaps, own, mapped []int64
 	for range t.opens {
@@ -33,10 +53,10 @@ func (t *trial) reopen() error {
 		own = append(own, now.Anonymous-before.Anonymous)
 		mapped = append(mapped, now.Mapped-before.Mapped)
 	}
-	t.AtMost("open, median", report.Median(took).Seconds(), "s", 2)
-	t.AtMost("heap after it", float64(report.Median(heaps))/1e6, "MB", 700)
-	t.AtMost("the process's own memory after it, garbage included", float64(report.Median(own))/1e6, "MB", 700)
-	t.Tell("mapped pages of the file after it", float64(report.Median(mapped))/1e6, "MB")
+	t.AtMost("open "+when+", median", report.Median(took).Seconds(), "s", 2)
+	t.AtMost("heap "+when+" and opened", float64(report.Median(heaps))/1e6, "MB", 700)
+	t.AtMost("the process's own memory then, garbage included", float64(report.Median(own))/1e6, "MB", 700)
+	t.Tell("mapped pages of the file then", float64(report.Median(mapped))/1e6, "MB")
 	return nil
 }
 

@@ -47,27 +47,25 @@ func newTrial(c config, path string, r *report.Report, progress io.Writer) (*tri
 func measure(ctx context.Context, c config, dir string, progress io.Writer) (*report.Report, error) {
 	r := report.New(c.command, dir)
 	began, watch := time.Now(), machine.NewWatch(500*time.Millisecond)
+	defer watch.Stop()
 	base, err := smallRates(ctx, c, filepath.Join(dir, "small.db"), progress)
 	if err != nil {
-		return nil, errors.Join(err, stopped(watch))
+		return nil, err
 	}
 	machine.Settle()
 	t, err := newTrial(c, filepath.Join(dir, "scale.db"), r, progress)
 	if err == nil {
 		err = t.all(ctx)
 	}
-	most := watch.Stop()
 	if err != nil {
 		return nil, err
 	}
 	t.compare(base)
 	t.AtMost("peak of the process's memory, mapped pages of the file included", float64(machine.ResidentNow().Peak)/1e9, "GB", 24*1.073741824)
-	t.Tell("peak of the process's own memory", float64(most)/1e9, "GB")
+	t.Tell("peak of the process's own memory", float64(watch.Stop())/1e9, "GB")
 	t.Tell("in all", time.Since(began).Seconds(), "s")
 	return r, nil
 }
-
-func stopped(w *machine.Watch) error { w.Stop(); return nil }
 
 // all takes the store through all phases.
 func (t *trial) all(ctx context.Context) error {
@@ -75,14 +73,8 @@ func (t *trial) all(ctx context.Context) error {
 	if err := t.open(); err != nil {
 		return err
 	}
-	err := t.phases(ctx, t.place, t.update, t.readOnce, t.resident, t.lookUp, t.mix, t.park)
-	if err == nil {
-		t.files()
-		err = t.reopen()
-	}
-	if err == nil {
-		err = t.phases(ctx, t.fromFile, t.verify, t.lists)
-	}
+	err := t.phases(ctx, t.place, t.openPlaced, t.update, t.readOnce, t.resident, t.lookUp, t.mix, t.park,
+		t.files, t.openUpdated, t.fromFile, t.verify, t.lists, t.compact, t.verify)
 	return errors.Join(err, t.close())
 }
 
@@ -118,7 +110,7 @@ func (t *trial) truth(i int) fleet.Truth {
 }
 
 // files tells what the file has come to.
-func (t *trial) files() {
+func (t *trial) files(context.Context) error {
 	s := t.s.Stats()
 	t.Tell("file", float64(s.FileBytes)/1e9, "GB")
 	t.Tell("of it live", float64(s.LiveBytes)/1e9, "GB")
@@ -126,6 +118,7 @@ func (t *trial) files() {
 	t.AtMost("file, of the live bytes", float64(s.FileBytes)/float64(s.LiveBytes), "x", 3)
 	t.Tell("passes of compaction", float64(s.Passes), "")
 	t.Tell("updates in a commit, on average", float64(s.Batches)/float64(s.Commits), "")
+	return nil
 }
 
 // rates are what is compared between a small store and a large one.
@@ -159,6 +152,7 @@ func (t *trial) compare(base rates) {
 	small := fmt.Sprintf(", of that with %d allocations", t.small)
 	t.AtLeast("rate of updates"+small, now.updates/base.updates, "x", .5)
 	t.AtLeast("rate of lookups"+small, now.lookups/base.lookups, "x", .5)
+	t.Tell("one read of 128 MB of memory that has to wait for the one before", float64(machine.ReadLatency(128<<20).Nanoseconds()), "ns")
 	t.Tell("placements a second, of the challenge's 1,500", t.Phase("place").Rate()/challenge, "x")
 	t.Tell("updates a second, of the challenge's 1,500", now.updates/challenge, "x")
 }

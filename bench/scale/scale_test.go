@@ -47,7 +47,7 @@ func TestRun(t *testing.T) {
 	require.Positive(t, figures["of the processors' time under mixed load, collecting garbage"].Value)
 	text, err := os.ReadFile(filepath.Join(dir, "scale.txt"))
 	require.NoError(t, err)
-	require.Contains(t, string(text), "open, median")
+	require.Contains(t, string(text), "open after the updates, median")
 	require.FileExists(t, filepath.Join(dir, "scale.json"))
 }
 
@@ -82,7 +82,7 @@ func played(t *testing.T) *trial {
 func TestChecksFindDifferences(t *testing.T) {
 	t.Parallel()
 	tr := played(t)
-	require.NoError(t, tr.reopen())
+	require.NoError(t, tr.reopen("as placed"))
 	require.NoError(t, tr.phases(t.Context(), tr.verify, tr.lists, tr.readOnce))
 	for name, spoil := range map[string]func(by int){
 		"the last index of one": func(by int) { tr.last[1234] += uint64(by) },
@@ -123,7 +123,8 @@ func TestWakesAreChecked(t *testing.T) {
 	tr.readers, tr.wakes = 10, 5
 	l = tr.newLot()
 	for k := range tr.readers {
-		l.left.Go(func() { l.reader(t.Context(), k*l.stride) })
+		l.left.Add(1)
+		go l.reader(t.Context(), k*l.stride)
 	}
 	require.NoError(t, l.parked())
 	l.woke.Add(1)

@@ -56,3 +56,10 @@ func TestShare(t *testing.T) {
 	_, ok = Processor{Collections: 3, Garbage: 1, Busy: 12}.Share(then)
 	require.False(t, ok, "no collection has ended")
 }
+
+func TestReadLatency(t *testing.T) {
+	t.Parallel()
+	small, large := ReadLatency(8<<10), ReadLatency(64<<20)
+	require.Positive(t, small)
+	require.Greater(t, large, small)
+}

@@ -43,6 +43,7 @@ func Settle() { debug.FreeOSMemory() }
 type Watch struct {
 	most atomic.Int64
 	stop chan struct{}
+	once sync.Once
 	over sync.WaitGroup
 }
 
@@ -66,7 +67,7 @@ func NewWatch(every time.Duration) *Watch {
 
 // Stop ends the watch and returns the most anonymous memory that it has seen.
 func (w *Watch) Stop() int64 {
-	close(w.stop)
+	w.once.Do(func() { close(w.stop) })
 	w.over.Wait()
 	return w.most.Load()
 }
