@@ -9,13 +9,18 @@ import (
 // A chore is what the committer does for compaction: it removes dead records, a
 // few with each group, or goes on with a new file.
 type chore struct {
-	victims []victim
+	victims []victim // not removed yet
+	going   []victim // of them, those that go with this group
 	floor   uint64
+	paced   bool // some of them went along with what writers wrote
+
 	rewrite *rewrite // nil, or there are no victims
 
-	paced bool // some of it went along with what writers wrote
 	ended chan error
 }
+
+// removes reports whether there is a chore, and it is to remove records.
+func (ch *chore) removes() bool { return ch != nil && ch.rewrite == nil }
 
 // end tells whoever waits for the chore what became of it. A nil chore has nobody.
 func (ch *chore) end(err error) {
@@ -57,25 +62,22 @@ func (c *committer) removeDead(dead []victim, floor uint64) (paced bool, err err
 	return ch.paced, err
 }
 
-// quota is how many of the chore's records go with this group.
-func (c *committer) quota() int {
-	n := len(c.chore.victims)
-	if written := len(c.plan.changes); written > 0 {
-		c.chore.paced = true
-		n = min(n, max(removeLeast, removeEach*written))
-	}
-	return n
-}
-
 // remove removes some of the chore's records in tx.
 func (c *committer) remove(tx *bbolt.Tx) error {
-	if c.chore == nil || len(c.chore.victims) == 0 {
+	ch := c.chore
+	if !ch.removes() {
 		return nil
 	}
+	n := len(ch.victims)
+	if written := len(c.plan.changes); written > 0 {
+		ch.paced = true
+		n = min(n, max(removeLeast, removeEach*written))
+	}
+	ch.going = ch.victims[:n]
 	log := tx.Bucket(logBucket)
 	var buf [keyLen]byte
-	for i := range c.quota() {
-		v := &c.chore.victims[i]
+	for i := range ch.going {
+		v := &ch.going[i]
 		if v.forget {
 			newest := c.plan.newest(&v.id)
 			if v.stays = newest == nil || newest.pair().newest() != v.key; v.stays {
@@ -86,12 +88,12 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, c.chore.floor))
+	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, ch.floor))
 }
 
 // swapFile goes on with the new file, if the chore is that.
 func (c *committer) swapFile() {
-	if c.chore == nil || c.chore.rewrite == nil {
+	if c.chore == nil || c.chore.removes() {
 		return
 	}
 	unknown, err := false, c.chore.rewrite.finish()
@@ -109,15 +111,12 @@ func (c *committer) swapFile() {
 
 // removed takes note of what the transaction just committed has removed.
 func (c *committer) removed() {
-	if c.chore == nil || c.chore.rewrite != nil {
+	ch := c.chore
+	if !ch.removes() {
 		return
 	}
-	n := 0
-	if len(c.chore.victims) > 0 {
-		n = c.quota()
-	}
-	for i := range c.chore.victims[:n] {
-		v := &c.chore.victims[i]
+	for i := range ch.going {
+		v := &ch.going[i]
 		if v.stays {
 			continue
 		}
@@ -127,8 +126,8 @@ func (c *committer) removed() {
 			c.s.counts.tombstones.Add(-1)
 		}
 	}
-	if c.chore.victims = c.chore.victims[n:]; len(c.chore.victims) == 0 {
-		c.chore.end(nil)
+	if ch.victims = ch.victims[len(ch.going):]; len(ch.victims) == 0 {
+		ch.end(nil)
 		c.chore = nil
 	}
 }

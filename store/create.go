@@ -26,7 +26,7 @@ var formatKey = []byte("format")
 
 // create makes an empty store at path, in such a way that a crash leaves either
 // nothing there or a whole store. bbolt's own creation does not give that: of 36
-// images of a torn one, 30 never opened again (RELIABILITY).
+// images of a torn one, 30 never opened again (design/0005).
 //
 // The file is made and synced under a temporary name in the same directory, then
 // linked to its own, then the directory is synced. Link, unlike rename, refuses a

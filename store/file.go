@@ -27,7 +27,7 @@ var (
 
 // A file is the open database. No transaction leaves its methods: a read
 // transaction that is held keeps bbolt from reusing pages and from mapping a
-// grown file (RELIABILITY: 0.4 MB of data became 16 GB).
+// grown file (design/0005: 0.4 MB of data became 16 GB).
 type file struct {
 	path string                   // absolute, without symbolic links
 	db   atomic.Pointer[bbolt.DB] // replaced when the file is rewritten

@@ -12,9 +12,9 @@ type Stats struct {
 	Jobs        int    // distinct jobs
 	Waiters     int    // blocked readers
 	Readers     int    // open snapshots, lists under way, feed readers
-	FileBytes   int64  // size of the file; 0 if it could not be found out
-	LiveBytes   int64  // of it, the records that the newest versions need, and the jobs
-	DeadBytes   int64  // of it, the records that they do not need: the past, which compaction removes
+	FileBytes   int64  // size of the file, pages that are free included; 0 if it could not be found out
+	LiveBytes   int64  // of the records that the newest versions need, and of the jobs
+	DeadBytes   int64  // of the records that they do not need: the past, which compaction removes
 
 	// ResidentBytes is about how much memory the decoded allocations take, without
 	// their jobs, which they share.

@@ -19,7 +19,7 @@ import (
 // Its parts, and who writes them:
 //
 //	file       the bbolt database         the committer; anybody reads, in short transactions
-//	sweeper    what may be removed        only reads; the committer removes
+//	sweeper    what may be removed        the sweeper; the committer removes it
 //	table      ID to newest version       the committer; anybody reads, without a lock
 //	lists      node, job, eval to IDs     the committer, and whoever ends the oldest reader
 //	jobs       hash to job                the committer
@@ -55,9 +55,10 @@ type Store struct {
 	sweeper   *sweeper
 	tally     *tally
 
-	// floor is the index up to which deletions and superseded changes have been
-	// forgotten; restored is the index of the last restore. Both are 0 in a store
-	// that was neither compacted nor restored. They are set by Open.
+	// floor is the index up to which deletions and superseded changes may have been
+	// forgotten, set by Open and raised by the sweeper; restored is the index of the
+	// last restore, set by Open. Both are 0 in a store that was neither compacted nor
+	// restored.
 	floor, restored atomic.Uint64
 
 	// requests and waiters are kept for their channels; the store's own, so that
@@ -235,7 +236,7 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
 }
 
 // fail makes the store failed for good: whatever the cause, whether the commit
-// is on the disk is not known (RELIABILITY, fact 3). Only the committer calls it.
+// is on the disk is not known (design/0005). Only the committer calls it.
 func (s *Store) fail(cause error) error {
 	err := fmt.Errorf("%w: commit: %w", ErrFailed, cause)
 	s.failure.Store(&err)

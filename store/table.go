@@ -131,7 +131,6 @@ func (t *table) forget(id *schema.ID, k key) bool {
 	if v := s.v.Load(); v == nil || v == forgotten || v.pair().newest() != k {
 		return false
 	}
-	t.account(s.v.Load().alloc.Load(), nil)
 	s.v.Store(forgotten)
 	return true
 }

@@ -6,7 +6,7 @@ without mapping it, and believes nothing that it reads.
 
 bbolt's pages carry no checksum, and it follows what they say: of 2,000 damaged
 files it found fault with four, died of 9 % (42 % without a synced freelist) and
-returned wrong data from 40 % (RELIABILITY, fact 5). So the store reads a file
+returned wrong data from 40 % (store/design/0005). So the store reads a file
 itself before bbolt maps it, and reads all of it, for it needs every record
 anyway: one pass verifies the structure and hands over the content.
 

@@ -32,7 +32,7 @@ func (f *File) Size() int64 { return int64(f.meta.highest) * int64(f.meta.pageSi
 // RewriteMeta writes the newest meta page again, with its own bytes, and syncs it.
 // If an earlier process failed in the sync of that page, the page cache holds what
 // the disk may not; going on from there would destroy acknowledged commits in a
-// later power cut (RELIABILITY, fact 3).
+// later power cut (design/0005).
 func (f *File) RewriteMeta() error {
 	if _, err := f.f.WriteAt(f.meta.bytes, f.meta.at); err != nil {
 		return err
