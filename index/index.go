@@ -77,8 +77,10 @@ func (x *Index) Publish(i uint64) {
 	}
 }
 
-// key is where a bucket keeps the index.
-var key = []byte("index")
+// Key is where a bucket keeps the index.
+const Key = "index"
+
+var key = []byte(Key)
 
 // Write puts i into b, in the caller's transaction.
 func Write(b *bbolt.Bucket, i uint64) error {

@@ -87,7 +87,9 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 		if err := log.Delete(v.key.appendTo(buf[:0])); err != nil {
 			return err
 		}
+		c.plan.holds.sum.remove(v.sum)
 	}
+	c.plan.holds.floor = ch.floor
 	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, ch.floor))
 }
 
@@ -99,6 +101,7 @@ func (c *committer) swapFile() {
 	unknown, err := false, c.chore.rewrite.finish()
 	if err == nil {
 		unknown, err = c.chore.rewrite.swap()
+		c.plan.holds = c.chore.rewrite.holds
 		c.unsettled = true
 	}
 	if unknown {

@@ -8,8 +8,6 @@ import (
 	"sync"
 
 	bolterrors "go.etcd.io/bbolt/errors"
-
-	"allocstore/index"
 )
 
 // A committer makes batches durable, one group at a time.
@@ -239,7 +237,8 @@ func (c *committer) write() (err error) {
 	if err := c.remove(tx); err != nil {
 		return err
 	}
-	if err := index.Write(tx.Bucket(metaBucket), c.plan.last); err != nil {
+	c.plan.holds.last = c.plan.last
+	if err := putContents(tx.Bucket(metaBucket), &c.plan.holds); err != nil {
 		return err
 	}
 	c.unsettled = true

@@ -71,7 +71,7 @@ func initialize(path string) error {
 		if err := meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)); err != nil {
 			return err
 		}
-		return index.Write(meta, index.Created)
+		return putContents(meta, &contents{last: index.Created})
 	})
 	return errors.Join(err, db.Close())
 }

@@ -30,15 +30,24 @@ var (
 // grown file (design/0005: 0.4 MB of data became 16 GB).
 type file struct {
 	path string                   // absolute, without symbolic links
-	db   atomic.Pointer[bbolt.DB] // replaced when the file is rewritten
-	info fs.FileInfo              // which file that is; used by a rewrite alone
+	db   atomic.Pointer[database] // replaced when the file is rewritten
+}
+
+// A database is an open bbolt database and the file that it is in, for plain reads.
+type database struct {
+	*bbolt.DB
+	f *os.File // closed with the database
 }
 
 // inPlace returns what the file is like now, or an error if the path is not its name
 // any more.
 func (f *file) inPlace() (fs.FileInfo, error) {
 	at, err := os.Stat(f.path)
-	if err == nil && !os.SameFile(at, f.info) {
+	if err != nil {
+		return nil, err
+	}
+	own, err := f.db.Load().f.Stat()
+	if err == nil && !os.SameFile(at, own) {
 		err = &fs.PathError{Op: "compact", Path: f.path, Err: errors.New("is another file now: the store's was moved")}
 	}
 	return at, err

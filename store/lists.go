@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -191,4 +192,37 @@ func (l *lists) addLocked(e listed) {
 		delete(l.mu.leaving, e)
 	}
 	l.setLocked(e.kind, e.name, true).add(e.id)
+}
+
+// names returns which lists there are, that of all included.
+func (l *lists) names() []listed {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	names := []listed{{kind: byAll}}
+	for kind, sets := range l.mu.by {
+		for name := range sets {
+			names = append(names, listed{kind: listKind(kind), name: name})
+		}
+	}
+	return names
+}
+
+// has reports whether the ID is in that list.
+func (l *lists) has(e listed) bool {
+	var one [1]schema.ID
+	return len(l.page(one[:0], &query{kind: e.kind, name: e.name, low: e.id, high: e.id})) == 1
+}
+
+// leaves reports whether the ID is on its way out of that list.
+func (l *lists) leaves(e listed) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	_, leaves := l.mu.leaving[e]
+	return leaves
+}
+
+// String returns what kind of list it is, and its name.
+func (e listed) String() string {
+	kinds := [...]string{byNode: "of node", byJob: "of job", byEval: "of evaluation", byAll: "of all"}
+	return fmt.Sprintf("%s %q", kinds[e.kind], e.name)
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,26 +26,37 @@ func (s *Store) load(f *os.File) error {
 	b, err := boltfile.Open(f)
 	if err == nil {
 		s.committer.unsettled = !b.HasFreelist()
-		err = s.loadBuckets(b)
+		err = s.loadBuckets(context.Background(), b)
 	}
 	if err == nil {
 		err = b.RewriteMeta()
 	}
+	return damaged(err)
+}
+
+// damaged marks the errors that tell of damage.
+func damaged(err error) error {
 	if fault := new(boltfile.Damage); errors.As(err, &fault) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
 }
 
-func (s *Store) loadBuckets(f *boltfile.File) error {
+func (s *Store) loadBuckets(ctx context.Context, f *boltfile.File) error {
 	buckets, err := f.Buckets()
 	if err != nil {
 		return err
 	}
+	var meta metaValues
+	loadMeta := func(f *boltfile.File, b boltfile.Bucket) (err error) {
+		meta, err = s.loadMeta(f, b)
+		return err
+	}
+	loadLog := func(f *boltfile.File, b boltfile.Bucket) error { return s.loadLog(ctx, f, b) }
 	steps := []struct {
 		bucket []byte
 		load   func(*boltfile.File, boltfile.Bucket) error
-	}{{metaBucket, s.loadMeta}, {jobsBucket, s.loadJobs}, {logBucket, s.loadLog}}
+	}{{metaBucket, loadMeta}, {jobsBucket, s.loadJobs}, {logBucket, loadLog}}
 	for _, step := range steps {
 		b, ok := buckets[string(step.bucket)]
 		if !ok {
@@ -57,7 +70,19 @@ func (s *Store) loadBuckets(f *boltfile.File) error {
 	if len(buckets) > 0 {
 		return fmt.Errorf("%w: buckets that are none of a store's: %q", ErrCorrupt, slices.Sorted(maps.Keys(buckets)))
 	}
-	return f.Freelist()
+	if err := f.Freelist(); err != nil {
+		return err
+	}
+	return s.verifySum(meta.Get(sumKey))
+}
+
+// verifySum compares the sum of what was read with the one in the file. A file that
+// was last written before there were sums has none.
+func (s *Store) verifySum(want []byte) error {
+	if got := s.committer.plan.holds.encoded(); len(want) > 0 && !bytes.Equal(got, want) {
+		return fmt.Errorf("%w: the content's sum is %x, and was %x when it was last written: some of it is missing, or out of date", ErrCorrupt, got, want)
+	}
+	return nil
 }
 
 // Keys of the meta bucket that compaction, restore and Close leave.
@@ -73,31 +98,41 @@ type metaValues map[string][]byte
 // Get returns the value under key, or nil.
 func (m metaValues) Get(key []byte) []byte { return m[string(key)] }
 
-func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) error {
+// metaKeys are all keys of the meta bucket.
+var metaKeys = []string{string(formatKey), index.Key, string(floorKey), string(restoredKey), string(idsKey), string(sumKey)}
+
+func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error) {
 	meta := make(metaValues)
 	err := f.Walk(b, func(k, v []byte) error {
+		if !slices.Contains(metaKeys, string(k)) {
+			return fmt.Errorf("%w: key %q", ErrCorrupt, k)
+		}
 		meta[string(k)] = slices.Clone(v)
 		return nil
 	}, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkFormat(meta); err != nil {
-		return err
+		return nil, err
 	}
 	last, err := index.Read(meta)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	s.index.Publish(last)
+	holds := &s.committer.plan.holds
+	holds.last = last
 	reserve := func(ids uint64) {
 		s.table.reserve(int(min(ids, uint64(f.Size())/leastRecord)))
 	}
-	return errors.Join(
+	err = errors.Join(
 		loadMark(meta, floorKey, s.floor.Store),
 		loadMark(meta, restoredKey, s.restored.Store),
 		loadMark(meta, idsKey, reserve),
 	)
+	holds.floor, holds.restored = s.floor.Load(), s.restored.Load()
+	return meta, err
 }
 
 // leastRecord is what a record takes in the file at the least.
@@ -126,19 +161,21 @@ func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {
 			return fmt.Errorf("%w: job %x: %w", ErrCorrupt, k, errChecksum)
 		}
 		s.jobs.add(&job{hash: jobHash(k)})
+		s.committer.plan.holds.sum.add(ofJob(jobHash(k)))
 		s.tally.jobs.Add(int64(len(k) + len(v)))
 		return nil
 	}, nil)
 }
 
 // loadLog has the log scanned, rebuilds the table from it, and then the lists.
-func (s *Store) loadLog(f *boltfile.File, b boltfile.Bucket) error {
+func (s *Store) loadLog(ctx context.Context, f *boltfile.File, b boltfile.Bucket) error {
 	sc := startScan(f, b, s.index.Last())
 	r := newRebuilder(s)
-	err := r.readAll(sc)
+	err := r.readAll(ctx, sc)
 	sc.stop()
 	if err = errors.Join(sc.err, err); err != nil {
 		return err
 	}
+	s.committer.plan.holds.sum += sc.sum
 	return r.finish()
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -494,6 +495,11 @@ func open(t *testing.T, path string, opts *store.Options) *store.Store {
 	s, err := store.Open(path, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() {
+		for err := range s.Check(context.Background()) {
+			if !errors.Is(err, store.ErrClosed) {
+				require.NoError(t, err)
+			}
+		}
 		require.NoError(t, s.Close())
 		require.Equal(t, s.ResidentBytes(), s.Stats().ResidentBytes, "the account of what is resident")
 	})

@@ -76,13 +76,17 @@ func (s *Store) open(path string) error {
 		return err
 	}
 	removeUnfinished(path)
+	var db *database
 	if err = s.load(f); err == nil {
-		s.file, err = openDatabase(path, f, &s.opts)
+		db, err = openDatabase(path, f, &s.opts)
 	}
 	if err != nil {
 		_ = f.Close() // bbolt may have closed it already
+		return err
 	}
-	return err
+	s.file = &file{path: path}
+	s.file.db.Store(db)
+	return nil
 }
 
 // resolve returns the name of the file itself, whichever the process's directory
@@ -149,12 +153,8 @@ func names(path string, f *os.File) bool {
 //
 // Commits leave out the list of free pages, which would have to be written whole
 // with each: as soon as compaction has freed 100 MB, that is 200 kB a commit.
-func openDatabase(path string, f *os.File, o *Options) (_ *file, err error) {
+func openDatabase(path string, f *os.File, o *Options) (_ *database, err error) {
 	defer contain(path, &err)()
-	opened := &file{path: path}
-	if opened.info, err = f.Stat(); err != nil {
-		return nil, err
-	}
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
 		Timeout:         lockRetry,
 		FreelistType:    bbolt.FreelistMapType,
@@ -171,8 +171,7 @@ func openDatabase(path string, f *os.File, o *Options) (_ *file, err error) {
 	case err != nil:
 		return nil, err
 	}
-	opened.db.Store(db)
-	return opened, nil
+	return &database{db, f}, nil
 }
 
 // readOnly marks the errors of a place that cannot be written.

@@ -39,6 +39,10 @@ type plan struct {
 	scratch  []byte
 
 	drafts drafts // of the batch being worked out
+
+	// holds is what the file holds, with what the transaction under way puts there.
+	// Open sets it.
+	holds contents
 }
 
 // An outcome is what became of one batch of the group. Its changes are those of
@@ -236,6 +240,7 @@ func (p *plan) put(o *outcome) error {
 		if err := p.r.log.Put(ch.key.appendTo(buf[:0]), ch.value); err != nil {
 			return err
 		}
+		p.holds.sum.add(ofRecord(ch.key, ch.value))
 	}
 	return nil
 }
@@ -251,6 +256,7 @@ func (p *plan) putJob(j *job) error {
 	}
 	body := n.body
 	n.body = ""
+	p.holds.sum.add(ofJob(j.hash))
 	return p.r.jobs().Put(j.hash[:], bytesOf(body))
 }
 

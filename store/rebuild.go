@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 
 	"allocstore/schema"
@@ -67,9 +68,13 @@ func newRebuilder(s *Store) *rebuilder {
 	return r
 }
 
-// readAll takes the records of all blocks, up to the first that cannot be.
-func (b *rebuilder) readAll(sc *scan) error {
+// readAll takes the records of all blocks, up to the first that cannot be, or until
+// ctx ends.
+func (b *rebuilder) readAll(ctx context.Context, sc *scan) error {
 	for block := range sc.blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		for i := range block.records {
 			b.s.table.touch(&block.records[i].record.id)
 		}

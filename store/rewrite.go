@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,11 +24,11 @@ import (
 type rewrite struct {
 	s    *Store
 	path string // of the new file, as long as it has not the store's own name
-	db   *bbolt.DB
-	info fs.FileInfo
+	db   *database
 	grow int // how much is added to the file at a time, afterwards
 	next key // of the first record that has not been copied
 
+	holds    contents
 	jobs     map[jobHash]bool
 	jobBytes int64
 	swapped  bool
@@ -79,11 +78,9 @@ func (rw *rewrite) open() error {
 	if err != nil {
 		return err
 	}
-	opened, err := openDatabase(rw.path, f, &rw.s.opts)
-	if err != nil {
+	if rw.db, err = openDatabase(rw.path, f, &rw.s.opts); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	rw.db, rw.info = opened.db.Load(), opened.info
 	rw.grow = rw.db.AllocSize
 	rw.db.NoSync, rw.db.AllocSize = true, growBytes // until it is complete
 	return nil
@@ -165,6 +162,7 @@ func (rw *rewrite) copyLog(old, to reading) (n int, more bool, err error) {
 		if err := to.log.Put(rec.key.appendTo(buf[:0]), rec.value); err != nil {
 			return n, true, err
 		}
+		rw.holds.sum.add(ofRecord(rec.key, rec.value))
 		rw.next = rec.key.next()
 		n += rec.size()
 	}
@@ -177,6 +175,7 @@ func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
 		return fmt.Errorf("%w: job %x: %w", ErrCorrupt, h, errChecksum)
 	}
 	rw.jobs[h] = true
+	rw.holds.sum.add(ofJob(h))
 	rw.jobBytes += int64(len(h) + len(body))
 	return to.jobs().Put(h[:], body)
 }
@@ -191,10 +190,16 @@ func (rw *rewrite) finish() (err error) {
 		}
 	}
 	rw.db.NoSync, rw.db.AllocSize = false, rw.grow
+	sum := rw.holds.sum
+	rw.holds = rw.s.committer.plan.holds
+	rw.holds.sum = sum // without the jobs that are left behind
 	return rw.s.file.db.Load().View(func(old *bbolt.Tx) error {
 		return rw.db.Update(func(tx *bbolt.Tx) error {
 			to := tx.Bucket(metaBucket)
-			return old.Bucket(metaBucket).ForEach(to.Put)
+			if err := old.Bucket(metaBucket).ForEach(to.Put); err != nil {
+				return err
+			}
+			return putContents(to, &rw.holds)
 		})
 	})
 }
@@ -215,7 +220,7 @@ func (rw *rewrite) swap() (unknown bool, err error) {
 	if err := syncDir(filepath.Dir(f.path)); err != nil {
 		return true, err
 	}
-	rw.db, f.info = f.db.Swap(rw.db), rw.info
+	rw.db = f.db.Swap(rw.db)
 	rw.s.jobs.keep(rw.jobs)
 	rw.s.tally.jobs.Store(rw.jobBytes)
 	return false, nil

@@ -19,7 +19,8 @@ type scan struct {
 	cancel chan struct{}
 	err    error // valid once blocks is closed: why the scan ended before the log did
 
-	at  key    // of the last record read
+	at  key // of the last record read
+	sum contentSum
 	cur *block // being filled
 }
 
@@ -114,6 +115,7 @@ func (sc *scan) take(k, v []byte) error {
 		}
 	}
 	sc.at = at
+	sc.sum.add(ofRecord(at, v))
 	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where})
 	return nil
 }

@@ -38,6 +38,15 @@ type content struct {
 	schedLen, nextAndClientLen uint32
 }
 
+// equal reports whether both say the same, of jobs with the same content.
+func (c *content) equal(o *content) bool {
+	same := *o
+	if c.job != nil && o.job != nil && c.job.hash == o.job.hash {
+		same.job = c.job
+	}
+	return *c == same
+}
+
 func (c *content) pair() pair {
 	return pair{sched: key{c.schedIndex, c.schedPos}, client: key{c.clientIndex, c.clientPos}}
 }

@@ -293,7 +293,11 @@ func mark(t *testing.T, path, key string, index uint64) {
 	db, err := bbolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte(key), binary.BigEndian.AppendUint64(nil, index))
+		meta := tx.Bucket([]byte("meta"))
+		if err := meta.Delete([]byte("sum")); err != nil {
+			return err
+		}
+		return meta.Put([]byte(key), binary.BigEndian.AppendUint64(nil, index))
 	}))
 	require.NoError(t, db.Close())
 }

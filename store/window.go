@@ -22,7 +22,8 @@ func newWindow(s *Store, floor uint64) *window {
 type victim struct {
 	key  key
 	id   schema.ID
-	size int // bytes in the file, key included
+	size int    // bytes in the file, key included
+	sum  uint64 // what it is in the content's sum
 
 	// forget is set if the record is the tombstone that the ID's newest version is,
 	// and with which the ID is forgotten. It stays if the ID is placed again before
@@ -113,5 +114,5 @@ func (w *window) judge(rec *logged) (victim, bool) {
 	if !known || needed && !tombstone {
 		return victim{}, false
 	}
-	return victim{key: rec.key, id: rec.id, size: rec.size(), forget: needed}, true
+	return victim{key: rec.key, id: rec.id, size: rec.size(), sum: ofRecord(rec.key, rec.value), forget: needed}, true
 }

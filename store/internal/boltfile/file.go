@@ -6,7 +6,7 @@ import (
 )
 
 // File is a database that is read by plain reads. Nobody may write to it
-// meanwhile. Its methods are for one goroutine at a time.
+// meanwhile, unless a transaction is open that reads what Transaction left. Its methods are for one goroutine at a time.
 type File struct {
 	f    *os.File
 	meta meta
@@ -28,6 +28,9 @@ func Open(f *os.File) (*File, error) {
 
 // Size returns how many bytes the pages in use take, free ones in between included.
 func (f *File) Size() int64 { return int64(f.meta.highest) * int64(f.meta.pageSize) }
+
+// Transaction returns the number of the transaction that left the file as it is read.
+func (f *File) Transaction() uint64 { return f.meta.txid }
 
 // RewriteMeta writes the newest meta page again, with its own bytes, and syncs it.
 // If an earlier process failed in the sync of that page, the page cache holds what

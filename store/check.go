@@ -1,0 +1,265 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"allocstore/schema"
+	"allocstore/store/internal/boltfile"
+)
+
+// Check verifies the file and the memory, and yields every fault that it finds in
+// the memory, or the first one in the file. No error means that there is none: the
+// structure of all pages and the checksums of all records and jobs, their order, what
+// each refers to, and the sum of all of it are right; every allocation can be decoded;
+// and the table, the lists and the counts are what Open would make of the file.
+//
+// It reads the file a second time, as Open does, which takes as long and as much
+// memory, and decodes what is in it. Reads, waits and writes go on meanwhile, and
+// what they change is left out. It holds a read transaction of the file while it reads,
+// so that pages which become free meanwhile are not used again, and compaction waits
+// until it is over.
+//
+// A fault is ErrCorrupt and says where it is and which rule is broken. The last error
+// may also be ctx's, ErrClosed, or what reading the file returned.
+func (s *Store) Check(ctx context.Context) iter.Seq[error] {
+	return func(yield func(error) bool) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+		more := true
+		c := check{s: s, report: func(err error) bool {
+			more = more && yield(fmt.Errorf("allocstore: check %s: %w", s.file.path, err))
+			return more
+		}}
+		if err := c.run(ctx); err != nil && more {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			c.report(err)
+		}
+	}
+}
+
+// A check compares the store with its twin: a store of which only the memory is
+// there, made of the file as it was at one moment.
+//
+// What has changed since that moment has a version above the twin's last index, and
+// is not compared. The check has the sweeper's turn, so nothing is forgotten.
+type check struct {
+	s, twin *Store
+	last    uint64 // the twin's last index
+	report  func(error) (more bool)
+}
+
+// run makes the twin and compares. It returns an error if it did not come to the end.
+func (c *check) run(ctx context.Context) error {
+	if c.s.closed.Load() {
+		return ErrClosed
+	}
+	if err := c.s.sweeper.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer c.s.sweeper.endTurn()
+	reader := c.s.readers.enter(c.s.index.Last)
+	defer c.s.leave(reader)
+	if err := c.makeTwin(ctx); err != nil {
+		return err
+	}
+	if err := c.published(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{c.versions, c.unknown, c.lists, c.counts, c.contents} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeTwin reads the file as the transaction under which it does so finds it: its
+// pages stay what they are until that has ended.
+func (c *check) makeTwin(ctx context.Context) (err error) {
+	defer contain(c.s.file.path, &err)()
+	db := c.s.file.db.Load()
+	for again := true; again && err == nil; {
+		err = db.View(func(tx *bbolt.Tx) error {
+			f, err := boltfile.Open(db.f)
+			if err != nil {
+				return damaged(err)
+			}
+			if again = f.Transaction() != uint64(tx.ID()); again { // one was committed in between
+				return ctx.Err()
+			}
+			c.twin = newStore(c.s.opts)
+			c.twin.sweeper.end()
+			return damaged(c.twin.loadBuckets(ctx, f))
+		})
+	}
+	if err == nil {
+		c.last = c.twin.index.Last()
+	}
+	return err
+}
+
+// published waits until what the file holds can be seen. If the commit that made it
+// failed, it never can.
+func (c *check) published(ctx context.Context) error {
+	for c.s.index.Last() < c.last && c.s.failure.Load() == nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// changed reports whether v is newer than the twin, or than what is published of it.
+func (c *check) changed(v *version) bool { return v != nil && v.modified() > c.last }
+
+// fault reports one, and returns errEnough if the caller wants no more.
+func (c *check) fault(format string, args ...any) error {
+	if c.report(fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)) {
+		return nil
+	}
+	return errEnough
+}
+
+// errEnough ends a check whose faults nobody wants to know any more.
+var errEnough = errors.New("enough")
+
+// versions compares the table with the file: each ID's newest version.
+func (c *check) versions(ctx context.Context) error {
+	for id, want := range c.twin.table.all() {
+		got := c.s.table.get(&id)
+		if c.changed(got) || want.modified() > c.s.index.Last() {
+			continue
+		}
+		var err error
+		switch {
+		case got == nil:
+			err = c.fault("allocation %v: in the file at %v, not in the table", id, want.pair().newest())
+		case !got.content.equal(&want.content):
+			err = c.fault("allocation %v: in the file at %v, in the table at %v, and not the same", id, want.pair().newest(), got.pair().newest())
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknown looks for versions that the file has not.
+func (c *check) unknown(ctx context.Context) error {
+	for id, v := range c.s.table.all() {
+		if c.changed(v) || c.twin.table.get(&id) != nil {
+			continue
+		}
+		if err := c.fault("allocation %v: in the table at %v, not in the file", id, v.pair().newest()); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lists compares the lists, each way: of what the store has beside its twin, only
+// what is on its way out.
+func (c *check) lists(ctx context.Context) error {
+	err := c.listed(ctx, c.twin.lists, c.s.lists, func(e listed) error {
+		return c.fault("allocation %v: not in the list %v", e.id, e)
+	})
+	if err != nil {
+		return err
+	}
+	return c.listed(ctx, c.s.lists, c.twin.lists, func(e listed) error {
+		if c.s.lists.leaves(e) {
+			return nil
+		}
+		return c.fault("allocation %v: in the list %v, where it does not belong", e.id, e)
+	})
+}
+
+// listed calls missing for what is in a list of these and not of those, changed
+// allocations aside.
+func (c *check) listed(ctx context.Context, these, those *lists, missing func(listed) error) error {
+	buf := make([]schema.ID, 0, pageLen)
+	for _, l := range these.names() {
+		q := listQuery(l.kind, l.name)
+		for more := true; more; {
+			page := these.page(buf, &q)
+			more = len(page) == pageLen && q.advance(page[pageLen-1])
+			for _, id := range page {
+				l.id = id
+				if those.has(l) || c.changed(c.s.table.get(&id)) {
+					continue
+				}
+				if err := missing(l); err != nil {
+					return err
+				}
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// counts compares what is counted, if nothing has changed since.
+func (c *check) counts(context.Context) error {
+	t, twin := c.s.tally, c.twin.tally
+	counts := []struct {
+		name      string
+		got, want int64
+	}{
+		{"allocations", c.s.counts.allocations.Load(), c.twin.counts.allocations.Load()},
+		{"tombstones", c.s.counts.tombstones.Load(), c.twin.counts.tombstones.Load()},
+		{"bytes of records", t.log.Load(), twin.log.Load()},
+		{"bytes of live records", t.live.Load(), twin.live.Load()},
+		{"bytes of jobs", t.jobs.Load(), twin.jobs.Load()},
+		{"jobs", int64(c.s.jobs.len()), int64(c.twin.jobs.len())},
+	}
+	if c.s.index.Last() != c.last {
+		return nil
+	}
+	for _, n := range counts {
+		if n.got != n.want {
+			if err := c.fault("%s: %d are counted, the file has %d", n.name, n.got, n.want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// contents decodes every allocation.
+func (c *check) contents(ctx context.Context) error {
+	for id, v := range c.twin.table.all() {
+		err := c.s.file.view(func(r reading) error {
+			a, err := c.twin.assemble(r, id, v.pair(), nil)
+			if err == nil && a != nil {
+				err = a.Validate()
+			}
+			return err
+		})
+		if err != nil {
+			err = c.fault("allocation %v: %w", id, err)
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"go.etcd.io/bbolt"
+
+	"allocstore/index"
+)
+
+// A contentSum stands for all that the file holds: every record, every job, and
+// what the meta bucket says of them. It is kept with every transaction and
+// worked out anew by Open.
+//
+// Checksums say that a record is what was written. They do not say that all that
+// was written is there: a page that the disk has lost a write of is right in itself,
+// and shows what was there before. The sum then differs.
+//
+// It is a sum modulo 2^64 of one well mixed number for each thing, so that what a
+// transaction adds and removes is added and taken off, in any order.
+type contentSum uint64
+
+func (c *contentSum) add(n uint64)    { *c += contentSum(n) }
+func (c *contentSum) remove(n uint64) { *c -= contentSum(n) }
+
+// sumKey is the key of the sum in the meta bucket, which a file lacks that was last
+// written before there were sums.
+var sumKey = []byte("sum")
+
+// ofRecord is the number of a record, which is more than a checksum long.
+func ofRecord(k key, value []byte) uint64 {
+	return mix(mix(k.index)+uint64(k.pos)) ^ mix(uint64(binary.BigEndian.Uint32(value[binHeader:]))<<32|uint64(len(value)))
+}
+
+// ofJob is the number of a job.
+func ofJob(h jobHash) uint64 {
+	return mix(binary.BigEndian.Uint64(h[:8])) ^ binary.BigEndian.Uint64(h[8:])
+}
+
+// contents are what the file holds, in numbers.
+type contents struct {
+	sum                   contentSum
+	last, floor, restored uint64 // as the meta bucket has them
+}
+
+// encoded is the sum of all of it, as it stands in the file.
+func (c *contents) encoded() []byte {
+	n := mix(c.last) + 3*mix(c.floor+1) + 5*mix(c.restored+2)
+	return binary.BigEndian.AppendUint64(nil, uint64(c.sum)+n)
+}
+
+// putContents writes the last index and the sum.
+func putContents(meta *bbolt.Bucket, c *contents) error {
+	if err := index.Write(meta, c.last); err != nil {
+		return err
+	}
+	return meta.Put(sumKey, c.encoded())
+}
+
+// mix is a bijection that spreads every bit over all: the last step of SplitMix64.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
