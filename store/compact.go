@@ -63,5 +63,8 @@ func (sw *sweeper) usable() error {
 	if sw.s.closed.Load() {
 		return ErrClosed
 	}
+	if sw.s.opts.ReadOnly {
+		return ErrReadOnly
+	}
 	return nil
 }

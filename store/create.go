@@ -34,7 +34,7 @@ var formatKey = []byte("format")
 // what the winner made. A file system without links gets the rename.
 func create(path string) (err error) {
 	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*")
+	tmp, err := os.CreateTemp(dir, unfinished(path)+"*")
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *Store) load(f *os.File) error {
 		s.committer.unsettled = !b.HasFreelist()
 		err = s.loadBuckets(context.Background(), b)
 	}
-	if err == nil {
+	if err == nil && !s.opts.ReadOnly {
 		err = b.RewriteMeta()
 	}
 	return damaged(err)

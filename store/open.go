@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -23,7 +22,11 @@ import (
 // ErrFormatVersion if it is one of another format; ErrReadOnly if it cannot be
 // written; ErrInvalid for options that cannot be; otherwise the *fs.PathError of
 // what went wrong. After an error no lock is held and no content has changed; a
-// file that was created stays.
+// file that was created stays. With Options.ReadOnly nothing is created, locked for
+// others who only read, or written.
+//
+// While it is open a lock is held on the file, and on one beside it that keeps the
+// name: a second opener is refused also when the file has been renamed.
 //
 // Open reads the whole log once, to rebuild the table of IDs, and decodes
 // nothing; it takes about a microsecond for each record in the file, of which an
@@ -36,6 +39,9 @@ func Open(path string, opts *Options) (*Store, error) {
 	s := newStore(opts.withDefaults())
 	if err := s.open(path); err != nil {
 		return nil, fmt.Errorf("allocstore: open %s: %w", path, readOnly(err))
+	}
+	if s.opts.ReadOnly {
+		s.committer.refuse(ErrReadOnly)
 	}
 	s.committer.start()
 	go s.sweeper.run()
@@ -61,21 +67,34 @@ func newStore(o Options) *Store {
 	return s
 }
 
-// open creates the file if nothing is there, locks it, reads it, and only then
+// open takes the locks, creates the file if nothing is there, reads it, and only then
 // lets bbolt map it.
 func (s *Store) open(path string) error {
-	if err := ensure(path); err != nil {
-		return err
-	}
 	path, err := resolve(path)
 	if err != nil {
 		return err
 	}
-	f, err := openLocked(path, &s.opts)
+	if s.pathLock, err = lockPath(path, &s.opts); err != nil {
+		return err
+	}
+	if err = s.openFile(path); err != nil {
+		_ = unlockPath(s.pathLock, &s.opts)
+	}
+	return err
+}
+
+// openFile is open with the path's lock.
+func (s *Store) openFile(path string) error {
+	if !s.opts.ReadOnly {
+		if err := ensure(path); err != nil {
+			return err
+		}
+		removeUnfinished(path)
+	}
+	f, err := openLocked(path, s.opts.mode(), &s.opts, s.opts.openFile)
 	if err != nil {
 		return err
 	}
-	removeUnfinished(path)
 	var db *database
 	if err = s.load(f); err == nil {
 		db, err = openDatabase(path, f, &s.opts)
@@ -90,13 +109,18 @@ func (s *Store) open(path string) error {
 }
 
 // resolve returns the name of the file itself, whichever the process's directory
-// will be: a rewrite puts another file in its place.
+// will be: a rewrite puts another file in its place. The file need not be there.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
-	return filepath.EvalSymlinks(path)
+	file, err := filepath.EvalSymlinks(path)
+	if _, e := os.Lstat(path); !errors.Is(e, fs.ErrNotExist) || !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
 }
 
 // ensure creates a store at path if nothing is there.
@@ -113,41 +137,6 @@ func ensure(path string) error {
 	return err
 }
 
-// lockRetry is how long an opener waits before it tries the lock again.
-const lockRetry = 10 * time.Millisecond
-
-// openLocked opens the file and locks it. The lock is one of the file and not of
-// its name: whoever waited for it may hold that of a file which has been replaced
-// (see Store.Compact), and starts over.
-func openLocked(path string, o *Options) (*os.File, error) {
-	for deadline := time.Now().Add(o.LockTimeout); ; time.Sleep(lockRetry) {
-		f, err := o.openFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return nil, err
-		}
-		locked, err := lock(f)
-		if err == nil && locked && names(path, f) {
-			return f, nil
-		}
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, err
-		}
-		if !locked && !time.Now().Before(deadline) {
-			return nil, fmt.Errorf("%w, waited %v", ErrLocked, max(o.LockTimeout, 0))
-		}
-	}
-}
-
-// names reports whether path is a name of f.
-func names(path string, f *os.File) bool {
-	at, err := os.Stat(path)
-	if err != nil {
-		return false
-	}
-	open, err := f.Stat()
-	return err == nil && os.SameFile(at, open)
-}
-
 // openDatabase gives f, which is locked and has been verified, to bbolt. It is
 // closed with the database, or after an error by the caller.
 //
@@ -161,6 +150,7 @@ func openDatabase(path string, f *os.File, o *Options) (_ *database, err error) 
 		NoFreelistSync:  true,
 		InitialMmapSize: o.InitialMmapBytes,
 		NoStatistics:    true,
+		ReadOnly:        o.ReadOnly,
 		OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return f, nil },
 	})
 	switch {

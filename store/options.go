@@ -40,6 +40,11 @@ type Options struct {
 	// is none; math.MaxInt keeps everything for ever.
 	FeedRetention int
 
+	// ReadOnly opens the store beside others who only read, and beside no writer:
+	// neither the file nor its directory is written, and whatever would change the
+	// store is ErrReadOnly. The file must be there.
+	ReadOnly bool
+
 	// ResidentBytes bounds the memory of decoded allocations, their jobs aside; see
 	// Stats.ResidentBytes. Beyond it, any of them are dropped, and decoded again
 	// when they are read. The least is 1; 0 means no bound.
@@ -88,6 +93,14 @@ func (o *Options) withDefaults() Options {
 		c.openFile = os.OpenFile
 	}
 	return c
+}
+
+// mode is how the file is opened.
+func (o *Options) mode() int {
+	if o.ReadOnly {
+		return os.O_RDONLY
+	}
+	return os.O_RDWR
 }
 
 func orDefault[T comparable](field *T, value T) {

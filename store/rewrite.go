@@ -74,7 +74,7 @@ func newRewrite(s *Store) (rw *rewrite, err error) {
 
 // open opens the new file, locked.
 func (rw *rewrite) open() error {
-	f, err := openLocked(rw.path, &rw.s.opts)
+	f, err := openLocked(rw.path, os.O_RDWR, &rw.s.opts, rw.s.opts.openFile)
 	if err != nil {
 		return err
 	}
@@ -226,13 +226,12 @@ func (rw *rewrite) swap() (unknown bool, err error) {
 	return false, nil
 }
 
-// unfinished is how the names of the files begin that a rewrite of the store at path
-// writes.
-func unfinished(path string) string { return "." + filepath.Base(path) + ".rewrite-" }
+// unfinished is how the names of the files begin that become the store at path.
+func unfinished(path string) string { return "." + filepath.Base(path) + ".new-" }
 
-// removeUnfinished removes what rewrites of the store at path have left when a
-// crash ended them. The store is locked, so nobody is at work on one. What cannot be
-// removed does no harm.
+// removeUnfinished removes what has not become the store at path when a crash came in
+// between. The path is locked, so nobody is at work on one. What cannot be removed
+// does no harm.
 func removeUnfinished(path string) {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -40,8 +41,9 @@ import (
 // shards of the table and those of watch are all leaves: nothing is taken while one
 // is held. One comes before them: the table's hand, held while it evicts.
 type Store struct {
-	file *file
-	opts Options
+	file     *file
+	pathLock *os.File // nil if there is none
+	opts     Options
 
 	table   *table
 	lists   *lists
@@ -90,10 +92,10 @@ func (s *Store) Close() error {
 		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
 		close(s.done)
 		s.sweeper.stop()
-		if s.failure.Load() == nil && s.committer.unsettled {
+		if s.failure.Load() == nil && s.committer.unsettled && !s.opts.ReadOnly {
 			err = s.file.settle(int(s.counts.allocations.Load() + s.counts.tombstones.Load()))
 		}
-		err = errors.Join(err, s.file.close())
+		err = errors.Join(err, s.file.close(), unlockPath(s.pathLock, &s.opts))
 	})
 	return err
 }
