@@ -68,7 +68,11 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		if err := f.wait(ctx); err != nil {
 			return err
 		}
-		if err := f.read(); err != nil {
+		err := f.read()
+		if e := f.s.since(at); e != nil { // and what was read is of another past
+			return e
+		}
+		if err != nil {
 			return err
 		}
 		for _, ch := range f.chunk {

@@ -14,13 +14,13 @@ type chore struct {
 	floor   uint64
 	paced   bool // some of them went along with what writers wrote
 
-	rewrite *rewrite // nil, or there are no victims
+	replacement replacement // nil, or there are no victims
 
 	ended chan error
 }
 
 // removes reports whether there is a chore, and it is to remove records.
-func (ch *chore) removes() bool { return ch != nil && ch.rewrite == nil }
+func (ch *chore) removes() bool { return ch != nil && ch.replacement == nil }
 
 // end tells whoever waits for the chore what became of it. A nil chore has nobody.
 func (ch *chore) end(err error) {
@@ -93,16 +93,25 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, ch.floor))
 }
 
+// A replacement is a new file that the committer is to go on with, when it has
+// nothing under way.
+type replacement interface {
+	// finish completes the new file and makes it durable.
+	finish() error
+
+	// swap gives it the old one's name and goes on with it. unknown says that after
+	// the error a crash might leave either of them.
+	swap() (unknown bool, err error)
+}
+
 // swapFile goes on with the new file, if the chore is that.
 func (c *committer) swapFile() {
 	if c.chore == nil || c.chore.removes() {
 		return
 	}
-	unknown, err := false, c.chore.rewrite.finish()
+	unknown, err := false, c.chore.replacement.finish()
 	if err == nil {
-		unknown, err = c.chore.rewrite.swap()
-		c.plan.holds = c.chore.rewrite.holds
-		c.unsettled = true
+		unknown, err = c.chore.replacement.swap()
 	}
 	if unknown {
 		c.giveUp(err)

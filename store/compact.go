@@ -47,12 +47,13 @@ func (sw *sweeper) compact(ctx context.Context) error {
 	if err := sw.sweep(ctx); err != nil {
 		return err
 	}
-	rw, err := newRewrite(sw.s)
+	n, err := newSuccessor(sw.s)
 	if err != nil {
 		return err
 	}
+	rw := &rewrite{successor: n, jobs: make(map[jobHash]bool)}
 	err = rw.run(ctx)
-	return errors.Join(err, rw.close())
+	return errors.Join(err, n.close())
 }
 
 // usable returns why nothing can be compacted, if that is so.

@@ -66,6 +66,13 @@ func (js *jobs) keep(used map[jobHash]bool) {
 	maps.DeleteFunc(js.mu.byHash, func(h jobHash, _ *job) bool { return !used[h] })
 }
 
+// become takes over the jobs of others, which nobody else uses.
+func (js *jobs) become(o *jobs) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	js.mu.byHash = o.mu.byHash
+}
+
 func (js *jobs) len() int {
 	js.mu.RLock()
 	defer js.mu.RUnlock()

@@ -194,6 +194,13 @@ func (l *lists) addLocked(e listed) {
 	l.setLocked(e.kind, e.name, true).add(e.id)
 }
 
+// become takes over all lists of others, which nobody else uses.
+func (l *lists) become(o *lists) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.all, l.mu.by, l.mu.leaving, l.mu.queue = o.mu.all, o.mu.by, o.mu.leaving, o.mu.queue
+}
+
 // names returns which lists there are, that of all included.
 func (l *lists) names() []listed {
 	l.mu.RLock()

@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 
+	"go.etcd.io/bbolt"
+
 	"allocstore/index"
 	"allocstore/store/internal/boltfile"
 )
@@ -133,6 +135,14 @@ func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error
 	)
 	holds.floor, holds.restored = s.floor.Load(), s.restored.Load()
 	return meta, err
+}
+
+// putMark puts the number under key, unless it is 0 and was so.
+func putMark(meta *bbolt.Bucket, key []byte, n uint64) error {
+	if n == 0 && meta.Get(key) == nil {
+		return nil
+	}
+	return meta.Put(key, binary.BigEndian.AppendUint64(nil, n))
 }
 
 // leastRecord is what a record takes in the file at the least.

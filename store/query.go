@@ -58,6 +58,10 @@ func (sn *Snapshot) list(q query) Allocations {
 		buf := make([]schema.ID, 0, pageLen)
 		for {
 			page := sn.s.lists.page(buf, &q)
+			if err := sn.usable(); err != nil {
+				yield(nil, err)
+				return
+			}
 			for _, id := range page {
 				a, err := sn.at(id)
 				if err != nil {

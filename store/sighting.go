@@ -39,7 +39,7 @@ func (s *Store) sightOf(id *schema.ID, v *version, last uint64) sighting {
 // its way for an ID that was looked at before; its waiters are yet to be notified.
 func (s *Store) find(w *waiter, at *sighting) bool {
 	last := s.index.Last()
-	if restored := s.restored.Load(); w.above < restored {
+	if restored := s.restored.Load(); w.above < restored || w.restored {
 		*at = s.sight(w.id(0), last)
 		at.outcome = Restored
 		if len(w.ids) > 1 {

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"fmt"
 	"iter"
+	"runtime"
 	"sync/atomic"
 
 	"allocstore/schema"
@@ -25,12 +27,19 @@ type Snapshot struct {
 }
 
 // Snapshot returns a snapshot of the store at its last index, or ErrClosed. It
-// does not block.
+// does not block, but for the moment in which a restore exchanges the content.
 func (s *Store) Snapshot() (*Snapshot, error) {
-	if s.closed.Load() {
-		return nil, ErrClosed
+	for {
+		if s.closed.Load() {
+			return nil, ErrClosed
+		}
+		index := s.readers.enter(s.index.Last)
+		if s.since(index) == nil {
+			return &Snapshot{s: s, index: index}, nil
+		}
+		s.readers.leave(index)
+		runtime.Gosched()
 	}
-	return &Snapshot{s: s, index: s.readers.enter(s.index.Last)}, nil
 }
 
 // Index returns the index that the snapshot shows.
@@ -52,7 +61,7 @@ func (s *Store) leave(index uint64) {
 }
 
 // Get returns the allocation as it was at the snapshot's index, or ErrNotFound,
-// ErrInvalidID or ErrClosed. It is shared and must not be changed.
+// ErrInvalidID, ErrClosed, or ErrCompacted if the store was restored since. It is shared and must not be changed.
 func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
@@ -65,10 +74,21 @@ func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	return a, err
 }
 
-// usable returns ErrClosed if the snapshot, or its store, is closed.
+// usable returns ErrClosed if the snapshot, or its store, is closed, and ErrCompacted
+// if the store was restored since. What was read before the call then may be what was
+// restored.
 func (sn *Snapshot) usable() error {
 	if sn.closed.Load() || sn.s.closed.Load() {
 		return ErrClosed
+	}
+	return sn.s.since(sn.index)
+}
+
+// since returns ErrCompacted if the store has been restored, or is being restored, after
+// the index.
+func (s *Store) since(index uint64) error {
+	if s.restoring.Load() || index < s.restored.Load() {
+		return fmt.Errorf("%w: the store was restored after index %d", ErrCompacted, index)
 	}
 	return nil
 }
@@ -78,6 +98,14 @@ func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
 	if err := sn.usable(); err != nil {
 		return nil, err
 	}
+	a, err := sn.look(id)
+	if e := sn.usable(); e != nil {
+		return nil, e
+	}
+	return a, err
+}
+
+func (sn *Snapshot) look(id schema.ID) (*schema.Allocation, error) {
 	v := sn.s.table.get(&id)
 	switch {
 	case v == nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -59,9 +60,13 @@ type Store struct {
 
 	// floor is the index up to which deletions and superseded changes may have been
 	// forgotten, set by Open and raised by the sweeper; restored is the index of the
-	// last restore, set by Open. Both are 0 in a store that was neither compacted nor
+	// last restore, set by Open and by Restore. Both are 0 in a store that was neither compacted nor
 	// restored.
 	floor, restored atomic.Uint64
+
+	// restoring is set while a restore exchanges the content. Who reads as of an
+	// index, or from the file, looks afterwards at this and at restored.
+	restoring atomic.Bool
 
 	// requests and waiters are kept for their channels; the store's own, so that
 	// a store in a synctest bubble does not hand its channels to one outside.
@@ -138,15 +143,23 @@ func (s *Store) hit() {
 }
 
 // read returns the newest allocation of id from the file. As long as it is
-// registered as a reader, no compaction takes the version away that it finds.
-func (s *Store) read(id schema.ID) (*schema.Allocation, error) {
-	at := s.readers.enter(s.index.Last)
-	defer s.readers.leave(at)
-	v := s.table.get(&id)
-	if v == nil || v.tombstone() {
-		return nil, notFound(id)
+// registered as a reader, no compaction takes the version away that it finds. What it
+// finds while a restore exchanges the content may be neither here nor there.
+func (s *Store) read(id schema.ID) (a *schema.Allocation, err error) {
+	for {
+		at := s.readers.enter(s.index.Last)
+		if v := s.table.get(&id); v == nil || v.tombstone() {
+			a, err = nil, notFound(id)
+		} else {
+			a, err = s.decode(id, v)
+		}
+		restored := s.since(at) != nil
+		s.readers.leave(at)
+		if !restored {
+			return a, err
+		}
+		runtime.Gosched()
 	}
-	return s.decode(id, v)
 }
 
 func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id) }
@@ -165,6 +178,9 @@ func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err erro
 	})
 	if err != nil {
 		return nil, fmt.Errorf("allocation %v: %w", id, err)
+	}
+	if s.restoring.Load() {
+		return a, nil // of which it cannot be said whose it is
 	}
 	a = s.table.fill(&id, v, a)
 	if limit := s.opts.ResidentBytes; limit > 0 {

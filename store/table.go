@@ -193,6 +193,26 @@ func (t *table) claimLocked(sh *tableShard, s *slot, h uint64, id *schema.ID) *s
 	return s
 }
 
+// become takes over the slots of another table with the same seed, which has nothing
+// decoded and which nobody else uses.
+func (t *table) become(o *table) {
+	for i := range t.shards {
+		t.shards[i].become(t, &o.shards[i])
+	}
+}
+
+func (sh *tableShard) become(t *table, o *tableShard) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for old := *sh.slots.Load(); len(old) > 0; old = old[1:] {
+		if v := old[0].v.Load(); v != nil {
+			t.account(v.alloc.Load(), nil)
+		}
+	}
+	sh.slots.Store(o.slots.Load())
+	sh.used = o.used
+}
+
 // all yields every ID with its newest version, while nobody puts.
 func (t *table) all() iter.Seq2[schema.ID, *version] {
 	return func(yield func(schema.ID, *version) bool) {
@@ -207,8 +227,8 @@ func (t *table) all() iter.Seq2[schema.ID, *version] {
 	}
 }
 
-// fill makes a, which was decoded, the allocation of v, and resident unless v has
-// been replaced. It returns the one that is there already if somebody was faster.
+// fill makes a, which was decoded, the allocation of v and resident, unless v has been
+// replaced. It returns the one that is there already if somebody was faster.
 func (t *table) fill(id *schema.ID, v *version, a *schema.Allocation) *schema.Allocation {
 	h := t.hash(id)
 	sh := t.shard(h)
@@ -217,11 +237,13 @@ func (t *table) fill(id *schema.ID, v *version, a *schema.Allocation) *schema.Al
 	if first := v.current(); first != nil {
 		return first
 	}
-	was := v.alloc.Swap(a)
-	if s := probe(*sh.slots.Load(), h, id); s.v.Load() == v {
-		s.alloc.Store(a)
-		t.account(was, a)
+	s := probe(*sh.slots.Load(), h, id)
+	if s.v.Load() != v {
+		return a
 	}
+	was := v.alloc.Swap(a)
+	s.alloc.Store(a)
+	t.account(was, a)
 	return a
 }
 

@@ -71,3 +71,13 @@ func (t *tally) before(changes int, limit uint64) (index uint64, bytes int64) {
 
 // dead is how many bytes of the log no newest version needs.
 func (t *tally) dead() int64 { return max(t.log.Load()-t.live.Load(), 0) }
+
+// become takes over the counts of another, which nobody else uses.
+func (t *tally) become(o *tally) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log.Store(o.log.Load())
+	t.live.Store(o.live.Load())
+	t.jobs.Store(o.jobs.Load())
+	t.mu.written, t.mu.marks = o.mu.written, o.mu.marks
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"allocstore/schema"
+	"allocstore/watch"
 )
 
 // Bounds of QueryOptions.MaxQueryTime.
@@ -136,6 +137,7 @@ func (s *Store) block(ctx context.Context, w *waiter) error {
 	}
 	select {
 	case signal := <-w.C():
+		w.restored = signal.Kind == watch.Restored
 		return signal.Err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -221,5 +223,9 @@ func (s *Store) seen(at *sighting) (*schema.Allocation, error) {
 	if s.table.get(at.id) != at.v {
 		return nil, nil
 	}
-	return s.decode(*at.id, at.v)
+	a, err := s.decode(*at.id, at.v)
+	if s.since(reader) != nil {
+		return nil, nil
+	}
+	return a, err
 }

@@ -24,9 +24,10 @@ type waiter struct {
 	running  bool // the timer was started
 	expired  atomic.Bool
 
-	above uint64
-	ids   []watch.ID
-	one   [1]watch.ID // the memory of ids, if that is one
+	above    uint64
+	restored bool // the signal was that the store was restored
+	ids      []watch.ID
+	one      [1]watch.ID // the memory of ids, if that is one
 
 	end *waitEnd // nil before the end
 }
@@ -44,7 +45,7 @@ func (w *waiter) set(above uint64, ids []string) error {
 	if len(ids) == 0 {
 		return fmt.Errorf("%w: no ID to wait for", ErrInvalidID)
 	}
-	w.above, w.ids = above, w.one[:0]
+	w.above, w.restored, w.ids = above, false, w.one[:0]
 	for i, id := range ids {
 		parsed, err := schema.ParseID(id)
 		if err != nil && len(ids) > 1 {

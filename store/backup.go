@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// BackupInfo says what a backup holds.
+type BackupInfo struct {
+	Index   uint64 // the index that it is of
+	Records int    // of allocations: one or two each, and what compaction has not removed
+	Jobs    int
+	Bytes   int64
+}
+
+// Backup writes the store, as it is at its last index, to w: all allocations, the
+// feed as far as it is kept, and what is known of deletions. Writes, reads and waits
+// go on meanwhile and are not in it. It blocks until all is written, for as long as w
+// takes, and holds neither a lock nor a transaction while w is written to; but
+// compaction removes nothing above its index until it is over. It needs a few
+// megabytes of memory, however large the store is.
+//
+// Errors: ctx's error, which is looked at between writes; ErrClosed; ErrCorrupt; what
+// w returned; ErrCompacted if the store was restored meanwhile. What has been
+// written by then is no backup, and Restore says so.
+func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
+	sn, err := s.Snapshot()
+	if err != nil {
+		return BackupInfo{}, err
+	}
+	defer func() { _ = sn.Close() }()
+	b := backup{sn: sn, w: w, jobs: make(map[jobHash]bool)}
+	if err := b.run(ctx); err != nil {
+		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
+	}
+	return b.info, nil
+}
+
+// A backup copies the log up to a snapshot's index, some records in each transaction.
+// As long as the snapshot is open, whatever is needed at its index stays. What
+// compaction removes meanwhile is at or below the floor that the foot has, and whether
+// the backup has it or not makes no difference.
+type backup struct {
+	sn   *Snapshot
+	w    io.Writer
+	info BackupInfo
+
+	next  key    // of the first record that has not been written
+	buf   []byte // what goes to w next
+	jobs  map[jobHash]bool
+	holds contents
+}
+
+func (b *backup) run(ctx context.Context) error {
+	b.info.Index = b.sn.index
+	b.buf = binary.BigEndian.AppendUint32(append(b.buf, backupMagic...), backupVersion)
+	b.buf = appendNumbers(b.buf, headFrame, b.info.Index)
+	for more := true; more; {
+		err := ctx.Err()
+		if err == nil {
+			err = b.sn.s.file.view(func(r reading) (err error) {
+				more, err = b.some(r)
+				return err
+			})
+		}
+		if err == nil {
+			err = b.sn.usable()
+		}
+		if err == nil && more {
+			err = b.flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.foot()
+	return b.flush()
+}
+
+// some adds the next records to what goes to w, and reports whether there are more.
+func (b *backup) some(r reading) (more bool, err error) {
+	for rec, err := range r.records(b.next) {
+		if err != nil || rec.key.index > b.info.Index {
+			return false, err
+		}
+		if len(b.buf) >= copyBytes {
+			return true, nil
+		}
+		if rec.flags&flagSched != 0 && !b.jobs[rec.job] {
+			body, err := r.job(rec.job)
+			if err != nil {
+				return false, err
+			}
+			b.jobs[rec.job] = true
+			b.info.Jobs++
+			b.holds.sum.add(ofJob(rec.job))
+			b.buf = appendFrame(b.buf, jobFrame, body)
+		}
+		b.info.Records++
+		b.holds.sum.add(ofRecord(rec.key, rec.value))
+		b.buf = appendFrame(b.buf, recordFrame, rec.key.appendTo(nil), rec.value)
+		b.next = rec.key.next()
+	}
+	return false, nil
+}
+
+// foot adds the last frame.
+func (b *backup) foot() {
+	s := b.sn.s
+	b.holds.last, b.holds.floor, b.holds.restored = b.info.Index, s.floor.Load(), s.restored.Load()
+	b.buf = appendNumbers(b.buf, footFrame, b.holds.floor, b.holds.restored,
+		uint64(b.info.Records), uint64(b.info.Jobs), binary.BigEndian.Uint64(b.holds.encoded()))
+}
+
+func (b *backup) flush() error {
+	n, err := b.w.Write(b.buf)
+	b.info.Bytes += int64(n)
+	if err == nil && n < len(b.buf) {
+		err = io.ErrShortWrite
+	}
+	b.buf = b.buf[:0]
+	return err
+}
