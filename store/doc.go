@@ -44,12 +44,23 @@ failed ([ErrFailed]): it takes no writes and lets nobody wait, reads what was
 published, and recovers by being opened again.
 
 What is assumed: a write that was synced stays; a file system that keeps the order
-of writes around a sync; one machine at a time, since the file's lock is advisory.
+of writes around a sync, and a rename whole; one machine at a time, since the locks
+are advisory.
 
 A damaged file is [ErrCorrupt] when it is opened: Open reads all of it by plain
-reads, before it is mapped, and verifies the structure of the pages and the
-checksums of the records and jobs. What it cannot find is a page that is right in
-itself and out of date, since the disk has lost a write that it had confirmed.
+reads, before it is mapped, and verifies the structure of the pages, the checksums
+of the records and jobs, and the sum of all content, which every commit writes: a page
+that is right in itself and out of date, since the disk has lost a write that it had
+confirmed, does not go with it. A disk that has lost the latest commits whole, with
+their sum, shows the store as it was before them, and nothing tells. [Store.Check]
+does the same for an open store, and compares what is in memory.
+
+[Store.Backup] writes the store as it is at one index, while writes go on.
+[Store.Restore] verifies a backup whole, and then exchanges the content at one moment,
+for a new index; a crash leaves the one or the other.
+
+Two writers cannot have the store open at once: the file is locked, and so is its name,
+by a file beside it. [Options].ReadOnly opens it without writing a byte.
 
 # Concurrency
 
