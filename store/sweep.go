@@ -29,8 +29,9 @@ import (
 // writer up for longer than it takes to delete what about as many writes add. The
 // floor is stored with the first of these deletions.
 //
-// A pass begins when what it can remove outweighs what it cannot. A record costs
-// then two visits at the most before it is gone.
+// A pass begins when the dead records outweigh the live ones and half as much as is
+// alive can be removed, at the least. What follows the floor counts as what cannot, for
+// how much of it is dead is not known.
 type sweeper struct {
 	s       *Store
 	wake    chan struct{}
@@ -111,12 +112,13 @@ func (sw *sweeper) nudge() {
 	}
 }
 
-// due reports whether a pass would remove more than it leaves.
+// due reports whether the dead records outweigh the live ones, and a pass could remove
+// enough of them.
 func (sw *sweeper) due() bool {
 	t := sw.s.tally
 	_, kept := sw.forgettable()
-	dead := t.dead() - kept
-	return dead >= leastDead && dead >= t.live.Load()
+	dead, live := t.dead(), t.live.Load()
+	return dead >= live && dead-kept >= max(leastDead, live/2)
 }
 
 // forgettable returns the index up to which the past is needed by nobody, and how many
