@@ -243,16 +243,24 @@ func (c *check) counts(context.Context) error {
 
 // contents decodes every allocation.
 func (c *check) contents(ctx context.Context) error {
-	for id, v := range c.twin.table.all() {
-		err := c.s.file.view(func(r reading) error {
-			a, err := c.twin.assemble(r, id, v.pair(), nil)
+	return c.twin.decodeEach(ctx, c.s.file, func(id schema.ID, err error) error {
+		return c.fault("allocation %v: %w", id, err)
+	})
+}
+
+// decodeEach decodes and validates every allocation, from a file that holds them, and
+// keeps none. It ends when fault returns an error, or ctx ends.
+func (s *Store) decodeEach(ctx context.Context, from *file, fault func(schema.ID, error) error) error {
+	for id, v := range s.table.all() {
+		err := from.view(func(r reading) error {
+			a, err := s.assemble(r, id, v.pair(), nil)
 			if err == nil && a != nil {
 				err = a.Validate()
 			}
 			return err
 		})
 		if err != nil {
-			err = c.fault("allocation %v: %w", id, err)
+			err = fault(id, err)
 		}
 		if err == nil {
 			err = ctx.Err()

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"allocstore/index"
+	"allocstore/schema"
 	"allocstore/store/internal/boltfile"
 	"allocstore/watch"
 )
@@ -22,8 +23,8 @@ import (
 // asks for changes before the mark: what leads from the old content to the new
 // is not known.
 //
-// The new content is written to a file beside the store's, verified as Open does, and
-// takes the name once all of it is durable: a crash leaves the old content or
+// The new content is written to a file beside the store's, verified as Open does and
+// decoded, and takes the name once all of it is durable: a crash leaves the old content or
 // the new. For a while there are two files, and the memory of two tables.
 //
 // Errors: ErrCorrupt if the stream is damaged, cut short or no backup; ErrFormatVersion
@@ -178,16 +179,23 @@ func (rs *restoration) foot(to reading, payload []byte) error {
 	return errors.Join(putMark(meta, floorKey, n[0]), putMark(meta, restoredKey, n[1]), putContents(meta, &rs.holds))
 }
 
-// makeTwin reads the new file as Open would.
+// makeTwin reads the new file as Open would, and decodes all that is in it.
 func (rs *restoration) makeTwin(ctx context.Context) error {
 	f, err := boltfile.Open(rs.db.f)
-	if err == nil {
-		rs.twin = newStore(rs.s.opts)
-		rs.twin.sweeper.end()
-		rs.twin.table.seed = rs.s.table.seed
-		err = rs.twin.loadBuckets(ctx, f)
+	if err != nil {
+		return damaged(err)
 	}
-	return damaged(err)
+	rs.twin = newStore(rs.s.opts)
+	rs.twin.sweeper.end()
+	rs.twin.table.seed = rs.s.table.seed
+	if err := rs.twin.loadBuckets(ctx, f); err != nil {
+		return damaged(err)
+	}
+	written := &file{path: rs.path}
+	written.db.Store(rs.db)
+	return rs.twin.decodeEach(ctx, written, func(id schema.ID, err error) error {
+		return fmt.Errorf("%w: allocation %v: %w", ErrCorrupt, id, err)
+	})
 }
 
 // finish marks the restore, at an index that the store has not had.

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+)
+
+// craft returns a backup of one record, all of whose checksums are right whatever the
+// parts are.
+func craft(flags flags, job, sched, client string) []byte {
+	k := key{index: 5}
+	r := record{flags: flags & knownFlags, id: schema.ID{7}, created: k.index, job: hashJob(job), sched: sched, client: client}
+	value := r.appendTo(nil, k)
+	holds := contents{last: k.index}
+	holds.sum.add(ofRecord(k, value))
+	holds.sum.add(ofJob(r.job))
+	b := binary.BigEndian.AppendUint32([]byte(backupMagic), backupVersion)
+	b = appendNumbers(b, headFrame, k.index)
+	b = appendFrame(b, jobFrame, []byte(job))
+	b = appendFrame(b, recordFrame, k.appendTo(nil), value)
+	return appendNumbers(b, footFrame, 0, 0, 1, 1, binary.BigEndian.Uint64(holds.encoded()))
+}
+
+// FuzzRestore gives a store streams, any bytes and ones with checksums that are right.
+// What it takes must be whole: nothing that Check finds fault with, or that cannot be
+// read.
+func FuzzRestore(f *testing.F) {
+	s, err := Open(filepath.Join(f.TempDir(), "fuzz.db"), nil)
+	require.NoError(f, err)
+	f.Cleanup(func() { require.NoError(f, s.Close()) })
+	a := testAlloc(7)
+	_, err = s.Upsert(context.Background(), a)
+	require.NoError(f, err)
+	var stream bytes.Buffer
+	_, err = s.Backup(context.Background(), &stream)
+	require.NoError(f, err)
+	job, sched, client := schema.AppendJob(nil, a.Job), schema.AppendScheduler(nil, a), schema.AppendClient(nil, a)
+	f.Add(stream.Bytes(), byte(0), []byte{}, []byte{}, []byte{})
+	f.Add([]byte{}, byte(flagSched|flagClient), job, sched, client)
+	f.Add([]byte{}, byte(flagTombstone), job, []byte{}, []byte{})
+	require.NoError(f, s.Restore(context.Background(), bytes.NewReader(craft(flagSched|flagClient, string(job), string(sched), string(client)))))
+	f.Fuzz(func(t *testing.T, stream []byte, of byte, job, sched, client []byte) {
+		if len(stream) == 0 {
+			stream = craft(flags(of), string(job), string(sched), string(client))
+		}
+		if s.Restore(context.Background(), bytes.NewReader(stream)) != nil {
+			return
+		}
+		require.Empty(t, checked(s))
+		for _, err := range s.All() {
+			require.NoError(t, err)
+		}
+	})
+}
