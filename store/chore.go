@@ -7,7 +7,8 @@ import (
 )
 
 // A chore is what the committer does for compaction: it removes dead records, a
-// few with each group, or goes on with a new file.
+// few with each group, or goes on with a new file; or what is to be done between two
+// groups.
 type chore struct {
 	victims []victim // not removed yet
 	going   []victim // of them, those that go with this group
@@ -15,12 +16,13 @@ type chore struct {
 	paced   bool // some of them went along with what writers wrote
 
 	replacement replacement // nil, or there are no victims
+	between     func()      // likewise
 
 	ended chan error
 }
 
 // removes reports whether there is a chore, and it is to remove records.
-func (ch *chore) removes() bool { return ch != nil && ch.replacement == nil }
+func (ch *chore) removes() bool { return ch != nil && ch.replacement == nil && ch.between == nil }
 
 // end tells whoever waits for the chore what became of it. A nil chore has nobody.
 func (ch *chore) end(err error) {
@@ -104,11 +106,21 @@ type replacement interface {
 	swap() (unknown bool, err error)
 }
 
-// swapFile goes on with the new file, if the chore is that.
-func (c *committer) swapFile() {
-	if c.chore == nil || c.chore.removes() {
-		return
+// other does the chore, if that is not to remove records.
+func (c *committer) other() {
+	switch {
+	case c.chore == nil || c.chore.removes():
+	case c.chore.between != nil:
+		c.chore.between()
+		c.chore.end(nil)
+		c.chore = nil
+	default:
+		c.swapFile()
 	}
+}
+
+// swapFile goes on with the new file.
+func (c *committer) swapFile() {
 	unknown, err := false, c.chore.replacement.finish()
 	if err == nil {
 		unknown, err = c.chore.replacement.swap()

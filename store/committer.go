@@ -144,7 +144,7 @@ func (c *committer) run() {
 	defer func() { c.chore.end(ErrClosed) }()
 	for c.take() {
 		c.commitGroup()
-		c.swapFile()
+		c.other()
 		runtime.Gosched() // whoever was answered may have more for the next group
 	}
 }
