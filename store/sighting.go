@@ -77,13 +77,18 @@ func (s *Store) find(w *waiter, at *sighting) bool {
 }
 
 // findAny is find for a wait that nothing has to be above: it finds something in
-// any case.
+// any case. Of several, that is the one that changed first, of those that have changed
+// up to the last index.
 func (s *Store) findAny(w *waiter, at *sighting) {
 	last := s.index.Last()
 	*at = s.sight(w.id(0), last)
-	for i := 1; i < len(w.ids); i++ {
+	if len(w.ids) == 1 {
+		return
+	}
+	*at = s.sightOf(w.id(0), nil, last)
+	for i := range w.ids {
 		v := s.table.get(w.id(i))
-		if v != nil && (at.v == nil || v.modified() < at.v.modified()) {
+		if v != nil && v.modified() <= last && (at.v == nil || v.modified() < at.v.modified()) {
 			*at = s.sightOf(w.id(i), v, last)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,10 +23,11 @@ type follower struct {
 	min  uint64
 }
 
-// follow gives back each index that it is told, until stop is closed and nothing has
-// come for a while.
-func (f *follower) follow(s *store.Store, stop <-chan struct{}) error {
+// follow gives back each index that it is told, until nothing has come for a while in
+// a wait that began after over was set.
+func (f *follower) follow(s *store.Store, over *atomic.Bool) error {
 	for {
+		last := over.Load()
 		r, err := s.WaitAny(context.Background(), f.ids, store.QueryOptions{MinQueryIndex: f.min, MaxQueryTime: time.Millisecond})
 		if err != nil {
 			return err
@@ -44,10 +46,8 @@ func (f *follower) follow(s *store.Store, stop <-chan struct{}) error {
 			f.seen[r.ID] = r
 			continue
 		}
-		select {
-		case <-stop:
+		if last {
 			return nil
-		default:
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 	}
 	for round := range rounds {
 		var reading, writing sync.WaitGroup
-		stop := make(chan struct{})
+		var over atomic.Bool
 		for w := range writers {
 			r := rand.New(rand.NewPCG(uint64(round), uint64(w)))
 			writing.Go(func() {
@@ -112,13 +112,13 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 		}
 		for _, f := range all {
 			reading.Go(func() {
-				if err := f.follow(s, stop); err != nil {
+				if err := f.follow(s, &over); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		writing.Wait()
-		close(stop)
+		over.Store(true)
 		reading.Wait()
 		for _, f := range all {
 			f.check(t, s)
