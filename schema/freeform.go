@@ -74,7 +74,8 @@ func canonicalUint(v uint64) any {
 }
 
 // canonicalNumber converts the literal of a JSON number: an integer of 64 bits
-// stays one, also when it is written as a float; anything else becomes a float64.
+// stays one, also when it is written as a float, or has more digits than a float64
+// keeps and becomes one by that; anything else becomes a float64.
 // It reports false for what is out of a float64's range, and for what is no JSON
 // number although strconv would take it, such as "Inf" or "0x1p-2".
 func canonicalNumber(s string) (any, bool) {
@@ -91,7 +92,18 @@ func canonicalNumber(s string) (any, bool) {
 		return n, true
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	return f, err == nil
+	if err != nil {
+		return nil, false
+	}
+	switch {
+	case f != math.Trunc(f) || f == 0:
+		return f, true
+	case f >= math.MinInt64 && f < math.MaxInt64:
+		return int64(f), true
+	case f > 0 && f < math.MaxUint64:
+		return uint64(f), true
+	}
+	return f, true
 }
 
 // canonicalCollection converts the lists and maps that drivers' settings are
