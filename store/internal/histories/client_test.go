@@ -153,7 +153,7 @@ func (cl *client) follow(ids ...int) {
 // waitFor makes one wait. It reports whether that returned by itself.
 func (cl *client) waitFor(ctx context.Context, ids []int, names []string, opts store.QueryOptions) (r store.WaitResult, ok bool) {
 	c := cl.begin(opWait)
-	c.IDs, c.Min = ids, opts.MinQueryIndex
+	c.IDs, c.Min, c.Limit = ids, opts.MinQueryIndex, int64(opts.MaxQueryTime)
 	cl.flight(c)
 	var err error
 	if len(names) == 1 {

@@ -68,8 +68,8 @@ type verdict struct {
 	faults         []string
 }
 
-// checkLinear searches all runs of a history.
-func checkLinear(calls []call) *verdict {
+// checkLinear searches the runs of a history from one to another.
+func checkLinear(calls []call, from, to int) *verdict {
 	h := newHistory(calls)
 	type part struct{ run, id int }
 	parts := make(chan part)
@@ -94,6 +94,9 @@ func checkLinear(calls []call) *verdict {
 		})
 	}
 	for _, open := range h.opens {
+		if open.Run < from || open.Run > to {
+			continue
+		}
 		for n := range total {
 			parts <- part{open.Run, n}
 		}

@@ -33,13 +33,15 @@ var mutations = []mutation{
 	{"a wake-up comes late", "woken too late", false, wakeLate},
 	{"a wait returns what was known", "that is no change above", false, wakeEarly},
 	{"a wait runs out of time over a change", "was there to be seen", false, overlook},
+	{"a wait runs out of time early", "time has not run out", false, expireEarly},
+	{"a wait does not run out of time", "woken too late", false, neverExpire},
 	{"an index goes back after a kill", "the index goes back", false, takeBack},
 	{"a wait for several passes a change over", "has been passed over", false, passOver},
 	{"the last change is not told", "was not told", false, neverTell},
 }
 
 // places is how many places each mutation is tried at.
-const places = 3
+const places = 2
 
 // testMutations has the checkers look at histories in which something is wrong.
 func testMutations(t *testing.T, o *order, calls []call, d *rand.Rand) {
@@ -55,7 +57,8 @@ func testMutations(t *testing.T, o *order, calls []call, d *rand.Rand) {
 				require.True(t, slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, m.fault) }),
 					"%v: %q", calls[i], faults)
 				if m.linear {
-					require.NotEmpty(t, checkLinear(wrong).faults, "%v", calls[i])
+					run := calls[i].Run
+					require.NotEmpty(t, checkLinear(wrong, run-1, run).faults, "%v", calls[i])
 				}
 				if tried++; tried == places {
 					break
@@ -232,7 +235,7 @@ func (o *order) asleep(c call) bool {
 	}
 	ends := o.runs[c.Run]
 	last := ends[len(ends)-1]
-	return last > c.End+2*int64(lateTime) && o.progress(c.Run, c.End, last) > 2*lateCalls
+	return last > c.End+int64(lateTime)*5/4 && o.progress(c.Run, c.End, last) > lateCalls*5/4
 }
 
 // sleepOn has a wait not return before the kill.
@@ -276,6 +279,31 @@ func overlook(o *order, calls []call, i int) []call {
 		return nil
 	}
 	c.Outcome = timedOut
+	return with(calls, i, c)
+}
+
+func expireEarly(_ *order, calls []call, i int) []call {
+	c := calls[i]
+	if !c.is(opWait) || c.Outcome != timedOut {
+		return nil
+	}
+	c.Limit = c.End - c.Begin + 1
+	return with(calls, i, c)
+}
+
+// neverExpire has a wait that nothing else ended go on for as long as its run.
+func neverExpire(o *order, calls []call, i int) []call {
+	c := calls[i]
+	if !c.is(opWait) || c.Outcome != timedOut {
+		return nil
+	}
+	c.Outcome = changed
+	if !o.asleep(c) {
+		return nil
+	}
+	c.Outcome = timedOut
+	ends := o.runs[c.Run]
+	c.End = ends[len(ends)-1]
 	return with(calls, i, c)
 }
 

@@ -48,7 +48,7 @@ func record(t *testing.T, dir string, runs int, seed uint64) []call {
 
 // length is how long a child lives.
 func (r *recorder) length() time.Duration {
-	return 600*time.Millisecond + time.Duration(r.d.Int64N(int64(900*time.Millisecond)))
+	return 800*time.Millisecond + time.Duration(r.d.Int64N(int64(900*time.Millisecond)))
 }
 
 // child runs the next child to its end. Most are killed once they have been at work

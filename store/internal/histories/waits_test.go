@@ -58,6 +58,9 @@ func (o *order) result(c call) {
 		o.current(c, low, high)
 	case c.Outcome == timedOut && c.Min > 0:
 		o.nothingNew(c, low)
+		if c.End-c.Begin < c.Limit {
+			o.fault("time has not run out: %v", c)
+		}
 		if c.Index > high {
 			o.fault("the index may be up to %d: %v", high, c)
 		}
@@ -120,13 +123,13 @@ func (o *order) nothingNew(c call, low uint64) {
 }
 
 // punctual checks that the wait was woken: it has returned not long after the first
-// change that it waited for was answered. What it returns does not tell, because a
-// wait that slept through a change is woken by the next one.
+// change that it waited for was answered, or its time has run out. What it returns
+// does not tell, because a wait that slept through a change is woken by the next one.
 func (o *order) punctual(c call) {
 	if c.Min == 0 {
 		return
 	}
-	ready := never
+	ready := c.Begin + c.Limit + c.Limit/16 // that much may be added at random
 	for _, n := range c.IDs {
 		for _, v := range o.pasts[n].after(c.Min) {
 			if b, ok := o.batchAt(v.index); ok && b.answered {
