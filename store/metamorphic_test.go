@@ -109,6 +109,8 @@ func TestMetamorphic(t *testing.T) {
 	}
 }
 
+// open opens the store and has the feed go on. Nothing may be written before that is
+// registered: it could be compacted right away.
 func (r *runner) open() {
 	r.s = open(r.t, r.path, r.opts)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -140,6 +142,9 @@ func (r *runner) open() {
 			}
 		}
 	}()
+	for s.Stats().Readers == 0 && !r.t.Failed() {
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // drain waits until the reader of the feed is there.
