@@ -38,6 +38,7 @@ type call struct {
 	Writes []write `json:",omitempty"`
 	IDs    []int   `json:",omitempty"` // waited for, or looked up
 	Min    uint64  `json:",omitempty"`
+	Late   bool    `json:",omitempty"` // a wait that is not about what its client was told before
 	Limit  int64   `json:",omitempty"` // how long a wait is to last at the most, in nanoseconds
 
 	Index   uint64         `json:",omitempty"`

@@ -21,12 +21,13 @@ const planVar = "ALLOCSTORE_HISTORY"
 // Clients. Each group has allocations of its own, which no more clients write, look
 // up and wait for than porcupine can take.
 const (
-	groups   = 2
-	writers  = 3 // of a group
-	getters  = 2
-	waiters  = 2 // the first waits for the allocation that is seldom written
-	anyones  = 1 // wait for all of the group
-	perGroup = writers + getters + waiters + anyones
+	groups     = 2
+	writers    = 3 // of a group
+	getters    = 1
+	latecomers = 1 // wait with any index
+	waiters    = 2 // the first waits for the allocation that is seldom written
+	anyones    = 1 // wait for all of the group
+	perGroup   = writers + getters + latecomers + waiters + anyones
 
 	allocs = 5 // of a group; the first is written seldom
 	total  = groups * allocs
@@ -126,8 +127,10 @@ func (c *child) work() error {
 				writing.Go(cl.write)
 			case n < writers+getters:
 				writing.Go(cl.get)
-			case n < writers+getters+waiters:
-				reading.Go(func() { cl.follow(cl.id(n - writers - getters)) })
+			case n < writers+getters+latecomers:
+				writing.Go(cl.comeLate)
+			case n < writers+getters+latecomers+waiters:
+				reading.Go(func() { cl.follow(cl.id(n - writers - getters - latecomers)) })
 			default:
 				reading.Go(func() { cl.follow(cl.all()...) })
 			}

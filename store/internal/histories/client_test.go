@@ -139,7 +139,7 @@ func (cl *client) follow(ids ...int) {
 		if last {
 			ctx = context.Background()
 		}
-		r, ok := cl.waitFor(ctx, ids, names, opts)
+		r, ok := cl.waitFor(ctx, call{IDs: ids}, names, opts)
 		if !ok {
 			continue // the child ends
 		}
@@ -150,10 +150,32 @@ func (cl *client) follow(ids ...int) {
 	}
 }
 
-// waitFor makes one wait. It reports whether that returned by itself.
-func (cl *client) waitFor(ctx context.Context, ids []int, names []string, opts store.QueryOptions) (r store.WaitResult, ok bool) {
+// comeLate waits with indexes that are long past, or yet to come. What was deleted
+// since may have been forgotten.
+func (cl *client) comeLate() {
+	for !cl.ended() {
+		last := cl.s.LastIndex()
+		opts := store.QueryOptions{
+			MinQueryIndex: last + 3 - cl.Uint64N(min(last+3, 4*retention)), MaxQueryTime: cl.below(2*time.Millisecond) + 1,
+		}
+		about := call{IDs: []int{cl.pick()}, Late: true}
+		if cl.IntN(4) == 0 {
+			about.IDs = cl.all()
+		}
+		var names []string
+		for _, n := range about.IDs {
+			names = append(names, idOf(n))
+		}
+		cl.waitFor(context.Background(), about, names, opts)
+		time.Sleep(cl.below(time.Millisecond))
+	}
+}
+
+// waitFor makes one wait for the allocations that about has. It reports
+// whether that returned by itself.
+func (cl *client) waitFor(ctx context.Context, about call, names []string, opts store.QueryOptions) (r store.WaitResult, ok bool) {
 	c := cl.begin(opWait)
-	c.IDs, c.Min, c.Limit = ids, opts.MinQueryIndex, int64(opts.MaxQueryTime)
+	c.IDs, c.Late, c.Min, c.Limit = about.IDs, about.Late, opts.MinQueryIndex, int64(opts.MaxQueryTime)
 	cl.flight(c)
 	var err error
 	if len(names) == 1 {

@@ -310,7 +310,7 @@ func neverExpire(o *order, calls []call, i int) []call {
 // takeBack has the first wait of a run return less than was told before the kill.
 func takeBack(_ *order, calls []call, i int) []call {
 	c := calls[i]
-	if !c.is(opWait) || c.Run == 0 || c.Min < 2 {
+	if !c.is(opWait) || c.Late || c.Run == 0 || c.Min < 2 {
 		return nil
 	}
 	for k := i - 1; k >= 0 && calls[k].Run == c.Run; k-- {
@@ -347,7 +347,7 @@ func passOver(o *order, calls []call, i int) []call {
 func neverTell(o *order, calls []call, i int) []call {
 	c := calls[i]
 	last := calls[len(calls)-1].Run
-	if !c.is(opWait) || c.Run != last {
+	if !c.is(opWait) || c.Late || c.Run != last {
 		return nil
 	}
 	if slices.ContainsFunc(calls, func(other call) bool { return other.Client == c.Client && other.Outcome == compacted }) {

@@ -16,12 +16,13 @@ type order struct {
 	pasts   []past
 	batches []batch // sorted by index
 	last    uint64
-	unseen  int // snapshots that do not show what a lookup before them did
+	count   map[string]int // of the outcomes of waits
+	unseen  int            // snapshots that do not show what a lookup before them did
 }
 
 // checkOrder returns what is wrong with a history, as far as indexes tell.
 func checkOrder(calls []call) (*order, []string) {
-	o := &order{history: newHistory(calls), rows: make(map[int]*row), pasts: make([]past, total)}
+	o := &order{history: newHistory(calls), rows: make(map[int]*row), count: make(map[string]int), pasts: make([]past, total)}
 	for n := range o.pasts {
 		o.pasts[n] = past{{index: 1}}
 	}

@@ -36,6 +36,7 @@ func TestHistory(t *testing.T) {
 		t.Error(f)
 	}
 	t.Logf("%d calls, %d batches, of which %d were in flight at a kill", len(calls), len(o.batches), o.unanswered())
+	t.Logf("waits: %v", o.count)
 	v := checkLinear(calls, 0, int(runs))
 	require.Empty(t, v.faults)
 	require.Less(t, v.unknown, 1+v.legal/10, "searches that found nothing in time")

@@ -32,6 +32,12 @@ func (o *order) waits() {
 		if c.Op != opWait {
 			continue
 		}
+		o.count[c.Outcome]++
+		o.result(c)
+		o.punctual(c)
+		if c.Late {
+			continue
+		}
 		if was, ok := told[c.Client]; ok && c.Min != was.Index {
 			o.fault("the wait does not go on at the index that it was told in %v: %v", was, c)
 		}
@@ -39,8 +45,6 @@ func (o *order) waits() {
 		if c.Index < max(c.Min, 1) {
 			o.fault("the index goes back: %v", c)
 		}
-		o.result(c)
-		o.punctual(c)
 	}
 	for _, c := range o.blocked {
 		o.punctual(c)
@@ -168,7 +172,7 @@ func (o *order) final() {
 	waiting := make(map[int][]int)
 	lost := make(map[int]bool)
 	for _, c := range o.replies {
-		if c.Op != opWait {
+		if c.Op != opWait || c.Late {
 			continue
 		}
 		if waiting[c.Client] = c.IDs; indexes[c.Client] == nil {
