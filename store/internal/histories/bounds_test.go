@@ -49,16 +49,20 @@ func newBounds(batches []batch, replies []call) *bounds {
 }
 
 // published says whether the reply has an index that the whole store had reached. A
-// lookup has not: it may find a batch of which the rest is yet to be published.
+// lookup has not: it may find a batch of which the rest is yet to be published. So may
+// a wait whose time has run out.
 func published(c call) bool {
 	switch c.Op {
 	case opSnapshot, opOpen, opEnd:
 		return true
 	case opWait:
-		return c.Min > 0 && (c.Outcome == changed || c.Outcome == deleted)
+		return c.Min > 0 && c.news() && c.End-c.Begin < c.Limit
 	}
 	return false
 }
+
+// news says whether the wait has returned a change.
+func (c call) news() bool { return c.Outcome == changed || c.Outcome == deleted }
 
 // within returns the lowest and the highest index that a call may have seen which
 // began and ended at these times.

@@ -4,7 +4,8 @@ decides from what the clients were told whether anything was lost.
 
 A child process opens the store and runs clients: writers, lookups, waits on one
 allocation and on several, snapshots, a feed and compaction. It is killed at a
-random moment, without warning, and the next one opens the same file. Every call
+random moment, without warning, be it while it opens the store or closes it, and the
+next one opens the same file. Every call
 and its reply is a line of a log that the kill leaves alone; a call without a reply
 was in flight, and nobody knows what became of it. The last child ends by itself.
 

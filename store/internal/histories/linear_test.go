@@ -121,7 +121,7 @@ func (h *history) operations(run, id int) (ops []porcupine.Operation) {
 		case (c.Op == opOpen && c.Run > run || c.Op == opEnd && c.Run == run) && !ended:
 			ended = true
 			add(c, input{}, output{text: contentOf(text)})
-		case c.Run == run && told && (c.Op == opGet || c.Op == opWait && (c.Outcome == changed || c.Outcome == deleted)):
+		case c.Run == run && told && (c.Op == opGet || c.Op == opWait && c.news()):
 			add(c, input{}, output{text: contentOf(text)})
 		}
 	}

@@ -17,7 +17,7 @@ type order struct {
 	batches []batch // sorted by index
 	last    uint64
 	count   map[string]int // of the outcomes of waits
-	unseen  int            // snapshots that do not show what a lookup before them did
+	unseen  int            // snapshots that do not show what somebody had seen before them
 }
 
 // checkOrder returns what is wrong with a history, as far as indexes tell.
@@ -213,8 +213,9 @@ func (o *order) idle() {
 }
 
 // reads checks lookups and snapshots: each shows what there was at an index that was
-// possible at its time. Whoever looks an allocation up after somebody else sees
-// nothing older.
+// possible at its time. Whoever looks an allocation up after somebody else has, or was
+// told of it, sees nothing older. A snapshot may, and that is counted: a lookup finds a
+// batch that is being published, the last index comes after that.
 func (o *order) reads() {
 	seen := make([][]bound, total) // by allocation, in the order of the ends
 	for _, c := range o.replies {
@@ -229,6 +230,10 @@ func (o *order) reads() {
 				continue
 			}
 			seen[n] = saw(seen[n], c.End, v.index)
+		case opWait:
+			if c.news() {
+				seen[c.ID] = saw(seen[c.ID], c.End, c.Index)
+			}
 		case opSnapshot, opOpen, opEnd:
 			if c.Index < low || c.Index > high {
 				o.fault("the index may be within %d and %d: %v", low, high, c)

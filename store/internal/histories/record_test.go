@@ -21,6 +21,7 @@ type recorder struct {
 	dir   string
 	d     *rand.Rand
 	plan  plan
+	last  bool // the child is not killed
 	calls []call
 }
 
@@ -35,7 +36,8 @@ func record(t *testing.T, dir string, runs int, seed uint64) []call {
 	}}
 	for n := range runs {
 		r.plan.Run, r.plan.Log = n, filepath.Join(dir, fmt.Sprintf("%d.log", n))
-		if n == runs-1 {
+		r.last = n == runs-1
+		if r.plan.Length = 0; r.last || r.d.IntN(4) == 0 {
 			r.plan.Length = r.length()
 		}
 		require.NoError(t, r.child(), "run %d", n)
@@ -52,7 +54,7 @@ func (r *recorder) length() time.Duration {
 }
 
 // child runs the next child to its end. Most are killed once they have been at work
-// for a while, some at any time after their start.
+// for a while, some at any time after their start, and some while they close the store.
 func (r *recorder) child() error {
 	text, err := json.Marshal(r.plan)
 	if err != nil {
@@ -67,7 +69,7 @@ func (r *recorder) child() error {
 	}
 	died := make(chan error, 1)
 	go func() { died <- cmd.Wait() }()
-	if r.plan.Length > 0 {
+	if r.last {
 		select {
 		case err = <-died:
 		case <-time.After(r.plan.Length + patience):
@@ -75,22 +77,34 @@ func (r *recorder) child() error {
 		}
 		return said(err, &out)
 	}
-	if r.d.IntN(6) == 0 {
-		time.Sleep(time.Duration(r.d.Int64N(int64(60 * time.Millisecond))))
-	} else {
-		for began := time.Now(); !holds(r.plan.Log) && time.Since(began) < patience; {
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(r.length())
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		return said(errors.Join(errors.New("ended by itself"), <-died), &out)
-	}
+	r.letLive()
+	killed := cmd.Process.Kill()
+	err = <-died
 	var exit *exec.ExitError
-	if err := <-died; !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		return said(fmt.Errorf("ended by itself: %w", err), &out)
+	switch {
+	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+		return nil
+	case err == nil && r.plan.Length > 0:
+		return nil // it had closed the store
 	}
-	return nil
+	return said(errors.Join(errors.New("ended by itself"), killed, err), &out)
+}
+
+// letLive waits until it is time to kill the child.
+func (r *recorder) letLive() {
+	upTo := func(d time.Duration) time.Duration { return time.Duration(r.d.Int64N(int64(d))) }
+	if r.plan.Length == 0 && r.d.IntN(6) == 0 {
+		time.Sleep(upTo(60 * time.Millisecond))
+		return
+	}
+	for began := time.Now(); !holds(r.plan.Log) && time.Since(began) < patience; {
+		time.Sleep(time.Millisecond)
+	}
+	if r.plan.Length > 0 {
+		time.Sleep(r.plan.Length + upTo(100*time.Millisecond))
+		return
+	}
+	time.Sleep(r.length())
 }
 
 // said adds what the child printed to an error.

@@ -41,7 +41,7 @@ func TestHistory(t *testing.T) {
 	require.Empty(t, v.faults)
 	require.Less(t, v.unknown, 1+v.legal/10, "searches that found nothing in time")
 	t.Logf("%d allocations and runs are linearizable, %d took too long to tell", v.legal, v.unknown)
-	t.Logf("%d snapshots do not show what a lookup before them did", o.unseen)
+	t.Logf("%d snapshots do not show what somebody had seen before them", o.unseen)
 	if !t.Failed() && runs <= smallRuns {
 		t.Run("tester", func(t *testing.T) { testMutations(t, o, calls, rand.New(rand.NewPCG(seed, 1))) })
 	}

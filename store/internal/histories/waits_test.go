@@ -56,7 +56,7 @@ func (o *order) waits() {
 func (o *order) result(c call) {
 	low, high := o.within(c.Begin, c.End)
 	switch {
-	case c.Outcome == changed || c.Outcome == deleted:
+	case c.news():
 		o.news(c, low, high)
 	case c.Outcome == notFound && c.Min == 0:
 		o.current(c, low, high)
