@@ -1,0 +1,133 @@
+package histories
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A recorder is the parent: it starts children, kills them, and reads their logs.
+type recorder struct {
+	dir   string
+	d     *rand.Rand
+	plan  plan
+	last  bool // the child is not killed
+	calls []call
+}
+
+// patience is how long a child may take for anything.
+const patience = time.Minute
+
+// record has so many children work on one file, of which all but the last are killed.
+func record(t *testing.T, dir string, runs int, seed uint64) []call {
+	t.Helper()
+	r := &recorder{dir: dir, d: rand.New(rand.NewPCG(seed, 0)), plan: plan{
+		Seed: seed, Path: filepath.Join(dir, "history.db"), Next: make(map[int]int), Min: make(map[int]uint64),
+	}}
+	for n := range runs {
+		r.plan.Run, r.plan.Log = n, filepath.Join(dir, fmt.Sprintf("%d.log", n))
+		r.last = n == runs-1
+		if r.plan.Length = 0; r.last || r.d.IntN(4) == 0 {
+			r.plan.Length = r.length()
+		}
+		require.NoError(t, r.child(), "run %d", n)
+		calls, err := readJournal(r.plan.Log)
+		require.NoError(t, err)
+		r.take(calls)
+	}
+	return r.calls
+}
+
+// length is how long a child lives.
+func (r *recorder) length() time.Duration {
+	return 800*time.Millisecond + time.Duration(r.d.Int64N(int64(900*time.Millisecond)))
+}
+
+// child runs the next child to its end. Most are killed once they have been at work
+// for a while, some at any time after their start, and some while they close the store.
+func (r *recorder) child() error {
+	text, err := json.Marshal(r.plan)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), planVar+"="+string(text))
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	died := make(chan error, 1)
+	go func() { died <- cmd.Wait() }()
+	if r.last {
+		select {
+		case err = <-died:
+		case <-time.After(r.plan.Length + patience):
+			err = errors.Join(errors.New("does not end"), cmd.Process.Signal(syscall.SIGQUIT), <-died)
+		}
+		return said(err, &out)
+	}
+	r.letLive()
+	killed := cmd.Process.Kill()
+	err = <-died
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+		return nil
+	case err == nil && r.plan.Length > 0:
+		return nil // it had closed the store
+	}
+	return said(errors.Join(errors.New("ended by itself"), killed, err), &out)
+}
+
+// letLive waits until it is time to kill the child.
+func (r *recorder) letLive() {
+	upTo := func(d time.Duration) time.Duration { return time.Duration(r.d.Int64N(int64(d))) }
+	if r.plan.Length == 0 && r.d.IntN(6) == 0 {
+		time.Sleep(upTo(60 * time.Millisecond))
+		return
+	}
+	for began := time.Now(); !holds(r.plan.Log) && time.Since(began) < patience; {
+		time.Sleep(time.Millisecond)
+	}
+	if r.plan.Length > 0 {
+		time.Sleep(r.plan.Length + upTo(100*time.Millisecond))
+		return
+	}
+	time.Sleep(r.length())
+}
+
+// said adds what the child printed to an error.
+func said(err error, out *strings.Builder) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w\n%s", err, out)
+}
+
+// holds reports whether there is anything in the log.
+func holds(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
+}
+
+// take adds what a child has logged, and notes where the next one has to go on.
+func (r *recorder) take(calls []call) {
+	for _, c := range calls {
+		r.plan.Next[c.Client] = max(r.plan.Next[c.Client], c.N)
+		if !c.Flight && (c.Op == opFeed || c.Op == opWait) {
+			r.plan.Min[c.Client] = c.Index
+		}
+	}
+	r.calls = append(r.calls, calls...)
+}
