@@ -22,7 +22,8 @@ what a reader gives back to say what it has seen.
 A batch is applied as a whole or not at all, in one order for everybody, which is
 that of the indexes. What Apply has answered, every later read sees. A [Snapshot]
 shows all batches up to its index and none above. Reads one by one, without a
-snapshot, may fall between two batches, but never see one of them undone.
+snapshot, may fall between two batches. A lookup may show a batch a moment before
+LastIndex, and with it a snapshot, does: it is on the disk by then.
 
 A wait returns when its allocation changes at an index above the one it was given,
 and for no other reason but time, a restore, compaction, closing or failure. What
