@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/bench/internal/fleet"
 	"allocstore/schema"
 	"allocstore/store"
 )
@@ -17,12 +18,15 @@ import (
 // benchAllocs is how many allocations the benchmarks have in the store.
 const benchAllocs = 100_000
 
+// taskName is the one task of the documented allocation.
+const taskName = "redis"
+
 // placedStore is a store with benchAllocs allocations, placed as the job does.
 func placedStore(b *testing.B) *player {
 	b.Helper()
-	f, err := newFleet(config{allocs: benchAllocs, readers: 1, writers: 256, seed: 1, sample: "../testdata/allocation.json"})
+	c := config{allocs: benchAllocs, readers: 1, writers: 256, seed: 1, sample: "../testdata/allocation.json"}
+	p, err := newPlayer(c, b.TempDir(), new(progress))
 	require.NoError(b, err)
-	p := newPlayer(f, b.TempDir(), new(progress))
 	require.NoError(b, p.open())
 	require.NoError(b, p.place(context.Background()))
 	b.Cleanup(func() { require.NoError(b, p.s.Close()) })
@@ -94,13 +98,13 @@ func BenchmarkPlace(b *testing.B) {
 		placed := 0
 		for b.Loop() {
 			var batch store.Batch
-			for i := range allocsPerJob {
-				batch.Upsert(p.alloc((placed + i) % benchAllocs))
+			for i := range fleet.PerJob {
+				batch.Upsert(p.Alloc((placed + i) % benchAllocs))
 			}
-			if placed += allocsPerJob; placed%benchAllocs == 0 { // all there: start over
+			if placed += fleet.PerJob; placed%benchAllocs == 0 { // all there: start over
 				b.StopTimer()
-				for i := 0; i < benchAllocs; i += allocsPerJob {
-					_, err := s.Delete(context.Background(), p.ids[i:i+allocsPerJob]...)
+				for i := 0; i < benchAllocs; i += fleet.PerJob {
+					_, err := s.Delete(context.Background(), p.ids[i:i+fleet.PerJob]...)
 					require.NoError(b, err)
 				}
 				b.StartTimer()

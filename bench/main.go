@@ -2,20 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
+
+	"allocstore/bench/internal/report"
 )
 
 // config is what the flags say.
 type config struct {
 	allocs, readers, writers int
 	seed                     uint64
-	sample, dir              string
+	sample, dir, command     string
 	json                     bool
 }
 
@@ -35,27 +37,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f, err := newFleet(c)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp(c.dir, "allocstore-bench-*")
 	if err != nil {
 		return err
 	}
-	r, err := play(ctx, f, dir, newProgress(stderr))
+	r, err := play(ctx, c, dir, newProgress(stderr))
 	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
 		return err
 	}
-	if c.json {
-		return json.NewEncoder(stdout).Encode(r)
-	}
-	return r.print(stdout)
+	return report.Write(stdout, c.json, "", "bench", r)
 }
 
 // parse reads the flags.
 func parse(args []string, stderr io.Writer) (config, error) {
-	var c config
+	c := config{command: strings.Join(append([]string{"go run ./bench"}, args...), " ")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.IntVar(&c.allocs, "allocs", 100_000, "allocations to place")

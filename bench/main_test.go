@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"allocstore/bench/internal/report"
+	"allocstore/store"
 )
 
 // TestRun is the main job at a small size; it checks its own results.
@@ -15,12 +18,20 @@ func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	args := []string{"-allocs", "2500", "-readers", "250", "-writers", "16", "-sample", "../testdata/allocation.json", "-dir", t.TempDir(), "-json"}
 	require.NoError(t, run(t.Context(), args, &out, io.Discard))
-	var r report
+	var r report.Report
 	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
-	require.Equal(t, 2500, r.VerifiedAllocs)
-	require.Equal(t, 2500*(1+len(life))+250, r.VerifiedFeed)
-	require.NoError(t, r.print(&out))
-	require.Contains(t, out.String(), "client updates")
+	for name, operations := range map[string]int{
+		"place, in batches of 1,000": 2500, "park readers": 250, "client updates, readers parked": 2500,
+		"readers woken, since the write": 250, "client updates": 2500 * 13, "delete, in batches of 1,000": 250,
+		"open": 2250, "get from the file and verify": 2500, "replay the feed": 2500*15 + 250,
+	} {
+		require.Equal(t, operations, r.Phase(name).Operations, name)
+	}
+	for _, f := range r.Figures {
+		require.Positive(t, f.Value, f.Name)
+	}
+	require.NoError(t, r.Text(&out))
+	require.Contains(t, out.String(), "heap per allocation")
 }
 
 func TestRunRefusesWhatCannotBe(t *testing.T) {
@@ -33,29 +44,57 @@ func TestRunRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
+// opened is a player of 50 allocations whose store is open and empty.
+func opened(t *testing.T) *player {
+	t.Helper()
+	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, sample: "../testdata/allocation.json"}, t.TempDir(), new(progress))
+	require.NoError(t, err)
+	require.NoError(t, p.open())
+	t.Cleanup(func() { require.NoError(t, p.s.Close()) })
+	return p
+}
+
 // TestPlayFindsDifferences breaks what the run knows, and expects it to say so.
 func TestPlayFindsDifferences(t *testing.T) {
 	t.Parallel()
-	small := config{allocs: 50, readers: 5, writers: 2, sample: "../testdata/allocation.json"}
 	for name, spoil := range map[string]func(*player){
 		"an index":       func(p *player) { p.last[1]++ },
 		"a deletion":     func(p *player) { p.deleted[0]++ },
-		"an insert":      func(p *player) { p.created[1]-- },
+		"an insert":      func(p *player) { p.created[0]-- },
 		"an ID":          func(p *player) { p.ids[1] = p.ids[2] },
-		"the last index": func(p *player) { p.LastIndex++ },
+		"the last index": func(p *player) { p.lastIndex++ },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, err := newFleet(small)
-			require.NoError(t, err)
-			p := newPlayer(f, t.TempDir(), new(progress))
-			require.NoError(t, p.open())
+			p := opened(t)
 			require.NoError(t, p.live(t.Context(), 0))
 			require.NoError(t, p.close())
-			spoil(p)
 			require.NoError(t, p.open())
+			require.NoError(t, p.check(t.Context()))
+			spoil(p)
 			require.Error(t, p.check(t.Context()), "spoilt: %s", name)
-			require.NoError(t, p.s.Close())
 		})
+	}
+}
+
+// TestReplayFindsGaps has the store leave an index out, and has it write fewer
+// changes than the run makes.
+func TestReplayFindsGaps(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		index uint64
+		want  string
+	}{
+		"a gap":   {4, "index 4 where one at 3 comes next"},
+		"too few": {3, "the feed has 51 changes"},
+	} {
+		p := opened(t)
+		require.NoError(t, p.place(t.Context()))
+		var b store.Batch
+		b.Delete(p.ids[7])
+		_, err := p.s.ApplyAt(t.Context(), c.index, &b)
+		require.NoError(t, err)
+		p.lastIndex = c.index
+		require.ErrorContains(t, p.replay(t.Context()), c.want, name)
 	}
 }

@@ -4,52 +4,87 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/report"
 	"allocstore/schema"
 	"allocstore/store"
 )
 
-// A player takes a store through the main job, phase by phase.
+// eventsPerTask is more than the ten that the store keeps.
+const eventsPerTask = 14
+
+// A player takes a store through the main job, phase by phase, and knows what must
+// be in it.
 type player struct {
-	*fleet
-	*report
+	config
+	*fleet.Fleet
+	*report.Report
 	*progress
 	path string
 	s    *store.Store
+	ids  []string // of all allocations, since making one takes as long as looking it up
 
-	states    []schema.TaskState // of each allocation's task, as its client has it
-	sent      []time.Time        // when each allocation's first event was
-	latencies [][]time.Duration  // by writer
+	states []schema.TaskState // of each allocation's task, as its client has it
+	sent   []time.Time        // when each allocation's first event was
+
+	// What the store has answered.
+	created   []uint64 // by job: the index of its insert
+	last      []uint64 // by allocation: the index of its last event
+	deleted   []uint64 // by allocation: the index of its deletion, or 0
+	lastIndex uint64   // when it was closed
 }
 
-func newPlayer(f *fleet, dir string, p *progress) *player {
-	return &player{
-		fleet: f, report: newReport(f), progress: p, path: filepath.Join(dir, "bench.db"),
-		latencies: make([][]time.Duration, f.writers),
+func newPlayer(c config, dir string, p *progress) (*player, error) {
+	f, err := fleet.New(c.sample, c.allocs, c.seed)
+	if err != nil {
+		return nil, err
 	}
+	pl := &player{
+		config: c, Fleet: f, Report: report.New(c.command, dir), progress: p, path: filepath.Join(dir, "bench.db"),
+		created: make([]uint64, f.Jobs()), last: make([]uint64, f.Len()), deleted: make([]uint64, f.Len()),
+	}
+	for i := range f.Len() {
+		pl.ids = append(pl.ids, f.ID(i))
+	}
+	return pl, nil
 }
 
 // play runs all phases on a file in dir, and returns what was measured, or the
 // first difference.
-func play(ctx context.Context, f *fleet, dir string, p *progress) (*report, error) {
-	pl := newPlayer(f, dir, p)
-	began, before := time.Now(), heap()
+func play(ctx context.Context, c config, dir string, p *progress) (*report.Report, error) {
+	pl, err := newPlayer(c, dir, p)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	before, _ := machine.InUse()
 	if err := pl.open(); err != nil {
 		return nil, err
 	}
-	err := pl.live(ctx, before)
-	if err == nil {
+	if err = pl.live(ctx, before); err == nil {
 		err = pl.reopen(ctx)
 	}
 	err = errors.Join(err, pl.s.Close())
-	pl.Seconds = time.Since(began).Seconds()
-	return pl.report, err
+	pl.Tell("in all", time.Since(began).Seconds(), "s")
+	return pl.Report, err
+}
+
+// begin begins a phase of n operations. It is shown until the function that it
+// returns is called, which reports it with what it has come to.
+func (p *player) begin(name string, n int) (end func(operations int, h *report.Histogram)) {
+	stop, timing := p.show(name, n), report.Begin(name)
+	return func(operations int, h *report.Histogram) {
+		timing.End(p.Report, io.Discard, operations, h)
+		stop()
+	}
 }
 
 // open opens the store. If that goes wrong p.s stays the one before, if any.
@@ -62,9 +97,10 @@ func (p *player) open() error {
 	return nil
 }
 
-// live are the phases up to the end of the tasks' lives.
-func (p *player) live(ctx context.Context, before uint64) error {
-	p.states, p.sent = make([]schema.TaskState, p.allocs), make([]time.Time, p.allocs)
+// live are the phases up to the end of the tasks' lives. before is what was on the
+// heap when there was no store.
+func (p *player) live(ctx context.Context, before int64) error {
+	p.states, p.sent = make([]schema.TaskState, p.Len()), make([]time.Time, p.Len())
 	if err := p.place(ctx); err != nil {
 		return err
 	}
@@ -74,70 +110,55 @@ func (p *player) live(ctx context.Context, before uint64) error {
 	if err := p.wake(ctx); err != nil {
 		return err
 	}
-	if err := p.events(ctx, "client updates", 1, len(life)); err != nil {
+	if err := p.events(ctx, "client updates", 1, eventsPerTask); err != nil {
 		return err
 	}
 	p.states, p.sent = nil, nil // what follows is the store's memory alone
-	clear(p.latencies)
-	p.HeapBytesPer = (float64(heap()) - float64(before)) / float64(p.allocs)
+	heap, _ := machine.InUse()
+	p.Tell("heap per allocation, resident, with ten events", float64(heap-before)/float64(p.Len()), "bytes")
 	return p.delete(ctx)
-}
-
-// heap returns the bytes of the heap in use after a collection.
-func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // place inserts all allocations, a job at a time.
 func (p *player) place(ctx context.Context) error {
-	defer p.begin("placing", p.allocs)()
-	began := time.Now()
-	var took []time.Duration
-	for i := 0; i < p.allocs; i += allocsPerJob {
-		started := time.Now()
+	end, h := p.begin("place, in batches of 1,000", p.Len()), new(report.Histogram)
+	defer func() { end(p.Len(), h) }()
+	for k := range p.Jobs() {
+		began := time.Now()
 		var b store.Batch
-		to := min(i+allocsPerJob, p.allocs)
-		for k := i; k < to; k++ {
-			b.Upsert(p.alloc(k))
+		to := min((k+1)*fleet.PerJob, p.Len())
+		for i := k * fleet.PerJob; i < to; i++ {
+			b.Upsert(p.Alloc(i))
 		}
 		applied, err := p.s.Apply(ctx, &b)
 		if err != nil {
 			return err
 		}
-		for k := i; k < to; k++ {
-			p.created[k] = applied.Index
-		}
-		took = append(took, time.Since(started))
+		p.created[k] = applied.Index
+		h.Record(time.Since(began))
 		p.done.Store(int64(to))
 	}
-	p.add("place, in batches of 1,000", p.allocs, began, took)
 	return nil
 }
 
 // lookUp gets allocations at random from two goroutines, one in 64 timed.
 func (p *player) lookUp(name string, n int) error {
-	defer p.begin(name, n)()
 	const goroutines, timed = 2, 64
-	began := time.Now()
-	took := make([][]time.Duration, goroutines)
-	err := p.each(goroutines, func(g int) error {
+	end := p.begin(name, n)
+	h, err := p.each(goroutines, func(g int, h *report.Histogram) error {
 		r := rand.New(rand.NewPCG(p.seed, uint64(g)+1))
 		for k := range n / goroutines {
 			id := p.ids[r.IntN(len(p.ids))]
-			started := time.Time{}
+			began := time.Time{}
 			if k%timed == 0 {
-				started = time.Now()
+				began = time.Now()
 			}
 			a, err := p.s.Get(id)
 			if err != nil {
 				return err
 			}
 			if k%timed == 0 {
-				took[g] = append(took[g], time.Since(started))
+				h.Record(time.Since(began))
 				p.done.Add(timed)
 			}
 			if a.ID != id {
@@ -146,67 +167,73 @@ func (p *player) lookUp(name string, n int) error {
 		}
 		return nil
 	})
-	p.add(name, n, began, append(took[0], took[1]...))
+	end(n, h)
 	return err
 }
 
-// each runs fn in n goroutines and returns their errors.
-func (p *player) each(n int, fn func(g int) error) error {
-	errs := make([]error, n)
+// each runs fn in n goroutines and returns what all have timed, and their errors.
+func (p *player) each(n int, fn func(g int, h *report.Histogram) error) (*report.Histogram, error) {
+	histograms, errs := make([]report.Histogram, n), make([]error, n)
 	var wg sync.WaitGroup
 	for g := range n {
-		wg.Go(func() { errs[g] = fn(g) })
+		wg.Go(func() { errs[g] = fn(g, &histograms[g]) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	all := new(report.Histogram)
+	for g := range histograms {
+		all.Add(&histograms[g])
+	}
+	return all, errors.Join(errs...)
 }
 
 // events has every writer report events from to to of its own allocations.
 func (p *player) events(ctx context.Context, name string, from, to int) error {
-	n := p.allocs * (to - from)
-	defer p.begin(name, n)()
-	began := time.Now()
-	err := p.each(p.writers, func(g int) error {
-		took := make([]time.Duration, 0, n/p.writers+len(life))
+	n := p.Len() * (to - from)
+	end := p.begin(name, n)
+	h, err := p.each(p.writers, func(g int, h *report.Histogram) error {
 		for k := from; k < to; k++ {
-			for i := g; i < p.allocs; i += p.writers {
-				upd := p.update(i, k, &p.states[i])
-				started := time.Now()
-				applied, err := p.s.UpdateFromClient(ctx, upd)
-				if err != nil {
+			for i := g; i < p.Len(); i += p.writers {
+				if err := p.event(ctx, i, k, h); err != nil {
 					return err
 				}
-				took = append(took, time.Since(started))
-				if applied.Unchanged != 0 || len(applied.Unknown) != 0 {
-					return fmt.Errorf("event %d of %s: applied as %+v", k, p.ids[i], applied)
-				}
-				if p.last[i] = applied.Index; k == 0 {
-					p.first[i], p.sent[i] = applied.Index, started
-				}
 			}
-			p.done.Add(int64(p.allocs / p.writers))
+			p.done.Add(int64(p.Len() / p.writers))
 		}
-		p.latencies[g] = took
 		return nil
 	})
-	var all []time.Duration
-	for _, took := range p.latencies {
-		all = append(all, took...)
-	}
-	p.add(name, n, began, all)
+	end(n, h)
 	return err
+}
+
+// event has the client of allocation i report event k.
+func (p *player) event(ctx context.Context, i, k int, h *report.Histogram) error {
+	fleet.Record(&p.states[i], i, k)
+	upd := p.Update(i, &p.states[i])
+	began := time.Now()
+	applied, err := p.s.UpdateFromClient(ctx, upd)
+	if err != nil {
+		return err
+	}
+	h.Record(time.Since(began))
+	if applied.Unchanged != 0 || len(applied.Unknown) != 0 {
+		return fmt.Errorf("event %d of %s: applied as %+v", k, p.ids[i], applied)
+	}
+	if p.last[i] = applied.Index; k == 0 {
+		p.sent[i] = began
+	}
+	return nil
 }
 
 // delete removes every tenth allocation.
 func (p *player) delete(ctx context.Context) error {
-	began := time.Now()
-	var took []time.Duration
 	var tenth []int
-	for i := 0; i < p.allocs; i += 10 {
+	for i := 0; i < p.Len(); i += 10 {
 		tenth = append(tenth, i)
 	}
-	for batch := range slices.Chunk(tenth, allocsPerJob) {
-		started := time.Now()
+	end, h := p.begin("delete, in batches of 1,000", len(tenth)), new(report.Histogram)
+	defer func() { end(len(tenth), h) }()
+	for batch := range slices.Chunk(tenth, fleet.PerJob) {
+		began := time.Now()
 		var b store.Batch
 		for _, i := range batch {
 			b.Delete(p.ids[i])
@@ -218,8 +245,8 @@ func (p *player) delete(ctx context.Context) error {
 		for _, i := range batch {
 			p.deleted[i] = applied.Index
 		}
-		took = append(took, time.Since(started))
+		h.Record(time.Since(began))
+		p.done.Add(int64(len(batch)))
 	}
-	p.add("delete, in batches of 1,000", len(tenth), began, took)
 	return nil
 }

@@ -23,8 +23,8 @@ func newProgress(w io.Writer) *progress {
 	return new(progress)
 }
 
-// begin shows a phase until the function that it returns is called.
-func (p *progress) begin(name string, total int) (end func()) {
+// show shows a phase until the function that it returns is called.
+func (p *progress) show(name string, total int) (end func()) {
 	p.done.Store(0)
 	if p.w == nil {
 		return func() {}

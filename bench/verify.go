@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
+	"io"
 
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/report"
 	"allocstore/schema"
 	"allocstore/store"
 )
@@ -17,30 +18,31 @@ func (p *player) reopen(ctx context.Context) error {
 	if err := p.close(); err != nil {
 		return err
 	}
-	began := time.Now()
+	timing := report.Begin("open")
 	if err := p.open(); err != nil {
 		return err
 	}
-	p.OpenMicrosPer = float64(time.Since(began).Microseconds()) / float64(p.allocs)
-	p.add("open, records", p.total(), began, nil)
+	opened := timing.End(p.Report, io.Discard, p.s.Stats().Allocations, nil)
+	p.Tell("open per allocation", opened.Seconds/float64(opened.Operations)*1e6, "µs")
 	return p.check(ctx)
 }
 
 // close closes the store and notes what it had come to.
 func (p *player) close() error {
 	stats := p.s.Stats()
-	p.FileBytesPer = float64(stats.FileBytes) / float64(p.allocs)
-	p.LastIndex = stats.LastIndex
+	p.Tell("file per allocation placed, at the end", float64(stats.FileBytes)/float64(p.Len()), "bytes")
+	p.Tell("last index", float64(stats.LastIndex), "")
+	p.lastIndex = stats.LastIndex
 	return p.s.Close()
 }
 
 // total is how many changes the run makes.
-func (p *player) total() int { return p.allocs*(1+len(life)) + (p.allocs+9)/10 }
+func (p *player) total() int { return p.Len()*(1+eventsPerTask) + (p.Len()+9)/10 }
 
 // check compares everything with what it must be.
 func (p *player) check(ctx context.Context) error {
-	if got := p.s.LastIndex(); got != p.LastIndex {
-		return fmt.Errorf("after reopening the last index is %d, it was %d", got, p.LastIndex)
+	if got := p.s.LastIndex(); got != p.lastIndex {
+		return fmt.Errorf("after reopening the last index is %d, it was %d", got, p.lastIndex)
 	}
 	if err := p.verify(ctx); err != nil {
 		return err
@@ -50,47 +52,40 @@ func (p *player) check(ctx context.Context) error {
 
 // verify compares every allocation, read from the file, with what it must be.
 func (p *player) verify(ctx context.Context) error {
-	defer p.begin("verifying", p.allocs)()
-	began := time.Now()
-	for i := range p.ids {
+	end := p.begin("get from the file and verify", p.Len())
+	defer func() { end(p.Len(), nil) }()
+	for i := range p.Len() {
 		if err := p.verifyOne(ctx, i); err != nil {
 			return err
 		}
 		p.done.Add(1)
 	}
-	p.VerifiedAllocs = p.allocs
-	p.add("get from the file and verify", p.allocs, began, nil)
 	return p.verifyLists()
 }
 
 func (p *player) verifyOne(ctx context.Context, i int) error {
-	want, events := p.want(i)
 	got, err := p.s.Get(p.ids[i])
-	if want == nil {
+	if p.deleted[i] != 0 {
 		return p.verifyDeleted(ctx, i, err)
 	}
 	if err != nil {
 		return err
 	}
-	kept := slices.Collect(got.TaskStates[taskName].Events.All())
-	if fmt.Sprint(kept) != fmt.Sprint(events) {
-		return fmt.Errorf("%s: events\n%+v, want\n%+v", p.ids[i], kept, events)
-	}
-	if !same(got, want) {
-		return fmt.Errorf("%s: stored\n%+v, want\n%+v", p.ids[i], got, want)
-	}
-	return nil
+	return p.Check(i, got, fleet.Truth{Created: p.created[i/fleet.PerJob], Modified: p.last[i], Events: eventsPerTask})
 }
 
 // verifyDeleted checks that a deleted allocation is gone and that the deletion is
-// remembered.
+// remembered. err is what getting it has returned.
 func (p *player) verifyDeleted(ctx context.Context, i int, err error) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%s: get after the deletion: %v", p.ids[i], err)
 	}
 	r, err := p.s.Wait(ctx, p.ids[i], store.QueryOptions{MinQueryIndex: p.last[i]})
-	if err != nil || r.Outcome != store.Deleted || r.Index != p.deleted[i] {
-		return fmt.Errorf("%s: deleted at %d, a wait says %v at %d, %w", p.ids[i], p.deleted[i], r.Outcome, r.Index, err)
+	if err != nil {
+		return fmt.Errorf("%s: wait after the deletion: %w", p.ids[i], err)
+	}
+	if r.Outcome != store.Deleted || r.Index != p.deleted[i] {
+		return fmt.Errorf("%s: deleted at %d, a wait says %v at %d", p.ids[i], p.deleted[i], r.Outcome, r.Index)
 	}
 	return nil
 }
@@ -98,10 +93,10 @@ func (p *player) verifyDeleted(ctx context.Context, i int, err error) error {
 // verifyLists counts the lists.
 func (p *player) verifyLists() error {
 	alive, ofJob := 0, 0
-	for i := range p.ids {
-		if p.deleted[i] == 0 {
+	for i, deleted := range p.deleted {
+		if deleted == 0 {
 			alive++
-			if i < allocsPerJob {
+			if i < fleet.PerJob {
 				ofJob++
 			}
 		}
@@ -110,7 +105,7 @@ func (p *player) verifyLists() error {
 		name string
 		got  store.Allocations
 		want int
-	}{{"All", p.s.All(), alive}, {"ByJob", p.s.ByJob(p.jobs[0].ID), ofJob}} {
+	}{{"All", p.s.All(), alive}, {"ByJob", p.s.ByJob(p.JobID(0)), ofJob}} {
 		n := 0
 		for _, err := range list.got {
 			if err != nil {
@@ -129,41 +124,43 @@ func (p *player) verifyLists() error {
 // the store. What has not changed since compaction removed earlier changes is in
 // the map from the start.
 func (p *player) replay(ctx context.Context) error {
-	defer p.begin("replaying the feed", p.total())()
-	began := time.Now()
+	read := 0
+	end := p.begin("replay the feed", p.total())
+	defer func() { end(read, nil) }()
 	floor := p.s.Stats().Floor
 	content, err := p.unchangedSince(floor)
 	if err != nil {
 		return err
 	}
-	last := uint64(0)
+	next := max(floor, 1) + 1 // the run leaves out no index; 1 is the store's own
 	for ch, err := range p.s.Changes(ctx, floor) {
 		if err != nil {
 			return err
 		}
-		if ch.Index < last {
-			return fmt.Errorf("the feed goes back from index %d to %d", last, ch.Index)
+		if ch.Index != next {
+			return fmt.Errorf("the feed has a change at index %d where one at %d comes next", ch.Index, next)
 		}
-		last = ch.Index
 		if content[ch.ID] = ch.Alloc; ch.Alloc == nil {
 			delete(content, ch.ID)
 		}
-		p.VerifiedFeed++
+		read++
 		p.done.Add(1)
-		if ch.Last && ch.Index == p.LastIndex {
+		if ch.Last && ch.Index == p.lastIndex {
 			break
 		}
+		if ch.Last {
+			next++
+		}
 	}
-	p.add("replay the feed", p.VerifiedFeed, began, nil)
-	if p.VerifiedFeed != p.total() && (floor == 0 || p.VerifiedFeed < store.DefaultFeedRetention) {
-		return fmt.Errorf("the feed has %d changes, %d were written", p.VerifiedFeed, p.total())
+	if floor == 0 && read != p.total() {
+		return fmt.Errorf("the feed has %d changes, %d were written", read, p.total())
 	}
 	return p.compareWith(content)
 }
 
 // unchangedSince returns the allocations whose last change is not above index.
 func (p *player) unchangedSince(index uint64) (map[string]*schema.Allocation, error) {
-	content := make(map[string]*schema.Allocation, p.allocs)
+	content := make(map[string]*schema.Allocation, p.Len())
 	for a, err := range p.s.All() {
 		if err != nil {
 			return nil, err

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/report"
 	"allocstore/store"
 )
 
@@ -25,13 +28,12 @@ func (p *player) wake(ctx context.Context) error {
 	readers := make([]reader, p.readers)
 	var parked sync.WaitGroup
 	var returned atomic.Int64
-	end := p.begin("parking readers", p.readers)
-	began := time.Now()
+	end := p.begin("park readers", p.readers)
 	for k := range readers {
 		r := &readers[k]
-		r.alloc = k * (p.allocs / p.readers)
+		r.alloc = k * (p.Len() / p.readers)
 		parked.Go(func() {
-			opts := store.QueryOptions{MinQueryIndex: p.created[r.alloc]}
+			opts := store.QueryOptions{MinQueryIndex: p.created[r.alloc/fleet.PerJob]}
 			r.result, r.err = p.s.Wait(ctx, p.ids[r.alloc], opts)
 			r.woke = time.Now()
 			returned.Add(1)
@@ -42,21 +44,20 @@ func (p *player) wake(ctx context.Context) error {
 		waiting = p.s.Stats().Waiters
 		p.done.Store(int64(waiting))
 	}
-	p.add("park readers", p.readers, began, nil)
-	end()
-	began = time.Now()
+	end(p.readers, nil)
+	woken := report.Begin("readers woken, since the write")
 	if err := p.events(ctx, "client updates, readers parked", 0, 1); err != nil {
 		return err
 	}
 	parked.Wait()
-	took := make([]time.Duration, 0, len(readers))
+	h := new(report.Histogram)
 	for k := range readers {
 		if err := p.checkWoken(&readers[k]); err != nil {
 			return err
 		}
-		took = append(took, readers[k].woke.Sub(p.sent[readers[k].alloc]))
+		h.Record(readers[k].woke.Sub(p.sent[readers[k].alloc]))
 	}
-	p.add("readers woken, since the write", p.readers, began, took)
+	woken.End(p.Report, io.Discard, p.readers, h)
 	if n := p.s.Stats().Waiters; n != 0 {
 		return fmt.Errorf("%d waiters are still registered", n)
 	}
@@ -65,7 +66,7 @@ func (p *player) wake(ctx context.Context) error {
 
 // checkWoken compares a wait's result with what the writer was answered.
 func (p *player) checkWoken(r *reader) error {
-	id, index := p.ids[r.alloc], p.first[r.alloc]
+	id, index := p.ids[r.alloc], p.last[r.alloc]
 	switch res := r.result; {
 	case r.err != nil:
 		return fmt.Errorf("wait for %s: %w", id, r.err)
