@@ -165,6 +165,9 @@ func (f *feed) take(r reading, rec *logged) (err error) {
 			return err
 		}
 	}
+	if ch.Alloc, err = f.s.handOut(ch.Alloc, nil); err != nil {
+		return err
+	}
 	f.chunk = append(f.chunk, ch)
 	return nil
 }

@@ -74,7 +74,7 @@ func (c *check) run(ctx context.Context) error {
 	if err := c.published(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.versions, c.unknown, c.lists, c.counts, c.contents} {
+	for _, step := range []func(context.Context) error{c.versions, c.unknown, c.lists, c.counts, c.contents, c.handedOut} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -260,6 +260,17 @@ func (c *check) contents(ctx context.Context) error {
 	return c.twin.decodeEach(ctx, c.s.file, func(id schema.ID, err error) error {
 		return c.fault("allocation %v: %w", id, err)
 	})
+}
+
+// handedOut looks whether anybody has changed what was handed out.
+func (c *check) handedOut(context.Context) error {
+	if c.s.mutations == nil {
+		return nil
+	}
+	if err := c.s.mutations.found(); err != nil && !c.report(err) {
+		return errEnough
+	}
+	return nil
 }
 
 // decodeEach decodes and validates every allocation, from a file that holds them, and

@@ -75,7 +75,8 @@ of IDs, and no reader keeps a transaction of the file open between two of its st
 # Caveats
 
 What Get, lists, waits, snapshots and feeds return is shared by all who read it and
-must not be changed. Clone it to change it.
+must not be changed. Clone it to change it. Tests set Options.DetectMutation, which
+tells who did not.
 
 Whatever has been read stays decoded in memory, as long as Options.ResidentBytes
 says nothing else. A write is decoded by whoever reads it first.

@@ -65,6 +65,11 @@ var (
 	// Opening the file again finds out what it holds.
 	ErrFailed = errors.New("allocstore: failed, reopen to recover")
 
+	// ErrMutated says that somebody has changed an allocation that the store handed
+	// out, which is shared and read-only. Only a store with Options.DetectMutation
+	// notices.
+	ErrMutated = errors.New("allocstore: an allocation that was handed out has been changed")
+
 	// ErrCompacted says that a reader of Changes asked for changes that
 	// compaction has removed. It starts over from a Snapshot.
 	ErrCompacted = errors.New("allocstore: changes have been compacted")

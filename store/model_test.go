@@ -492,7 +492,12 @@ func texts(content map[string]*schema.Allocation) map[string]string {
 // was read once more from the file by a store that has not seen it.
 func open(t *testing.T, path string, opts *store.Options) *store.Store {
 	t.Helper()
-	s, err := store.Open(path, opts)
+	if opts == nil {
+		opts = new(store.Options)
+	}
+	detecting := *opts
+	detecting.DetectMutation = true
+	s, err := store.Open(path, &detecting)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for err := range s.Check(context.Background()) {

@@ -62,6 +62,9 @@ func newStore(o Options) *Store {
 	}
 	s.requests.New = newRequest
 	s.waiters.New = func() any { return newWaiter(s.watch) }
+	if o.DetectMutation {
+		s.mutations = newMutations()
+	}
 	s.committer = newCommitter(s)
 	s.sweeper = newSweeper(s)
 	return s

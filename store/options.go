@@ -50,6 +50,13 @@ type Options struct {
 	// when they are read. The least is 1; 0 means no bound.
 	ResidentBytes int64
 
+	// DetectMutation has the store remember what the latest 4,096 allocations were
+	// like that it handed out, and to whom. If one of them has been changed, who reads it
+	// next, Check, or Close returns ErrMutated with its ID and the two call sites
+	// that received it first and last. It is for tests: every read costs some
+	// microseconds, and a lock.
+	DetectMutation bool
+
 	// openFile replaces os.OpenFile in tests that make the disk fail.
 	openFile func(string, int, os.FileMode) (*os.File, error)
 }

@@ -102,7 +102,7 @@ func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
 	if e := sn.usable(); e != nil {
 		return nil, e
 	}
-	return a, err
+	return sn.s.handOut(a, err)
 }
 
 func (sn *Snapshot) look(id schema.ID) (*schema.Allocation, error) {

@@ -54,6 +54,8 @@ type Store struct {
 	tail    tail
 	readers *readers
 
+	mutations *mutations // nil without Options.DetectMutation
+
 	committer *committer
 	sweeper   *sweeper
 	tally     *tally
@@ -101,6 +103,9 @@ func (s *Store) Close() error {
 			err = s.file.settle(int(s.counts.allocations.Load() + s.counts.tombstones.Load()))
 		}
 		err = errors.Join(err, s.file.close(), unlockPath(s.pathLock, &s.opts))
+		if s.mutations != nil {
+			err = errors.Join(err, s.mutations.found())
+		}
 	})
 	return err
 }
@@ -121,14 +126,18 @@ func (s *Store) Get(id string) (*schema.Allocation, error) {
 		return nil, ErrClosed
 	}
 	v, a := s.table.resident(&parsed)
-	if a != nil {
-		s.hit()
-		return a, nil
-	}
-	if v == nil || v.tombstone() {
+	switch {
+	case a == nil && (v == nil || v.tombstone()):
 		return nil, notFound(parsed)
+	case a == nil:
+		a, err = s.read(parsed)
+	default:
+		s.hit()
 	}
-	return s.read(parsed)
+	if s.mutations != nil {
+		return s.handOut(a, err)
+	}
+	return a, err
 }
 
 // hitSample is how many reads each counted one stands for.

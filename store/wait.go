@@ -199,7 +199,7 @@ func (s *Store) endWith(at *sighting) *waitEnd {
 	case at.v == nil, at.v.tombstone():
 		r.ID = at.id.String()
 	default:
-		a, err := s.seen(at)
+		a, err := s.handOut(s.seen(at))
 		if err != nil {
 			return &waitEnd{err: err}
 		}
