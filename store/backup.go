@@ -12,12 +12,13 @@ type BackupInfo struct {
 	Index   uint64 // the index that it is of
 	Records int    // of allocations: one or two each, and what compaction has not removed
 	Jobs    int
+	Damaged int // of the records and jobs, those that are damaged, and are copied as they are
 	Bytes   int64
 }
 
 // Backup writes the store, as it is at its last index, to w: all allocations, the
 // feed as far as it is kept, and what is known of deletions. Writes, reads and waits
-// go on meanwhile and are not in it. It blocks until all is written, for as long as w
+// go on meanwhile and are not in it. What is damaged is in it as it is. It blocks until all is written, for as long as w
 // takes, and holds neither a lock nor a transaction while w is written to; but
 // compaction removes nothing above its index until it is over. It needs a few
 // megabytes of memory, however large the store is.
@@ -89,14 +90,12 @@ func (b *backup) some(r reading) (more bool, err error) {
 			return true, nil
 		}
 		if rec.flags&flagSched != 0 && !b.jobs[rec.job] {
-			body, err := r.job(rec.job)
-			if err != nil {
+			if err := b.job(r, rec.job); err != nil {
 				return false, err
 			}
-			b.jobs[rec.job] = true
-			b.info.Jobs++
-			b.holds.sum.add(ofJob(rec.job))
-			b.buf = appendFrame(b.buf, jobFrame, body)
+		}
+		if rec.damaged {
+			b.info.Damaged++
 		}
 		b.info.Records++
 		b.holds.sum.add(ofRecord(rec.key, rec.value))
@@ -104,6 +103,24 @@ func (b *backup) some(r reading) (more bool, err error) {
 		b.next = rec.key.next()
 	}
 	return false, nil
+}
+
+// job adds a job to what goes to w.
+func (b *backup) job(r reading, h jobHash) error {
+	body, err := r.job(h)
+	switch {
+	case err == nil:
+		b.buf = appendFrame(b.buf, jobFrame, body)
+	case b.sn.s.quarantine.hasJob(h):
+		b.info.Damaged++
+		b.buf = appendFrame(b.buf, damagedJobFrame, h[:], body)
+	default:
+		return err
+	}
+	b.jobs[h] = true
+	b.info.Jobs++
+	b.holds.sum.add(ofJob(h))
+	return nil
 }
 
 // foot adds the last frame.

@@ -14,7 +14,8 @@ import (
 )
 
 // Check verifies the file and the memory, and yields every fault that it finds in
-// the memory, or the first one in the file. No error means that there is none: the
+// the memory, every record and job in the file that is quarantined (see ErrCorrupt), or
+// the first other fault in the file. No error means that there is none: the
 // structure of all pages and the checksums of all records and jobs, their order, what
 // each refers to, and the sum of all of it are right; every allocation can be decoded;
 // and the table, the lists and the counts are what Open would make of the file.
@@ -74,7 +75,7 @@ func (c *check) run(ctx context.Context) error {
 	if err := c.published(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.versions, c.unknown, c.lists, c.counts, c.contents, c.handedOut} {
+	for _, step := range []func(context.Context) error{c.damaged, c.versions, c.unknown, c.lists, c.counts, c.contents, c.handedOut} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -138,7 +139,7 @@ var errEnough = errors.New("enough")
 func (c *check) versions(ctx context.Context) error {
 	for id, want := range c.twin.table.all() {
 		got := c.s.table.get(&id)
-		if c.changed(got) || want.modified() > c.s.index.Last() {
+		if c.changed(got) || want.modified() > c.s.index.Last() || c.twin.quarantine.covers(want) {
 			continue
 		}
 		var err error
@@ -252,6 +253,7 @@ func (c *check) counted() []count {
 		{"bytes of live records", t.live.Load(), twin.live.Load()},
 		{"bytes of jobs", t.jobs.Load(), twin.jobs.Load()},
 		{"jobs", int64(c.s.jobs.len()), int64(c.twin.jobs.len())},
+		{"quarantined allocations", c.s.counts.quarantined.Load(), c.twin.counts.quarantined.Load()},
 	}
 }
 
@@ -260,6 +262,16 @@ func (c *check) contents(ctx context.Context) error {
 	return c.twin.decodeEach(ctx, c.s.file, func(id schema.ID, err error) error {
 		return c.fault("allocation %v: %w", id, err)
 	})
+}
+
+// damaged reports what the file has that cannot be read.
+func (c *check) damaged(context.Context) error {
+	for _, fault := range c.twin.quarantine.faults() {
+		if !c.report(fault) {
+			return errEnough
+		}
+	}
+	return nil
 }
 
 // handedOut looks whether anybody has changed what was handed out.
@@ -273,10 +285,13 @@ func (c *check) handedOut(context.Context) error {
 	return nil
 }
 
-// decodeEach decodes and validates every allocation, from a file that holds them, and
-// keeps none. It ends when fault returns an error, or ctx ends.
+// decodeEach decodes and validates every allocation that is not quarantined, from a file
+// that holds them, and keeps none. It ends when fault returns an error, or ctx ends.
 func (s *Store) decodeEach(ctx context.Context, from *file, fault func(schema.ID, error) error) error {
 	for id, v := range s.table.all() {
+		if s.quarantine.covers(v) {
+			continue
+		}
 		err := from.view(func(r reading) error {
 			a, err := s.assemble(r, id, v.pair(), nil)
 			if err == nil && a != nil {

@@ -62,7 +62,7 @@ func TestCheckFinds(t *testing.T) {
 			value := append([]byte(nil), tx.Bucket(logBucket).Get(k)...)
 			value[len(value)-1]++
 			return tx.Bucket(logBucket).Put(k, value)
-		}), "3.0: wrong checksum"},
+		}), "3.0: damaged: wrong checksum"},
 		"a job that is gone": {inFile(func(s *Store, tx *bbolt.Tx) error {
 			h := s.table.get(&first).job.hash
 			return tx.Bucket(jobsBucket).Delete(h[:])

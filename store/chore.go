@@ -145,6 +145,7 @@ func (c *committer) removed() {
 			continue
 		}
 		c.s.tally.log.Add(-int64(v.size))
+		c.s.quarantine.forget(v.key)
 		if v.forget && c.s.table.forget(&v.id, v.key) {
 			c.s.tally.live.Add(-int64(v.size))
 			c.s.counts.tombstones.Add(-1)

@@ -44,15 +44,12 @@ After a commit that went wrong, nobody knows what the disk holds. The store is t
 failed ([ErrFailed]): it takes no writes and lets nobody wait, reads what was
 published, and recovers by being opened again.
 
-What is assumed: a write that was synced stays; a file system that keeps the order
-of writes around a sync, and a rename whole; one machine at a time, since the locks
-are advisory.
-
 A damaged file is [ErrCorrupt] when it is opened: Open reads all of it by plain
 reads, before it is mapped, and verifies the structure of the pages, the checksums
 of the records and jobs, and the sum of all content, which every commit writes: a page
 that is right in itself and out of date, since the disk has lost a write that it had
-confirmed, does not go with it. A disk that has lost the latest commits whole, with
+confirmed, does not go with it. If only what some records or jobs say is damaged, and not
+whose they are, the store opens and serves everything else ([ErrCorrupt]). A disk that has lost the latest commits whole, with
 their sum, shows the store as it was before them, and nothing tells. [Store.Check]
 does the same for an open store, and compares what is in memory.
 
@@ -62,6 +59,35 @@ for a new index; a crash leaves the one or the other.
 
 Two writers cannot have the store open at once: the file is locked, and so is its name,
 by a file beside it. [Options].ReadOnly opens it without writing a byte.
+
+# Guarantees
+
+Each with the test that would fail without it; README has all of them.
+
+  - What Apply has answered survives a power cut at any moment, and a crash of the
+    process (TestPowerCuts and TestFailAtEveryStep of internal/powercut; TestHistory
+    of internal/histories).
+  - A commit that went wrong fails the store, and opening it again recovers
+    (TestFirstCommitErrorFailsTheStore, TestFailAtEveryStep).
+  - A file that is damaged is refused, or serves nothing but what was written
+    (TestDamagedFiles, TestPagesOutOfDate, TestQuarantine).
+  - A backup is the store at its index, and Restore brings all of it or nothing
+    (TestBackupBesideWrites, TestRestore*, TestPowerCuts).
+  - Two writers cannot have the store open at once (TestLockSurvivesARename).
+
+# Assumptions
+
+A disk that keeps what was synced, in sectors of 512 bytes that are written whole or not, of
+whichever were written since; a file system that does not lose a file's name or size
+that was synced, and renames whole; locks that are honored, and so a local file
+system, on one machine. internal/powercut makes every one of these come true at its worst.
+
+# What is not protected
+
+A disk that loses the latest commits whole and says nothing (the store is then as it
+was before them); somebody who writes to the file on purpose, since checksums are no
+signatures; somebody who changes what was handed out, but see Options.DetectMutation;
+the memory of the process.
 
 # Concurrency
 

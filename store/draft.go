@@ -16,6 +16,7 @@ type draft struct {
 	created bool // it was inserted by this batch; both parts are replaced
 	writes  int  // how many of the batch's writes it took
 	unknown bool // a write found it absent
+	damaged bool // the base is quarantined
 
 	job           *job
 	sched, client part       // what replaces the stored parts; empty where nothing does
@@ -32,7 +33,8 @@ type draft struct {
 // begin takes over the base, which is not a tombstone.
 func (d *draft) begin(p *plan) error {
 	d.alive, d.job = true, d.base.job
-	if !d.base.hasNext() {
+	d.damaged = p.s.quarantine.covers(d.base)
+	if !d.base.hasNext() || d.damaged {
 		return nil
 	}
 	newest, err := p.r.version(d.id, d.base.pair().newest())
@@ -61,8 +63,16 @@ func (d *draft) content(p *plan) (*schema.Allocation, error) {
 	return a, schema.DecodeClient(strings.Clone(body), a)
 }
 
+// refuse is the answer to a write of a quarantined allocation.
+func (d *draft) refuse() error {
+	return fmt.Errorf("%w: allocation %v is damaged at record %v: it can only be deleted", ErrCorrupt, d.id, d.base.pair().newest())
+}
+
 // upsert is the scheduler's write.
 func (d *draft) upsert(p *plan, o *op) error {
+	if o.job != nil && p.s.quarantine.hasJob(o.job.hash) {
+		return fmt.Errorf("%w: allocation %v: its job %x is damaged in the file", ErrCorrupt, o.id, o.job.hash)
+	}
 	if !d.alive {
 		return d.insert(p, o)
 	}
@@ -310,6 +320,9 @@ func (d *draft) relisting(p *plan, r *record) (*relisting, error) {
 	if a := d.base.alloc.Load(); a != nil {
 		moved.from = placementOf(a)
 		return moved, nil
+	}
+	if p.s.quarantine.hasRecord(d.base.pair().sched) {
+		return moved, nil // it is in no list of a node, a job or an evaluation
 	}
 	was, err := d.stored(p, schedSide)
 	if err != nil {

@@ -17,6 +17,11 @@ var (
 	// ErrCorrupt says that the file is not, or no longer, what this package
 	// wrote: a foreign file, a torn one, a record whose checksum is wrong. The
 	// message names the file and the place.
+	//
+	// Open does not refuse the file if only the content of some records or jobs is
+	// wrong, and it is known of which allocations. Those are quarantined: whoever reads
+	// or writes one gets ErrCorrupt, and can only delete it. Options.Logger, Stats and
+	// Check tell of them, and everything else is served.
 	ErrCorrupt = errors.New("allocstore: corrupt")
 
 	// ErrFormatVersion says that the file was written in a format that this

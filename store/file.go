@@ -101,8 +101,9 @@ func (r reading) record(k key) (record, error) {
 
 // A logged record is one as it stands in the log. It aliases the file.
 type logged struct {
-	key   key
-	value []byte
+	key     key
+	value   []byte
+	damaged bool // the record has no parts
 	record
 }
 
@@ -118,10 +119,13 @@ func (r reading) records(from key) iter.Seq2[logged, error] {
 		for k, v := c.Seek(from.appendTo(buf[:0])); k != nil; k, v = c.Next() {
 			at := parseKey(k)
 			rec, err := parseRecord(at, v)
-			if err != nil {
+			damaged := err == errDamaged
+			if damaged {
+				err = nil
+			} else if err != nil {
 				err = corruptAt(at, "%v", err)
 			}
-			if !yield(logged{at, v, rec}, err) || err != nil {
+			if !yield(logged{at, v, damaged, rec}, err) || err != nil {
 				return
 			}
 		}

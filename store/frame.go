@@ -33,6 +33,8 @@ const (
 	jobFrame    frameKind = 'j' // body
 	recordFrame frameKind = 'r' // key, value
 	footFrame   frameKind = 'f' // floor, restored, records, jobs, sum
+
+	damagedJobFrame frameKind = 'd' // hash, body
 )
 
 const frameHeader = 1 + 4

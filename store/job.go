@@ -86,7 +86,7 @@ func (j *job) decode(r reading) (*schema.Job, error) {
 	}
 	body := string(r.jobs().Get(j.hash[:]))
 	if hashJob(body) != j.hash {
-		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, errChecksum)
+		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, errDamaged)
 	}
 	d, err := schema.DecodeJob(body)
 	if err != nil {

@@ -22,6 +22,7 @@ type lists struct {
 	mu struct {
 		sync.RWMutex // guards all below; a leaf lock, held for one page or one write
 		all          idset
+		unplaced     idset // those of which it is not known where they belong; see quarantine
 		by           [byKinds]map[string]*idset
 
 		// leaving are the IDs that go when no snapshot is older than the index,
@@ -46,7 +47,8 @@ const (
 	byJob
 	byEval
 	byKinds
-	byAll = byKinds
+	byAll    = byKinds
+	unplaced = byAll + 1
 )
 
 // listed is one place of an ID: in the list of all, or in that of a node, a job
@@ -107,6 +109,7 @@ func (l *lists) move(id schema.ID, from, to *placement, index uint64) {
 			l.addLocked(listed{listKind(kind), to[kind], id})
 		}
 	}
+	l.placeLocked(id, index)
 }
 
 // remove has id go from everywhere at index.
@@ -116,6 +119,15 @@ func (l *lists) remove(id schema.ID, p *placement, index uint64) {
 	l.leaveLocked(byAll, "", id, index)
 	for kind, name := range p {
 		l.leaveLocked(listKind(kind), name, id, index)
+	}
+	l.placeLocked(id, index)
+}
+
+// placeLocked has an ID be no longer one of which it is not known where it belongs, from
+// index on.
+func (l *lists) placeLocked(id schema.ID, index uint64) {
+	if !l.mu.unplaced.empty() && l.mu.unplaced.has(id) {
+		l.leaveLocked(unplaced, "", id, index)
 	}
 }
 
@@ -143,7 +155,7 @@ func (l *lists) dropLocked(e listed) {
 	if set == nil {
 		return
 	}
-	if set.remove(e.id); set.empty() && e.kind != byAll {
+	if set.remove(e.id); set.empty() && e.kind < byKinds {
 		delete(l.mu.by[e.kind], e.name)
 	}
 }
@@ -176,8 +188,11 @@ func (l *lists) page(buf []schema.ID, q *query) []schema.ID {
 // setLocked returns the set of that list. If there is none it returns nil, or
 // makes one.
 func (l *lists) setLocked(kind listKind, name string, create bool) *idset {
-	if kind == byAll {
+	switch kind {
+	case byAll:
 		return &l.mu.all
+	case unplaced:
+		return &l.mu.unplaced
 	}
 	set := l.mu.by[kind][name]
 	if set == nil && create {
@@ -198,14 +213,14 @@ func (l *lists) addLocked(e listed) {
 func (l *lists) become(o *lists) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.all, l.mu.by, l.mu.leaving, l.mu.queue = o.mu.all, o.mu.by, o.mu.leaving, o.mu.queue
+	l.mu.all, l.mu.unplaced, l.mu.by, l.mu.leaving, l.mu.queue = o.mu.all, o.mu.unplaced, o.mu.by, o.mu.leaving, o.mu.queue
 }
 
-// names returns which lists there are, that of all included.
+// names returns which lists there are, those of all and of the unplaced included.
 func (l *lists) names() []listed {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	names := []listed{{kind: byAll}}
+	names := []listed{{kind: byAll}, {kind: unplaced}}
 	for kind, sets := range l.mu.by {
 		for name := range sets {
 			names = append(names, listed{kind: listKind(kind), name: name})
@@ -230,6 +245,6 @@ func (l *lists) leaves(e listed) bool {
 
 // String returns what kind of list it is, and its name.
 func (e listed) String() string {
-	kinds := [...]string{byNode: "of node", byJob: "of job", byEval: "of evaluation", byAll: "of all"}
+	kinds := [...]string{byNode: "of node", byJob: "of job", byEval: "of evaluation", byAll: "of all", unplaced: "of those whose place is not known"}
 	return fmt.Sprintf("%s %q", kinds[e.kind], e.name)
 }

@@ -28,6 +28,9 @@ func (s *Store) load(f *os.File) error {
 	b, err := boltfile.Open(f)
 	if err == nil {
 		s.committer.unsettled = !b.HasFreelist()
+		if b.LostMeta() {
+			s.logger().Warn("allocstore: one of the two meta pages is not valid, as after a power cut, and the other is used", "file", f.Name())
+		}
 		err = s.loadBuckets(context.Background(), b)
 	}
 	if err == nil && !s.opts.ReadOnly {
@@ -81,10 +84,15 @@ func (s *Store) loadBuckets(ctx context.Context, f *boltfile.File) error {
 // verifySum compares the sum of what was read with the one in the file. A file that
 // was last written before there were sums has none.
 func (s *Store) verifySum(want []byte) error {
-	if got := s.committer.plan.holds.encoded(); len(want) > 0 && !bytes.Equal(got, want) {
-		return fmt.Errorf("%w: the content's sum is %x, and was %x when it was last written: some of it is missing, or out of date", ErrCorrupt, got, want)
+	got := s.committer.plan.holds.encoded()
+	if len(want) == 0 || bytes.Equal(got, want) {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("%w: the content's sum is %x, and was %x when it was last written: some of it is missing, or out of date", ErrCorrupt, got, want)
+	if faults := s.quarantine.faults(); len(faults) > 0 {
+		err = fmt.Errorf("%w: %w", err, faults[0])
+	}
+	return err
 }
 
 // Keys of the meta bucket that compaction, restore and Close leave.
@@ -168,7 +176,7 @@ func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {
 			return fmt.Errorf("%w: key of %d bytes", ErrCorrupt, len(k))
 		}
 		if hashJob(aliasOf(v)) != jobHash(k) {
-			return fmt.Errorf("%w: job %x: %w", ErrCorrupt, k, errChecksum)
+			s.quarantine.addJob(jobHash(k))
 		}
 		s.jobs.add(&job{hash: jobHash(k)})
 		s.committer.plan.holds.sum.add(ofJob(jobHash(k)))

@@ -108,6 +108,7 @@ func (s *Store) openFile(path string) error {
 	}
 	s.file = &file{path: path}
 	s.file.db.Store(db)
+	s.report(path)
 	return nil
 }
 

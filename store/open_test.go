@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,8 +124,10 @@ func TestOpenSurvivesOneBadMeta(t *testing.T) {
 		_, err = f.WriteAt([]byte("torn"), int64(page*os.Getpagesize()+70))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
-		s = open(t, path, nil)
+		var log bytes.Buffer
+		s = open(t, path, &store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.GreaterOrEqual(t, s.LastIndex(), uint64(3), "at most the last commit is gone")
+		require.Contains(t, log.String(), "level=WARN")
 		upsert(t, s, placed(9))
 	}
 }
@@ -196,7 +200,7 @@ func TestOptionsValidate(t *testing.T) {
 }
 
 // TestDamagedRecordIsFound flips every byte of a record's value, one at a time.
-// A store with such a record does not open.
+// A store with such a record does not open, or does not serve its allocation.
 func TestDamagedRecordIsFound(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
@@ -204,6 +208,7 @@ func TestDamagedRecordIsFound(t *testing.T) {
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
 	require.NoError(t, s.Close())
+	served := 0
 	for at := 0; ; at++ {
 		var value []byte
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
@@ -221,11 +226,18 @@ func TestDamagedRecordIsFound(t *testing.T) {
 			return log.Put(append([]byte(nil), k...), value)
 		}))
 		require.NoError(t, db.Close())
-		s, err := store.Open(path, nil)
+		s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
 		if at == len(value) {
 			require.NoError(t, err, "the record is whole again")
 			require.NoError(t, s.Close())
+			require.Greater(t, served, len(value)/5, "what is in the parts concerns one allocation only")
 			return
+		}
+		if err == nil {
+			served++
+			require.Equal(t, 1, s.Stats().Quarantined)
+			_, err = s.Get(idOf(1))
+			require.NoError(t, s.Close())
 		}
 		require.ErrorIs(t, err, store.ErrCorrupt, "byte %d", at)
 		require.ErrorContains(t, err, "record 2.0", "the error names the place")

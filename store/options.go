@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 )
@@ -56,6 +57,11 @@ type Options struct {
 	// that received it first and last. It is for tests: every read costs some
 	// microseconds, and a lock.
 	DetectMutation bool
+
+	// Logger is told, at Open and by Restore, of damage that the store can live with: of
+	// what is quarantined (see ErrCorrupt), and of a meta page that a power cut has torn.
+	// Nil means [slog.Default].
+	Logger *slog.Logger
 
 	// openFile replaces os.OpenFile in tests that make the disk fail.
 	openFile func(string, int, os.FileMode) (*os.File, error)

@@ -138,6 +138,9 @@ func (p *plan) apply(o *op, a *Applied) error {
 	if err != nil {
 		return err
 	}
+	if d.alive && d.damaged && o.kind != opDelete {
+		return d.refuse()
+	}
 	if o.kind != opUpsert && !d.alive {
 		if !d.unknown {
 			d.unknown = true
@@ -152,6 +155,9 @@ func (p *plan) apply(o *op, a *Applied) error {
 			return err
 		}
 		previous, err := p.draft(o.previous.id)
+		if err == nil && previous.alive && previous.damaged {
+			err = previous.refuse()
+		}
 		if err != nil {
 			return err
 		}

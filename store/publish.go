@@ -28,6 +28,9 @@ func (c *committer) publish(o *outcome) {
 
 // publish makes one version visible.
 func (s *Store) publish(ch *change) {
+	if ch.before != nil && s.quarantine.covers(ch.before) {
+		s.counts.quarantined.Add(-1)
+	}
 	s.table.put(&ch.id, ch.v)
 	was, is := ch.before != nil && !ch.before.tombstone(), !ch.v.tombstone()
 	switch {

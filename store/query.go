@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+
 	"allocstore/schema"
 )
 
@@ -43,38 +45,44 @@ func (q *query) matches(a *schema.Allocation) bool {
 const pageLen = 128
 
 // list returns the allocations of q at the snapshot's index. The lists say which
-// IDs to look at, and the version at that index which belong to it.
+// IDs to look at, and the version at that index which belong to it. What cannot be
+// read and may belong to any list comes at the end of each, as an error.
 func (sn *Snapshot) list(q query) Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
 		if q.err != nil {
 			yield(nil, q.err)
 			return
 		}
-		if err := sn.usable(); err != nil {
-			yield(nil, err)
-			return
+		more := sn.each(q, func(a *schema.Allocation, err error) bool {
+			return err == nil && (a == nil || !q.matches(a)) || yield(a, err)
+		})
+		if more && q.kind < byKinds {
+			sn.each(listQuery(unplaced, ""), func(_ *schema.Allocation, err error) bool {
+				return err == nil || yield(nil, err)
+			})
 		}
-		q := q // every iteration starts over
-		buf := make([]schema.ID, 0, pageLen)
-		for {
-			page := sn.s.lists.page(buf, &q)
-			if err := sn.usable(); err != nil {
-				yield(nil, err)
-				return
+	}
+}
+
+// each calls fn with what each ID of the list is at the snapshot's index, which may be
+// nothing, or why that cannot be read, until fn returns false or an error concerns more
+// than that ID. It reports whether it has come to the list's end.
+func (sn *Snapshot) each(q query, fn func(*schema.Allocation, error) bool) bool {
+	buf := make([]schema.ID, 0, pageLen)
+	for {
+		page := sn.s.lists.page(buf, &q)
+		if err := sn.usable(); err != nil {
+			fn(nil, err)
+			return false
+		}
+		for _, id := range page {
+			a, err := sn.at(id)
+			if more := fn(a, err); !more || err != nil && !errors.Is(err, ErrCorrupt) {
+				return false
 			}
-			for _, id := range page {
-				a, err := sn.at(id)
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if a != nil && q.matches(a) && !yield(a, nil) {
-					return
-				}
-			}
-			if len(page) < pageLen || !q.advance(page[len(page)-1]) {
-				return
-			}
+		}
+		if len(page) < pageLen || !q.advance(page[len(page)-1]) {
+			return true
 		}
 	}
 }

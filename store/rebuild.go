@@ -20,8 +20,9 @@ type rebuilder struct {
 	slab  slab[version]
 	fresh *version // from the slab, not yet in the table
 
-	placed [][]placed // in the order of the log
-	lists  [byKinds]gathering
+	placed   [][]placed // in the order of the log
+	lists    [byKinds]gathering
+	unplaced []placed // of the records that do not tell
 
 	// What has been read of the batch at index.
 	index   uint64
@@ -40,6 +41,9 @@ type placed struct {
 	id    schema.ID
 	lists [byKinds]uint32
 }
+
+// holds reports whether the allocation is still there, and where it was placed.
+func (p *placed) holds() bool { return !p.v.tombstone() && p.v.pair().sched == p.at }
 
 const placedBlock = 1024
 
@@ -117,6 +121,9 @@ func (b *rebuilder) read(rec *scanned) error {
 	if !b.follows(v.pair(), r.prev) {
 		return corruptAt(rec.key, "follows %v, the record before it is %v", r.prev.newest(), v.pair().newest())
 	}
+	if rec.damaged {
+		b.s.quarantine.addRecord(rec.key, r.id)
+	}
 	var j *job
 	if r.flags&flagSched != 0 {
 		if j = b.job(r.job); j == nil {
@@ -148,6 +155,10 @@ func (b *rebuilder) job(h jobHash) *job {
 // place notes the lists that the record's allocation belongs to.
 func (b *rebuilder) place(v *version, rec *scanned) {
 	p := placed{v: v, at: rec.key, id: rec.record.id}
+	if rec.damaged {
+		b.unplaced = append(b.unplaced, p)
+		return
+	}
 	for kind, name := range rec.where {
 		p.lists[kind] = b.lists[kind].number(name)
 	}
@@ -179,6 +190,12 @@ func (b *rebuilder) finish() error {
 		}
 	})
 	wg.Wait()
+	for i := range b.unplaced {
+		if p := &b.unplaced[i]; p.holds() {
+			l.mu.all.add(p.id)
+			l.mu.unplaced.add(p.id)
+		}
+	}
 	return nil
 }
 
@@ -193,6 +210,9 @@ func (b *rebuilder) count() error {
 			b.s.counts.tombstones.Add(1)
 		default:
 			b.s.counts.allocations.Add(1)
+			if b.s.quarantine.covers(v) {
+				b.s.counts.quarantined.Add(1)
+			}
 		}
 	}
 	return nil
@@ -204,8 +224,7 @@ func (b *rebuilder) living() []gathered {
 	all := make([]gathered, 0, b.s.counts.allocations.Load())
 	for _, block := range b.placed {
 		for i := range block {
-			p := &block[i]
-			if !p.v.tombstone() && p.v.pair().sched == p.at {
+			if p := &block[i]; p.holds() {
 				all = append(all, gathered{p.id, p.lists})
 			}
 		}

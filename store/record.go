@@ -29,10 +29,14 @@ import (
 //	    created   8 bytes  CreateIndex, with flagSched
 //	    job      16 bytes  hash of the job, with flagSched
 //	    length    4 bytes  length of the scheduler's part, with flagSched
+//	    sum       4 bytes  CRC-32C of the key, and of the header up to here without checksum
 //
 // Integers are big endian. Headers may grow at their end: a reader goes by the
-// length in bin 8. The checksum covers the key, so a record that turns up in
-// another's place is found out.
+// length in bin 8, and the first stores' records end before sum. The checksums cover the
+// key, so a record that turns up in another's place is found out.
+//
+// Where checksum is wrong and sum is right, it is known which allocation the record is
+// a version of and what it follows, but not what it says; see quarantine.
 type record struct {
 	flags   flags
 	id      schema.ID
@@ -62,7 +66,7 @@ const (
 	checksum  = 4
 	fixedPart = checksum + 1 + 16 + 2*keyLen
 	schedPart = 8 + 16 + 4
-	maxHeader = fixedPart + 16 + schedPart
+	maxHeader = fixedPart + 16 + schedPart + checksum
 
 	// maxSection bounds a part so that its length fits its field, and int on
 	// every platform.
@@ -93,7 +97,10 @@ func (r *record) pairAt(k key) pair {
 // size is the length of the encoded record.
 func (r *record) size() int { return binHeader + r.headerLen() + len(r.sched) + len(r.client) }
 
-func (r *record) headerLen() int {
+func (r *record) headerLen() int { return r.fieldsLen() + checksum }
+
+// fieldsLen is the length of the header up to its own checksum.
+func (r *record) fieldsLen() int {
 	n := fixedPart
 	if r.flags&flagNext != 0 {
 		n += len(r.next)
@@ -118,12 +125,14 @@ func (r *record) appendTo(dst []byte, k key) []byte {
 		dst = append(dst, r.job[:]...)
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(r.sched)))
 	}
+	dst = binary.BigEndian.AppendUint32(dst, sumRecord(k, dst[start:]))
 	dst = append(append(dst, r.sched...), r.client...)
 	binary.BigEndian.PutUint32(dst[start+binHeader:], sumRecord(k, dst[start:]))
 	return dst
 }
 
-// sumRecord is the checksum of the value at k, which has a whole fixed part.
+// sumRecord is the checksum of the value at k, or of the beginning of one, which has a
+// whole fixed part.
 func sumRecord(k key, value []byte) uint32 {
 	var buf [keyLen + binHeader]byte
 	head := append(k.appendTo(buf[:0]), value[:binHeader]...)
@@ -134,10 +143,14 @@ var (
 	errShort    = errors.New("cut short")
 	errChecksum = errors.New("wrong checksum")
 	errShape    = errors.New("no record")
+
+	// errDamaged says that the header is right and the parts are not.
+	errDamaged = errors.New("damaged: wrong checksum")
 )
 
 // parseRecord reads the record at k. Its parts alias value; they are checked
-// against the checksum but not decoded. It takes any bytes.
+// against the checksum but not decoded. With errDamaged it returns the record without
+// its parts. It takes any bytes.
 func parseRecord(k key, value []byte) (record, error) {
 	if len(value) < binHeader+fixedPart || value[0] != msgpcode.Bin8 {
 		return record{}, errShape
@@ -146,21 +159,32 @@ func parseRecord(k key, value []byte) (record, error) {
 	if headerLen < fixedPart || len(value) < binHeader+headerLen {
 		return record{}, errShort
 	}
+	r, ok := parseHeader(value[binHeader : binHeader+headerLen])
 	if binary.BigEndian.Uint32(value[binHeader:]) != sumRecord(k, value) {
+		if ok && r.headed(k, value, headerLen) {
+			return r, errDamaged
+		}
 		return record{}, errChecksum
 	}
-	r, ok := parseHeader(value[binHeader : binHeader+headerLen])
 	if !ok {
 		return record{}, errShape
 	}
 	return r, r.takeParts(value, headerLen)
 }
 
+// headed reports whether the header, which is headerLen long, is what was written. A
+// tombstone is nothing but a header.
+func (r *record) headed(k key, value []byte, headerLen int) bool {
+	end := binHeader + r.fieldsLen()
+	return !r.tombstone() && headerLen >= r.headerLen() &&
+		binary.BigEndian.Uint32(value[end:]) == sumRecord(k, value[:end])
+}
+
 // parseHeader reads the fields of a header of at least fixedPart bytes.
 func parseHeader(h []byte) (record, bool) {
 	r := record{flags: flags(h[checksum]), id: schema.ID(h[checksum+1:])}
 	r.prev.sched, r.prev.client = parseKey(h[21:]), parseKey(h[21+keyLen:])
-	if r.flags&^knownFlags != 0 || r.flags&(flagSched|flagClient|flagTombstone) == 0 || len(h) < r.headerLen() {
+	if r.flags&^knownFlags != 0 || r.flags&(flagSched|flagClient|flagTombstone) == 0 || len(h) < r.fieldsLen() {
 		return record{}, false
 	}
 	rest := h[fixedPart:]
@@ -178,7 +202,7 @@ func (r *record) takeParts(value []byte, headerLen int) error {
 	body := value[binHeader+headerLen:]
 	n := 0
 	if r.flags&flagSched != 0 {
-		length := value[binHeader+r.headerLen()-4:]
+		length := value[binHeader+r.fieldsLen()-4:]
 		if n = int(binary.BigEndian.Uint32(length)); n > len(body) {
 			return errShort
 		}

@@ -130,6 +130,9 @@ func (rs *restoration) some(to reading) (more bool, err error) {
 		case jobFrame:
 			rs.jobs++
 			err = rs.putJob(to, hashJob(aliasOf(payload)), bytes.Clone(payload))
+		case damagedJobFrame:
+			rs.jobs++
+			err = rs.putDamagedJob(to, payload)
 		case recordFrame:
 			rs.records++
 			err = rs.putRecord(to, payload)
@@ -149,6 +152,15 @@ func (rs *restoration) some(to reading) (more bool, err error) {
 	return true, nil
 }
 
+// putDamagedJob writes a job that does not have the content of its hash.
+func (rs *restoration) putDamagedJob(to reading, payload []byte) error {
+	if len(payload) < len(jobHash{}) {
+		return errShort
+	}
+	h := jobHash(payload)
+	return rs.putJob(to, h, bytes.Clone(payload[len(h):]))
+}
+
 func (rs *restoration) putRecord(to reading, payload []byte) error {
 	if len(payload) < keyLen {
 		return errShort
@@ -157,7 +169,7 @@ func (rs *restoration) putRecord(to reading, payload []byte) error {
 	if !k.after(rs.after) || k.index > rs.holds.last {
 		return errShape
 	}
-	if _, err := parseRecord(k, value); err != nil {
+	if _, err := parseRecord(k, value); err != nil && err != errDamaged {
 		return err
 	}
 	rs.after = k
@@ -230,6 +242,7 @@ func (rs *restoration) swap() (unknown bool, err error) {
 	s.restoring.Store(false)
 	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.holds.last})
 	s.tail.wake()
+	s.report(s.file.path)
 	return false, nil
 }
 
@@ -239,6 +252,8 @@ func (s *Store) become(twin *Store) {
 	s.lists.become(twin.lists)
 	s.jobs.become(twin.jobs)
 	s.tally.become(twin.tally)
+	s.quarantine.become(&twin.quarantine)
+	s.counts.quarantined.Store(twin.counts.quarantined.Load())
 	s.counts.allocations.Store(twin.counts.allocations.Load())
 	s.counts.tombstones.Store(twin.counts.tombstones.Load())
 }

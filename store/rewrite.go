@@ -103,7 +103,7 @@ func (rw *rewrite) copyLog(old, to reading) (n int, more bool, err error) {
 
 func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
 	body, err := old.job(h)
-	if err != nil {
+	if err != nil && !rw.s.quarantine.hasJob(h) {
 		return err
 	}
 	rw.jobs[h] = true
@@ -111,11 +111,12 @@ func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
 	return rw.putJob(to, h, body)
 }
 
-// job returns the encoded job of that hash, which aliases the file.
+// job returns the encoded job of that hash, which aliases the file; with an error, what
+// is there instead.
 func (r reading) job(h jobHash) ([]byte, error) {
 	body := r.jobs().Get(h[:])
 	if body == nil || hashJob(aliasOf(body)) != h {
-		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, h, errChecksum)
+		return body, fmt.Errorf("%w: job %x: %w", ErrCorrupt, h, errDamaged)
 	}
 	return body, nil
 }
@@ -140,6 +141,7 @@ func (rw *rewrite) swap() (unknown bool, err error) {
 	}
 	rw.succeed()
 	rw.s.jobs.keep(rw.jobs)
+	rw.s.quarantine.keepJobs(rw.jobs)
 	rw.s.tally.jobs.Store(rw.jobBytes)
 	return false, nil
 }

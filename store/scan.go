@@ -37,6 +37,7 @@ type scanned struct {
 	record              record
 	schedSum, clientSum uint32
 	where               placement // with a scheduler's part
+	damaged             bool      // only the header can be read
 }
 
 // scanBlocks is how many blocks there are, and so how far a scan may be ahead.
@@ -105,17 +106,18 @@ func (sc *scan) take(k, v []byte) error {
 		return corruptAt(at, "in a store whose last index is %d", sc.last)
 	}
 	r, err := parseRecord(at, v)
-	if err != nil {
+	damaged := err == errDamaged
+	if err != nil && !damaged {
 		return corruptAt(at, "%v", err)
 	}
 	var where placement
-	if r.flags&flagSched != 0 {
+	if r.flags&flagSched != 0 && !damaged {
 		if where, err = placementIn(r.sched); err != nil {
 			return corruptAt(at, "scheduler's part: %v", err)
 		}
 	}
 	sc.at = at
 	sc.sum.add(ofRecord(at, v))
-	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where})
+	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where, damaged})
 	return nil
 }

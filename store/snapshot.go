@@ -10,8 +10,9 @@ import (
 )
 
 // Allocations is a sequence of allocations in the order of their IDs. If
-// something goes wrong it ends with a nil allocation and the error. The
-// allocations are shared and must not be changed.
+// something goes wrong it ends with a nil allocation and the error, but for one: it
+// goes on after the ErrCorrupt of an allocation whose records are damaged, if the
+// caller does. The allocations are shared and must not be changed.
 type Allocations = iter.Seq2[*schema.Allocation, error]
 
 // Snapshot is the store at one index: a reader of it sees the newest version of

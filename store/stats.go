@@ -15,6 +15,8 @@ type Stats struct {
 	FileBytes   int64  // size of the file, pages that are free included; 0 if it could not be found out
 	LiveBytes   int64  // of the records that the newest versions need, and of the jobs
 	DeadBytes   int64  // of the records that they do not need: the past, which compaction removes
+	Damaged     int    // records and jobs whose content is not what was written, superseded ones included
+	Quarantined int    // of the allocations, those that cannot be read for that; see ErrCorrupt
 
 	// ResidentBytes is about how much memory the decoded allocations take, without
 	// their jobs, which they share.
@@ -33,6 +35,7 @@ type Stats struct {
 // counts are the counters behind Stats.
 type counts struct {
 	allocations, tombstones  atomic.Int64
+	quarantined              atomic.Int64
 	commits, batches, writes atomic.Uint64
 	passes, hits, misses     atomic.Uint64
 }
@@ -51,6 +54,8 @@ func (s *Store) Stats() Stats {
 		FileBytes:     s.file.size(),
 		LiveBytes:     s.tally.live.Load() + s.tally.jobs.Load(),
 		DeadBytes:     s.tally.dead(),
+		Damaged:       s.quarantine.size(),
+		Quarantined:   int(s.counts.quarantined.Load()),
 		ResidentBytes: s.table.residentBytes.Load(),
 		Commits:       s.counts.commits.Load(),
 		Batches:       s.counts.batches.Load(),

@@ -38,7 +38,7 @@ import (
 //     version or is notified of it afterwards;
 //   - who was answered sees its own write, and so does everybody it tells.
 //
-// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, tally.mu, the committer's queue, the
+// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, tally.mu, quarantine.mu, the committer's queue, the
 // shards of the table and those of watch are all leaves: nothing is taken while one
 // is held. One comes before them: the table's hand, held while it evicts.
 type Store struct {
@@ -55,6 +55,8 @@ type Store struct {
 	readers *readers
 
 	mutations *mutations // nil without Options.DetectMutation
+
+	quarantine quarantine
 
 	committer *committer
 	sweeper   *sweeper

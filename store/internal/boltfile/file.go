@@ -32,6 +32,10 @@ func (f *File) Size() int64 { return int64(f.meta.highest) * int64(f.meta.pageSi
 // Transaction returns the number of the transaction that left the file as it is read.
 func (f *File) Transaction() uint64 { return f.meta.txid }
 
+// LostMeta reports whether one of the two meta pages is not valid, which is what a power
+// cut in the middle of a commit leaves. The other one is what the file is read by.
+func (f *File) LostMeta() bool { return f.meta.alone }
+
 // RewriteMeta writes the newest meta page again, with its own bytes, and syncs it.
 // If an earlier process failed in the sync of that page, the page cache holds what
 // the disk may not; going on from there would destroy acknowledged commits in a

@@ -46,6 +46,7 @@ type meta struct {
 	freelist uint64
 	highest  uint64
 	txid     uint64
+	alone    bool // the other meta page is not valid
 }
 
 // newestMeta returns the meta page that bbolt will go by, if that can be, and the
@@ -76,6 +77,7 @@ func newestMeta(f *os.File) (meta, error) {
 	if !first && !ok {
 		return meta{}, &Damage{Reason: "not a bbolt database: no valid meta page"}
 	}
+	newest.alone = !first || !ok
 	return newest, newest.check(size, info.Size())
 }
 
