@@ -29,7 +29,7 @@ var formatKey = []byte("format")
 // images of a torn one, 30 never opened again (design/0005).
 //
 // The file is made and synced under a temporary name in the same directory, then
-// linked to its own, then the directory is synced. Link, unlike rename, refuses a
+// linked to its own; Open syncs the directory. Link, unlike rename, refuses a
 // name that is taken: of two that create at once, one wins and the other opens
 // what the winner made. A file system without links gets the rename.
 func create(path string) (err error) {
@@ -49,10 +49,7 @@ func create(path string) (err error) {
 	if err := initialize(tmp.Name()); err != nil {
 		return err
 	}
-	if err := publishFile(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return publishFile(tmp.Name(), path)
 }
 
 // initialize writes an empty store into the empty file at path.

@@ -89,7 +89,12 @@ func (s *Store) open(path string) error {
 // openFile is open with the path's lock.
 func (s *Store) openFile(path string) error {
 	if !s.opts.ReadOnly {
-		if err := ensure(path); err != nil {
+		err := ensure(path)
+		if err == nil {
+			// Also of a file that was there: whoever gave it the name may have failed in this.
+			err = syncDir(filepath.Dir(path))
+		}
+		if err != nil {
 			return err
 		}
 		removeUnfinished(path)
