@@ -130,7 +130,7 @@ func everywhere(*source) bool { return true }
 // shipped says whether the file becomes part of an embedder's program.
 func shipped(s *source) bool {
 	unit := unitOf(s.dir())
-	return !s.isTest() && libraries[unit] && !helperOf(s.dir())
+	return !s.isTest() && s.file.Name.Name != "main" && libraries[unit] && !helperOf(s.dir())
 }
 
 // forTests says whether the package exists for other packages' tests.

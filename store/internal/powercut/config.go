@@ -1,0 +1,39 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// config is what the flags say.
+type config struct {
+	images       int
+	seed         uint64
+	sweep        bool
+	ext4         int
+	out, command string
+}
+
+// parse reads the flags.
+func parse(args []string, stderr io.Writer) (config, error) {
+	c := config{command: strings.Join(append([]string{"go -C store/internal/powercut run ."}, args...), " ")}
+	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&c.images, "images", 100_000, "power cuts to try, at the least")
+	flags.Uint64Var(&c.seed, "seed", 1, "seed of the workloads and of what is tried")
+	flags.BoolVar(&c.sweep, "sweep", true, "fail every step, too")
+	flags.IntVar(&c.ext4, "ext4", 2000, "power cuts below an ext4 to try, at the least")
+	flags.StringVar(&c.out, "out", "", "directory to write powercut.txt and powercut.json to")
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if c.images < 1 || c.ext4 < 0 {
+		return c, fmt.Errorf("-images %d, -ext4 %d: want one, and none or more", c.images, c.ext4)
+	}
+	return c, nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"math/rand/v2"
+)
+
+// sectorSize is what a disk writes as a whole, or not at all.
+const sectorSize = 512
+
+// A fate is what a power cut makes of a unit.
+type fate struct {
+	kind fateKind
+	cut  int    // of a torn one: how many bytes of it were written
+	seed uint64 // of scattered and garbage: what is random of it
+}
+
+type fateKind uint8
+
+const (
+	undone    fateKind = iota // as if it had never been
+	done                      // all of it
+	torn                      // the first bytes of it
+	scattered                 // some of its sectors
+	garbage                   // sectors of it, but with bytes of nobody's; for what it does not change, nothing
+)
+
+var fateNames = [...]string{"undone", "done", "torn", "scattered", "garbage"}
+
+// apply does to f what the fate leaves of u.
+func (t fate) apply(f *file, u *unit) {
+	if t.kind == undone {
+		return
+	}
+	if t.kind == done || u.Kind != OpWrite {
+		u.apply(f, u.Data)
+		return
+	}
+	data := f.read(u.At, len(u.Data))
+	r := rand.New(rand.NewPCG(t.seed, 1))
+	for at := 0; at < len(data); at += sectorSize {
+		end := min(at+sectorSize, len(data))
+		was, is := data[at:end], u.Data[at:end]
+		switch {
+		case t.kind == torn:
+			copy(was, is[:max(0, min(t.cut-at, len(is)))])
+		case t.kind == scattered && r.IntN(2) == 0:
+			copy(was, is)
+		case t.kind == garbage && !bytes.Equal(was, is):
+			for i := range was {
+				was[i] = byte(r.Uint32())
+			}
+		}
+	}
+	u.apply(f, data)
+}
+
+// metaCuts are where a meta page is torn: within and between its fields, of which
+// the last ends at 80.
+var metaCuts = []int{1, 8, 16, 20, 24, 31, 32, 40, 48, 56, 63, 64, 65, 71, 72, 76, 79, 80}
+
+// cuts returns where u is torn.
+func (u *unit) cuts() []int {
+	if u.Kind != OpWrite {
+		return nil
+	}
+	var all []int
+	if u.At < 2*pageSize {
+		for _, cut := range metaCuts {
+			if cut < len(u.Data) {
+				all = append(all, cut)
+			}
+		}
+	}
+	for cut := sectorSize; cut < len(u.Data) && len(all) < 40; cut += sectorSize {
+		all = append(all, cut)
+	}
+	return all
+}
+
+const (
+	// allSubsets is up to how many units every subset of them is tried.
+	allSubsets = 6
+
+	// mostTorn and mostCuts bound what is tried where syncs are missing and nothing
+	// ever becomes durable.
+	mostTorn = 40
+	mostCuts = 100
+)
+
+// fates returns what a power cut may make of the units, one fate for each of them.
+func fates(units []*unit, r *rand.Rand) [][]fate {
+	all := subsets(len(units), r)
+	whole := make([]fate, len(units))
+	for i := range whole {
+		whole[i].kind = done
+	}
+	with := func(base []fate, i int, t fate) {
+		one := append([]fate(nil), base...)
+		one[i] = t
+		all = append(all, one)
+	}
+	for i, u := range units {
+		if u.Kind != OpWrite || i < len(units)-mostTorn {
+			continue
+		}
+		before := append(append([]fate(nil), whole[:i+1]...), make([]fate, len(units)-i-1)...)
+		for _, cut := range u.cuts() {
+			with(whole, i, fate{kind: torn, cut: cut})
+			with(before, i, fate{kind: torn, cut: cut})
+		}
+		for range 2 {
+			with(whole, i, fate{kind: scattered, seed: r.Uint64()})
+			with(whole, i, fate{kind: garbage, seed: r.Uint64()})
+			with(before, i, fate{kind: garbage, seed: r.Uint64()})
+		}
+	}
+	for range 16 {
+		mixed := make([]fate, len(units))
+		for i, u := range units {
+			mixed[i] = fate{kind: fateKind(r.IntN(len(fateNames))), seed: r.Uint64(), cut: r.IntN(len(u.Data) + 1)}
+			mixed[i].cut -= mixed[i].cut % sectorSize
+		}
+		all = append(all, mixed)
+	}
+	return all
+}
+
+// subsets returns all subsets of n units, or, of many, all beginnings and ends, all
+// but one, one alone and random ones.
+func subsets(n int, r *rand.Rand) [][]fate {
+	var all [][]fate
+	add := func(in func(i int) bool) {
+		one := make([]fate, n)
+		for i := range one {
+			if in(i) {
+				one[i].kind = done
+			}
+		}
+		all = append(all, one)
+	}
+	if n <= allSubsets {
+		for set := range 1 << n {
+			add(func(i int) bool { return set>>i&1 != 0 })
+		}
+		return all
+	}
+	each := 1 + n/mostCuts
+	for k := 0; k <= n; k += each {
+		add(func(i int) bool { return i < k })
+		add(func(i int) bool { return i >= k })
+	}
+	for k := 0; k < n; k += each {
+		add(func(i int) bool { return i != k })
+		add(func(i int) bool { return i == k })
+	}
+	for range 32 {
+		add(func(int) bool { return r.IntN(2) == 0 })
+	}
+	return all
+}

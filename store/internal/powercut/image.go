@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// An image is what a power cut leaves of a directory.
+type image struct {
+	files map[string]*file
+	acked uint64
+	what  func() string // says which image it is
+}
+
+// cutPower returns what is left of d if its units meet the fates.
+func (d *device) cutPower(fates []fate) *image {
+	units := slices.Clone(d.units)
+	names := make(map[string]int)
+	for name, n := range d.names {
+		names[name] = n
+	}
+	for i, u := range units {
+		if u.Kind != OpWrite && u.Kind != OpTruncate && fates[i].kind != undone {
+			u.rename(names)
+		}
+	}
+	img := &image{files: make(map[string]*file), acked: d.acked}
+	for name, n := range names {
+		f := d.files[n].clone()
+		for i, u := range units {
+			if (u.Kind == OpWrite || u.Kind == OpTruncate) && u.File == n {
+				fates[i].apply(f, u)
+			}
+		}
+		img.files[name] = f
+	}
+	return img
+}
+
+// describe says what the fates of the units are.
+func describe(units []*unit, fates []fate) string {
+	var b strings.Builder
+	for i, u := range units {
+		fmt.Fprintf(&b, "\n  %s: %v", fateNames[fates[i].kind], u)
+		if fates[i].kind == torn {
+			fmt.Fprintf(&b, ", after %d bytes", fates[i].cut)
+		}
+	}
+	return b.String()
+}
+
+// String says what the unit is.
+func (u *unit) String() string {
+	switch u.Kind {
+	case OpWrite:
+		return fmt.Sprintf("write of %d bytes at %d of file %d", len(u.Data), u.At, u.File)
+	case OpTruncate:
+		return fmt.Sprintf("truncate to %d of file %d", u.At, u.File)
+	default:
+		return fmt.Sprintf("%v of file %d, %s %s", u.Kind, u.File, u.Name, u.To)
+	}
+}
+
+// put writes the image into an empty directory.
+func (img *image) put(dir string) error {
+	for name, f := range img.files {
+		if err := f.put(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put writes the file, with holes where there is nothing.
+func (f *file) put(path string) error {
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	for n, page := range f.pages {
+		at := n * pageSize
+		if _, err := out.WriteAt(page[:min(pageSize, f.size-at)], at); err != nil {
+			return errors.Join(err, out.Close())
+		}
+	}
+	return errors.Join(out.Truncate(f.size), out.Close())
+}
+
+// empty removes everything in a directory.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+	}
+	return err
+}

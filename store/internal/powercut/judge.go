@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"allocstore/schema"
+	"allocstore/store"
+)
+
+// A verdict is what became of an image that was opened.
+type verdict struct {
+	index uint64 // at which it opened
+	fresh bool   // there was no store in it
+	err   error  // what is wrong with it, or nil
+}
+
+// imageOptions are those with which images are opened.
+var imageOptions = store.Options{FeedRetention: -1, InitialMmapBytes: 1 << 20, LockTimeout: -1, Logger: slog.New(slog.DiscardHandler)}
+
+// judge opens the image in an empty directory, and compares what is in it with the
+// history: it must be there, and be what the store was after a batch at or past the
+// last acknowledged one. used says that the store is to be written to, and to be
+// opened again.
+func (h *history) judge(img *image, dir string, used bool) (v verdict) {
+	if v.err = img.put(dir); v.err != nil {
+		return v
+	}
+	return h.judgeStore(dir, img.acked, used)
+}
+
+// judgeStore is judge of the store in a directory.
+func (h *history) judgeStore(dir string, acked uint64, used bool) (v verdict) {
+	path := filepath.Join(dir, storeName)
+	_, err := os.Stat(path)
+	v.fresh = errors.Is(err, fs.ErrNotExist)
+	if v.fresh && acked > 0 {
+		v.err = fmt.Errorf("index %d was acknowledged, and there is no file", acked)
+		return v
+	}
+	s, err := store.Open(path, &imageOptions)
+	if err != nil {
+		v.err = err
+		return v
+	}
+	v.index = s.LastIndex()
+	v.err = h.matches(s, acked)
+	if used && v.err == nil {
+		v.err = use(s)
+	}
+	if v.err = errors.Join(v.err, s.Close()); v.err != nil || !used {
+		return v
+	}
+	v.err = reopen(path, v.index+1)
+	return v
+}
+
+// matches says how s differs from what it may be.
+func (h *history) matches(s *store.Store, acked uint64) error {
+	k := s.LastIndex()
+	if k < acked {
+		return fmt.Errorf("index %d was acknowledged, the store is at %d", acked, k)
+	}
+	want := h.states[k]
+	if want == nil {
+		return fmt.Errorf("the store is at index %d, which no batch was given", k)
+	}
+	got, err := contentOf(s)
+	if err == nil {
+		err = want.equal(got)
+	}
+	if err != nil {
+		return fmt.Errorf("content at index %d: %w", k, err)
+	}
+	if err := lookUp(s, want.content); err != nil {
+		return fmt.Errorf("at index %d: %w", k, err)
+	}
+	if err := h.follow(s, k); err != nil {
+		return fmt.Errorf("feed up to index %d: %w", k, err)
+	}
+	for err := range s.Check(context.Background()) {
+		return fmt.Errorf("check at index %d: %w", k, err)
+	}
+	return nil
+}
+
+// contentOf lists all that s holds.
+func contentOf(s *store.Store) (content, error) {
+	got := make(content)
+	for a, err := range s.All() {
+		if err != nil {
+			return nil, err
+		}
+		got[a.ID] = canonical(a)
+	}
+	return got, nil
+}
+
+// lookUp gets every allocation that there is or may have been.
+func lookUp(s *store.Store, want content) error {
+	for i := range idCount {
+		id := idOf(i)
+		a, err := s.Get(id)
+		switch _, there := want[id]; {
+		case there && err != nil:
+			return fmt.Errorf("get: %w", err)
+		case there && canonical(a) != want[id]:
+			return fmt.Errorf("get of %s returns other content", id)
+		case !there && !errors.Is(err, store.ErrNotFound):
+			return fmt.Errorf("get of %s, which should not be there: %v", id, err)
+		}
+	}
+	return nil
+}
+
+// follow reads the feed from its floor to index k.
+func (h *history) follow(s *store.Store, k uint64) error {
+	floor := s.Stats().Floor
+	if floor > k {
+		return fmt.Errorf("it begins at %d", floor)
+	}
+	got := make(map[uint64]content)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if max(floor, 1) < k { // nothing has changed at 1
+		for ch, err := range s.Changes(ctx, floor) {
+			if err != nil {
+				return err
+			}
+			if got[ch.Index] == nil {
+				got[ch.Index] = make(content)
+			}
+			if got[ch.Index][ch.ID] = ""; ch.Alloc != nil {
+				got[ch.Index][ch.ID] = canonical(ch.Alloc)
+			}
+			if ch.Last && ch.Index >= k {
+				break
+			}
+		}
+	}
+	for index, st := range h.states {
+		if index <= floor || index > k {
+			continue
+		}
+		if err := st.changes.equal(got[index]); err != nil {
+			return fmt.Errorf("index %d: %w", index, err)
+		}
+		delete(got, index)
+	}
+	if len(got) > 0 {
+		return fmt.Errorf("%d indexes of no batch", len(got))
+	}
+	return nil
+}
+
+// use writes to a store that holds anything.
+func use(s *store.Store) error {
+	next := s.LastIndex() + 1
+	applied, err := s.Upsert(context.Background(), &schema.Allocation{ID: idOf(idCount), Name: "after the power cut", Job: &schema.Job{ID: "job"}})
+	if err != nil {
+		return fmt.Errorf("writing to it: %w", err)
+	}
+	if applied.Index != next {
+		return fmt.Errorf("writing to it: index %d, should be %d", applied.Index, next)
+	}
+	return nil
+}
+
+// reopen opens the store that was used, once more.
+func reopen(path string, index uint64) error {
+	s, err := store.Open(path, &imageOptions)
+	if err != nil {
+		return fmt.Errorf("opening it again: %w", err)
+	}
+	if s.LastIndex() != index {
+		err = fmt.Errorf("opening it again: index %d, should be %d", s.LastIndex(), index)
+	}
+	for fault := range s.Check(context.Background()) {
+		err = errors.Join(err, fmt.Errorf("opening it again: %w", fault))
+	}
+	return errors.Join(err, s.Close())
+}

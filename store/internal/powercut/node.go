@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// A node is a file or a directory, the one behind it, with what changes it
+// recorded.
+type node struct {
+	fs.LoopbackNode
+	r *recorder
+}
+
+// newRoot returns the root of a file system that shows what is at path.
+func newRoot(path string, r *recorder) (fs.InodeEmbedder, error) {
+	var st syscall.Stat_t
+	if err := syscall.Stat(path, &st); err != nil {
+		return nil, err
+	}
+	data := &fs.LoopbackRoot{Path: path, Dev: uint64(st.Dev)}
+	root := &node{fs.LoopbackNode{RootData: data}, r}
+	data.RootNode = root
+	return root, nil
+}
+
+// WrapChild implements fs.NodeWrapChilder: what is below n is recorded too.
+func (n *node) WrapChild(context.Context, fs.InodeEmbedder) fs.InodeEmbedder {
+	return &node{fs.LoopbackNode{RootData: n.RootData}, n.r}
+}
+
+// file returns the number of the file, for whoever has the recorder.
+func (n *node) file() int { return n.r.number(n.StableAttr()) }
+
+// Create implements fs.NodeCreater.
+func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (in *fs.Inode, fh fs.FileHandle, fuseFlags uint32, errno syscall.Errno) {
+	op := Op{Kind: OpCreate, Name: name}
+	errno = n.r.do(&op, func() (errno syscall.Errno) {
+		if in, fh, fuseFlags, errno = n.LoopbackNode.Create(ctx, name, flags, mode, out); errno == 0 {
+			op.File = n.r.number(in.StableAttr())
+		}
+		return errno
+	})
+	if errno != 0 {
+		return nil, nil, 0, errno
+	}
+	return in, n.wrap(in, fh), fuseFlags, 0
+}
+
+// Open implements fs.NodeOpener.
+func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	fh, fuseFlags, errno := n.LoopbackNode.Open(ctx, flags)
+	if errno != 0 {
+		return nil, 0, errno
+	}
+	return n.wrap(n.EmbeddedInode(), fh), fuseFlags, 0
+}
+
+// wrap has what is written to the open file recorded.
+func (n *node) wrap(of *fs.Inode, fh fs.FileHandle) fs.FileHandle {
+	f, ok := fh.(*fs.LoopbackFile)
+	if !ok {
+		return fh
+	}
+	return &handle{f, of, n.r}
+}
+
+// Rename implements fs.NodeRenamer.
+func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, to string, flags uint32) syscall.Errno {
+	return n.r.do(&Op{Kind: OpRename, Name: name, To: to}, func() syscall.Errno {
+		return n.LoopbackNode.Rename(ctx, name, parent, to, flags)
+	})
+}
+
+// Link implements fs.NodeLinker.
+func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, to string, out *fuse.EntryOut) (in *fs.Inode, errno syscall.Errno) {
+	op := Op{Kind: OpLink, To: to}
+	errno = n.r.do(&op, func() (errno syscall.Errno) {
+		op.File = n.r.number(target.EmbeddedInode().StableAttr())
+		in, errno = n.LoopbackNode.Link(ctx, target, to, out)
+		return errno
+	})
+	return in, errno
+}
+
+// Unlink implements fs.NodeUnlinker.
+func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
+	return n.r.do(&Op{Kind: OpUnlink, Name: name}, func() syscall.Errno {
+		return n.LoopbackNode.Unlink(ctx, name)
+	})
+}
+
+// Setattr implements fs.NodeSetattrer.
+func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if h, ok := fh.(*handle); ok {
+		fh = h.f
+	}
+	set := func() syscall.Errno { return n.LoopbackNode.Setattr(ctx, fh, in, out) }
+	size, ok := in.GetSize()
+	if !ok {
+		return set()
+	}
+	op := Op{Kind: OpTruncate, At: int64(size)}
+	return n.r.do(&op, func() syscall.Errno {
+		op.File = n.file()
+		return set()
+	})
+}
+
+// OpendirHandle implements fs.NodeOpendirHandler.
+func (n *node) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	fh, fuseFlags, errno := n.LoopbackNode.OpendirHandle(ctx, flags)
+	if d, ok := fh.(dirHandle); ok && errno == 0 {
+		fh = &openDir{d, n}
+	}
+	return fh, fuseFlags, errno
+}
+
+// dirHandle is what is used of an open directory.
+type dirHandle interface {
+	fs.FileReaddirenter
+	fs.FileSeekdirer
+	fs.FileReleasedirer
+}
+
+// openDir is an open directory whose syncs are recorded.
+type openDir struct {
+	dirHandle
+	n *node
+}
+
+// Fsyncdir implements fs.FileFsyncdirer.
+func (d *openDir) Fsyncdir(context.Context, uint32) syscall.Errno {
+	return d.n.r.sync(&Op{Kind: OpSyncDir}, d.n.StableAttr())
+}
+
+// sync does a sync, of which nothing is asked: the log says what it covers.
+func (r *recorder) sync(op *Op, attr fs.StableAttr) syscall.Errno {
+	r.mu.Lock()
+	op.File = r.number(attr) // also for one that fails
+	r.mu.Unlock()
+	return r.do(op, func() syscall.Errno { return 0 })
+}
+
+// A handle is an open file. It has the file behind it, and does not embed it: the
+// kernel would be given that one, and come here no more.
+type handle struct {
+	f  *fs.LoopbackFile
+	of *fs.Inode
+	r  *recorder
+}
+
+// Read implements fs.FileReader.
+func (h *handle) Read(ctx context.Context, to []byte, at int64) (fuse.ReadResult, syscall.Errno) {
+	return h.f.Read(ctx, to, at)
+}
+
+// Write implements fs.FileWriter.
+func (h *handle) Write(ctx context.Context, data []byte, at int64) (n uint32, errno syscall.Errno) {
+	op := Op{Kind: OpWrite, At: at, Data: slices.Clone(data)}
+	errno = h.r.do(&op, func() (errno syscall.Errno) {
+		op.File = h.r.number(h.of.StableAttr())
+		n, errno = h.f.Write(ctx, data, at)
+		op.Data = op.Data[:n]
+		return errno
+	})
+	return n, errno
+}
+
+// Fsync implements fs.FileFsyncer.
+func (h *handle) Fsync(_ context.Context, flags uint32) syscall.Errno {
+	return h.r.sync(&Op{Kind: OpSync, DataOnly: flags&1 != 0}, h.of.StableAttr())
+}
+
+// Getattr implements fs.FileGetattrer.
+func (h *handle) Getattr(ctx context.Context, out *fuse.AttrOut) syscall.Errno {
+	return h.f.Getattr(ctx, out)
+}
+
+// Flush implements fs.FileFlusher.
+func (h *handle) Flush(ctx context.Context) syscall.Errno { return h.f.Flush(ctx) }
+
+// Release implements fs.FileReleaser.
+func (h *handle) Release(ctx context.Context) syscall.Errno { return h.f.Release(ctx) }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+)
+
+// A recorder does operations one at a time, writes them down, and has them fail.
+type recorder struct {
+	mu      sync.Mutex // guards the rest, and is held while an operation is done
+	record  Record
+	fault   Fault
+	counted int // of what the fault counts
+	files   map[fs.StableAttr]int
+}
+
+func newRecorder() *recorder { return &recorder{files: make(map[fs.StableAttr]int)} }
+
+// do does op and writes it down, or has it fail. run may complete op.
+func (r *recorder) do(op *Op, run func() syscall.Errno) syscall.Errno {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fails(op) {
+		r.record.Failed++
+		op.Err = r.fault.Err
+		r.record.Ops = append(r.record.Ops, *op)
+		return op.Err
+	}
+	errno := run()
+	if errno == 0 {
+		r.record.Ops = append(r.record.Ops, *op)
+	}
+	return errno
+}
+
+// fails counts op, and reports whether it is to fail.
+func (r *recorder) fails(op *Op) bool {
+	f := &r.fault
+	if f.N == 0 || f.Only != nil && !slices.Contains(f.Only, op.Kind) {
+		return false
+	}
+	r.counted++
+	return r.counted == f.N || r.counted > f.N && f.Forever
+}
+
+// number returns the number of a file.
+func (r *recorder) number(attr fs.StableAttr) int {
+	if r.files[attr] == 0 {
+		r.files[attr] = len(r.files) + 1
+	}
+	return r.files[attr]
+}
+
+// Disk is what the process that serves the file system can be asked.
+type Disk struct{ r *recorder }
+
+// Begin forgets what was done, and sets which operation fails from now on.
+func (d *Disk) Begin(f Fault, _ *struct{}) error {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	d.r.record, d.r.fault, d.r.counted = Record{}, f, 0
+	return nil
+}
+
+// Heal has nothing fail any more.
+func (d *Disk) Heal(_ struct{}, _ *struct{}) error {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	d.r.fault = Fault{}
+	return nil
+}
+
+// Note writes down that index was acknowledged.
+func (d *Disk) Note(index uint64, _ *struct{}) error {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	d.r.record.Ops = append(d.r.record.Ops, Op{Kind: OpNote, At: int64(index)})
+	return nil
+}
+
+// Take returns what was done since Begin.
+func (d *Disk) Take(_ struct{}, to *Record) error {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	*to = d.r.record
+	to.Ops = slices.Clone(to.Ops)
+	return nil
+}

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"allocstore/store"
+)
+
+// sweepWorkload is the one in which each operation fails in turn. Batches are
+// applied one after the other, so that it does the same each time.
+var sweepWorkload = workload{
+	name: "fail at step n", rounds: 7, writers: 1, ids: 6, largest: 300, compact: 3, restore: 6, reopen: 5, gaps: 5,
+	options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10},
+}
+
+// afterRecovery is how many batches a store is given after it has recovered.
+const afterRecovery = 3
+
+// swept is what a sweep has done.
+type swept struct {
+	Runs   int
+	Steps  int // operations that could fail
+	Silent int // runs in which something failed that nobody needs to know of
+	Images *tally
+}
+
+// A sweeping is how every step of a workload is made to fail.
+type sweeping struct {
+	workload
+	cutting      // of what goes on afterwards
+	some    bool // only two of the ways in which a step fails, by turns
+}
+
+// faults are the ways in which a step fails.
+func (sw *sweeping) faults(n int) []Fault {
+	all := []Fault{
+		{N: n, Err: syscall.EIO}, {N: n, Err: syscall.ENOSPC, Forever: true},
+		{N: n, Err: syscall.ENOSPC}, {N: n, Err: syscall.EIO, Forever: true},
+		{N: n, Err: syscall.EFBIG}, {N: n, Err: syscall.EROFS, Forever: true},
+	}
+	if sw.some {
+		return all[n%3*2:][:2]
+	}
+	return all
+}
+
+// String says which fault it is.
+func (f Fault) String() string {
+	if f.Forever {
+		return fmt.Sprintf("%v from step %d on", f.Err, f.N)
+	}
+	return fmt.Sprintf("%v at step %d", f.Err, f.N)
+}
+
+// sweep fails every step, until there are no more, and then cuts the power of what
+// went on after it.
+func (sw *sweeping) sweep(d *disk) (*swept, error) {
+	got := &swept{Images: new(tally)}
+	for n, hit := 1, true; hit; n++ {
+		hit = false
+		for _, f := range sw.faults(n) {
+			t, err := endure(d, sw.workload, sw.seed, f)
+			if err != nil {
+				return got, fmt.Errorf("%v: %w", f, err)
+			}
+			got.Runs++
+			if t.Failed == 0 {
+				continue
+			}
+			hit, got.Steps = true, n
+			if !t.reported {
+				got.Silent++
+			}
+			if err := sw.cutAfter(t, got.Images); err != nil {
+				return got, fmt.Errorf("%v: %w", f, err)
+			}
+		}
+	}
+	return got, nil
+}
+
+// cutAfter cuts the power of what a trial did from the fault on.
+func (sw *sweeping) cutAfter(t *trial, total *tally) error {
+	c := sw.cutting
+	c.from = slices.IndexFunc(t.Ops, func(op Op) bool { return op.Err != 0 })
+	images, err := c.cut(&recording{t.Record, t.history})
+	if err != nil {
+		return err
+	}
+	total.add(images)
+	return images.fault()
+}
+
+// A trial is a run in which something fails.
+type trial struct {
+	*run
+	Record
+	watched  *watched
+	reported bool   // an error was returned
+	doubt    func() // takes note that what failed, and may be on the disk, is there
+}
+
+// endure runs the workload with the fault, then without it, and returns what is not
+// as it should be.
+func endure(d *disk, w workload, seed uint64, f Fault) (*trial, error) {
+	r, err := newRun(d, w, seed)
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{run: r}
+	if err := d.begin(f); err != nil {
+		return nil, err
+	}
+	if err := t.play(); err != nil {
+		return nil, err
+	}
+	if t.Record, err = d.take(); err != nil {
+		return nil, err
+	}
+	if err := t.silence(); err != nil {
+		return nil, err
+	}
+	if err := d.heal(); err != nil {
+		return nil, err
+	}
+	if err := t.recover(); err != nil {
+		return nil, fmt.Errorf("on the disk that works again: %w", err)
+	}
+	t.Record, err = d.take()
+	return t, err
+}
+
+// silence complains if something failed and nobody was told. What was tried in
+// vain may be: a name that was to be removed, a link where a rename will do.
+func (t *trial) silence() error {
+	if t.reported {
+		if t.Failed == 0 {
+			return errors.New("an error was returned, and nothing failed")
+		}
+		return nil
+	}
+	for _, op := range t.Ops {
+		if op.Err != 0 && op.Kind != OpUnlink && op.Kind != OpLink {
+			return fmt.Errorf("%v failed, and no error was returned", op.Kind)
+		}
+	}
+	return nil
+}
+
+// play goes through the workload until the store fails.
+func (t *trial) play() error {
+	if ok, err := t.start(); !ok {
+		return err
+	}
+	for round := 1; round <= t.rounds; round++ {
+		ok, err := t.write(round)
+		if ok && round%t.compact == 0 {
+			ok, err = t.chore(t.s.Compact(context.Background()), nil)
+		}
+		if ok && err == nil && round%t.restore == t.restore/2 {
+			err = t.save()
+		}
+		if ok && err == nil && round%t.restore == 0 {
+			ok, err = t.bringBack()
+		}
+		if ok && round%t.reopen == 0 {
+			if err = t.end(); err == nil {
+				ok, err = t.start()
+			}
+		}
+		if !ok || err != nil {
+			return err
+		}
+	}
+	return t.end()
+}
+
+// start opens the store, if that succeeds.
+func (t *trial) start() (ok bool, err error) {
+	if t.run.s, err = store.Open(t.path, &t.options); err != nil {
+		t.reported = true
+		return false, nil
+	}
+	t.watched = watch(t.s)
+	if err := t.matches(t.s, t.last); err != nil {
+		return false, fmt.Errorf("opened again: %w", err)
+	}
+	return true, t.disk.note(t.s.LastIndex())
+}
+
+// end closes the store that has not failed.
+func (t *trial) end() error {
+	if err := t.s.Close(); err != nil {
+		t.reported = true
+	}
+	return t.watched.ended(store.ErrClosed, store.ErrClosed)
+}
+
+// write applies a batch.
+func (t *trial) write(round int) (ok bool, err error) {
+	steps := t.dice.steps(true)
+	want := t.last + 1
+	applied, err := t.s.ApplyAt(context.Background(), want, batchOf(steps))
+	if err == nil {
+		if !t.apply(want, steps) || applied.Index != want {
+			return false, fmt.Errorf("round %d: index %d, should be %d", round, applied.Index, want)
+		}
+		return true, t.disk.note(want)
+	}
+	t.reported = true
+	t.doubt = func() { t.apply(want, steps) }
+	if !errors.Is(err, store.ErrFailed) {
+		return false, fmt.Errorf("round %d: a write that failed returns %w", round, err)
+	}
+	return false, t.failed()
+}
+
+// chore looks at what Compact or Restore has returned. An error leaves the store as it
+// was, or failed; then doubt takes note that it has been done after all.
+func (t *trial) chore(returned error, doubt func()) (ok bool, err error) {
+	if returned == nil {
+		return true, nil
+	}
+	t.reported = true
+	_, err = t.s.Wait(context.Background(), idOf(idCount), store.QueryOptions{MinQueryIndex: 1 << 40, MaxQueryTime: 1})
+	if errors.Is(err, store.ErrFailed) {
+		t.doubt = doubt
+		return false, t.failed()
+	}
+	return true, err
+}
+
+// bringBack restores what was saved, which ends who waits and who follows.
+func (t *trial) bringBack() (ok bool, err error) {
+	restored := t.s.Restore(context.Background(), bytes.NewReader(t.saved.stream))
+	if restored != nil {
+		return t.chore(restored, func() { t.become(t.saved) })
+	}
+	t.become(t.saved)
+	if err := t.matches(t.s, t.last); err != nil {
+		return false, fmt.Errorf("restored: %w", err)
+	}
+	if err := t.watched.ended(nil, store.ErrCompacted); err != nil {
+		return false, err
+	}
+	t.watched = watch(t.s)
+	return true, t.disk.note(t.last)
+}
+
+// failed says how a failed store is not what it should be, and closes it.
+func (t *trial) failed() error {
+	if last := t.s.LastIndex(); last != t.last {
+		return fmt.Errorf("failed at index %d, and shows %d", t.last, last)
+	}
+	got, err := contentOf(t.s)
+	if err == nil {
+		err = t.states[t.last].equal(got)
+	}
+	if err == nil {
+		err = lookUp(t.s, t.states[t.last].content)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the failed store: %w", err)
+	}
+	if err := use(t.s); !errors.Is(err, store.ErrFailed) {
+		return fmt.Errorf("a write to the failed store returns %w", err)
+	}
+	if err := t.watched.ended(store.ErrFailed, store.ErrFailed); err != nil {
+		return err
+	}
+	_ = t.s.Close() // the failure has been told
+	return nil
+}
+
+// recover opens the store again, where everything acknowledged is there and nothing
+// that was never asked for, and uses it.
+func (t *trial) recover() (err error) {
+	if t.run.s, err = store.Open(t.path, &t.options); err != nil {
+		return err
+	}
+	if t.doubt != nil && t.s.LastIndex() == t.last+1 {
+		t.doubt()
+	}
+	err = t.matches(t.s, t.last)
+	if err == nil {
+		err = t.disk.note(t.last)
+	}
+	for i := 0; i < afterRecovery && err == nil; i++ {
+		err = t.one(true)
+	}
+	return errors.Join(err, t.s.Close())
+}
+
+// watched is a waiter and a feed of a store, which are to end with it.
+type watched struct{ wait, feed chan error }
+
+// watch waits for what never comes, and follows all that does.
+func watch(s *store.Store) *watched {
+	w, last := &watched{make(chan error, 1), make(chan error, 1)}, s.LastIndex()
+	go func() {
+		_, err := s.Wait(context.Background(), idOf(idCount), store.QueryOptions{MinQueryIndex: last})
+		w.wait <- err
+	}()
+	go func() {
+		var end error
+		for _, err := range s.Changes(context.Background(), last) {
+			end = err
+		}
+		w.feed <- end
+	}()
+	for st := s.Stats(); st.Waiters == 0 || st.Readers == 0; st = s.Stats() {
+		runtime.Gosched()
+	}
+	return w
+}
+
+// patience is how long a waiter may take to wake.
+const patience = 10 * time.Second
+
+// ended reports who was not woken, or not with the error that it should be.
+func (w *watched) ended(wait, feed error) error {
+	for _, one := range []struct {
+		name string
+		ch   chan error
+		want error
+	}{{"waiter", w.wait, wait}, {"feed", w.feed, feed}} {
+		select {
+		case err := <-one.ch:
+			if !errors.Is(err, one.want) {
+				return fmt.Errorf("the %s ended with %v, should be %v", one.name, err, one.want)
+			}
+		case <-time.After(patience):
+			return fmt.Errorf("the %s was not woken, should be with %v", one.name, one.want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+
+	"allocstore/schema"
+	"allocstore/store"
+)
+
+// storeName is the name of the store's file in its directory.
+const storeName = "store.db"
+
+// A workload is how a store is used.
+type workload struct {
+	name    string
+	options store.Options
+	rounds  int // of batches; each writer applies one in a round
+	writers int
+	ids     int // see dice
+	largest int
+	compact int // once in so many rounds, with the next one under way at the same time
+	restore int // once in so many rounds, what there was half as many before
+	reopen  int // once in so many rounds
+	gaps    int // once in so many rounds an index of the caller's
+}
+
+// workloads are the ones whose power is cut.
+var workloads = []workload{
+	{name: "one writer", rounds: 100, writers: 1, ids: idCount, largest: 600, compact: 29, restore: 38, reopen: 23, gaps: 9,
+		options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10}},
+	{name: "groups", rounds: 40, writers: 6, ids: idCount, largest: 300, compact: 17, restore: 26, reopen: 19, gaps: 7,
+		options: store.Options{FeedRetention: 20, InitialMmapBytes: 1 << 20}},
+	{name: "large values", rounds: 50, writers: 2, ids: idCount / 2, largest: 9000, compact: 13, restore: 30, reopen: 11, gaps: 50,
+		options: store.Options{FeedRetention: -1, InitialMmapBytes: 64 << 10, ResidentBytes: 4096}},
+	{name: "defaults", rounds: 60, writers: 2, ids: idCount / 4, largest: 600, compact: 31, restore: 40, reopen: 29, gaps: 50},
+}
+
+// ext4Workload is the one that is run in a real file system.
+var ext4Workload = workload{
+	name: "ext4", rounds: 24, writers: 1, ids: 8, largest: 600, compact: 7, restore: 18, reopen: 11, gaps: 9,
+	options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10},
+}
+
+// A recording is what a workload did to the disk, and what the store was.
+type recording struct {
+	Record
+	*history
+}
+
+// A run is a workload under way.
+type run struct {
+	workload
+	*history
+	*dice
+	disk  *disk
+	path  string
+	s     *store.Store
+	saved *saved // nil until there is one
+}
+
+// A saved store is a backup of it, and what it was.
+type saved struct {
+	stream  []byte
+	content content
+	current map[string]*schema.Allocation
+}
+
+// newRun prepares a workload in a new directory.
+func newRun(d *disk, w workload, seed uint64) (*run, error) {
+	dir, err := d.newDir()
+	if err != nil {
+		return nil, err
+	}
+	return runAt(d, filepath.Join(dir, storeName), w, seed), nil
+}
+
+func runAt(d *disk, path string, w workload, seed uint64) *run {
+	return &run{workload: w, history: newHistory(), dice: newDice(seed, w), disk: d, path: path}
+}
+
+// perform runs a workload on the disk and returns its recording. Nothing may fail.
+func perform(d *disk, w workload, seed uint64) (*recording, error) {
+	r, err := newRun(d, w, seed)
+	if err == nil {
+		err = d.begin(Fault{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.perform()
+}
+
+// perform runs the workload from beginning to end.
+func (r *run) perform() (*recording, error) {
+	err := r.open()
+	if err == nil {
+		err = errors.Join(r.play(), r.s.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("workload %q: %w", r.name, err)
+	}
+	record, err := r.disk.take()
+	return &recording{record, r.history}, err
+}
+
+// open opens the store, and notes that it is there.
+func (r *run) open() (err error) {
+	if r.s, err = store.Open(r.path, &r.options); err != nil {
+		return err
+	}
+	return r.disk.note(r.s.LastIndex())
+}
+
+// play applies all batches.
+func (r *run) play() error {
+	for round := 1; round <= r.rounds; round++ {
+		compacted := make(chan error, 1)
+		if round%r.compact == 0 {
+			go func(s *store.Store) { compacted <- s.Compact(context.Background()) }(r.s)
+		} else {
+			compacted <- nil
+		}
+		err := r.round(round)
+		if err = errors.Join(err, <-compacted); err != nil {
+			return fmt.Errorf("round %d: %w", round, err)
+		}
+		if round%r.restore == r.restore/2 {
+			err = r.save()
+		} else if round%r.restore == 0 {
+			err = r.bringBack()
+		}
+		if err != nil {
+			return fmt.Errorf("round %d: %w", round, err)
+		}
+		if round%r.reopen == 0 {
+			if err := errors.Join(r.s.Close(), r.open()); err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
+			}
+		}
+	}
+	return nil
+}
+
+// save makes a backup.
+func (r *run) save() error {
+	var b bytes.Buffer
+	_, err := r.s.Backup(context.Background(), &b)
+	r.saved = &saved{b.Bytes(), r.states[r.last].content, r.current}
+	return err
+}
+
+// bringBack restores what was saved.
+func (r *run) bringBack() error {
+	if err := r.s.Restore(context.Background(), bytes.NewReader(r.saved.stream)); err != nil {
+		return err
+	}
+	r.become(r.saved)
+	return r.disk.note(r.last)
+}
+
+// round applies one batch of each writer, at the same time.
+func (r *run) round(round int) error {
+	if r.writers == 1 || round%r.gaps == 0 {
+		return r.one(round%r.gaps == 0)
+	}
+	type write struct {
+		steps []step
+		index uint64
+		err   error
+	}
+	writes := make([]write, r.writers)
+	for i := range writes {
+		writes[i].steps = r.dice.steps(true)
+	}
+	seen := r.noteSeen()
+	var wg sync.WaitGroup
+	for i := range writes {
+		wg.Go(func() {
+			w := &writes[i]
+			applied, err := r.s.Apply(context.Background(), batchOf(w.steps))
+			if w.index, w.err = applied.Index, err; err == nil {
+				w.err = r.disk.note(w.index)
+			}
+		})
+	}
+	wg.Wait()
+	if err := seen(); err != nil {
+		return err
+	}
+	slices.SortFunc(writes, func(a, b write) int { return int(a.index) - int(b.index) })
+	for _, w := range writes {
+		if w.err != nil {
+			return w.err
+		}
+		if w.index != r.last+1 || !r.apply(w.index, w.steps) {
+			return fmt.Errorf("a batch that changes something was given index %d after %d", w.index, r.last)
+		}
+	}
+	return nil
+}
+
+// noteSeen notes every index that a reader sees, which has to be on the disk as one that
+// was acknowledged has, until the function that it returns is called.
+func (r *run) noteSeen() (stop func() error) {
+	done, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for last := r.last; ; {
+			if index := r.s.LastIndex(); index > last {
+				last = index
+				if err := r.disk.note(index); err != nil {
+					ended <- err
+					return
+				}
+			}
+			select {
+			case <-done:
+				ended <- nil
+				return
+			default:
+				runtime.Gosched()
+			}
+		}
+	}()
+	return func() error {
+		close(done)
+		return <-ended
+	}
+}
+
+// one applies a single batch, at an index of the store's choice or a later one.
+func (r *run) one(gap bool) (err error) {
+	steps := r.dice.steps(gap)
+	var applied store.Applied
+	want := r.last + 1
+	if gap {
+		want += r.Uint64N(5)
+		applied, err = r.s.ApplyAt(context.Background(), want, batchOf(steps))
+	} else {
+		applied, err = r.s.Apply(context.Background(), batchOf(steps))
+	}
+	if err != nil {
+		return err
+	}
+	if r.apply(want, steps); applied.Index != r.last {
+		return fmt.Errorf("a batch was given index %d, should be %d", applied.Index, r.last)
+	}
+	return r.disk.note(applied.Index)
+}
+
+// batchOf returns the steps as a store takes them.
+func batchOf(steps []step) *store.Batch {
+	b := new(store.Batch)
+	for _, s := range steps {
+		s.op(b)
+	}
+	return b
+}
