@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"allocstore/store"
+)
+
+// writeTimeout is how long a client may take to take an answer, once there is one.
+const writeTimeout = 30 * time.Second
+
+// answer writes what the store has returned.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.WaitResult, pretty bool) error {
+	header := w.Header()
+	header.Set("X-Nomad-Index", strconv.FormatUint(result.Index, 10))
+	header.Set("X-Nomad-KnownLeader", "true")
+	header.Set("X-Nomad-LastContact", "0")
+	if result.Alloc == nil {
+		return &refusal{http.StatusNotFound, "alloc not found"}
+	}
+	form := form{pretty: pretty, gzip: acceptsGzip(r.Header)}
+	body, err := h.bodies.of(result.Alloc, form)
+	if err != nil {
+		return err
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Vary", "Accept-Encoding")
+	if form.gzip {
+		header.Set("Content-Encoding", "gzip")
+	}
+	defer h.limitWrite(w)()
+	_, _ = w.Write(body) // whoever has hung up does not want it
+	return nil
+}
+
+// limitWrite bounds how long what is written from now on may take; the function that
+// it returns sends it. A response that has no deadline goes without.
+func (h *handler) limitWrite(w http.ResponseWriter) (done func()) {
+	c := http.NewResponseController(w)
+	if c.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+		return func() {}
+	}
+	return func() {
+		_ = c.Flush()
+		_ = c.SetWriteDeadline(time.Time{}) // the connection may go on to others
+	}
+}
+
+// acceptsGzip reports whether the client takes gzip: RFC 9110, 12.5.3.
+func acceptsGzip(header http.Header) bool {
+	accepts := false
+	for _, line := range header.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			name, weight, _ := strings.Cut(coding, ";")
+			name = strings.ToLower(strings.TrimSpace(name))
+			if name != "gzip" && name != "*" {
+				continue
+			}
+			q, weighted := strings.CutPrefix(strings.ToLower(strings.TrimSpace(weight)), "q=")
+			worth, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+			wanted := !weighted || err == nil && worth > 0
+			if name == "gzip" {
+				return wanted
+			}
+			accepts = wanted
+		}
+	}
+	return accepts
+}

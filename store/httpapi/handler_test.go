@@ -1,0 +1,247 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+	"allocstore/store"
+	"allocstore/store/httpapi"
+)
+
+const documentedID = "203266e5-e0d6-9486-5e05-397ed2b184af"
+
+// documented returns the documented allocation and its JSON.
+func documented(t testing.TB) (*schema.Allocation, []byte) {
+	t.Helper()
+	text, err := os.ReadFile("../../testdata/allocation.json")
+	require.NoError(t, err)
+	a, err := schema.DecodeJSON(text)
+	require.NoError(t, err)
+	return a, text
+}
+
+// place places the documented allocation and has it run, with its event.
+func place(t testing.TB, s *store.Store) (index uint64) {
+	t.Helper()
+	a, _ := documented(t)
+	_, err := s.Upsert(context.Background(), a)
+	require.NoError(t, err)
+	applied, err := s.UpdateFromClient(context.Background(), a)
+	require.NoError(t, err)
+	if applied.Unchanged > 0 {
+		return s.LastIndex()
+	}
+	return applied.Index
+}
+
+// ask returns the answer to a request of the handler.
+func ask(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestAnswers has every kind of answer, with what it must say.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	place(t, s)
+	h := httpapi.New(s, &httpapi.Options{MaxRequestBytes: 1000})
+	const at, absent = "/v1/allocation/" + documentedID, "/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b18400"
+	for _, c := range []struct {
+		method, target string
+		status         int
+		says           string
+	}{
+		{"GET", at, 200, `"Name":"example.cache[0]"`},
+		{"GET", "/v1/allocation/" + strings.ToUpper(documentedID), 200, `"ID":"203266e5`},
+		{"HEAD", at, 200, ""},
+		{"GET", at + "?index=0&wait=60s&stale&region=global", 200, `"ID"`},
+		{"GET", at + "?index=1&wait=5m&stale=true&other=1", 200, `"ID"`},
+		{"GET", at + "?pretty", 200, "{\n    \"ID\": \"203266e5"},
+		{"GET", at + "?pretty=false", 200, "{\n    \"ID\""},
+		{"GET", at + "?pretty=0", 200, `{"ID":"203266e5`},
+		{"GET", at + "?stale=false&wait=-1s&region=", 200, `"ID"`},
+		{"GET", absent, 404, "alloc not found"},
+		{"GET", absent + "?index=0", 404, "alloc not found"},
+		{"GET", at + "?index=99&wait=1ms", 200, `"ID"`},
+		{"GET", absent + "?index=99&wait=1ms", 404, "alloc not found"},
+
+		{"GET", "/v1/allocation/", 400, "no allocation ID"},
+		{"GET", "/v1/allocation/x", 400, `"x"`},
+		{"GET", at + "%00", 400, "ID"},
+		{"GET", at + "?index=", 400, `index ""`},
+		{"GET", at + "?index", 400, `index ""`},
+		{"GET", at + "?index=-1", 400, `index "-1"`},
+		{"GET", at + "?index=1e3", 400, `index "1e3"`},
+		{"GET", at + "?index=18446744073709551616", 400, "2^64-1"},
+		{"GET", at + "?index=1&index=2", 400, "index is given 2 times"},
+		{"GET", at + "?wait=", 400, `wait ""`},
+		{"GET", at + "?wait=60", 400, `wait "60"`},
+		{"GET", at + "?stale=maybe", 400, `stale "maybe"`},
+		{"GET", at + "?stale=1", 400, `stale "1"`},
+		{"GET", at + "?region=mars", 400, "No path to region"},
+		{"GET", at + "?a=%zz", 400, "%zz"},
+		{"GET", at + "?a;b", 400, "semicolon"},
+
+		{"GET", "/v1/allocations", 404, "no such path"},
+		{"GET", "/v1/allocation", 404, "no such path"},
+		{"GET", at + "/", 404, "no such path"},
+		{"GET", at + "/stats", 404, "no such path"},
+		{"GET", at + "%2f", 404, "no such path"},
+		{"POST", at, 405, "POST"},
+		{"DELETE", at, 405, "DELETE"},
+		{"OPTIONS", at, 405, "OPTIONS"},
+		{"GET", at + "?" + strings.Repeat("x", 1000), 431, "at most 1000"},
+	} {
+		w := ask(h, c.method, c.target)
+		require.Equal(t, c.status, w.Code, "%s %s: %s", c.method, c.target, w.Body)
+		require.Contains(t, w.Body.String(), c.says, "%s %s", c.method, c.target)
+		if c.status == 405 {
+			require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
+		}
+		if c.status != 200 && c.says != "alloc not found" {
+			require.Empty(t, w.Header().Get("X-Nomad-Index"), "an index that nothing was read at: %s", c.target)
+			continue
+		}
+		require.Regexp(t, "^[1-9][0-9]*$", w.Header().Get("X-Nomad-Index"), c.target)
+		require.Equal(t, "true", w.Header().Get("X-Nomad-KnownLeader"))
+		require.Equal(t, "0", w.Header().Get("X-Nomad-LastContact"))
+		if strings.Contains(c.target, "pretty") && !strings.HasSuffix(c.target, "=0") {
+			require.True(t, strings.HasSuffix(w.Body.String(), "}\n"))
+		}
+	}
+	large := ask(h, "GET", at, "X-Large", strings.Repeat("x", 1000))
+	require.Equal(t, 431, large.Code)
+	r := httptest.NewRequest("GET", at, strings.NewReader("a body"))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	require.Equal(t, 400, w.Code)
+}
+
+// TestDocumented serves the documented allocation, and expects the documented JSON.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	index := place(t, s)
+	_, want := documented(t)
+	w := ask(httpapi.New(s, nil), "GET", "/v1/allocation/"+documentedID)
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	var got, documented map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+	require.NoError(t, json.Unmarshal(want, &documented))
+	require.EqualValues(t, index, got["ModifyIndex"])
+	for _, stamped := range []string{"CreateIndex", "ModifyIndex", "AllocModifyIndex"} {
+		delete(got, stamped)
+		delete(documented, stamped)
+	}
+	require.Equal(t, documented, got)
+}
+
+// TestForms reads all forms of an answer, several times, before and after a write.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	place(t, s)
+	for _, opts := range []*httpapi.Options{nil, {MaxCacheBytes: -1}, {MaxCacheBytes: 6000}} {
+		h := httpapi.New(s, opts)
+		for n := range 4 {
+			if n == 2 {
+				_, err := s.AppendTaskEvent(t.Context(), documentedID, "redis", "", schema.TaskEvent{Type: schema.TaskSetup, Message: "<&>"})
+				require.NoError(t, err)
+			}
+			want, err := s.Get(documentedID)
+			require.NoError(t, err)
+			for _, pretty := range []string{"", "?pretty"} {
+				for _, accept := range []string{"", "gzip", "br, gzip;q=0.5", "*", "gzip;q=0", "identity"} {
+					w := ask(h, "GET", "/v1/allocation/"+documentedID+pretty, "Accept-Encoding", accept)
+					body := w.Body.Bytes()
+					if packed := w.Header().Get("Content-Encoding") == "gzip"; packed {
+						unpacked, err := gzip.NewReader(bytes.NewReader(body))
+						require.NoError(t, err)
+						body, err = io.ReadAll(unpacked)
+						require.NoError(t, err)
+						require.NotContains(t, []string{"", "gzip;q=0", "identity"}, accept)
+					} else {
+						require.Contains(t, []string{"", "gzip;q=0", "identity"}, accept)
+					}
+					got, err := schema.DecodeJSON(body)
+					require.NoError(t, err)
+					require.Equal(t, want, got)
+				}
+			}
+		}
+	}
+}
+
+// TestDisplayMessages has them in the answer, and nowhere else.
+func TestDisplayMessages(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	place(t, s)
+	target := "/v1/allocation/" + documentedID
+	shown := ask(httpapi.New(s, &httpapi.Options{DisplayMessages: true}), "GET", target).Body.Bytes()
+	plain := ask(httpapi.New(s, nil), "GET", target).Body.Bytes()
+	require.Contains(t, string(shown), `"DisplayMessage":"The task is up"`)
+	require.NotContains(t, string(plain), "DisplayMessage")
+	a, err := schema.DecodeJSON(shown)
+	require.NoError(t, err)
+	b, err := schema.DecodeJSON(plain)
+	require.NoError(t, err)
+	require.Equal(t, b, a, "but for the messages it is the same")
+}
+
+// TestStoreThatCannot has the store closed.
+func TestStoreThatCannot(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.TempDir()+"/state.db", nil)
+	require.NoError(t, err)
+	place(t, s)
+	require.NoError(t, s.Close())
+	var log bytes.Buffer
+	w := ask(httpapi.New(s, &httpapi.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}), "GET", "/v1/allocation/"+documentedID)
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Contains(t, w.Body.String(), "closed")
+	require.Contains(t, log.String(), "status=503")
+}
+
+// FuzzHandler sends anything at all: the answer is one of the documented ones, and never
+// blames the store.
+func FuzzHandler(f *testing.F) {
+	s := open(f)
+	place(f, s)
+	h := httpapi.New(s, nil)
+	f.Add("GET", "/v1/allocation/"+documentedID, "index=0&wait=1ms&pretty&stale&region=global", "gzip;q=0.5, *")
+	f.Add("HEAD", "/v1/allocation/", "index=18446744073709551615&wait=0.001ms", "")
+	f.Add("PUT", "/v1/allocation/%zz", "stale=%zz;", "gzip;q=x")
+	f.Fuzz(func(t *testing.T, method, path, query, accept string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
+		r.Header.Set("Accept-Encoding", accept)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // no wait goes on
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r.WithContext(ctx))
+		switch w.Code {
+		case 200, 400, 404, 405, 431:
+		default:
+			t.Fatalf("%d: %s", w.Code, w.Body)
+		}
+	})
+}

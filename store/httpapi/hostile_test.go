@@ -1,0 +1,130 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/store/httpapi"
+)
+
+// A network connects without the machine's: as many connections as there is memory for.
+type network struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newNetwork() *network { return &network{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (n *network) Accept() (net.Conn, error) {
+	select {
+	case c := <-n.conns:
+		return c, nil
+	case <-n.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (n *network) Close() error {
+	n.once.Do(func() { close(n.closed) })
+	return nil
+}
+
+func (n *network) Addr() net.Addr { return &net.UnixAddr{Name: "network"} }
+
+func (n *network) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	n.conns <- theirs
+	return ours
+}
+
+// serve serves the handler, and returns the network to it.
+func serve(t *testing.T, server *http.Server) *network {
+	t.Helper()
+	n := newNetwork()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(n) }()
+	t.Cleanup(func() {
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-ended, http.ErrServerClosed)
+	})
+	return n
+}
+
+// used returns how many goroutines there are, and the bytes in use.
+func used() (goroutines int, bytes int64) {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), int64(m.HeapAlloc + m.StackInuse)
+}
+
+// TestThousandsHangUp has 10,000 clients block and then go away without a word. It does
+// not run beside other tests, whose goroutines it would count.
+func TestThousandsHangUp(t *testing.T) {
+	s := open(t)
+	place(t, s)
+	n := serve(t, httpapi.NewServer("", httpapi.New(s, nil)))
+	crowd := func(clients int) {
+		conns := make([]net.Conn, clients)
+		for i := range conns {
+			conns[i] = n.dial()
+			_, err := fmt.Fprintf(conns[i], "GET /v1/allocation/%s?index=99 HTTP/1.1\r\nHost: x\r\n\r\n", documentedID)
+			require.NoError(t, err)
+		}
+		waiters(t, s, clients)
+		for _, c := range conns {
+			require.NoError(t, c.Close())
+		}
+		waiters(t, s, 0)
+	}
+	crowd(100) // what is made once
+	goroutines, bytes := used()
+	crowd(10_000)
+	require.Eventually(t, func() bool {
+		g, b := used()
+		return g <= goroutines+5 && b < bytes+16<<20
+	}, 20*time.Second, 50*time.Millisecond, "as before: %d goroutines, %d bytes", goroutines, bytes)
+}
+
+// TestSlowAndHuge sends what never ends.
+func TestSlowAndHuge(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	server := httpapi.NewServer("", httpapi.New(s, nil))
+	server.ReadHeaderTimeout = 100 * time.Millisecond
+	n := serve(t, server)
+
+	slow := n.dial()
+	_, err := io.WriteString(slow, "GET / HTTP/1.1\r\nHost: x\r\n")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(slow)
+	require.NoError(t, err, "the connection is closed")
+	require.NotContains(t, string(answer), " 200 ")
+
+	for what, request := range map[string]string{
+		"a URL":           "GET /v1/allocation/" + strings.Repeat("x", 1<<20) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a URL, not as":   "GET /v1/allocation/" + strings.Repeat("x", 20<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"headers":         "GET /v1/allocation/x HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Some: thing\r\n", 1<<16) + "\r\n",
+		"headers, not as": "GET /v1/allocation/x HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Some: thing\r\n", 2000) + "\r\n",
+	} {
+		c := n.dial()
+		go func() { _, _ = io.WriteString(c, request) }() // it is not read to its end
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		require.NoError(t, err, what)
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode, what)
+		_ = response.Body.Close()
+		require.NoError(t, c.Close())
+	}
+}
