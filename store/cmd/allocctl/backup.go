@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"allocstore/store"
+)
+
+func newBackup(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Write a backup, or - for the standard output",
+		Long: `Write the store as it is at its last index, with its feed, to a new file. The file has its name
+once all of it is on the disk, and none before.`,
+		Example: "  allocctl -f state.db backup state.bak",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(true)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			var info store.BackupInfo
+			if args[0] == "-" {
+				info, err = s.Backup(cmd.Context(), a.out)
+			} else {
+				info, err = a.backupTo(cmd.Context(), s, args[0])
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.err, "index %d: %d records, %d jobs, %s\n", info.Index, info.Records, info.Jobs, humanize.Bytes(uint64(info.Bytes)))
+			if info.Damaged > 0 {
+				return fmt.Errorf("%w: the backup is complete, and has %d records and jobs that are damaged, as the store has: see check", store.ErrCorrupt, info.Damaged)
+			}
+			return nil
+		},
+	}
+}
+
+// backupTo writes a backup to a file that is whole or not there.
+func (a *app) backupTo(ctx context.Context, s *store.Store, path string) (info store.BackupInfo, err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return info, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp.Name())
+		}
+	}()
+	bar := a.progress("backing up", s.Stats().LiveBytes+s.Stats().DeadBytes, true)
+	info, err = s.Backup(ctx, io.MultiWriter(tmp, bar))
+	_ = bar.Finish()
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return info, err
+	}
+	if err = os.Rename(tmp.Name(), path); err != nil {
+		return info, err
+	}
+	return info, syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

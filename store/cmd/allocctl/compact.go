@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"allocstore/store"
+)
+
+func newCompact(a *app) *cobra.Command {
+	keep := store.DefaultFeedRetention
+	cmd := &cobra.Command{
+		Use:     "compact",
+		Short:   "Remove what is superseded, and make the file as small as its content",
+		Example: "  allocctl -f state.db compact --keep 0",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if keep < 0 {
+				return usage("--keep %d: want 0 or more", keep)
+			}
+			s, err := a.openKeeping(keep)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			before := s.Stats().FileBytes
+			if err := s.Compact(cmd.Context()); err != nil {
+				return err
+			}
+			after := s.Stats()
+			fmt.Fprintf(a.err, "%s, was %s; the feed begins after index %d\n", humanize.Bytes(uint64(after.FileBytes)), humanize.Bytes(uint64(before)), after.Floor)
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&keep, "keep", keep, "how many of the latest changes to keep for readers of the feed")
+	return cmd
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"allocstore/schema"
+)
+
+// A taskEvent is a line of events --json.
+type taskEvent struct {
+	Task string
+	schema.TaskEvent
+	DisplayMessage string
+}
+
+func newEvents(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "events ID [TASK]",
+		Short: "Show the latest events of an allocation's tasks",
+		Long:  "Show the latest 10 events of one task, or of all tasks of the allocation, oldest first.",
+		Example: `  allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af redis
+  allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af --json`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.source()
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			alloc, err := s.Get(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			tasks := slices.Sorted(maps.Keys(alloc.TaskStates))
+			if len(args) == 2 {
+				if !slices.Contains(tasks, args[1]) {
+					return fmt.Errorf("allocation %s has no task %q that was heard of: it has %q", alloc.ID, args[1], tasks)
+				}
+				tasks = args[1:]
+			}
+			if asJSON {
+				return a.printEventLines(alloc, tasks)
+			}
+			a.printEvents(alloc, tasks)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one event each")
+	return cmd
+}
+
+func (a *app) printEventLines(alloc *schema.Allocation, tasks []string) error {
+	for _, task := range tasks {
+		for ev := range eventsOf(alloc.TaskStates[task]) {
+			if err := printLine(a.out, taskEvent{task, ev, ev.DisplayMessage()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) printEvents(alloc *schema.Allocation, tasks []string) {
+	for i, task := range tasks {
+		ts := alloc.TaskStates[task]
+		if ts == nil {
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(a.out)
+		}
+		fmt.Fprintf(a.out, "Task %q is %s", task, a.paint(ts.State))
+		if ts.Failed {
+			fmt.Fprint(a.out, ", failed")
+		}
+		if ts.Restarts > 0 {
+			fmt.Fprintf(a.out, ", restarts: %d", ts.Restarts)
+		}
+		if dropped := ts.Events.Dropped(); dropped > 0 {
+			fmt.Fprintf(a.out, ", earlier events dropped: %d", dropped)
+		}
+		fmt.Fprintln(a.out)
+		t := newTable(a.out, "Time", "", "Type", "What happened")
+		for ev := range ts.Events.All() {
+			at := time.Unix(0, ev.Time).UTC()
+			t.AppendRow([]any{at.Format(time.DateTime + ".000 MST"), humanize.Time(at), ev.Type, ev.DisplayMessage()})
+		}
+		t.Render()
+	}
+}
+
+// eventsOf yields the events of a task, of which nothing may be known.
+func eventsOf(ts *schema.TaskState) func(func(schema.TaskEvent) bool) {
+	if ts == nil {
+		ts = new(schema.TaskState)
+	}
+	return ts.Events.All()
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"allocstore/store"
+)
+
+// Exit codes; see the package's comment.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitTimedOut    = 4
+	exitLocked      = 5
+	exitDamaged     = 6
+	exitInterrupted = 130
+)
+
+var (
+	// errUsage says that the command line cannot be, although its flags and arguments
+	// are ones.
+	errUsage = errors.New("usage")
+
+	errTimedOut = errors.New("timed out")
+)
+
+func usage(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+}
+
+// codeOf returns the exit code of an error.
+func codeOf(err error) int {
+	for _, c := range []struct {
+		is   error
+		code int
+	}{
+		{errUsage, exitUsage},
+		{store.ErrInvalidID, exitUsage},
+		{store.ErrNotFound, exitNotFound},
+		{errTimedOut, exitTimedOut},
+		{store.ErrLocked, exitLocked},
+		{store.ErrCorrupt, exitDamaged},
+	} {
+		if errors.Is(err, c.is) {
+			return c.code
+		}
+	}
+	return exitFailed
+}

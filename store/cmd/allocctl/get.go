@@ -1,0 +1,49 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"allocstore/schema"
+)
+
+func newGet(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "get ID",
+		Short:   "Print an allocation as JSON",
+		Example: "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.source()
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			alloc, err := s.Get(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return printJSON(a.out, alloc)
+		},
+	}
+}
+
+// printJSON writes an allocation for people, as the endpoint does with ?pretty.
+func printJSON(w io.Writer, alloc *schema.Allocation) error {
+	text, err := json.MarshalIndent(alloc, "", "    ")
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	return err
+}
+
+// printLine writes an allocation as one line.
+func printLine(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	return err
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second one ends the process at once
+	code := run(ctx, &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run is main with its surroundings as arguments.
+func run(ctx context.Context, a *app, args []string) (code int) {
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	code = codeOf(err)
+	if ctx.Err() != nil {
+		code = exitInterrupted
+		err = fmt.Errorf("interrupted: %w", err)
+	}
+	fmt.Fprintln(a.err, "allocctl:", err)
+	if !a.began {
+		fmt.Fprintln(a.err, "Try allocctl --help.")
+		code = exitUsage
+	}
+	return code
+}

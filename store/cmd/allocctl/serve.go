@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"allocstore/store"
+	"allocstore/store/httpapi"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	httpapi.Options
+	listen, addressFile string
+	regions             map[string]string
+	grace               time.Duration
+}
+
+func newServe(a *app) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the store over HTTP",
+		Long: `Serve /v1/allocation/<ID> as Nomad does, and beside it:
+
+  /health                     200 as long as the store can be read
+  /metrics                    the store's counts, for Prometheus
+  /v1/allocctl/allocations    lists, for allocctl list --addr
+
+The file is open read-only: others can read it meanwhile, and nobody can write to it. A scheduler
+serves its own store by package httpapi. SIGINT and SIGTERM end blocked requests and
+then the process.`,
+		Example: `  allocctl -f state.db serve --listen 127.0.0.1:4646
+  curl 'http://127.0.0.1:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af?pretty'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(true)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return o.serve(cmd.Context(), s, a.logger())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:4646", "address to listen on; port 0 is any")
+	flags.StringVar(&o.addressFile, "address-file", "", "file to write the address to, once it is listened on")
+	flags.StringVar(&o.Region, "region", httpapi.DefaultRegion, "region that is served")
+	flags.StringToStringVar(&o.regions, "regions", nil, "where the other regions are, such as eu=http://10.0.0.1:4646")
+	flags.BoolVar(&o.DisplayMessages, "display-messages", false, "add a sentence for people to every task event")
+	flags.IntVar(&o.MaxWaits, "max-waits", httpapi.DefaultMaxWaits, "requests that may be blocked at once")
+	flags.DurationVar(&o.grace, "grace", 10*time.Second, "how long requests under way may take when it is told to end")
+	return cmd
+}
+
+// parseRegions reads the addresses of the other regions.
+func (o *serveOptions) parseRegions() error {
+	o.Regions = make(map[string]*url.URL)
+	for region, addr := range o.regions {
+		to, err := url.Parse(addr)
+		if err != nil {
+			return usage("--regions %s: %v", region, err)
+		}
+		o.Regions[region] = to
+	}
+	if err := o.Validate(); err != nil {
+		return usage("--regions: %v", err)
+	}
+	return nil
+}
+
+// serve serves until ctx ends.
+func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logger) error {
+	if err := o.parseRegions(); err != nil {
+		return err
+	}
+	o.Logger = log
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	address := "http://" + listener.Addr().String()
+	if o.addressFile != "" {
+		if err := os.WriteFile(o.addressFile, []byte(address), 0o644); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	server := httpapi.NewServer("", newMux(s, &o.Options))
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	log.Info("serving", "address", address, "index", s.LastIndex(), "allocations", s.Stats().Allocations)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("ending")
+	return end(server, s, o.grace)
+}
+
+// end lets requests come to their end: those that are blocked by closing the store.
+func end(server *http.Server, s *store.Store, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	err := errors.Join(server.Shutdown(ctx), <-closed)
+	if err != nil {
+		return fmt.Errorf("ending: %w", err)
+	}
+	return nil
+}
+
+// newMux returns all that is served.
+func newMux(s *store.Store, opts *httpapi.Options) http.Handler {
+	metrics := newMetrics(s)
+	mux := http.NewServeMux()
+	mux.Handle("/", metrics.count(httpapi.New(s, opts)))
+	mux.Handle("GET "+listPath, metrics.count(serveList(s)))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		sn, err := s.Snapshot()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		defer sn.Close()
+		fmt.Fprintf(w, "ok, index %d\n", sn.Index())
+	})
+	return mux
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"allocstore/schema"
+)
+
+type tableRow = table.Row
+
+// newTable returns a table without lines, which is printed by Render.
+func newTable(w io.Writer, header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.Style().Format.Header = text.FormatDefault
+	t.SuppressTrailingSpaces()
+	if len(header) > 0 {
+		t.AppendHeader(header)
+	}
+	return t
+}
+
+// paint returns a status in its color, if there are colors.
+func (a *app) paint(status string) string {
+	if !a.colors() {
+		return status
+	}
+	switch status {
+	case schema.ClientStatusRunning, schema.DesiredStatusRun:
+		return text.FgGreen.Sprint(status)
+	case schema.ClientStatusFailed, schema.ClientStatusLost:
+		return text.FgRed.Sprint(status)
+	case schema.ClientStatusPending, schema.ClientStatusUnknown:
+		return text.FgYellow.Sprint(status)
+	}
+	return status
+}
