@@ -13,7 +13,7 @@ import (
 const writeTimeout = 30 * time.Second
 
 // answer writes what the store has returned.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.WaitResult, pretty bool) error {
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.WaitResult, as form) error {
 	header := w.Header()
 	header.Set("X-Nomad-Index", strconv.FormatUint(result.Index, 10))
 	header.Set("X-Nomad-KnownLeader", "true")
@@ -21,15 +21,17 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.W
 	if result.Alloc == nil {
 		return &refusal{http.StatusNotFound, "alloc not found"}
 	}
-	form := form{pretty: pretty, gzip: acceptsGzip(r.Header)}
-	body, err := h.bodies.of(result.Alloc, form)
+	if acceptsGzip(r.Header) {
+		as |= packed
+	}
+	body, err := h.bodies.of(result.ID, result.Alloc, as)
 	if err != nil {
 		return err
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Vary", "Accept-Encoding")
-	if form.gzip {
+	if as&packed != 0 {
 		header.Set("Content-Encoding", "gzip")
 	}
 	defer h.limitWrite(w)()

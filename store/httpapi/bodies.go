@@ -3,130 +3,134 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
-	"container/list"
 	"encoding/json"
-	"sync"
+	"hash/maphash"
+	"sync/atomic"
 
 	"allocstore/schema"
 )
 
 // A form is how an allocation is encoded.
-type form struct{ pretty, gzip bool }
+type form uint8
 
-// bodies are the latest encoded answers. A store never changes an allocation that it has
-// handed out: a write makes a new one. So a body is good as long as the store returns
-// the very allocation that it was made of, and nothing has to be told of writes.
+const (
+	pretty form = 1 << iota
+	packed      // with gzip
+
+	forms = 1 << iota
+)
+
+// bodies are the latest encoded answers, each in one of the few slots that its ID and its
+// form have: there is nothing to lock, and nothing to be put in order.
+//
+// A store never changes an allocation that it has handed out: a write makes a new one. So
+// a body is good as long as the store returns the very allocation that it was made of,
+// and nothing has to be told of writes. One that is not good any more is replaced
+// by the next of its ID, or of another that has the same slots.
 type bodies struct {
-	limit   int  // bytes
-	display bool // with DisplayMessages
+	limit   int64 // bytes
+	display bool  // with DisplayMessages
 
-	mu struct {
-		sync.Mutex // guards the rest; a leaf lock, nothing is encoded under it
-		byID       map[string]*list.Element
-		latest     *list.List // of *encoded; the one that was used last is in front
-		bytes      int
-	}
+	seed  maphash.Seed // against IDs made to collide
+	sets  []set
+	bytes atomic.Int64  // of all that are kept
+	hand  atomic.Uint64 // goes round the slots, and empties them when there is too much
 }
 
-// encoded is one allocation in the forms that somebody has asked for.
-type encoded struct {
-	of    *schema.Allocation
-	forms map[form][]byte
-	bytes int
+// A set has the slots of whatever has the same hash.
+type set [ways]atomic.Pointer[body]
+
+const ways = 4
+
+// A body is one encoded allocation. It is immutable.
+type body struct {
+	of   *schema.Allocation
+	as   form
+	text []byte
 }
+
+// slotBytes is how many bytes there are to a slot: half of what the documented allocation
+// takes, with its body.
+const slotBytes = 4 << 10
 
 func newBodies(limit int, display bool) *bodies {
-	b := &bodies{limit: limit, display: display}
-	b.mu.byID, b.mu.latest = make(map[string]*list.Element), list.New()
-	return b
+	sets := forms
+	for sets*ways*slotBytes < limit {
+		sets *= 2
+	}
+	return &bodies{limit: int64(limit), display: display, seed: maphash.MakeSeed(), sets: make([]set, sets)}
 }
 
-// of returns the encoded allocation. It must not be changed.
-func (b *bodies) of(a *schema.Allocation, as form) ([]byte, error) {
-	if body := b.find(a, as); body != nil {
-		return body, nil
+// of returns the encoded allocation of that ID. It must not be changed.
+func (b *bodies) of(id string, a *schema.Allocation, as form) ([]byte, error) {
+	set := &b.sets[(maphash.String(b.seed, id)+uint64(as))&uint64(len(b.sets)-1)]
+	for i := range set {
+		if kept := set[i].Load(); kept != nil && kept.of == a && kept.as == as {
+			return kept.text, nil
+		}
 	}
-	body, err := b.encode(a, as)
+	text, err := b.encode(a, as)
 	if err == nil {
-		b.keep(a, as, body)
+		b.keep(set, &body{a, as, text})
 	}
-	return body, err
+	return text, err
 }
 
-// find returns what was encoded before, or nil.
-func (b *bodies) find(a *schema.Allocation, as form) []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := b.mu.byID[a.ID]
-	if at == nil {
-		return nil
-	}
-	e := at.Value.(*encoded)
-	if e.of != a {
-		return nil
-	}
-	b.mu.latest.MoveToFront(at)
-	return e.forms[as]
-}
-
-// keep keeps a body, and drops those that were not used for the longest time if there
-// are too many.
-func (b *bodies) keep(a *schema.Allocation, as form, body []byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := b.mu.byID[a.ID]
-	if at != nil && at.Value.(*encoded).of != a {
-		b.dropLocked(at)
-		at = nil
-	}
-	if at == nil {
-		at = b.mu.latest.PushFront(&encoded{of: a, forms: make(map[form][]byte)})
-		b.mu.byID[a.ID] = at
-		b.growLocked(at, entryBytes+a.Footprint()) // it may be all that still holds the allocation
-	}
-	e := at.Value.(*encoded)
-	if e.forms[as] == nil {
-		e.forms[as] = body
-		b.growLocked(at, cap(body))
-	}
-	for b.mu.bytes > b.limit && b.mu.latest.Len() > 0 {
-		b.dropLocked(b.mu.latest.Back())
+// keep puts the body into one of its slots, and empties others as long as there is too
+// much.
+func (b *bodies) keep(in *set, with *body) {
+	b.bytes.Add(with.size() - b.slotFor(in, with).Swap(with).size())
+	for range len(b.sets) * ways {
+		if b.bytes.Load() <= b.limit {
+			break
+		}
+		next := b.hand.Add(1)
+		b.bytes.Add(-b.sets[next/ways%uint64(len(b.sets))][next%ways].Swap(nil).size())
 	}
 }
 
-// entryBytes is about what an entry takes beside its bodies: two map slots, a map, the
-// list's element.
-const entryBytes = 512
-
-func (b *bodies) growLocked(at *list.Element, bytes int) {
-	at.Value.(*encoded).bytes += bytes
-	b.mu.bytes += bytes
+// slotFor returns the slot of what the body replaces, or an empty one, or any.
+func (b *bodies) slotFor(in *set, with *body) *atomic.Pointer[body] {
+	to := &in[b.hand.Add(1)%ways]
+	for i := range in {
+		switch kept := in[i].Load(); {
+		case kept == nil:
+			to = &in[i]
+		case kept.as == with.as && kept.of.ID == with.of.ID:
+			return &in[i]
+		}
+	}
+	return to
 }
 
-func (b *bodies) dropLocked(at *list.Element) {
-	e := b.mu.latest.Remove(at).(*encoded)
-	delete(b.mu.byID, e.of.ID)
-	b.mu.bytes -= e.bytes
+// size is about the memory of a body, with the allocation, which it may be all that still
+// holds. A nil body has none.
+func (b *body) size() int64 {
+	if b == nil {
+		return 0
+	}
+	const own = 64
+	return int64(own + cap(b.text) + b.of.Footprint())
 }
 
 // encode returns the allocation in that form.
-func (b *bodies) encode(a *schema.Allocation, as form) (body []byte, err error) {
+func (b *bodies) encode(a *schema.Allocation, as form) (text []byte, err error) {
 	var v any = a
 	if b.display {
 		v = schema.Displayed{Allocation: a}
 	}
-	if as.pretty {
-		body, err = json.MarshalIndent(v, "", "    ")
-		body = append(body, '\n')
+	if as&pretty != 0 {
+		text, err = json.MarshalIndent(v, "", "    ")
+		text = append(text, '\n')
 	} else {
-		body, err = json.Marshal(v)
+		text, err = json.Marshal(v)
 	}
-	if err != nil || !as.gzip {
-		return body, err
+	if err != nil || as&packed == 0 {
+		return text, err
 	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write(body) // to memory
+	var short bytes.Buffer
+	w := gzip.NewWriter(&short)
+	_, _ = w.Write(text) // to memory
 	err = w.Close()
-	return packed.Bytes(), err
+	return short.Bytes(), err
 }

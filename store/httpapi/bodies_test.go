@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,61 +33,80 @@ func TestBodiesStayBounded(t *testing.T) {
 		a := sample(t, n%60*n%37)
 		a.ModifyIndex = uint64(n)
 		for range 2 {
-			got, err := b.of(a, form{})
+			got, err := b.of(a.ID, a, form(0))
 			require.NoError(t, err)
 			want, err := json.Marshal(a)
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(got))
 		}
-		require.LessOrEqual(t, b.mu.bytes, limit)
-		require.Len(t, b.mu.byID, b.mu.latest.Len())
-		sum := 0
-		for e := b.mu.latest.Front(); e != nil; e = e.Next() {
-			sum += e.Value.(*encoded).bytes
+		require.LessOrEqual(t, b.bytes.Load(), int64(limit))
+		var sum int64
+		for i := range b.sets {
+			for k := range b.sets[i] {
+				sum += b.sets[i][k].Load().size()
+			}
 		}
-		require.Equal(t, sum, b.mu.bytes)
+		require.Equal(t, sum, b.bytes.Load())
 	}
-	require.Greater(t, b.mu.latest.Len(), 5)
+	require.Greater(t, b.bytes.Load(), int64(limit/2), "it is used")
 	b = newBodies(-1, false)
-	_, err := b.of(sample(t, 1), form{})
+	_, err := b.of("1", sample(t, 1), form(0))
 	require.NoError(t, err)
-	require.Empty(t, b.mu.byID, "nothing is kept")
+	require.Zero(t, b.bytes.Load(), "nothing is kept")
+}
+
+// TestBodiesTogether has several ask for the same few at once, in all forms.
+func TestBodiesTogether(t *testing.T) {
+	t.Parallel()
+	b := newBodies(60_000, false)
+	all := make([]*schema.Allocation, 20)
+	for i := range all {
+		all[i] = sample(t, i)
+	}
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for n := range 2000 {
+				a, as := all[(n*7+g)%len(all)], form(n%forms)
+				text, err := b.of(a.ID, a, as)
+				want, e := b.encode(a, as)
+				if err != nil || e != nil || string(text) != string(want) {
+					t.Errorf("form %d: %v, %v", as, err, e)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.LessOrEqual(t, b.bytes.Load(), int64(60_000))
 }
 
 var sink []byte
 
-// BenchmarkBody is what an answer costs beside copying its bytes: of 10,000 allocations
-// in random order.
+// BenchmarkBody is what an answer takes beside copying its bytes: of one allocation, and
+// of 1,000 in another order than they were asked for first.
 func BenchmarkBody(b *testing.B) {
-	const n = 1000
-	bodies := newBodies(DefaultMaxCacheBytes, false)
-	all, encoded := make([]*schema.Allocation, n), make([][]byte, n)
-	for i := range all {
-		all[i] = sample(b, i)
-		encoded[i], _ = bodies.of(all[i], form{})
+	for _, n := range []int{1, 1000} {
+		bodies := newBodies(DefaultMaxCacheBytes, false)
+		all, encoded := make([]*schema.Allocation, n), make([][]byte, n)
+		for i := range all {
+			all[i] = sample(b, i)
+			encoded[i], _ = bodies.of(all[i].ID, all[i], form(0))
+		}
+		buf := make([]byte, 0, 16<<10)
+		each := func(name string, body func(i int) ([]byte, error)) {
+			b.Run(fmt.Sprintf("%s/of=%d", name, n), func(b *testing.B) {
+				for i := range b.N {
+					text, err := body(i * 7919 % n)
+					if err != nil {
+						b.Fatal(err)
+					}
+					sink = append(buf, text...)
+				}
+			})
+		}
+		each("copied", func(i int) ([]byte, error) { return encoded[i], nil })
+		each("unchanged", func(i int) ([]byte, error) { return bodies.of(all[i].ID, all[i], form(0)) })
+		each("changed", func(i int) ([]byte, error) { return bodies.encode(all[i], form(0)) })
 	}
-	buf := make([]byte, 0, 16<<10)
-	b.Run("copied", func(b *testing.B) {
-		for i := range b.N {
-			sink = append(buf, encoded[i*7919%n]...)
-		}
-	})
-	b.Run("unchanged", func(b *testing.B) {
-		for i := range b.N {
-			body, err := bodies.of(all[i*7919%n], form{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			sink = append(buf, body...)
-		}
-	})
-	b.Run("changed", func(b *testing.B) {
-		for i := range b.N {
-			body, err := bodies.encode(all[i*7919%n], form{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			sink = append(buf, body...)
-		}
-	})
 }

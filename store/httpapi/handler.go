@@ -102,7 +102,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answer(w, r, &result, q.pretty)
+	return h.answer(w, r, &result, q.as)
 }
 
 // check looks at everything but the parameters, and returns the ID.

@@ -12,7 +12,7 @@ import (
 type query struct {
 	store.QueryOptions
 	region string
-	pretty bool
+	as     form
 }
 
 // parseQuery reads the parameters. Errors are refusals.
@@ -58,7 +58,9 @@ func (q *query) setRegion(text string) error {
 }
 
 func (q *query) setPretty(text string) error {
-	q.pretty = text != "0"
+	if text != "0" {
+		q.as |= pretty
+	}
 	return nil
 }
 
