@@ -20,7 +20,8 @@ var (
 	// ErrRegression says that an index was at or below the last one.
 	ErrRegression = errors.New("index: not above the last index")
 
-	// ErrExhausted says that the last index is the largest there is.
+	// ErrExhausted says that the index would be the largest number there is, which is
+	// none: it has no next one.
 	ErrExhausted = errors.New("index: no index is left")
 
 	// ErrMalformed says that a file's record of its last index cannot be one.
@@ -43,17 +44,21 @@ func (e *RegressionError) Is(target error) bool { return target == ErrRegression
 
 // Next returns the index after last, or ErrExhausted.
 func Next(last uint64) (uint64, error) {
-	if last == math.MaxUint64 {
+	if last >= math.MaxUint64-1 {
 		return None, ErrExhausted
 	}
 	return last + 1, nil
 }
 
 // At returns want if it is above last, and otherwise a *RegressionError. Gaps
-// are fine: a raft log has entries that are no business of the store.
+// are fine: a raft log has entries that are no business of the store. The largest
+// number there is has none above it to go on with, and is ErrExhausted.
 func At(last, want uint64) (uint64, error) {
 	if want <= last {
 		return None, &RegressionError{Index: want, Last: last}
+	}
+	if want == math.MaxUint64 {
+		return None, ErrExhausted
 	}
 	return want, nil
 }
@@ -100,7 +105,7 @@ func Read(b Getter) (uint64, error) {
 		return None, fmt.Errorf("%w: %d bytes where 8 were expected", ErrMalformed, len(v))
 	}
 	i := binary.BigEndian.Uint64(v)
-	if i < Created {
+	if i < Created || i == math.MaxUint64 {
 		return None, fmt.Errorf("%w: index %d", ErrMalformed, i)
 	}
 	return i, nil

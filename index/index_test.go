@@ -31,8 +31,15 @@ func TestNextNeverWrapsToNone(t *testing.T) {
 	i, err := index.Next(index.Created)
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), i, "the first write's index follows the creation's")
-	_, err = index.Next(math.MaxUint64)
-	require.ErrorIs(t, err, index.ErrExhausted)
+	i, err = index.Next(math.MaxUint64 - 2)
+	require.NoError(t, err)
+	for range 2 {
+		_, err = index.Next(i)
+		require.ErrorIs(t, err, index.ErrExhausted)
+		i++
+	}
+	_, err = index.At(7, math.MaxUint64)
+	require.ErrorIs(t, err, index.ErrExhausted, "what has no next one is none")
 }
 
 func TestAtRefusesWhatIsNotAbove(t *testing.T) {
@@ -59,7 +66,7 @@ func TestPublishNeverGoesBack(t *testing.T) {
 
 func TestWriteThenRead(t *testing.T) {
 	bucket(t, func(b *bbolt.Bucket) error {
-		for _, i := range []uint64{index.Created, 2, 1 << 40, math.MaxUint64} {
+		for _, i := range []uint64{index.Created, 2, 1 << 40, math.MaxUint64 - 1} {
 			require.NoError(t, index.Write(b, i))
 			got, err := index.Read(b)
 			require.NoError(t, err)

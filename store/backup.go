@@ -18,21 +18,24 @@ type BackupInfo struct {
 
 // Backup writes the store, as it is at its last index, to w: all allocations, the
 // feed as far as it is kept, and what is known of deletions. Writes, reads and waits
-// go on meanwhile and are not in it. What is damaged is in it as it is. It blocks until all is written, for as long as w
-// takes, and holds neither a lock nor a transaction while w is written to; but
-// compaction removes nothing above its index until it is over. It needs a few
+// go on meanwhile and are not in it. What is damaged is in it as it is. It blocks until
+// all is written, for as long as w takes, and holds neither a lock nor a transaction while
+// w is written to; but compaction removes nothing until it is over. It needs a few
 // megabytes of memory, however large the store is.
 //
 // Errors: ctx's error, which is looked at between writes; ErrClosed; ErrCorrupt; what
 // w returned; ErrCompacted if the store was restored meanwhile. What has been
 // written by then is no backup, and Restore says so.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
-	sn, err := s.Snapshot()
-	if err != nil {
-		return BackupInfo{}, err
+	if w == nil {
+		return BackupInfo{}, fmt.Errorf("%w: Backup to a nil writer", ErrInvalid)
 	}
-	defer func() { _ = sn.Close() }()
-	b := backup{sn: sn, w: w, jobs: make(map[jobHash]bool)}
+	b := backup{w: w, jobs: make(map[jobHash]bool)}
+	end, err := b.begin(ctx, s)
+	if err != nil {
+		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
+	}
+	defer end()
 	if err := b.run(ctx); err != nil {
 		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
 	}
@@ -40,18 +43,56 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 }
 
 // A backup copies the log up to a snapshot's index, some records in each transaction.
-// As long as the snapshot is open, whatever is needed at its index stays. What
-// compaction removes meanwhile is at or below the floor that the foot has, and whether
-// the backup has it or not makes no difference.
+// Nothing is removed from the log meanwhile: a backup that has an allocation's insert
+// and lacks its tombstone, which were removed in between, would bring it back to life.
+//
+// So what is copied is all that was there at the index, and has the sum that was
+// committed with it. That is compared at the end: a page that has become another since
+// the file was opened does not get into a backup.
 type backup struct {
 	sn   *Snapshot
 	w    io.Writer
 	info BackupInfo
 
+	want    contentSum // of the records, if it is known
+	known   bool
+	records contentSum // of those that were copied
+
 	next  key    // of the first record that has not been written
 	buf   []byte // what goes to w next
 	jobs  map[jobHash]bool
 	holds contents
+}
+
+// begin has the sweeper rest, between two passes, and takes the snapshot and the sum of what
+// is there. The function that it returns is to be called at the end.
+func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+	if err := s.sweeper.takeTurn(ctx); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer s.sweeper.endTurn()
+	look := func() {
+		if b.sn, err = s.Snapshot(); err == nil {
+			b.want, b.known = s.committer.plan.holds.sum-s.jobs.sumWithout(nil), true
+		}
+	}
+	if s.opts.ReadOnly {
+		look()
+	} else if s.committer.do(&chore{between: look}) != nil {
+		b.sn, err = s.Snapshot() // of a failed store, which does not know what the file holds
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.sweeper.backups.Add(1)
+	return func() {
+		_ = b.sn.Close()
+		s.sweeper.backups.Add(-1)
+		s.sweeper.nudge()
+	}, nil
 }
 
 func (b *backup) run(ctx context.Context) error {
@@ -76,6 +117,9 @@ func (b *backup) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.known && b.records != b.want {
+		return fmt.Errorf("%w: what was read is not what was written: the records' sum is %x, and should be %x", ErrCorrupt, b.records, b.want)
+	}
 	b.foot()
 	return b.flush()
 }
@@ -98,7 +142,7 @@ func (b *backup) some(r reading) (more bool, err error) {
 			b.info.Damaged++
 		}
 		b.info.Records++
-		b.holds.sum.add(ofRecord(rec.key, rec.value))
+		b.records.add(ofRecord(rec.key, rec.value))
 		b.buf = appendFrame(b.buf, recordFrame, rec.key.appendTo(nil), rec.value)
 		b.next = rec.key.next()
 	}
@@ -126,6 +170,7 @@ func (b *backup) job(r reading, h jobHash) error {
 // foot adds the last frame.
 func (b *backup) foot() {
 	s := b.sn.s
+	b.holds.sum += b.records
 	b.holds.last, b.holds.floor, b.holds.restored = b.info.Index, s.floor.Load(), s.restored.Load()
 	b.buf = appendNumbers(b.buf, footFrame, b.holds.floor, b.holds.restored,
 		uint64(b.info.Records), uint64(b.info.Jobs), binary.BigEndian.Uint64(b.holds.encoded()))

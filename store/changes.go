@@ -46,7 +46,8 @@ const (
 // The sequence ends with a zero Change and an error: ctx's own; ErrClosed;
 // ErrCompacted at once if changes above after have been removed, in which case a
 // reader starts over from a Snapshot and its Index; ErrFailed once everything
-// published has been read; ErrCorrupt. It blocks while there is nothing to read,
+// published has been read; ErrCorrupt at a change that is damaged, which no reader comes
+// past until compaction has removed it: it starts over from a Snapshot. It blocks while there is nothing to read,
 // and holds neither a lock nor a transaction while the caller looks at a change.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
@@ -72,9 +73,6 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		if e := f.s.since(at); e != nil { // and what was read is of another past
 			return e
 		}
-		if err != nil {
-			return err
-		}
 		for _, ch := range f.chunk {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -82,6 +80,9 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 			if !yield(ch, nil) {
 				return nil
 			}
+		}
+		if err != nil {
+			return err
 		}
 		was := at
 		at = f.enter()

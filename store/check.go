@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -24,28 +23,42 @@ import (
 // memory, and decodes what is in it. Reads, waits and writes go on meanwhile, and
 // what they change is left out. It holds a read transaction of the file while it reads,
 // so that pages which become free meanwhile are not used again, and compaction waits
-// until it is over.
+// until it is over. The faults come when all is done, and nothing is held any more: at
+// most 10,000 of them.
 //
 // A fault is ErrCorrupt and says where it is and which rule is broken. The last error
 // may also be ctx's, ErrClosed, or what reading the file returned.
 func (s *Store) Check(ctx context.Context) iter.Seq[error] {
 	return func(yield func(error) bool) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
-		more := true
-		c := check{s: s, report: func(err error) bool {
-			more = more && yield(fmt.Errorf("allocstore: check %s: %w", s.file.path, err))
-			return more
-		}}
-		if err := c.run(ctx); err != nil && more {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
+		for _, err := range s.faults(ctx) {
+			if !yield(fmt.Errorf("allocstore: check %s: %w", s.file.path, err)) {
+				return
 			}
-			c.report(err)
 		}
 	}
 }
+
+// faults returns what Check yields, once nothing is held any more that would keep the
+// caller from using the store.
+func (s *Store) faults(ctx context.Context) (all []error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+	c := check{s: s, report: func(err error) bool {
+		all = append(all, err)
+		return len(all) < maxFaults
+	}}
+	if err := c.run(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		all = append(all, err)
+	}
+	return all
+}
+
+// maxFaults is how many faults a check looks for.
+const maxFaults = 10_000
 
 // A check compares the store with its twin: a store of which only the memory is
 // there, made of the file as it was at one moment.
@@ -124,7 +137,14 @@ func (c *check) published(ctx context.Context) error {
 // changed reports whether v is newer than the twin, or than what is published of it.
 func (c *check) changed(v *version) bool { return v != nil && v.modified() > c.last }
 
-// fault reports one, and returns errEnough if the caller wants no more.
+// unpublished reports whether the file has a version that nobody will see, since the
+// store has failed in the commit that made it.
+func (c *check) unpublished(id *schema.ID) bool {
+	v := c.twin.table.get(id)
+	return v != nil && v.modified() > c.s.index.Last()
+}
+
+// fault reports one, and returns errEnough if there are enough.
 func (c *check) fault(format string, args ...any) error {
 	if c.report(fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)) {
 		return nil
@@ -132,14 +152,14 @@ func (c *check) fault(format string, args ...any) error {
 	return errEnough
 }
 
-// errEnough ends a check whose faults nobody wants to know any more.
-var errEnough = errors.New("enough")
+// errEnough ends a check that has found a great many faults.
+var errEnough = fmt.Errorf("%w: and more: these are the first %d faults", ErrCorrupt, maxFaults)
 
 // versions compares the table with the file: each ID's newest version.
 func (c *check) versions(ctx context.Context) error {
 	for id, want := range c.twin.table.all() {
 		got := c.s.table.get(&id)
-		if c.changed(got) || want.modified() > c.s.index.Last() || c.twin.quarantine.covers(want) {
+		if c.changed(got) || c.unpublished(&id) || c.twin.quarantine.covers(want) {
 			continue
 		}
 		var err error
@@ -182,7 +202,7 @@ func (c *check) lists(ctx context.Context) error {
 		return err
 	}
 	return c.listed(ctx, c.s.lists, c.twin.lists, func(e listed) error {
-		if c.s.lists.leaves(e) {
+		if c.s.lists.leaves(e) || !c.s.lists.has(e) { // or has left since
 			return nil
 		}
 		return c.fault("allocation %v: in the list %v, where it does not belong", e.id, e)
@@ -200,7 +220,7 @@ func (c *check) listed(ctx context.Context, these, those *lists, missing func(li
 			more = len(page) == pageLen && q.advance(page[pageLen-1])
 			for _, id := range page {
 				l.id = id
-				if those.has(l) || c.changed(c.s.table.get(&id)) {
+				if those.has(l) || c.changed(c.s.table.get(&id)) || c.unpublished(&id) {
 					continue
 				}
 				if err := missing(l); err != nil {

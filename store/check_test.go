@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
@@ -148,4 +150,63 @@ func mustID(t *testing.T, text string) schema.ID {
 	id, err := schema.ParseID(text)
 	require.NoError(t, err)
 	return id
+}
+
+// TestCheckOfAFailedStore has the last commit be in the file, and be called a failure, so
+// that nobody ever sees it.
+func TestCheckOfAFailedStore(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	_, err = s.Upsert(t.Context(), testAlloc(1))
+	require.NoError(t, err)
+	unseen := newPlan(s)
+	unseen.holds = s.committer.plan.holds
+	require.NoError(t, s.file.db.Load().Update(func(tx *bbolt.Tx) error {
+		unseen.begin(readingOf(tx))
+		b := new(Batch)
+		b.Upsert(testAlloc(2))
+		if err := errors.Join(b.check(&s.opts), unseen.add(&request{batch: b})); err != nil {
+			return err
+		}
+		unseen.holds.last = unseen.last
+		return putContents(tx.Bucket(metaBucket), &unseen.holds)
+	}))
+	failure := ErrFailed
+	s.failure.Store(&failure)
+	require.Empty(t, checked(s))
+}
+
+// TestCheckBesideAClosingSnapshot compares the lists while IDs leave them, since the only
+// snapshot that needed them is closed.
+func TestCheckBesideAClosingSnapshot(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	for round := range 200 {
+		place, remove := new(Batch), new(Batch)
+		for i := range byte(250) {
+			place.Upsert(testAlloc(i))
+			remove.Delete(testAlloc(i).ID)
+		}
+		_, err := s.Apply(t.Context(), place)
+		require.NoError(t, err)
+		sn, err := s.Snapshot()
+		require.NoError(t, err)
+		_, err = s.Apply(t.Context(), remove)
+		require.NoError(t, err)
+		c := check{s: s, report: func(err error) bool { t.Error(err); return false }}
+		reader := s.readers.enter(s.index.Last)
+		require.NoError(t, c.makeTwin(t.Context()))
+		closed := make(chan error)
+		go func() {
+			time.Sleep(time.Duration(round%40) * 2 * time.Microsecond)
+			closed <- sn.Close()
+		}()
+		require.NoError(t, c.lists(t.Context()))
+		require.NoError(t, <-closed)
+		s.leave(reader)
+	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"go.etcd.io/bbolt"
@@ -76,7 +77,7 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 		n = min(n, max(removeLeast, removeEach*written))
 	}
 	ch.going = ch.victims[:n]
-	log := tx.Bucket(logBucket)
+	log := tx.Bucket(logBucket).Cursor()
 	var buf [keyLen]byte
 	for i := range ch.going {
 		v := &ch.going[i]
@@ -86,7 +87,11 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 				continue
 			}
 		}
-		if err := log.Delete(v.key.appendTo(buf[:0])); err != nil {
+		k := v.key.appendTo(buf[:0])
+		if at, value := log.Seek(k); !bytes.Equal(at, k) || ofRecord(v.key, value) != v.sum {
+			return corruptAt(v.key, "not there any more when it was to be removed")
+		}
+		if err := log.Delete(); err != nil {
 			return err
 		}
 		c.plan.holds.sum.remove(v.sum)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,4 +82,51 @@ func TestRestoreAndCompactLeakNothing(t *testing.T) {
 		require.NoError(t, s.Compact(t.Context()))
 	}
 	require.Equal(t, before, opened())
+}
+
+// TestCloseWithinCheck is what a caller does who sees a fault: nothing is held meanwhile.
+func TestCloseWithinCheck(t *testing.T) {
+	t.Parallel()
+	path, _ := damagedStore(t, "the client's part")
+	s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	faults := 0
+	for err := range s.Check(t.Context()) {
+		require.ErrorIs(t, err, store.ErrCorrupt)
+		require.NoError(t, s.Compact(t.Context()))
+		require.NoError(t, s.Close())
+		faults++
+	}
+	require.Equal(t, 1, faults)
+}
+
+// TestCloseBesideStalledRestore closes a store into which somebody restores a stream that
+// does not end, and one whose restore is given up.
+func TestCloseBesideStalledRestore(t *testing.T) {
+	t.Parallel()
+	for _, giveUp := range []bool{false, true} {
+		dir := t.TempDir()
+		s, err := store.Open(filepath.Join(dir, "stalled.db"), nil)
+		require.NoError(t, err)
+		r, w := io.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Restore(ctx, r) }()
+		_, err = w.Write([]byte("alloc"))
+		require.NoError(t, err)
+		if giveUp {
+			cancel()
+			require.ErrorIs(t, <-ended, context.Canceled)
+		}
+		require.NoError(t, s.Compact(t.Context()), "others go on")
+		require.NoError(t, s.Close())
+		if !giveUp {
+			require.ErrorIs(t, <-ended, store.ErrClosed)
+		}
+		cancel()
+		require.NoError(t, w.Close())
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 1, "nothing else is left")
+	}
 }

@@ -184,7 +184,10 @@ func (c *committer) commitGroup() {
 	for _, j := range c.plan.jobs {
 		if j.body == "" { // it is in the file
 			c.s.jobs.add(j.job)
-			c.s.tally.jobs.Add(int64(len(j.hash) + j.size))
+			c.s.tally.jobs.Add(int64(j.size))
+		}
+		if j.body == "" && j.heals {
+			c.s.heal(j.hash)
 		}
 	}
 	for i := range outcomes {

@@ -36,7 +36,7 @@ func (s *Store) Compact(ctx context.Context) error {
 }
 
 // compact makes a pass and rewrites the file.
-func (sw *sweeper) compact(ctx context.Context) error {
+func (sw *sweeper) compact(ctx context.Context) (err error) {
 	if err := sw.takeTurn(ctx); err != nil {
 		return err
 	}
@@ -51,9 +51,9 @@ func (sw *sweeper) compact(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, n.close()) }()
 	rw := &rewrite{successor: n, jobs: make(map[jobHash]bool)}
-	err = rw.run(ctx)
-	return errors.Join(err, n.close())
+	return rw.run(ctx)
 }
 
 // usable returns why nothing can be compacted, if that is so.

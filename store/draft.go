@@ -16,7 +16,7 @@ type draft struct {
 	created bool // it was inserted by this batch; both parts are replaced
 	writes  int  // how many of the batch's writes it took
 	unknown bool // a write found it absent
-	damaged bool // the base is quarantined
+	damaged bool // the base is quarantined, and not yet deleted
 
 	job           *job
 	sched, client part       // what replaces the stored parts; empty where nothing does
@@ -64,15 +64,12 @@ func (d *draft) content(p *plan) (*schema.Allocation, error) {
 }
 
 // refuse is the answer to a write of a quarantined allocation.
-func (d *draft) refuse() error {
-	return fmt.Errorf("%w: allocation %v is damaged at record %v: it can only be deleted", ErrCorrupt, d.id, d.base.pair().newest())
+func (d *draft) refuse(p *plan) error {
+	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", ErrCorrupt, d.id, p.s.quarantine.what(d.base))
 }
 
 // upsert is the scheduler's write.
 func (d *draft) upsert(p *plan, o *op) error {
-	if o.job != nil && p.s.quarantine.hasJob(o.job.hash) {
-		return fmt.Errorf("%w: allocation %v: its job %x is damaged in the file", ErrCorrupt, o.id, o.job.hash)
-	}
 	if !d.alive {
 		return d.insert(p, o)
 	}
@@ -322,7 +319,8 @@ func (d *draft) relisting(p *plan, r *record) (*relisting, error) {
 		return moved, nil
 	}
 	if p.s.quarantine.hasRecord(d.base.pair().sched) {
-		return moved, nil // it is in no list of a node, a job or an evaluation
+		moved.unplaced = true
+		return moved, nil
 	}
 	was, err := d.stored(p, schedSide)
 	if err != nil {

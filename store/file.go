@@ -110,14 +110,21 @@ type logged struct {
 // size is how many bytes the record takes in the file, key included.
 func (l *logged) size() int { return keyLen + len(l.value) }
 
-// records yields what the log holds from the key from on, in order. After an error
+// records yields what the log holds from the key from on, in order: a page that has
+// become another since the file was opened does not take its reader back. After an error
 // nothing follows.
 func (r reading) records(from key) iter.Seq2[logged, error] {
 	return func(yield func(logged, error) bool) {
 		var buf [keyLen]byte
 		c := r.log.Cursor()
+		least := from
 		for k, v := c.Seek(from.appendTo(buf[:0])); k != nil; k, v = c.Next() {
+			if len(k) != keyLen || least.after(parseKey(k)) {
+				yield(logged{}, corruptAt(least, "followed by key %x", k))
+				return
+			}
 			at := parseKey(k)
+			least = at.next()
 			rec, err := parseRecord(at, v)
 			damaged := err == errDamaged
 			if damaged {

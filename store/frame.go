@@ -65,6 +65,7 @@ func appendNumbers(dst []byte, kind frameKind, numbers ...uint64) []byte {
 // what arrives.
 type frameReader struct {
 	r       io.Reader
+	most    int64 // bytes of a payload
 	at      int64 // bytes read
 	payload bytes.Buffer
 }
@@ -96,8 +97,12 @@ func (f *frameReader) next() (frameKind, []byte, error) {
 	if err := f.fill(head[:]); err != nil {
 		return 0, nil, f.broken(at, err)
 	}
+	length := int64(binary.BigEndian.Uint32(head[1:]))
+	if length > f.most {
+		return 0, nil, fmt.Errorf("%w: backup at byte %d: a frame of %d bytes; if it has them, %w: at most %d are taken, see Options.MaxAllocationBytes", ErrCorrupt, at, length, ErrTooLarge, f.most)
+	}
 	f.payload.Reset()
-	n, err := io.CopyN(&f.payload, f.r, int64(binary.BigEndian.Uint32(head[1:])))
+	n, err := io.CopyN(&f.payload, f.r, length)
 	f.at += n
 	var sum [checksum]byte
 	if err == nil {

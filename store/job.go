@@ -66,6 +66,18 @@ func (js *jobs) keep(used map[jobHash]bool) {
 	maps.DeleteFunc(js.mu.byHash, func(h jobHash, _ *job) bool { return !used[h] })
 }
 
+// sumWithout is the content's sum of all jobs but those.
+func (js *jobs) sumWithout(these map[jobHash]bool) (sum contentSum) {
+	js.mu.RLock()
+	defer js.mu.RUnlock()
+	for h := range js.mu.byHash {
+		if !these[h] {
+			sum.add(ofJob(h))
+		}
+	}
+	return sum
+}
+
 // become takes over the jobs of others, which nobody else uses.
 func (js *jobs) become(o *jobs) {
 	js.mu.Lock()

@@ -66,6 +66,7 @@ type placement [byKinds]string
 // where it will be listed. What does not apply is empty.
 type relisting struct {
 	from, to placement
+	unplaced bool // from is not known: it is in no list of a node, a job or an evaluation
 }
 
 // placementOf returns what a is listed under.
@@ -99,35 +100,34 @@ func (l *lists) insert(id schema.ID, p *placement) {
 	}
 }
 
-// move lists id under what differs in to; what differs in from is to go at index.
-func (l *lists) move(id schema.ID, from, to *placement, index uint64) {
+// move lists id under what differs in r.to; what differs in r.from is to go at index.
+func (l *lists) move(id schema.ID, r *relisting, index uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for kind := range to {
-		if from[kind] != to[kind] {
-			l.leaveLocked(listKind(kind), from[kind], id, index)
-			l.addLocked(listed{listKind(kind), to[kind], id})
+	for kind := range r.to {
+		if r.unplaced || r.from[kind] != r.to[kind] {
+			if !r.unplaced {
+				l.leaveLocked(listKind(kind), r.from[kind], id, index)
+			}
+			l.addLocked(listed{listKind(kind), r.to[kind], id})
 		}
 	}
-	l.placeLocked(id, index)
+	if r.unplaced {
+		l.leaveLocked(unplaced, "", id, index)
+	}
 }
 
 // remove has id go from everywhere at index.
-func (l *lists) remove(id schema.ID, p *placement, index uint64) {
+func (l *lists) remove(id schema.ID, r *relisting, index uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leaveLocked(byAll, "", id, index)
-	for kind, name := range p {
-		l.leaveLocked(listKind(kind), name, id, index)
-	}
-	l.placeLocked(id, index)
-}
-
-// placeLocked has an ID be no longer one of which it is not known where it belongs, from
-// index on.
-func (l *lists) placeLocked(id schema.ID, index uint64) {
-	if !l.mu.unplaced.empty() && l.mu.unplaced.has(id) {
+	if r.unplaced {
 		l.leaveLocked(unplaced, "", id, index)
+		return
+	}
+	for kind, name := range r.from {
+		l.leaveLocked(listKind(kind), name, id, index)
 	}
 }
 

@@ -17,6 +17,16 @@ const (
 	DefaultFeedRetention      = 100_000
 )
 
+// mostAllocationBytes is what Options.MaxAllocationBytes may be at the most: a record
+// has two parts of that size at the most, and bbolt takes values below 2 GiB.
+const mostAllocationBytes = 512 << 20
+
+// maxFrame is the size of a backup's largest frame: that of a record with two parts, and
+// at least of what a store with other options may have written.
+func (o *Options) maxFrame() int64 {
+	return max(64<<20, int64(2*o.MaxAllocationBytes+maxHeader+binHeader+keyLen))
+}
+
 // Options are the settings of a store. A nil *Options and a zero field mean the
 // default. Open copies the struct.
 type Options struct {
@@ -25,7 +35,7 @@ type Options struct {
 	LockTimeout time.Duration
 
 	// MaxAllocationBytes bounds the encoded size of one write, its job
-	// included; one above it is ErrTooLarge. Default 1 MiB.
+	// included; one above it is ErrTooLarge. Default 1 MiB, at the most 512 MiB.
 	MaxAllocationBytes int
 
 	// MaxBatchBytes bounds the encoded size of one batch. Default 64 MiB.
@@ -84,8 +94,8 @@ func (o *Options) Validate() error {
 	if o.ResidentBytes < 0 {
 		errs = append(errs, fmt.Errorf("%w: Options.ResidentBytes is %d, the least is 1, or 0 for no bound", ErrInvalid, o.ResidentBytes))
 	}
-	if o.MaxAllocationBytes > maxSection {
-		errs = append(errs, fmt.Errorf("%w: Options.MaxAllocationBytes is %d, the most is %d", ErrInvalid, o.MaxAllocationBytes, maxSection))
+	if o.MaxAllocationBytes > mostAllocationBytes {
+		errs = append(errs, fmt.Errorf("%w: Options.MaxAllocationBytes is %d, the most is %d", ErrInvalid, o.MaxAllocationBytes, mostAllocationBytes))
 	}
 	return errors.Join(errs...)
 }

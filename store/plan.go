@@ -62,11 +62,12 @@ type change struct {
 	value  []byte // in the arena
 }
 
-// A newJob is a job that comes into the file with the group.
+// A newJob is a job that comes into the file with the group, or comes there again.
 type newJob struct {
 	*job
-	body string // "" once it is put
-	size int
+	body  string // "" once it is put
+	size  int    // what it adds to the file
+	heals bool   // it is there, and damaged
 }
 
 func newPlan(s *Store) *plan {
@@ -139,7 +140,7 @@ func (p *plan) apply(o *op, a *Applied) error {
 		return err
 	}
 	if d.alive && d.damaged && o.kind != opDelete {
-		return d.refuse()
+		return d.refuse(p)
 	}
 	if o.kind != opUpsert && !d.alive {
 		if !d.unknown {
@@ -156,7 +157,7 @@ func (p *plan) apply(o *op, a *Applied) error {
 		}
 		previous, err := p.draft(o.previous.id)
 		if err == nil && previous.alive && previous.damaged {
-			err = previous.refuse()
+			err = previous.refuse(p)
 		}
 		if err != nil {
 			return err
@@ -169,7 +170,7 @@ func (p *plan) apply(o *op, a *Applied) error {
 	case opEvent:
 		return d.record(p, o.event)
 	default:
-		d.alive = false
+		d.alive, d.damaged = false, false
 		return nil
 	}
 }
@@ -199,14 +200,20 @@ func (p *plan) newest(id *schema.ID) *version {
 	return p.s.table.get(id)
 }
 
-// canonical returns the job as the store has it, or will have it.
+// canonical returns the job as the store has it, or will have it. One that is damaged in
+// the file is written again: what its hash names is at hand.
 func (p *plan) canonical(in *encodedJob) *job {
-	if j := p.s.jobs.get(in.hash); j != nil {
-		return j
+	known := p.s.jobs.get(in.hash)
+	heals := known != nil && p.s.quarantine.hasJob(in.hash)
+	if known != nil && !heals {
+		return known
 	}
 	j := p.jobs[in.hash]
 	if j == nil {
-		j = &newJob{&job{hash: in.hash}, in.body, len(in.body)}
+		if known == nil {
+			known = &job{hash: in.hash}
+		}
+		j = &newJob{job: known, body: in.body, size: len(in.hash) + len(in.body), heals: heals}
 		p.jobs[in.hash] = j
 	}
 	return j.job
@@ -262,8 +269,13 @@ func (p *plan) putJob(j *job) error {
 	}
 	body := n.body
 	n.body = ""
-	p.holds.sum.add(ofJob(j.hash))
-	return p.r.jobs().Put(j.hash[:], bytesOf(body))
+	bucket := p.r.jobs()
+	if n.heals {
+		n.size -= len(j.hash) + len(bucket.Get(j.hash[:]))
+	} else {
+		p.holds.sum.add(ofJob(j.hash))
+	}
+	return bucket.Put(j.hash[:], bytesOf(body))
 }
 
 // encode returns the client's part of a, in the arena.

@@ -36,7 +36,7 @@ func (s *Store) publish(ch *change) {
 	switch {
 	case was && is:
 		if ch.relist != nil {
-			s.lists.move(ch.id, &ch.relist.from, &ch.relist.to, ch.v.modified())
+			s.lists.move(ch.id, ch.relist, ch.v.modified())
 		}
 	case is:
 		s.lists.insert(ch.id, &ch.relist.to)
@@ -45,7 +45,7 @@ func (s *Store) publish(ch *change) {
 			s.counts.tombstones.Add(-1)
 		}
 	case was:
-		s.lists.remove(ch.id, &ch.relist.from, ch.v.modified())
+		s.lists.remove(ch.id, ch.relist, ch.v.modified())
 		s.counts.allocations.Add(-1)
 		s.counts.tombstones.Add(1)
 	}

@@ -26,7 +26,8 @@ import (
 // An allocation is quarantined as long as its newest version needs something that is
 // damaged. To read it is ErrCorrupt, by Get, in a wait, in a list, in the feed; to
 // write it is ErrCorrupt, since nobody knows what would be changed; to delete it is
-// the cure. What is damaged and superseded does no harm and goes with compaction.
+// the cure. A damaged job is written again by whoever places an allocation with it. What
+// is damaged and superseded does no harm and goes with compaction.
 //
 // Where an allocation was placed is in the scheduler's part. If that is the damaged
 // one, every list of a node, a job or an evaluation has the error at its end: the
@@ -73,6 +74,27 @@ func (q *quarantine) forget(k key) {
 	defer q.mu.Unlock()
 	delete(q.mu.records, k)
 	q.countLocked()
+}
+
+// forgetJob forgets a job that was written again.
+func (q *quarantine) forgetJob(h jobHash) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.mu.jobs, h)
+	q.countLocked()
+}
+
+// heal takes note that the job is in the file as it should be, and counts anew what cannot
+// be read. Only the committer calls it.
+func (s *Store) heal(h jobHash) {
+	s.quarantine.forgetJob(h)
+	n := 0
+	for _, v := range s.table.all() {
+		if s.quarantine.covers(v) {
+			n++
+		}
+	}
+	s.counts.quarantined.Store(int64(n))
 }
 
 // keepJobs forgets the jobs that were left behind, which are all but those.
@@ -123,6 +145,17 @@ func (q *quarantine) covers(v *version) bool {
 	}
 	p := v.pair()
 	return q.hasRecord(p.sched) || q.hasRecord(p.client) || q.hasJob(v.job.hash)
+}
+
+// what returns the name of what the version lacks.
+func (q *quarantine) what(v *version) string {
+	switch p := v.pair(); {
+	case q.hasRecord(p.sched):
+		return fmt.Sprint("record ", p.sched)
+	case q.hasRecord(p.client):
+		return fmt.Sprint("record ", p.client)
+	}
+	return fmt.Sprintf("job %x", v.job.hash)
 }
 
 // faults returns one for each damaged record, in the order of the log, and for each

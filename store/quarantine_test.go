@@ -149,6 +149,8 @@ func (q *quarantined) look(s *store.Store) {
 		if q.is(n) {
 			q.refused(err)
 			q.refused(waitErr)
+			require.Equal(t, idOf(n), result.ID)
+			require.Greater(t, result.Index, uint64(1))
 			continue
 		}
 		require.NoError(t, err)
@@ -251,14 +253,6 @@ func (q *quarantined) refusesWrites(s *store.Store) {
 			require.ErrorContains(t, err, idOf(n))
 		}
 	}
-	if q.place == "job " {
-		for _, n := range []int{0, 100} {
-			a := placed(n)
-			a.Job = &schema.Job{ID: "other"}
-			_, err := s.Upsert(t.Context(), a)
-			q.refused(err)
-		}
-	}
 	require.Equal(t, last, s.LastIndex(), "nothing has changed")
 	require.NoError(t, func() error {
 		_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(0), ClientStatus: "failed"})
@@ -285,10 +279,24 @@ func (q *quarantined) restored(s *store.Store) {
 	require.NoError(t, other.Close())
 }
 
-// cure deletes the victims and places them again.
+// cure deletes the victims and places them again, or places something with the damaged
+// job.
 func (q *quarantined) cure(s *store.Store) {
 	t := q.t
 	t.Helper()
+	if q.place == "job " {
+		a := placed(100)
+		a.Job = &schema.Job{ID: "other"}
+		upsert(t, s, a)
+		for _, n := range q.victims {
+			a, err := s.Get(idOf(n))
+			require.NoError(t, err)
+			require.Equal(t, q.was[n], a)
+		}
+		require.Zero(t, s.Stats().Quarantined)
+		require.Zero(t, s.Stats().Damaged)
+		return
+	}
 	sn, err := s.Snapshot()
 	require.NoError(t, err)
 	for _, n := range q.victims {
@@ -297,10 +305,8 @@ func (q *quarantined) cure(s *store.Store) {
 		_, err = s.Get(idOf(n))
 		require.ErrorIs(t, err, store.ErrNotFound)
 	}
-	if q.place != "job " {
-		for _, n := range q.victims {
-			upsert(t, s, placed(n))
-		}
+	for _, n := range q.victims {
+		upsert(t, s, placed(n))
 	}
 	if len(q.victims) > 0 {
 		q.list(sn.All(), func(int) bool { return true }, false)
@@ -315,4 +321,62 @@ func (q *quarantined) cure(s *store.Store) {
 	require.Zero(t, s.Stats().Quarantined)
 	require.NoError(t, s.Compact(t.Context()))
 	require.Zero(t, s.Stats().Damaged, "compaction has removed it")
+}
+
+// TestCureInOneBatch deletes a quarantined allocation, and goes on with it in the same batch.
+func TestCureInOneBatch(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]func(*store.Batch){
+		"its client":  func(b *store.Batch) { b.UpdateFromClient(&schema.Allocation{ID: idOf(1), ClientStatus: "running"}) },
+		"an event":    func(b *store.Batch) { b.AppendTaskEvent(idOf(1), "t", "running", schema.TaskEvent{Type: "Started"}) },
+		"the next":    func(b *store.Batch) { a := placed(50); a.PreviousAllocation = idOf(1); b.Upsert(a) },
+		"a placement": func(b *store.Batch) { b.Upsert(placed(1)) },
+		"nothing":     func(*store.Batch) {},
+	} {
+		path, _ := damagedStore(t, "the scheduler's part")
+		s := open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler), FeedRetention: -1})
+		before, err := s.Snapshot()
+		require.NoError(t, err)
+		a := placed(1)
+		a.NodeID = "" // a list as any other
+		b := new(store.Batch)
+		b.Delete(idOf(1))
+		b.Upsert(a)
+		more(b)
+		_, err = s.Apply(t.Context(), b)
+		require.NoError(t, err, name)
+
+		node := map[bool]string{true: "node1"}[name == "a placement"]
+		for range 2 {
+			q := quarantined{t: t, was: make([]*schema.Allocation, damagedOf), victims: []int{1}, place: "record 2.1"}
+			q.list(before.ByNode(node), func(int) bool { return false }, true) // once, at the end
+			ids := 0
+			for a, err := range s.ByNode(node) {
+				require.NoError(t, err)
+				require.Equal(t, idOf(1), a.ID)
+				ids++
+			}
+			require.Equal(t, 1, ids)
+		}
+		require.NoError(t, before.Close())
+		require.NoError(t, s.Compact(t.Context()))
+	}
+}
+
+// TestFeedUpToWhatIsDamaged reads what comes before it, all of it.
+func TestFeedUpToWhatIsDamaged(t *testing.T) {
+	t.Parallel()
+	path, _ := damagedStore(t, "the client's part")
+	s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	var indexes []uint64
+	for ch, err := range s.Changes(t.Context(), 0) {
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrCorrupt)
+			break
+		}
+		indexes = append(indexes, ch.Index)
+	}
+	require.Equal(t, []uint64{2, 2, 2, 2, 2, 2, 3}, indexes)
+	require.NoError(t, s.Close())
 }

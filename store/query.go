@@ -53,12 +53,12 @@ func (sn *Snapshot) list(q query) Allocations {
 			yield(nil, q.err)
 			return
 		}
-		more := sn.each(q, func(a *schema.Allocation, err error) bool {
+		more := sn.each(q, func(_ schema.ID, a *schema.Allocation, err error) bool {
 			return err == nil && (a == nil || !q.matches(a)) || yield(a, err)
 		})
 		if more && q.kind < byKinds {
-			sn.each(listQuery(unplaced, ""), func(_ *schema.Allocation, err error) bool {
-				return err == nil || yield(nil, err)
+			sn.each(listQuery(unplaced, ""), func(id schema.ID, _ *schema.Allocation, err error) bool {
+				return err == nil || sn.s.lists.has(listed{q.kind, q.name, id}) || yield(nil, err)
 			})
 		}
 	}
@@ -67,17 +67,17 @@ func (sn *Snapshot) list(q query) Allocations {
 // each calls fn with what each ID of the list is at the snapshot's index, which may be
 // nothing, or why that cannot be read, until fn returns false or an error concerns more
 // than that ID. It reports whether it has come to the list's end.
-func (sn *Snapshot) each(q query, fn func(*schema.Allocation, error) bool) bool {
+func (sn *Snapshot) each(q query, fn func(schema.ID, *schema.Allocation, error) bool) bool {
 	buf := make([]schema.ID, 0, pageLen)
 	for {
 		page := sn.s.lists.page(buf, &q)
 		if err := sn.usable(); err != nil {
-			fn(nil, err)
+			fn(schema.ID{}, nil, err)
 			return false
 		}
 		for _, id := range page {
 			a, err := sn.at(id)
-			if more := fn(a, err); !more || err != nil && !errors.Is(err, ErrCorrupt) {
+			if more := fn(id, a, err); !more || err != nil && !errors.Is(err, ErrCorrupt) {
 				return false
 			}
 		}

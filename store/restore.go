@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"allocstore/index"
 	"allocstore/schema"
@@ -27,11 +28,15 @@ import (
 // decoded, and takes the name once all of it is durable: a crash leaves the old content or
 // the new. For a while there are two files, and the memory of two tables.
 //
-// Errors: ErrCorrupt if the stream is damaged, cut short or no backup; ErrFormatVersion
+// Errors: ErrCorrupt if the stream is damaged, cut short or no backup, and ErrTooLarge if
+// it may as well be that a record is larger than any that this store takes; ErrFormatVersion
 // if it is of another version; what r returned; ctx's error; ErrClosed; ErrFailed;
 // ErrReadOnly; or what writing the file returned. After an error the store is as it
 // was, but for one: if it is not known whether the new name is durable it fails.
 func (s *Store) Restore(ctx context.Context, r io.Reader) error {
+	if r == nil {
+		return fmt.Errorf("%w: Restore from a nil reader", ErrInvalid)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
@@ -41,27 +46,61 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 		}
 		return fmt.Errorf("allocstore: restore: %w", err)
 	}
+	s.report(s.file.path)
 	return nil
 }
 
-// restore has the turn, so that nothing is forgotten and no file rewritten meanwhile.
-func (sw *sweeper) restore(ctx context.Context, r io.Reader) error {
+// restore reads the backup into a new file, for as long as r takes, and then has the
+// turn, so that nothing is forgotten and no file rewritten meanwhile.
+func (sw *sweeper) restore(ctx context.Context, r io.Reader) (err error) {
+	n, err := sw.newSuccessor(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	from, stop := interruptible(ctx, r)
+	defer stop()
+	rs := &restoration{successor: n, from: frameReader{r: from, most: sw.s.opts.maxFrame()}}
+	if err := rs.read(ctx); err != nil {
+		return err
+	}
+	if err := rs.db.Sync(); err != nil {
+		return err
+	}
 	if err := sw.takeTurn(ctx); err != nil {
 		return err
 	}
 	defer sw.endTurn()
-	if err := sw.usable(); err != nil {
-		return err
-	}
-	n, err := newSuccessor(sw.s)
-	if err != nil {
-		return err
-	}
-	rs := &restoration{successor: n, from: frameReader{r: r}}
 	if err = rs.run(ctx); err == nil {
 		sw.swept = 0
 	}
-	return errors.Join(err, n.close())
+	return err
+}
+
+// newSuccessor makes the new file, while nobody else exchanges the store's.
+func (sw *sweeper) newSuccessor(ctx context.Context) (*successor, error) {
+	if err := sw.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer sw.endTurn()
+	if err := sw.usable(); err != nil {
+		return nil, err
+	}
+	return newSuccessor(sw.s)
+}
+
+// interruptible returns a reader of r whose reads end with ctx, even while r's do not.
+func interruptible(ctx context.Context, r io.Reader) (_ io.Reader, stop func()) {
+	from, to := io.Pipe()
+	go func() {
+		_, err := io.Copy(to, r)
+		to.CloseWithError(err)
+	}()
+	ended := context.AfterFunc(ctx, func() { from.CloseWithError(ctx.Err()) })
+	return from, func() {
+		ended()
+		_ = from.Close()
+	}
 }
 
 // A restoration reads a backup into a new file, makes a twin of the store from that,
@@ -76,12 +115,6 @@ type restoration struct {
 }
 
 func (rs *restoration) run(ctx context.Context) error {
-	if err := rs.read(ctx); err != nil {
-		return err
-	}
-	if err := rs.db.Sync(); err != nil {
-		return err
-	}
 	if err := rs.makeTwin(ctx); err != nil {
 		return err
 	}
@@ -99,7 +132,7 @@ func (rs *restoration) read(ctx context.Context) error {
 		return err
 	}
 	head, err := numbers(payload, 1)
-	if err != nil || kind != headFrame || head[0] < index.Created {
+	if err != nil || kind != headFrame || head[0] < index.Created || head[0] == math.MaxUint64 {
 		return rs.from.broken(at, errShape)
 	}
 	rs.holds.last = head[0]
@@ -242,7 +275,6 @@ func (rs *restoration) swap() (unknown bool, err error) {
 	s.restoring.Store(false)
 	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.holds.last})
 	s.tail.wake()
-	s.report(s.file.path)
 	return false, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -317,4 +318,33 @@ func TestRestoreUnderReaders(t *testing.T) {
 	}
 	stop()
 	readers.Wait()
+}
+
+// TestRestoreBoundsMemory reads a backup whose first record claims to have 4 GiB.
+func TestRestoreBoundsMemory(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "to.db"), nil)
+	var stream bytes.Buffer
+	_, err := s.Backup(t.Context(), &stream)
+	require.NoError(t, err)
+	const magicAndHead = 12 + 5 + 8 + 4
+	hostile := append(stream.Bytes()[:magicAndHead:magicAndHead], 'r', 0xff, 0xff, 0xff, 0xff)
+	err = s.Restore(t.Context(), bytes.NewReader(hostile))
+	require.ErrorIs(t, err, store.ErrTooLarge)
+	require.ErrorContains(t, err, "backup at byte 29")
+	require.ErrorIs(t, s.Restore(t.Context(), nil), store.ErrInvalid)
+	_, err = s.Backup(t.Context(), nil)
+	require.ErrorIs(t, err, store.ErrInvalid)
+}
+
+// TestOthersFilesStay opens a store whose unfinished files would have names that begin as the
+// files of another do.
+func TestOthersFilesStay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, filepath.Join(dir, "a.new-1"), nil)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".a.new-123"), nil, 0o600))
+	open(t, filepath.Join(dir, "a"), nil)
+	require.FileExists(t, filepath.Join(dir, ".a.new-1.lock"))
+	require.NoFileExists(t, filepath.Join(dir, ".a.new-123"))
 }

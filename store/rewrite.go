@@ -121,15 +121,21 @@ func (r reading) job(h jobHash) ([]byte, error) {
 	return body, nil
 }
 
-// finish copies what is left and makes the new file durable.
+// finish copies what is left and makes the new file durable, unless what was copied is
+// not what is known to have been written: the old file then stays, for whoever may want to
+// know why.
 func (rw *rewrite) finish() (err error) {
 	for more := true; more; {
 		if _, more, err = rw.copySome(); err != nil {
 			return err
 		}
 	}
-	sum := rw.holds.sum
-	rw.holds = rw.s.committer.plan.holds
+	was, sum := rw.s.committer.plan.holds, rw.holds.sum
+	left := rw.s.jobs.sumWithout(rw.jobs)
+	if sum+left != was.sum {
+		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", ErrCorrupt, sum+left, was.sum)
+	}
+	rw.holds = was
 	rw.holds.sum = sum // without the jobs that are left behind
 	return rw.complete()
 }

@@ -139,7 +139,10 @@ func (s *Store) asOf(id schema.ID, p pair, index uint64) (a *schema.Allocation, 
 		a, err = s.assemble(r, id, p, nil)
 		return err
 	})
-	return a, err
+	if err != nil {
+		return nil, fmt.Errorf("allocation %v: %w", id, err)
+	}
+	return a, nil
 }
 
 // ByNode returns the allocations placed on that node, in the order of their IDs.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,6 +56,75 @@ func TestPagesOutOfDate(t *testing.T) {
 	}
 	require.Greater(t, refused, 5)
 	t.Logf("%d refused, %d pages were not in use", refused, same)
+}
+
+// TestPagesGoBack has pages become what they were before while the store is open, for all
+// readers: a backup and a new file are made of what was written, or not at all.
+func TestPagesGoBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file.db")
+	s, err := store.Open(path, &store.Options{FeedRetention: -1})
+	require.NoError(t, err)
+	for i := range 120 {
+		upsert(t, s, placed(i))
+	}
+	var earlier []byte
+	for i := range 80 {
+		upsert(t, s, changedName(i%50), placed((i+7)%50))
+		if i == 40 {
+			require.NoError(t, s.Sweep(t.Context()))
+			earlier = read(t, path)
+		}
+	}
+	want, later := mustShow(t, s), read(t, path)
+	require.NoError(t, s.Close())
+
+	copies := map[string]func(s *store.Store, to string) error{
+		"compact": func(s *store.Store, _ string) error { return s.Compact(t.Context()) },
+		"backup": func(s *store.Store, to string) error {
+			var b bytes.Buffer
+			if _, err := s.Backup(t.Context(), &b); err != nil {
+				return err
+			}
+			o, err := store.Open(to, nil)
+			require.NoError(t, err)
+			require.NoError(t, o.Restore(t.Context(), &b))
+			return o.Close()
+		},
+	}
+	size, refused := os.Getpagesize(), 0
+	for name, copyOf := range copies {
+		for at := 2 * size; at < min(len(earlier), len(later)); at += size {
+			old := earlier[at : at+size]
+			if bytes.Equal(old, later[at:at+size]) {
+				continue
+			}
+			path := filepath.Join(t.TempDir(), "file.db")
+			require.NoError(t, os.WriteFile(path, later, 0o600))
+			s, err := store.Open(path, &store.Options{FeedRetention: -1})
+			require.NoError(t, err)
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			require.NoError(t, err)
+			_, err = f.WriteAt(old, int64(at))
+			require.NoError(t, errors.Join(err, f.Close()))
+			to := path
+			if name == "backup" {
+				to = filepath.Join(t.TempDir(), "restored.db")
+			}
+			err = copyOf(s, to)
+			_ = s.Close() // of such a file it may fail
+			if err != nil {
+				require.ErrorIs(t, err, store.ErrCorrupt, "%s, page %d", name, at/size)
+				refused++
+				continue
+			}
+			if s, err = store.Open(to, nil); err == nil {
+				require.Equal(t, want, mustShow(t, s), "%s, page %d", name, at/size)
+				require.NoError(t, s.Close())
+			}
+		}
+	}
+	require.Greater(t, refused, 5)
 }
 
 func read(t *testing.T, path string) []byte {

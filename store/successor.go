@@ -135,8 +135,8 @@ func (n *successor) close() error {
 func unfinished(path string) string { return "." + filepath.Base(path) + ".new-" }
 
 // removeUnfinished removes what has not become the store at path when a crash came in
-// between. The path is locked, so nobody is at work on one. What cannot be removed
-// does no harm.
+// between. The path is locked, so nobody is at work on one; what has another name than
+// os.CreateTemp gives is somebody else's. What cannot be removed does no harm.
 func removeUnfinished(path string) {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
@@ -144,7 +144,8 @@ func removeUnfinished(path string) {
 		return
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), unfinished(path)) {
+		number, ours := strings.CutPrefix(e.Name(), unfinished(path))
+		if ours && strings.Trim(number, "0123456789") == "" {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}

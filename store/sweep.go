@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,6 +48,9 @@ type sweeper struct {
 	// swept is the floor of the last pass that came to its end, 0 before there is
 	// one. Whoever has the turn uses it.
 	swept uint64
+
+	// backups are those under way. Nothing is swept meanwhile. Raised by who has the turn.
+	backups atomic.Int32
 }
 
 const (
@@ -138,10 +142,13 @@ func (sw *sweeper) pass(ctx context.Context) error {
 	return sw.sweep(ctx)
 }
 
-// sweep is pass for whoever has the turn.
+// sweep is pass for whoever has the turn. Beside a backup it does nothing.
 func (sw *sweeper) sweep(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if sw.backups.Load() > 0 {
+		return nil
 	}
 	floor := sw.raiseFloor()
 	if floor <= sw.swept {

@@ -70,7 +70,8 @@ type WaitResult struct {
 // placed. With MinQueryIndex 0 Wait returns at once what there is.
 //
 // Errors: ErrInvalidID; ctx's error as soon as ctx ends; ErrClosed and ErrFailed
-// if the wait would have to go on in a store that is so. Running out of time is
+// if the wait would have to go on in a store that is so; ErrCorrupt if what it would
+// return cannot be read, with the ID and the index in the result. Running out of time is
 // no error.
 func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitResult, error) {
 	w := s.begin(ctx, opts, id)
@@ -201,7 +202,8 @@ func (s *Store) endWith(at *sighting) *waitEnd {
 	default:
 		a, err := s.handOut(s.seen(at))
 		if err != nil {
-			return &waitEnd{err: err}
+			r.ID = at.id.String() // whoever waits for several goes on without this one
+			return &waitEnd{WaitResult: r, err: err}
 		}
 		if a == nil {
 			return nil
