@@ -47,6 +47,7 @@ type handler struct {
 //	431  the request is too large
 //	500  the allocation cannot be read: its record is damaged
 //	502  the agent of another region cannot be reached
+//	508  two agents pass a region on to each other
 //	503  the store is closed, or has failed
 //
 // A 200, and the 404 of an allocation, has X-Nomad-Index, never 0, to be given back as the next
@@ -95,8 +96,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		if to == nil {
 			return bad("No path to region")
 		}
-		to.ServeHTTP(w, r)
-		return nil
+		return h.pass(w, r, to)
 	}
 	result, err := h.s.Wait(r.Context(), id, q.QueryOptions)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -96,6 +98,44 @@ func TestThousandsHangUp(t *testing.T) {
 		g, b := used()
 		return g <= goroutines+5 && b < bytes+16<<20
 	}, 20*time.Second, 50*time.Millisecond, "as before: %d goroutines, %d bytes", goroutines, bytes)
+}
+
+// A timed response notes by when what is written has to be read.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+	late     bool // something was written without a deadline
+}
+
+func (w *timed) SetWriteDeadline(t time.Time) error {
+	w.deadline = t
+	return nil
+}
+
+func (w *timed) Write(b []byte) (int, error) {
+	w.late = w.late || time.Until(w.deadline) <= 0
+	return w.ResponseRecorder.Write(b)
+}
+
+// TestReadsNothing has every answer, of here and of another region, be read in time or not
+// at all; and nobody else on the connection be in a hurry.
+func TestReadsNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	place(t, s)
+	far := httptest.NewServer(httpapi.New(s, &httpapi.Options{Region: "eu"}))
+	t.Cleanup(far.Close)
+	to, err := url.Parse(far.URL)
+	require.NoError(t, err)
+	near := httpapi.New(s, &httpapi.Options{Region: "us", Regions: map[string]*url.URL{"eu": to}})
+	for query, status := range map[string]int{"": 200, "?region=eu": 200, "?pretty&region=eu": 200, "?index=x": 400} {
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		near.ServeHTTP(w, httptest.NewRequest("GET", "/v1/allocation/"+documentedID+query, nil))
+		require.Equal(t, status, w.Code, query)
+		require.NotEmpty(t, w.Body.String())
+		require.False(t, w.late, "written without a deadline: %q", query)
+		require.Zero(t, w.deadline, query)
+	}
 }
 
 // TestSlowAndHuge sends what never ends.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 )
 
 // passTo returns what passes requests on to the agent of another region: with all that
@@ -20,6 +21,7 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.SetXForwarded()
+			r.Out.Header.Add("Via", h.via())
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if errors.Is(err, context.Canceled) {
@@ -29,6 +31,34 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 		},
 	}
 }
+
+// via names this agent to those that requests are passed on to: RFC 9110, 7.6.3.
+func (h *handler) via() string { return "1.1 allocstore-" + url.PathEscape(h.opts.Region) }
+
+// pass has to answer, unless the request has been here before.
+func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler) error {
+	if slices.Contains(r.Header.Values("Via"), h.via()) {
+		return &refusal{http.StatusLoopDetected, "the request was passed on, and came back: regions are at each other's addresses"}
+	}
+	defer h.limitWrite(w)()
+	to.ServeHTTP(hurried{w, h}, r)
+	return nil
+}
+
+// hurried is a response each part of which has to be read in time.
+type hurried struct {
+	http.ResponseWriter
+	h *handler
+}
+
+// Write implements io.Writer.
+func (w hurried) Write(b []byte) (int, error) {
+	w.h.limitWrite(w.ResponseWriter)
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w hurried) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // noPath answers that the region cannot be reached.
 func (h *handler) noPath(region string, err error) http.Handler {

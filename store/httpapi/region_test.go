@@ -79,6 +79,17 @@ func TestRegions(t *testing.T) {
 	require.Nil(t, <-blocked)
 	waiters(t, there, 0)
 
+	loop := httptest.NewUnstartedServer(nil)
+	back, err := url.Parse("http://" + loop.Listener.Addr().String())
+	require.NoError(t, err)
+	loop.Config.Handler = httpapi.New(here, &httpapi.Options{Regions: map[string]*url.URL{"eu": back}, Logger: slog.New(slog.DiscardHandler)})
+	loop.Start()
+	t.Cleanup(loop.Close)
+	looped, err := http.Get(loop.URL + "/v1/allocation/" + documentedID + "?region=eu")
+	require.NoError(t, err)
+	require.NoError(t, looped.Body.Close())
+	require.Equal(t, http.StatusLoopDetected, looped.StatusCode)
+
 	require.Equal(t, http.StatusBadRequest, get(t.Context(), "?region=asia").StatusCode)
 	require.Equal(t, http.StatusBadGateway, get(t.Context(), "?region=mars").StatusCode)
 }
