@@ -105,15 +105,6 @@ func (s *idset) remove(id schema.ID) {
 	}
 }
 
-// has reports whether id is in the set.
-func (s *idset) has(id schema.ID) bool {
-	if s.empty() {
-		return false
-	}
-	_, _, found := s.place(id)
-	return found
-}
-
 func (s *idset) empty() bool { return len(s.chunks) == 0 }
 
 // page appends to buf, up to its capacity, the IDs from low to high in order.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"math"
 
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
@@ -67,10 +66,6 @@ const (
 	fixedPart = checksum + 1 + 16 + 2*keyLen
 	schedPart = 8 + 16 + 4
 	maxHeader = fixedPart + 16 + schedPart + checksum
-
-	// maxSection bounds a part so that its length fits its field, and int on
-	// every platform.
-	maxSection = math.MaxInt32
 )
 
 // castagnoli is the polynomial that processors compute in hardware.

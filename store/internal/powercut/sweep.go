@@ -229,12 +229,11 @@ func (t *trial) chore(returned error, doubt func()) (ok bool, err error) {
 		return true, nil
 	}
 	t.reported = true
-	_, err = t.s.Wait(context.Background(), idOf(idCount), store.QueryOptions{MinQueryIndex: 1 << 40, MaxQueryTime: 1})
-	if errors.Is(err, store.ErrFailed) {
+	if errors.Is(returned, store.ErrFailed) {
 		t.doubt = doubt
 		return false, t.failed()
 	}
-	return true, err
+	return true, nil
 }
 
 // bringBack restores what was saved, which ends who waits and who follows.
