@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // An ext4 is a real file system on a disk: in a file of it, by a loop device. What the
@@ -70,8 +71,19 @@ func (e *ext4) mount(options string) error {
 	return command("mount", "-t", "ext4", "-o", "loop,"+options, e.image, e.dir)
 }
 
-// close unmounts it.
-func (e *ext4) close() error { return errors.Join(command("umount", e.dir), os.Remove(e.dir)) }
+// close unmounts it. On a busy machine somebody who looks at what is mounted may be in the
+// way for a moment.
+func (e *ext4) close() error {
+	err := command("umount", e.dir)
+	for range 50 {
+		if err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+		err = command("umount", e.dir)
+	}
+	return errors.Join(err, os.Remove(e.dir))
+}
 
 // An ext4Recording is what a workload in a file system did to the disk.
 type ext4Recording struct {
