@@ -67,11 +67,10 @@ type backup struct {
 // begin has the sweeper rest, between two passes, and takes the snapshot and the sum of what
 // is there. The function that it returns is to be called at the end.
 func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+	ctx, stop := s.untilClosed(ctx)
+	defer stop()
 	if err := s.sweeper.takeTurn(ctx); err != nil {
-		return nil, context.Cause(ctx)
+		return nil, causeOf(ctx, err)
 	}
 	defer s.sweeper.endTurn()
 	look := func() {

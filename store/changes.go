@@ -108,13 +108,13 @@ func (f *feed) wait(ctx context.Context) error {
 		if f.s.index.Last() >= f.next.index {
 			return nil
 		}
-		if failure := f.s.failure.Load(); failure != nil {
-			return *failure
+		if err := f.s.failed(); err != nil {
+			return err
 		}
 		select {
 		case <-more:
 		case <-ctx.Done():
-		case <-f.s.done:
+		case <-f.s.life.Done():
 		}
 	}
 }

@@ -41,18 +41,14 @@ func (s *Store) Check(ctx context.Context) iter.Seq[error] {
 // faults returns what Check yields, once nothing is held any more that would keep the
 // caller from using the store.
 func (s *Store) faults(ctx context.Context) (all []error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+	ctx, stop := s.untilClosed(ctx)
+	defer stop()
 	c := check{s: s, report: func(err error) bool {
 		all = append(all, err)
 		return len(all) < maxFaults
 	}}
 	if err := c.run(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		all = append(all, err)
+		all = append(all, causeOf(ctx, err))
 	}
 	return all
 }
@@ -111,7 +107,7 @@ func (c *check) makeTwin(ctx context.Context) (err error) {
 				return ctx.Err()
 			}
 			c.twin = newStore(c.s.opts)
-			c.twin.sweeper.end()
+			c.twin.end()
 			return damaged(c.twin.loadBuckets(ctx, f))
 		})
 	}
@@ -124,7 +120,7 @@ func (c *check) makeTwin(ctx context.Context) (err error) {
 // published waits until what the file holds can be seen. If the commit that made it
 // failed, it never can.
 func (c *check) published(ctx context.Context) error {
-	for c.s.index.Last() < c.last && c.s.failure.Load() == nil {
+	for c.s.index.Last() < c.last && c.s.failed() == nil {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -23,14 +23,10 @@ import (
 // goes on, but for one: if it is not known whether the new name is durable the
 // store fails.
 func (s *Store) Compact(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+	ctx, stop := s.untilClosed(ctx)
+	defer stop()
 	if err := s.sweeper.compact(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return fmt.Errorf("allocstore: compact: %w", err)
+		return fmt.Errorf("allocstore: compact: %w", causeOf(ctx, err))
 	}
 	return nil
 }
@@ -58,8 +54,8 @@ func (sw *sweeper) compact(ctx context.Context) (err error) {
 
 // usable returns why nothing can be compacted, if that is so.
 func (sw *sweeper) usable() error {
-	if failure := sw.s.failure.Load(); failure != nil {
-		return *failure
+	if err := sw.s.failed(); err != nil {
+		return err
 	}
 	if sw.s.closed.Load() {
 		return ErrClosed

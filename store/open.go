@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,8 +59,8 @@ func newStore(o Options) *Store {
 		readers: newReaders(),
 		tally:   newTally(o.FeedRetention),
 		watch:   watch.New(),
-		done:    make(chan struct{}),
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	s.requests.New = newRequest
 	s.waiters.New = func() any { return newWaiter(s.watch) }
 	if o.DetectMutation {

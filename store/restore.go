@@ -37,14 +37,10 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 	if r == nil {
 		return fmt.Errorf("%w: Restore from a nil reader", ErrInvalid)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.sweeper.life, func() { cancel(ErrClosed) })()
+	ctx, stop := s.untilClosed(ctx)
+	defer stop()
 	if err := s.sweeper.restore(ctx, r); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return fmt.Errorf("allocstore: restore: %w", err)
+		return fmt.Errorf("allocstore: restore: %w", causeOf(ctx, err))
 	}
 	s.report(s.file.path)
 	return nil
@@ -231,7 +227,7 @@ func (rs *restoration) makeTwin(ctx context.Context) error {
 		return damaged(err)
 	}
 	rs.twin = newStore(rs.s.opts)
-	rs.twin.sweeper.end()
+	rs.twin.end()
 	rs.twin.table.seed = rs.s.table.seed
 	if err := rs.twin.loadBuckets(ctx, f); err != nil {
 		return damaged(err)

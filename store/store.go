@@ -81,7 +81,8 @@ type Store struct {
 
 	closing sync.Once
 	closed  atomic.Bool
-	done    chan struct{} // closed by Close
+	life    context.Context // ended by Close: for whoever blocks
+	end     context.CancelFunc
 }
 
 // LastIndex returns the index of the last write that is durable and visible, at
@@ -99,9 +100,9 @@ func (s *Store) Close() error {
 		s.closed.Store(true)
 		s.committer.stop()
 		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
-		close(s.done)
+		s.end()
 		s.sweeper.stop()
-		if s.failure.Load() == nil && s.committer.unsettled && !s.opts.ReadOnly {
+		if s.failed() == nil && s.committer.unsettled && !s.opts.ReadOnly {
 			err = s.file.settle(int(s.counts.allocations.Load() + s.counts.tombstones.Load()))
 		}
 		err = errors.Join(err, s.file.close(), unlockPath(s.pathLock, &s.opts))
@@ -262,6 +263,33 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
 			b.Delete(id)
 		}
 	})
+}
+
+// untilClosed returns a context that ends with ctx, or with the store, and then has the
+// cause ErrClosed. Call stop when it is no longer needed.
+func (s *Store) untilClosed(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(s.life, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// causeOf returns why ctx has ended, if it has, in place of an error that came of that.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// failed returns why the store has failed, or nil.
+func (s *Store) failed() error {
+	if failure := s.failure.Load(); failure != nil {
+		return *failure
+	}
+	return nil
 }
 
 // fail makes the store failed for good: whatever the cause, whether the commit

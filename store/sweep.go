@@ -38,9 +38,6 @@ type sweeper struct {
 	wake    chan struct{}
 	stopped chan struct{} // closed when the goroutine has ended
 
-	life context.Context // ended by stop
-	end  context.CancelFunc
-
 	// turn is full during a pass and during a rewrite of the file. Whoever has it
 	// holds no lock.
 	turn chan struct{}
@@ -63,9 +60,7 @@ const (
 )
 
 func newSweeper(s *Store) *sweeper {
-	sw := &sweeper{s: s, wake: make(chan struct{}, 1), stopped: make(chan struct{}), turn: make(chan struct{}, 1)}
-	sw.life, sw.end = context.WithCancel(context.Background())
-	return sw
+	return &sweeper{s: s, wake: make(chan struct{}, 1), stopped: make(chan struct{}), turn: make(chan struct{}, 1)}
 }
 
 // run makes passes when they are due, until the store is closed. A pass that fails
@@ -74,20 +69,19 @@ func (sw *sweeper) run() {
 	defer close(sw.stopped)
 	for {
 		select {
-		case <-sw.life.Done():
+		case <-sw.s.life.Done():
 			return
 		case <-sw.wake:
 		}
 		if sw.due() {
-			_ = sw.pass(sw.life)
+			_ = sw.pass(sw.s.life)
 		}
 	}
 }
 
-// stop ends the goroutine and a Compact that is under way, and waits for them. The
-// committer does nothing any more.
+// stop waits until the goroutine, and a Compact that is under way, have ended with the
+// store's life. The committer does nothing any more.
 func (sw *sweeper) stop() {
-	sw.end()
 	<-sw.stopped
 	sw.turn <- struct{}{} // and nobody gets it any more
 }
