@@ -73,14 +73,11 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 		return nil, causeOf(ctx, err)
 	}
 	defer s.sweeper.endTurn()
-	look := func() {
+	if s.committer.between(func() {
 		if b.sn, err = s.Snapshot(); err == nil {
 			b.want, b.known = s.committer.plan.holds.sum-s.jobs.sumWithout(nil), true
 		}
-	}
-	if s.opts.ReadOnly {
-		look()
-	} else if s.committer.do(&chore{between: look}) != nil {
+	}) != nil {
 		b.sn, err = s.Snapshot() // of a failed store, which does not know what the file holds
 	}
 	if err != nil {

@@ -240,14 +240,11 @@ type count struct {
 // counts compares what is counted, if nothing has changed since.
 func (c *check) counts(context.Context) error {
 	var counts []count
-	look := func() {
+	if c.s.committer.between(func() {
 		if c.s.index.Last() == c.last {
 			counts = c.counted()
 		}
-	}
-	if c.s.opts.ReadOnly {
-		look()
-	} else if c.s.committer.do(&chore{between: look}) != nil {
+	}) != nil {
 		return nil // failed or closed meanwhile: what is counted is not what is published
 	}
 	for _, n := range counts {

@@ -7,23 +7,24 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A chore is what the committer does for compaction: it removes dead records, a
-// few with each group, or goes on with a new file; or what is to be done between two
-// groups.
+// A chore is work that others have for the committer: dead records to remove, a few
+// with each group, or something to do between two groups.
 type chore struct {
 	victims []victim // not removed yet
 	going   []victim // of them, those that go with this group
 	floor   uint64
 	paced   bool // some of them went along with what writers wrote
 
-	replacement replacement // nil, or there are no victims
-	between     func()      // likewise
+	// between is called once, when nothing is under way; nil if there are victims.
+	// unknown says that after the error a crash might leave the old file or a new one:
+	// the store then fails.
+	between func() (unknown bool, err error)
 
 	ended chan error
 }
 
 // removes reports whether there is a chore, and it is to remove records.
-func (ch *chore) removes() bool { return ch != nil && ch.replacement == nil && ch.between == nil }
+func (ch *chore) removes() bool { return ch != nil && ch.between == nil }
 
 // end tells whoever waits for the chore what became of it. A nil chore has nobody.
 func (ch *chore) end(err error) {
@@ -65,6 +66,19 @@ func (c *committer) removeDead(dead []victim, floor uint64) (paced bool, err err
 	return ch.paced, err
 }
 
+// between has the committer call look between two groups, and blocks until it has.
+// In a store that is read-only there are no groups.
+func (c *committer) between(look func()) error {
+	if c.s.opts.ReadOnly {
+		look()
+		return nil
+	}
+	return c.do(&chore{between: func() (bool, error) {
+		look()
+		return false, nil
+	}})
+}
+
 // remove removes some of the chore's records in tx.
 func (c *committer) remove(tx *bbolt.Tx) error {
 	ch := c.chore
@@ -100,36 +114,12 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, ch.floor))
 }
 
-// A replacement is a new file that the committer is to go on with, when it has
-// nothing under way.
-type replacement interface {
-	// finish completes the new file and makes it durable.
-	finish() error
-
-	// swap gives it the old one's name and goes on with it. unknown says that after
-	// the error a crash might leave either of them.
-	swap() (unknown bool, err error)
-}
-
 // other does the chore, if that is not to remove records.
 func (c *committer) other() {
-	switch {
-	case c.chore == nil || c.chore.removes():
-	case c.chore.between != nil:
-		c.chore.between()
-		c.chore.end(nil)
-		c.chore = nil
-	default:
-		c.swapFile()
+	if c.chore == nil || c.chore.removes() {
+		return
 	}
-}
-
-// swapFile goes on with the new file.
-func (c *committer) swapFile() {
-	unknown, err := false, c.chore.replacement.finish()
-	if err == nil {
-		unknown, err = c.chore.replacement.swap()
-	}
+	unknown, err := c.chore.between()
 	if unknown {
 		c.giveUp(err)
 		return

@@ -114,7 +114,7 @@ func (rs *restoration) run(ctx context.Context) error {
 	if err := rs.makeTwin(ctx); err != nil {
 		return err
 	}
-	return rs.s.committer.do(&chore{replacement: rs})
+	return rs.s.committer.do(&chore{between: rs.finish})
 }
 
 // read writes the whole stream to the new file.
@@ -239,25 +239,16 @@ func (rs *restoration) makeTwin(ctx context.Context) error {
 	})
 }
 
-// finish marks the restore, at an index that the store has not had.
-func (rs *restoration) finish() error {
-	last := rs.s.index.Last()
-	if rs.holds.last <= last {
-		next, err := index.Next(last)
-		if err != nil {
-			return err
-		}
-		rs.holds.last = next
+// finish has the store become its twin. Only the committer calls it, between two groups;
+// unknown is that of takePlace.
+//
+// Whoever reads one allocation meanwhile gets what there was or what there will be;
+// whoever reads something as of an index looks afterwards whether the store was
+// restored, and begins looking before anything is exchanged here.
+func (rs *restoration) finish() (unknown bool, err error) {
+	if err := rs.mark(); err != nil {
+		return false, err
 	}
-	rs.holds.floor, rs.holds.restored = rs.holds.last, rs.holds.last
-	return rs.complete()
-}
-
-// swap has the store become its twin. Whoever reads one allocation meanwhile gets
-// what there was or what there will be; whoever reads something as of an index looks
-// afterwards whether the store was restored, and begins looking before anything is
-// exchanged here.
-func (rs *restoration) swap() (unknown bool, err error) {
 	if unknown, err := rs.takePlace(); err != nil {
 		return unknown, err
 	}
@@ -272,6 +263,21 @@ func (rs *restoration) swap() (unknown bool, err error) {
 	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.holds.last})
 	s.tail.wake()
 	return false, nil
+}
+
+// mark marks the restore in the new file, at an index that the store has not had, and
+// makes the file durable.
+func (rs *restoration) mark() error {
+	last := rs.s.index.Last()
+	if rs.holds.last <= last {
+		next, err := index.Next(last)
+		if err != nil {
+			return err
+		}
+		rs.holds.last = next
+	}
+	rs.holds.floor, rs.holds.restored = rs.holds.last, rs.holds.last
+	return rs.seal()
 }
 
 // become takes over the memory of a store that nobody uses.

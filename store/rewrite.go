@@ -48,7 +48,7 @@ func (rw *rewrite) run(ctx context.Context) error {
 			break
 		}
 	}
-	return rw.s.committer.do(&chore{replacement: rw})
+	return rw.s.committer.do(&chore{between: rw.finish})
 }
 
 // catchUp copies what there is and returns how many bytes that were.
@@ -121,10 +121,26 @@ func (r reading) job(h jobHash) ([]byte, error) {
 	return body, nil
 }
 
-// finish copies what is left and makes the new file durable, unless what was copied is
+// finish copies what is left, makes the new file durable, and has the store go on with
+// it. Only the committer calls it, between two groups; unknown is that of takePlace.
+func (rw *rewrite) finish() (unknown bool, err error) {
+	if err := rw.complete(); err != nil {
+		return false, err
+	}
+	if unknown, err := rw.takePlace(); err != nil {
+		return unknown, err
+	}
+	rw.succeed()
+	rw.s.jobs.keep(rw.jobs)
+	rw.s.quarantine.keepJobs(rw.jobs)
+	rw.s.tally.jobs.Store(rw.jobBytes)
+	return false, nil
+}
+
+// complete copies what is left and makes the new file durable, unless what was copied is
 // not what is known to have been written: the old file then stays, for whoever may want to
 // know why.
-func (rw *rewrite) finish() (err error) {
+func (rw *rewrite) complete() (err error) {
 	for more := true; more; {
 		if _, more, err = rw.copySome(); err != nil {
 			return err
@@ -137,17 +153,5 @@ func (rw *rewrite) finish() (err error) {
 	}
 	rw.holds = was
 	rw.holds.sum = sum // without the jobs that are left behind
-	return rw.complete()
-}
-
-// swap has the store go on with the new file.
-func (rw *rewrite) swap() (unknown bool, err error) {
-	if unknown, err := rw.takePlace(); err != nil {
-		return unknown, err
-	}
-	rw.succeed()
-	rw.s.jobs.keep(rw.jobs)
-	rw.s.quarantine.keepJobs(rw.jobs)
-	rw.s.tally.jobs.Store(rw.jobBytes)
-	return false, nil
+	return rw.seal()
 }

@@ -84,9 +84,9 @@ func (n *successor) putJob(to reading, h jobHash, body []byte) error {
 	return to.jobs().Put(h[:], body)
 }
 
-// complete writes what the meta bucket is to say, and from then on every commit is
+// seal writes what the meta bucket is to say, and from then on every commit is
 // synced, as is all that was written before.
-func (n *successor) complete() error {
+func (n *successor) seal() error {
 	n.db.NoSync, n.db.AllocSize = false, n.grow
 	return n.update(func(to reading) error {
 		meta := to.tx.Bucket(metaBucket)
