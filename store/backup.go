@@ -96,17 +96,8 @@ func (b *backup) run(ctx context.Context) error {
 	b.buf = binary.BigEndian.AppendUint32(append(b.buf, backupMagic...), backupVersion)
 	b.buf = appendNumbers(b.buf, headFrame, b.info.Index)
 	for more := true; more; {
-		err := ctx.Err()
-		if err == nil {
-			err = b.sn.s.file.view(func(r reading) (err error) {
-				more, err = b.some(r)
-				return err
-			})
-		}
-		if err == nil {
-			err = b.sn.usable()
-		}
-		if err == nil && more {
+		var err error
+		if more, err = b.read(ctx); err == nil && more {
 			err = b.flush()
 		}
 		if err != nil {
@@ -118,6 +109,22 @@ func (b *backup) run(ctx context.Context) error {
 	}
 	b.foot()
 	return b.flush()
+}
+
+// read adds what one transaction may read to what goes to w, and reports whether there
+// is more.
+func (b *backup) read(ctx context.Context) (more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	err = b.sn.s.file.view(func(r reading) (err error) {
+		more, err = b.some(r)
+		return err
+	})
+	if err == nil {
+		err = b.sn.usable()
+	}
+	return more, err
 }
 
 // some adds the next records to what goes to w, and reports whether there are more.

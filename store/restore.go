@@ -155,23 +155,7 @@ func (rs *restoration) some(to reading) (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		switch kind {
-		case jobFrame:
-			rs.jobs++
-			err = rs.putJob(to, hashJob(aliasOf(payload)), bytes.Clone(payload))
-		case damagedJobFrame:
-			rs.jobs++
-			err = rs.putDamagedJob(to, payload)
-		case recordFrame:
-			rs.records++
-			err = rs.putRecord(to, payload)
-		case footFrame:
-			err = rs.foot(to, payload)
-			more = false
-		default:
-			err = errShape
-		}
-		if err != nil {
+		if err := rs.take(to, kind, payload); err != nil {
 			return false, rs.from.broken(at, err)
 		}
 		if kind == footFrame {
@@ -179,6 +163,24 @@ func (rs *restoration) some(to reading) (more bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// take writes what one frame holds. The payload is good until it returns.
+func (rs *restoration) take(to reading, kind frameKind, payload []byte) error {
+	switch kind {
+	case jobFrame:
+		rs.jobs++
+		return rs.putJob(to, hashJob(aliasOf(payload)), bytes.Clone(payload))
+	case damagedJobFrame:
+		rs.jobs++
+		return rs.putDamagedJob(to, payload)
+	case recordFrame:
+		rs.records++
+		return rs.putRecord(to, payload)
+	case footFrame:
+		return rs.foot(to, payload)
+	}
+	return errShape
 }
 
 // putDamagedJob writes a job that does not have the content of its hash.
