@@ -39,16 +39,18 @@ type departure struct {
 	index uint64
 }
 
-// The ways to list, besides all.
+// A listKind is what the IDs of a list have in common.
 type listKind uint8
 
 const (
 	byNode listKind = iota
 	byJob
 	byEval
-	byKinds
-	byAll    = byKinds
-	unplaced = byAll + 1
+
+	byKinds = iota // how many kinds there are that have a list for each name
+
+	byAll    listKind = byKinds     // the one list of all
+	unplaced listKind = byKinds + 1 // the one of those whose place is not known
 )
 
 // listed is one place of an ID: in the list of all, or in that of a node, a job
@@ -107,13 +109,13 @@ func (l *lists) move(id schema.ID, r *relisting, index uint64) {
 	for kind := range r.to {
 		if r.unplaced || r.from[kind] != r.to[kind] {
 			if !r.unplaced {
-				l.leaveLocked(listKind(kind), r.from[kind], id, index)
+				l.leaveLocked(listed{listKind(kind), r.from[kind], id}, index)
 			}
 			l.addLocked(listed{listKind(kind), r.to[kind], id})
 		}
 	}
 	if r.unplaced {
-		l.leaveLocked(unplaced, "", id, index)
+		l.leaveLocked(listed{kind: unplaced, id: id}, index)
 	}
 }
 
@@ -121,13 +123,13 @@ func (l *lists) move(id schema.ID, r *relisting, index uint64) {
 func (l *lists) remove(id schema.ID, r *relisting, index uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.leaveLocked(byAll, "", id, index)
+	l.leaveLocked(listed{kind: byAll, id: id}, index)
 	if r.unplaced {
-		l.leaveLocked(unplaced, "", id, index)
+		l.leaveLocked(listed{kind: unplaced, id: id}, index)
 		return
 	}
 	for kind, name := range r.from {
-		l.leaveLocked(listKind(kind), name, id, index)
+		l.leaveLocked(listed{listKind(kind), name, id}, index)
 	}
 }
 
@@ -148,23 +150,37 @@ func (l *lists) sweep(oldest uint64) {
 	l.mu.queue = slices.Delete(l.mu.queue, 0, done)
 }
 
+// addLocked puts an ID into a list, which is made if there is none. If it was to go from
+// there, it stays.
+func (l *lists) addLocked(e listed) {
+	if len(l.mu.leaving) > 0 {
+		delete(l.mu.leaving, e)
+	}
+	set := l.setLocked(e.kind, e.name)
+	if set == nil {
+		set = new(idset)
+		l.mu.by[e.kind][strings.Clone(e.name)] = set
+	}
+	set.add(e.id)
+}
+
+// leaveLocked has an ID go from a list at index.
+func (l *lists) leaveLocked(e listed, index uint64) {
+	e.name = strings.Clone(e.name)
+	l.mu.leaving[e] = index
+	l.mu.queue = append(l.mu.queue, departure{e, index})
+}
+
 // dropLocked takes an ID out of a list, and the list away if it was the last.
 func (l *lists) dropLocked(e listed) {
 	delete(l.mu.leaving, e)
-	set := l.setLocked(e.kind, e.name, false)
+	set := l.setLocked(e.kind, e.name)
 	if set == nil {
 		return
 	}
 	if set.remove(e.id); set.empty() && e.kind < byKinds {
 		delete(l.mu.by[e.kind], e.name)
 	}
-}
-
-// leaveLocked has an ID go from a list at index.
-func (l *lists) leaveLocked(kind listKind, name string, id schema.ID, index uint64) {
-	e := listed{kind, strings.Clone(name), id}
-	l.mu.leaving[e] = index
-	l.mu.queue = append(l.mu.queue, departure{e, index})
 }
 
 // pending reports whether a sweep up to oldest would find anything.
@@ -178,35 +194,22 @@ func (l *lists) pending(oldest uint64) bool {
 func (l *lists) page(buf []schema.ID, q *query) []schema.ID {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	set := l.setLocked(q.kind, q.name, false)
+	set := l.setLocked(q.kind, q.name)
 	if set == nil {
 		return buf
 	}
 	return set.page(buf, q.low, q.high)
 }
 
-// setLocked returns the set of that list. If there is none it returns nil, or
-// makes one.
-func (l *lists) setLocked(kind listKind, name string, create bool) *idset {
+// setLocked returns the set of that list, or nil if there is none.
+func (l *lists) setLocked(kind listKind, name string) *idset {
 	switch kind {
 	case byAll:
 		return &l.mu.all
 	case unplaced:
 		return &l.mu.unplaced
 	}
-	set := l.mu.by[kind][name]
-	if set == nil && create {
-		set = new(idset)
-		l.mu.by[kind][strings.Clone(name)] = set
-	}
-	return set
-}
-
-func (l *lists) addLocked(e listed) {
-	if len(l.mu.leaving) > 0 {
-		delete(l.mu.leaving, e)
-	}
-	l.setLocked(e.kind, e.name, true).add(e.id)
+	return l.mu.by[kind][name]
 }
 
 // become takes over all lists of others, which nobody else uses.
