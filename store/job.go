@@ -25,7 +25,7 @@ func hashJob(body string) jobHash {
 // once.
 type job struct {
 	hash    jobHash
-	decoded atomic.Pointer[schema.Job] // nil until first used; see jobs.decode
+	decoded atomic.Pointer[schema.Job] // nil until first used; see decode
 }
 
 // jobs are all jobs in the file, by content. The committer adds to them, once
@@ -91,16 +91,26 @@ func (js *jobs) len() int {
 	return len(js.mu.byHash)
 }
 
+// job returns the encoded job of that hash, which aliases the file; with an error, what
+// is there instead.
+func (r reading) job(h jobHash) ([]byte, error) {
+	body := r.jobs().Get(h[:])
+	if hashJob(aliasOf(body)) != h {
+		return body, fmt.Errorf("%w: job %x: %w", ErrCorrupt, h, errDamaged)
+	}
+	return body, nil
+}
+
 // decode returns the job's content, by r when it is not in memory yet.
 func (j *job) decode(r reading) (*schema.Job, error) {
 	if d := j.decoded.Load(); d != nil {
 		return d, nil
 	}
-	body := string(r.jobs().Get(j.hash[:]))
-	if hashJob(body) != j.hash {
-		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, errDamaged)
+	body, err := r.job(j.hash)
+	if err != nil {
+		return nil, err
 	}
-	d, err := schema.DecodeJob(body)
+	d, err := schema.DecodeJob(string(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: job %x: %w", ErrCorrupt, j.hash, err)
 	}

@@ -111,16 +111,6 @@ func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
 	return rw.putJob(to, h, body)
 }
 
-// job returns the encoded job of that hash, which aliases the file; with an error, what
-// is there instead.
-func (r reading) job(h jobHash) ([]byte, error) {
-	body := r.jobs().Get(h[:])
-	if body == nil || hashJob(aliasOf(body)) != h {
-		return body, fmt.Errorf("%w: job %x: %w", ErrCorrupt, h, errDamaged)
-	}
-	return body, nil
-}
-
 // finish copies what is left, makes the new file durable, and has the store go on with
 // it. Only the committer calls it, between two groups; unknown is that of takePlace.
 func (rw *rewrite) finish() (unknown bool, err error) {
