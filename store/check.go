@@ -40,17 +40,14 @@ func (s *Store) Check(ctx context.Context) iter.Seq[error] {
 
 // faults returns what Check yields, once nothing is held any more that would keep the
 // caller from using the store.
-func (s *Store) faults(ctx context.Context) (all []error) {
+func (s *Store) faults(ctx context.Context) []error {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
-	c := check{s: s, report: func(err error) bool {
-		all = append(all, err)
-		return len(all) < maxFaults
-	}}
+	c := check{s: s}
 	if err := c.run(ctx); err != nil {
-		all = append(all, causeOf(ctx, err))
+		c.found = append(c.found, causeOf(ctx, err))
 	}
-	return all
+	return c.found
 }
 
 // maxFaults is how many faults a check looks for.
@@ -64,7 +61,7 @@ const maxFaults = 10_000
 type check struct {
 	s, twin *Store
 	last    uint64 // the twin's last index
-	report  func(error) (more bool)
+	found   []error
 }
 
 // run makes the twin and compares. It returns an error if it did not come to the end.
@@ -140,9 +137,14 @@ func (c *check) unpublished(id *schema.ID) bool {
 	return v != nil && v.modified() > c.s.index.Last()
 }
 
-// fault reports one, and returns errEnough if there are enough.
+// fault notes an ErrCorrupt, as note does.
 func (c *check) fault(format string, args ...any) error {
-	if c.report(fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)) {
+	return c.note(fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...))
+}
+
+// note notes what was found, and returns errEnough if there is enough.
+func (c *check) note(fault error) error {
+	if c.found = append(c.found, fault); len(c.found) < maxFaults {
 		return nil
 	}
 	return errEnough
@@ -150,6 +152,16 @@ func (c *check) fault(format string, args ...any) error {
 
 // errEnough ends a check that has found a great many faults.
 var errEnough = fmt.Errorf("%w: and more: these are the first %d faults", ErrCorrupt, maxFaults)
+
+// damaged reports what the file has that cannot be read.
+func (c *check) damaged(context.Context) error {
+	for _, fault := range c.twin.quarantine.faults() {
+		if err := c.note(fault); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // versions compares the table with the file: each ID's newest version.
 func (c *check) versions(ctx context.Context) error {
@@ -277,23 +289,13 @@ func (c *check) contents(ctx context.Context) error {
 	})
 }
 
-// damaged reports what the file has that cannot be read.
-func (c *check) damaged(context.Context) error {
-	for _, fault := range c.twin.quarantine.faults() {
-		if !c.report(fault) {
-			return errEnough
-		}
-	}
-	return nil
-}
-
 // handedOut looks whether anybody has changed what was handed out.
 func (c *check) handedOut(context.Context) error {
 	if c.s.mutations == nil {
 		return nil
 	}
-	if err := c.s.mutations.found(); err != nil && !c.report(err) {
-		return errEnough
+	if err := c.s.mutations.found(); err != nil {
+		return c.note(err)
 	}
 	return nil
 }

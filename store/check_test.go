@@ -197,7 +197,7 @@ func TestCheckBesideAClosingSnapshot(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.Apply(t.Context(), remove)
 		require.NoError(t, err)
-		c := check{s: s, report: func(err error) bool { t.Error(err); return false }}
+		c := check{s: s}
 		reader := s.readers.enter(s.index.Last)
 		require.NoError(t, c.makeTwin(t.Context()))
 		closed := make(chan error)
@@ -206,6 +206,7 @@ func TestCheckBesideAClosingSnapshot(t *testing.T) {
 			closed <- sn.Close()
 		}()
 		require.NoError(t, c.lists(t.Context()))
+		require.Empty(t, c.found)
 		require.NoError(t, <-closed)
 		s.leave(reader)
 	}
