@@ -90,12 +90,7 @@ func (s *Store) open(path string) error {
 // openFile is open with the path's lock.
 func (s *Store) openFile(path string) error {
 	if !s.opts.ReadOnly {
-		err := ensure(path)
-		if err == nil {
-			// Also of a file that was there: whoever gave it the name may have failed in this.
-			err = syncDir(filepath.Dir(path))
-		}
-		if err != nil {
+		if err := ensure(path); err != nil {
 			return err
 		}
 		removeUnfinished(path)
@@ -133,18 +128,22 @@ func resolve(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), err
 }
 
-// ensure creates a store at path if nothing is there.
+// ensure creates a store at path if nothing is there, and makes its name durable: also
+// that of one which was there, for whoever gave it the name may have failed in this.
 func ensure(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return create(path)
+		err = create(path)
 	case err == nil && info.IsDir():
-		return &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+		err = &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
 	case err == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("%w: not a regular file", ErrCorrupt)
+		err = fmt.Errorf("%w: not a regular file", ErrCorrupt)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // openDatabase gives f, which is locked and has been verified, to bbolt. It is
