@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"path"
 	"runtime"
 	"strings"
 	"sync"
@@ -113,12 +114,21 @@ func (m *mutations) fingerprint(a *schema.Allocation) (sum uint64) {
 	return maphash.Bytes(m.seed, encoded)
 }
 
+// ownFunctions is what the names of this package's functions begin with.
+var ownFunctions = func() string {
+	pc, _, _, _ := runtime.Caller(0)
+	name := runtime.FuncForPC(pc).Name()
+	dir, last := path.Split(name)
+	pkg, _, _ := strings.Cut(last, ".")
+	return dir + pkg + "."
+}()
+
 // String names the first function outside this package.
 func (r receiver) String() string {
 	frames := runtime.CallersFrames(r[:])
 	for {
 		f, more := frames.Next()
-		if outside := !strings.Contains(f.Function, "allocstore/store."); outside || !more {
+		if outside := !strings.HasPrefix(f.Function, ownFunctions); outside || !more {
 			return fmt.Sprintf("%s (%s:%d)", f.Function, f.File, f.Line)
 		}
 	}
