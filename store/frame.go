@@ -61,6 +61,12 @@ func appendNumbers(dst []byte, kind frameKind, numbers ...uint64) []byte {
 	return appendFrame(dst, kind, payload)
 }
 
+// maxFrame is the size of a backup's largest frame: that of a record with two parts, and
+// at least of what a store with other options may have written.
+func (o *Options) maxFrame() int64 {
+	return max(64<<20, int64(2*o.MaxAllocationBytes+maxHeader+binHeader+keyLen))
+}
+
 // A frameReader reads a backup, and believes nothing: a length allocates no more than
 // what arrives.
 type frameReader struct {
@@ -150,8 +156,8 @@ func (f *frameReader) broken(at int64, err error) error {
 	return fmt.Errorf("%w: backup at byte %d: %w", ErrCorrupt, at, err)
 }
 
-// numbers reads a payload of n of them.
-func numbers(payload []byte, n int) ([]uint64, error) {
+// parseNumbers reads the payload of a frame of n numbers.
+func parseNumbers(payload []byte, n int) ([]uint64, error) {
 	if len(payload) != 8*n {
 		return nil, errShape
 	}

@@ -62,7 +62,7 @@ func openLocked(path string, flag int, o *Options, open func(string, int, os.Fil
 			return nil, err
 		}
 		locked, err := lock(f, !o.ReadOnly)
-		if err == nil && locked && names(path, f) {
+		if err == nil && locked && isName(path, f) {
 			return f, nil
 		}
 		if err = errors.Join(err, f.Close()); err != nil {
@@ -74,8 +74,8 @@ func openLocked(path string, flag int, o *Options, open func(string, int, os.Fil
 	}
 }
 
-// names reports whether path is a name of f.
-func names(path string, f *os.File) bool {
+// isName reports whether path is a name of f.
+func isName(path string, f *os.File) bool {
 	at, err := os.Stat(path)
 	if err != nil {
 		return false

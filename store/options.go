@@ -21,12 +21,6 @@ const (
 // has two parts of that size at the most, and bbolt takes values below 2 GiB.
 const mostAllocationBytes = 512 << 20
 
-// maxFrame is the size of a backup's largest frame: that of a record with two parts, and
-// at least of what a store with other options may have written.
-func (o *Options) maxFrame() int64 {
-	return max(64<<20, int64(2*o.MaxAllocationBytes+maxHeader+binHeader+keyLen))
-}
-
 // Options are the settings of a store. A nil *Options and a zero field mean the
 // default. Open copies the struct.
 type Options struct {

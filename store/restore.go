@@ -127,7 +127,7 @@ func (rs *restoration) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	head, err := numbers(payload, 1)
+	head, err := parseNumbers(payload, 1)
 	if err != nil || kind != headFrame || head[0] < index.Created || head[0] == math.MaxUint64 {
 		return rs.from.broken(at, errShape)
 	}
@@ -210,7 +210,7 @@ func (rs *restoration) putRecord(to reading, payload []byte) error {
 // foot compares what was read with what the last frame says of it, and leaves that in
 // the file.
 func (rs *restoration) foot(to reading, payload []byte) error {
-	n, err := numbers(payload, 5)
+	n, err := parseNumbers(payload, 5)
 	if err != nil {
 		return err
 	}
