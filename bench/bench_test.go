@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/program"
 	"allocstore/schema"
 	"allocstore/store"
 )
@@ -24,7 +25,7 @@ const taskName = "redis"
 // placedStore is a store with benchAllocs allocations, placed as the job does.
 func placedStore(b *testing.B) *player {
 	b.Helper()
-	c := config{allocs: benchAllocs, readers: 1, writers: 256, seed: 1, sample: "../testdata/allocation.json"}
+	c := config{allocs: benchAllocs, readers: 1, writers: 256, Flags: program.Flags{Seed: 1, Sample: "../testdata/allocation.json"}}
 	p, err := newPlayer(c, b.TempDir(), new(progress))
 	require.NoError(b, err)
 	require.NoError(b, p.open())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 	"allocstore/store"
 )
@@ -47,7 +48,7 @@ func TestRunRefusesWhatCannotBe(t *testing.T) {
 // opened is a player of 50 allocations whose store is open and empty.
 func opened(t *testing.T) *player {
 	t.Helper()
-	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, sample: "../testdata/allocation.json"}, t.TempDir(), new(progress))
+	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, Flags: program.Flags{Sample: "../testdata/allocation.json"}}, t.TempDir(), new(progress))
 	require.NoError(t, err)
 	require.NoError(t, p.open())
 	t.Cleanup(func() { require.NoError(t, p.s.Close()) })

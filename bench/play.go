@@ -43,12 +43,12 @@ type player struct {
 }
 
 func newPlayer(c config, dir string, p *progress) (*player, error) {
-	f, err := fleet.New(c.sample, c.allocs, c.seed)
+	f, err := fleet.New(c.Sample, c.allocs, c.Seed)
 	if err != nil {
 		return nil, err
 	}
 	pl := &player{
-		config: c, Fleet: f, Report: report.New(c.command, dir), progress: p, path: filepath.Join(dir, "bench.db"),
+		config: c, Fleet: f, Report: report.New(c.Command, dir), progress: p, path: filepath.Join(dir, "bench.db"),
 		created: make([]uint64, f.Jobs()), last: make([]uint64, f.Len()), deleted: make([]uint64, f.Len()),
 	}
 	for i := range f.Len() {
@@ -146,7 +146,7 @@ func (p *player) lookUp(name string, n int) error {
 	const goroutines, timed = 2, 64
 	end := p.begin(name, n)
 	h, err := p.each(goroutines, func(g int, h *report.Histogram) error {
-		r := rand.New(rand.NewPCG(p.seed, uint64(g)+1))
+		r := rand.New(rand.NewPCG(p.Seed, uint64(g)+1))
 		for k := range n / goroutines {
 			id := p.ids[r.IntN(len(p.ids))]
 			began := time.Time{}

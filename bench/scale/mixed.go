@@ -96,7 +96,7 @@ func (t *trial) mixedReads(c chosen, over *atomic.Bool, reads *atomic.Int64) err
 // mixedWrites reports one more event of one allocation after the other, at random
 // from those of the writer.
 func (t *trial) mixedWrites(ctx context.Context, g int, over *atomic.Bool, writes *atomic.Int64) error {
-	r := rand.New(rand.NewPCG(t.seed, uint64(g)+1))
+	r := rand.New(rand.NewPCG(t.Seed, uint64(g)+1))
 	own := (t.Len() - g + mixedWriters - 1) / mixedWriters
 	for !over.Load() && own > 0 {
 		if _, err := t.write(ctx, g+r.IntN(own)*mixedWriters); err != nil {

@@ -136,7 +136,7 @@ func (l *lot) parked() error {
 func (l *lot) wakeSome(ctx context.Context) error {
 	fromCall, fromAnswer := new(report.Histogram), new(report.Histogram)
 	timing := report.Begin("wake one reader")
-	order := rand.New(rand.NewPCG(l.seed, 3)).Perm(l.readers)[:l.wakes]
+	order := rand.New(rand.NewPCG(l.Seed, 3)).Perm(l.readers)[:l.wakes]
 	for _, k := range order {
 		if err := l.wakeOne(ctx, k*l.stride, fromCall, fromAnswer); err != nil {
 			return err

@@ -63,7 +63,7 @@ type chosen struct {
 
 // choose returns n allocations in random order, none twice, or all there are.
 func (t *trial) choose(n int) (c chosen) {
-	for _, i := range rand.New(rand.NewPCG(t.seed, uint64(n))).Perm(t.Len())[:min(n, t.Len())] {
+	for _, i := range rand.New(rand.NewPCG(t.Seed, uint64(n))).Perm(t.Len())[:min(n, t.Len())] {
 		c.ids = append(c.ids, t.ID(i))
 		c.jobs = append(c.jobs, uint32(i/fleet.PerJob))
 		c.last = append(c.last, t.last[i])

@@ -33,7 +33,7 @@ type trial struct {
 }
 
 func newTrial(c config, path string, r *report.Report, progress io.Writer) (*trial, error) {
-	f, err := fleet.New(c.sample, c.allocs, c.seed)
+	f, err := fleet.New(c.Sample, c.allocs, c.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func newTrial(c config, path string, r *report.Report, progress io.Writer) (*tri
 
 // measure does it all, in dir.
 func measure(ctx context.Context, c config, dir string, progress io.Writer) (*report.Report, error) {
-	r := report.New(c.command, dir)
+	r := report.New(c.Command, dir)
 	began, watch := time.Now(), machine.NewWatch(500*time.Millisecond)
 	defer watch.Stop()
 	base, err := smallRates(ctx, c, filepath.Join(dir, "small.db"), progress)

@@ -41,25 +41,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
 
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("soak", run) }
 
 // run is main with its surroundings as arguments.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -67,13 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(c.dir, "allocstore-soak-*")
-	if err != nil {
-		return err
-	}
-	r, err := measure(ctx, c, dir, stderr)
-	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
-		return err
-	}
-	return report.Write(stdout, c.json, c.out, "soak", r)
+	return c.Report(stdout, "soak", func(dir string) (report.Texter, error) {
+		return measure(ctx, c, dir, stderr)
+	})
 }

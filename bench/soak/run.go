@@ -60,7 +60,7 @@ func soak(ctx context.Context, c config, opts *store.Options, path string, o out
 }
 
 func newSoaker(c config, opts *store.Options, path string, o outlet) (*soaker, error) {
-	f, err := fleet.New(c.sample, c.allocs, c.seed)
+	f, err := fleet.New(c.Sample, c.allocs, c.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ type claim struct {
 // snapshots opens, reads and closes snapshots until the time is up. It holds each
 // for that long, and reads it again if that is not 0.
 func (s *soaker) snapshots(ctx context.Context, hold time.Duration) error {
-	r := rand.New(rand.NewPCG(s.seed, uint64(hold)))
+	r := rand.New(rand.NewPCG(s.Seed, uint64(hold)))
 	var open []claim
 	for over := false; !over && ctx.Err() == nil; {
 		claims, err := s.snapshot(ctx, r.IntN(s.Jobs()), hold)

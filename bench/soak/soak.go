@@ -20,7 +20,7 @@ type soaking struct {
 
 // measure does both runs, in dir.
 func measure(ctx context.Context, c config, dir string, progress io.Writer) (*soaking, error) {
-	s := &soaking{Report: report.New(c.command, dir)}
+	s := &soaking{Report: report.New(c.Command, dir)}
 	with, err := soak(ctx, c, nil, filepath.Join(dir, "with.db"), s.with("with compaction", progress))
 	if err != nil {
 		return nil, fmt.Errorf("with compaction: %w", err)

@@ -36,7 +36,7 @@ func (m *meter) take(h *report.Histogram) {
 // write reports events of the writer's own allocations, in random order, until
 // the time is up.
 func (s *soaker) write(ctx context.Context, g int) error {
-	r := rand.New(rand.NewPCG(s.seed, uint64(g)))
+	r := rand.New(rand.NewPCG(s.Seed, uint64(g)))
 	own := (s.Len() - g + s.writers - 1) / s.writers
 	for {
 		select {
