@@ -10,8 +10,10 @@ type Displayed struct{ *Allocation }
 // displayedJSON is an Allocation with the events of its tasks replaced.
 type displayedJSON struct {
 	*plainAllocation
-	TaskStates map[string]*taskStateJSON[[]displayedEvent] // instead of the one within
+	TaskStates map[string]*displayedState // instead of the one within
 }
+
+type displayedState = taskStateJSON[[]displayedEvent]
 
 type displayedEvent struct {
 	TaskEvent
@@ -26,20 +28,23 @@ func (d Displayed) MarshalJSON() ([]byte, error) {
 	}
 	out := displayedJSON{plainAllocation: (*plainAllocation)(d.Allocation)}
 	if d.Allocation.TaskStates != nil {
-		out.TaskStates = make(map[string]*taskStateJSON[[]displayedEvent], len(d.Allocation.TaskStates))
+		out.TaskStates = make(map[string]*displayedState, len(d.Allocation.TaskStates))
 	}
 	for task, ts := range d.Allocation.TaskStates {
-		if ts == nil {
-			out.TaskStates[task] = nil
-			continue
-		}
-		var events []displayedEvent
-		for ev := range ts.Events.All() {
-			events = append(events, displayedEvent{ev, ev.DisplayMessage()})
-		}
-		out.TaskStates[task] = &taskStateJSON[[]displayedEvent]{
-			events, ts.State, ts.Failed, ts.Restarts, ts.LastRestart, ts.StartedAt, ts.FinishedAt, ts.Events.dropped,
-		}
+		out.TaskStates[task] = displayed(ts)
 	}
 	return json.Marshal(out)
+}
+
+// displayed returns the state with messages. Nil stays nil.
+func displayed(ts *TaskState) *displayedState {
+	if ts == nil {
+		return nil
+	}
+	var events []displayedEvent
+	for ev := range ts.Events.All() {
+		events = append(events, displayedEvent{ev, ev.DisplayMessage()})
+	}
+	state := stateJSON(ts, events)
+	return &state
 }

@@ -173,6 +173,13 @@ type taskStateJSON[Events any] struct {
 	EventsDropped uint64   `json:",omitempty"`
 }
 
+// stateJSON returns the state as JSON has it, with events in the place of its own.
+func stateJSON[Events any](ts *TaskState, events Events) taskStateJSON[Events] {
+	return taskStateJSON[Events]{
+		events, ts.State, ts.Failed, ts.Restarts, ts.LastRestart, ts.StartedAt, ts.FinishedAt, ts.Events.dropped,
+	}
+}
+
 type taskStateIn taskStateJSON[[]TaskEvent]
 
 // taskState returns the state, with the last of the events. Nil stays nil.
@@ -187,9 +194,7 @@ func (in *taskStateIn) taskState() *TaskState {
 
 // MarshalJSON returns the documented JSON of a task's state.
 func (ts TaskState) MarshalJSON() ([]byte, error) {
-	return json.Marshal(taskStateJSON[EventRing]{
-		ts.Events, ts.State, ts.Failed, ts.Restarts, ts.LastRestart, ts.StartedAt, ts.FinishedAt, ts.Events.dropped,
-	})
+	return json.Marshal(stateJSON(&ts, ts.Events))
 }
 
 // UnmarshalJSON takes the documented JSON of a task's state. Of more than
