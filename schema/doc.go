@@ -10,12 +10,16 @@ that changes most. [ID] is an allocation's ID as 16 bytes.
 
 # Ownership
 
-Scheduler and client write to the same allocation. Who may write what is said
-once, by pure functions: [Inserted], [SchedulerUpdate], [ClientUpdate],
-[RecordTaskEvent] and [Superseded] turn a stored allocation and a write into the
-next one. They copy only what they change; the rest is shared, which is safe
-because whatever is stored is never changed in place. [Allocation.Clone] is for
-those who want to change a copy.
+Scheduler and client write to the same allocation. Who may write what is said by
+pure functions: [Inserted], [SchedulerUpdate], [ClientUpdate], [RecordTaskEvent]
+and [Superseded] turn a stored allocation and a write into the next one. They copy
+only what they change; the rest is shared, which is safe because whatever is stored
+is never changed in place. [Allocation.Clone] is for those who want to change a
+copy.
+
+The store calls RecordTaskEvent alone of these. For the other writes it need not
+decode what is stored, so it keeps the same rules on encoded parts, which
+[AppendScheduler] and [AppendClient] divide by owner.
 
 # JSON
 

@@ -4,9 +4,10 @@ import "maps"
 
 // The scheduler owns everything but ClientStatus, ClientDescription and
 // TaskStates, which the client owns. The functions below are all the ways in
-// which a stored allocation becomes another one. They are pure: they change
-// neither of their inputs, and what they return shares with them whatever it
-// takes over as it is.
+// which a stored allocation becomes another one, deletion aside, for whoever has
+// whole allocations; the store has the same rules on encoded parts. They are pure:
+// they change neither of their inputs, and what they return shares with them
+// whatever it takes over as it is.
 
 // Inserted returns what upd is as a new allocation: all of it, with the three
 // indexes at index.
