@@ -1,6 +1,7 @@
 package damagetest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/fnv"
 	"math"
@@ -28,7 +29,7 @@ var Kinds = []Kind{
 
 // Damage returns a damaged copy of a bbolt file with pages of that size.
 func (k Kind) Damage(r *rand.Rand, file []byte, pageSize int) []byte {
-	d := &damager{Rand: r, file: append([]byte(nil), file...), pageSize: pageSize}
+	d := &damager{Rand: r, file: bytes.Clone(file), pageSize: pageSize}
 	d.findLive()
 	k.damage(d)
 	return d.file
@@ -143,7 +144,7 @@ func (d *damager) randomize() {
 
 func (d *damager) swap() {
 	a, b := d.any(), d.any()
-	pa := append([]byte(nil), d.page(a)...)
+	pa := bytes.Clone(d.page(a))
 	copy(d.page(a), d.page(b))
 	copy(d.page(b), pa)
 	d.claim(a, b)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -137,7 +138,7 @@ func (c cutting) images(d *device, at, most int, r *rand.Rand, yield func(trialI
 		all = fates(d.units, r)
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	units := append([]*unit(nil), d.units...)
+	units := slices.Clone(d.units)
 	for _, one := range all[:min(most, len(all))] {
 		img := trialImage{image: d.cutPower(one), used: r.IntN(usedEach) == 0}
 		img.what = func() string {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // An ext4 is a real file system on a disk: in a file of it, by a loop device. What the
@@ -74,14 +73,7 @@ func (e *ext4) mount(options string) error {
 // close unmounts it. On a busy machine somebody who looks at what is mounted may be in the
 // way for a moment.
 func (e *ext4) close() error {
-	err := command("umount", e.dir)
-	for range 50 {
-		if err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-		err = command("umount", e.dir)
-	}
+	err := insist(func() error { return command("umount", e.dir) })
 	return errors.Join(err, os.Remove(e.dir))
 }
 

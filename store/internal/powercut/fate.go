@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 )
 
 // sectorSize is what a disk writes as a whole, or not at all.
@@ -96,7 +97,7 @@ func fates(units []*unit, r *rand.Rand) [][]fate {
 		whole[i].kind = done
 	}
 	with := func(base []fate, i int, t fate) {
-		one := append([]fate(nil), base...)
+		one := slices.Clone(base)
 		one[i] = t
 		all = append(all, one)
 	}
@@ -104,7 +105,7 @@ func fates(units []*unit, r *rand.Rand) [][]fate {
 		if u.Kind != OpWrite || i < len(units)-mostTorn {
 			continue
 		}
-		before := append(append([]fate(nil), whole[:i+1]...), make([]fate, len(units)-i-1)...)
+		before := slices.Concat(whole[:i+1], make([]fate, len(units)-i-1))
 		for _, cut := range u.cuts() {
 			with(whole, i, fate{kind: torn, cut: cut})
 			with(before, i, fate{kind: torn, cut: cut})

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,10 +20,7 @@ type image struct {
 // cutPower returns what is left of d if its units meet the fates.
 func (d *device) cutPower(fates []fate) *image {
 	units := slices.Clone(d.units)
-	names := make(map[string]int)
-	for name, n := range d.names {
-		names[name] = n
-	}
+	names := maps.Clone(d.names)
 	for i, u := range units {
 		if u.Kind != OpWrite && u.Kind != OpTruncate && fates[i].kind != undone {
 			u.rename(names)

@@ -131,7 +131,7 @@ func (r *report) String() string {
 	t := r.Cuts
 	fmt.Fprintf(&b, "%s\n%s, %s, %s, %d processors\n\n", r.Command, r.Date.Format(time.DateTime), r.Revision, r.Go, r.CPUs)
 	fmt.Fprintf(&b, "power cuts: %d images of %d workloads, at %d moments, %.0f a second\n", t.Images, r.Workloads, t.Points, float64(t.Images)/r.Seconds)
-	fmt.Fprintf(&b, "  opened at the last acknowledged index: %d, after it: %d, before there was a store: %d\n", t.AtAck, t.Beyond, t.Fresh)
+	t.opened(&b)
 	fmt.Fprintf(&b, "  with something undone: %d, torn: %d, scattered: %d, garbage: %d\n", t.Fates["undone"], t.Fates["torn"], t.Fates["scattered"], t.Fates["garbage"])
 	fmt.Fprintf(&b, "  bad: %d\n", t.Bad)
 	if s := r.Sweep; s != nil {
@@ -140,10 +140,15 @@ func (r *report) String() string {
 	}
 	if t := r.Ext4; t != nil {
 		fmt.Fprintf(&b, "power cuts below an ext4: %d images, at %d moments, in %.0f s\n", t.Images, t.Points, r.Ext4Took)
-		fmt.Fprintf(&b, "  opened at the last acknowledged index: %d, after it: %d, before there was a store: %d\n", t.AtAck, t.Beyond, t.Fresh)
+		t.opened(&b)
 		fmt.Fprintf(&b, "  bad: %d\n", t.Bad)
 	}
 	return b.String()
+}
+
+// opened says at which index the images have opened.
+func (t *tally) opened(w io.Writer) {
+	fmt.Fprintf(w, "  opened at the last acknowledged index: %d, after it: %d, before there was a store: %d\n", t.AtAck, t.Beyond, t.Fresh)
 }
 
 // write prints the report, and writes it to files if there is a directory for them.

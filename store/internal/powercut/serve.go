@@ -60,17 +60,20 @@ func serve(dir string, conn io.ReadWriteCloser) error {
 	return errors.Join(err, unmount(server, dir))
 }
 
+// insist tries to unmount what may be busy for a moment, for about a second.
+func insist(unmount func() error) error {
+	err := unmount()
+	for tries := 0; err != nil && tries < 50; tries++ {
+		time.Sleep(20 * time.Millisecond)
+		err = unmount()
+	}
+	return err
+}
+
 // unmount takes the file system away, at once if that can be, or else once nobody
 // uses it any more.
 func unmount(server *fuse.Server, dir string) error {
-	err := server.Unmount()
-	for range 20 {
-		if err == nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-		err = server.Unmount()
-	}
+	err := insist(server.Unmount)
 	if err != nil {
 		err = syscall.Unmount(mountPoint(dir), syscall.MNT_DETACH)
 	}
