@@ -43,12 +43,14 @@ const (
 // giving the index of the last Change that it has done with and whose Last is
 // set. Give 0 for everything.
 //
-// The sequence ends with a zero Change and an error: ctx's own; ErrClosed;
-// ErrCompacted at once if changes above after have been removed, in which case a
-// reader starts over from a Snapshot and its Index; ErrFailed once everything
-// published has been read; ErrCorrupt at a change that is damaged, which no reader comes
-// past until compaction has removed it: it starts over from a Snapshot. It blocks while there is nothing to read,
-// and holds neither a lock nor a transaction while the caller looks at a change.
+// It blocks while there is nothing to read, and holds neither a lock nor a transaction
+// while the caller looks at a change.
+//
+// The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed,
+// once everything published has been read; ErrCompacted, at once if changes above after
+// have been removed, or when the store is restored; ErrCorrupt, at a change that is
+// damaged. After the last two a reader starts over from a Snapshot and its Index:
+// nothing leads past a damaged change until compaction has removed it.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		f := feed{s: s, next: firstAfter(after)}

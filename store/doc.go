@@ -44,21 +44,22 @@ After a commit that went wrong, nobody knows what the disk holds. The store is t
 failed ([ErrFailed]): it takes no writes and lets nobody wait, reads what was
 published, and recovers by being opened again.
 
-A damaged file is [ErrCorrupt] when it is opened: Open reads all of it by plain
+A damaged file is [ErrCorrupt] when it is opened. Open reads all of it by plain
 reads, before it is mapped, and verifies the structure of the pages, the checksums
-of the records and jobs, and the sum of all content, which every commit writes: a page
-that is right in itself and out of date, since the disk has lost a write that it had
-confirmed, does not go with it. If only what some records or jobs say is damaged, and not
-whose they are, the store opens and serves everything else ([ErrCorrupt]). A disk that has lost the latest commits whole, with
-their sum, shows the store as it was before them, and nothing tells. [Store.Check]
-does the same for an open store, and compares what is in memory.
+of records and jobs, and the sum of all content, which every commit writes. The sum
+finds a page that is right in itself but out of date, because the disk has lost a
+write that it had confirmed. If only the content of some records or jobs is damaged,
+and it is known which allocations they belong to, the store opens and serves
+everything else; see [ErrCorrupt]. A disk that has lost the latest commits whole,
+with their sum, shows the store as it was before them, and nothing can tell.
+[Store.Check] verifies the same of an open store, and what is in memory.
 
 [Store.Backup] writes the store as it is at one index, while writes go on.
-[Store.Restore] verifies a backup whole, and then exchanges the content at one moment,
-for a new index; a crash leaves the one or the other.
+[Store.Restore] verifies a whole backup first, and then exchanges the content at one
+moment, under a new index; a crash leaves the old content or the new.
 
-Two writers cannot have the store open at once: the file is locked, and so is its name,
-by a file beside it. [Options].ReadOnly opens it without writing a byte.
+Two writers cannot have the store open at once: the file is locked, and so is its
+name, by a file beside it. [Options].ReadOnly opens it without writing a byte.
 
 # Guarantees
 
@@ -77,10 +78,11 @@ Each with the test that would fail without it; README has all of them.
 
 # Assumptions
 
-A disk that keeps what was synced, in sectors of 512 bytes that are written whole or not, of
-whichever were written since; a file system that does not lose a file's name or size
-that was synced, and renames whole; locks that are honored, and so a local file
-system, on one machine. internal/powercut makes every one of these come true at its worst.
+A disk keeps what was synced. Of what was written since, any sectors of 512 bytes may
+be there or not, each as a whole. A file system keeps names and sizes that were
+synced, and a rename happens as a whole. Locks are honored, so it is a local file
+system, used by one machine. internal/powercut makes each of these come true at its
+worst.
 
 # What is not protected
 
@@ -104,12 +106,12 @@ What Get, lists, waits, snapshots and feeds return is shared by all who read it 
 must not be changed. Clone it to change it. Tests set Options.DetectMutation, which
 tells who did not.
 
-Whatever has been read stays decoded in memory, as long as Options.ResidentBytes
-says nothing else. A write is decoded by whoever reads it first.
+Whatever has been read stays decoded in memory, unless Options.ResidentBytes bounds
+that. A write is decoded by whoever reads it first.
 
-When superseded records outweigh what is needed, compaction removes them, down to
-the latest Options.FeedRetention changes. Their pages are used again; the file
-becomes shorter by [Store.Compact] alone. Snapshots and feeds hold compaction up;
-close them.
+When superseded records outweigh the others, compaction removes them, but for the
+latest Options.FeedRetention changes. Their pages are used again; only
+[Store.Compact] makes the file shorter. An open snapshot or feed keeps compaction
+from what it still needs: close it.
 */
 package store

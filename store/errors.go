@@ -19,9 +19,9 @@ var (
 	// message names the file and the place.
 	//
 	// Open does not refuse the file if only the content of some records or jobs is
-	// wrong, and it is known of which allocations. Those are quarantined: whoever reads
-	// or writes one gets ErrCorrupt, and can only delete it. Options.Logger, Stats and
-	// Check tell of them, and everything else is served.
+	// wrong, and it is known which allocations they belong to. Those are quarantined:
+	// reading or writing one is ErrCorrupt, deleting it is the cure. Options.Logger,
+	// Stats and Check tell of them, and everything else is served.
 	ErrCorrupt = errors.New("allocstore: corrupt")
 
 	// ErrFormatVersion says that the file was written in a format that this
@@ -75,8 +75,9 @@ var (
 	// notices.
 	ErrMutated = errors.New("allocstore: an allocation that was handed out has been changed")
 
-	// ErrCompacted says that a reader of Changes asked for changes that
-	// compaction has removed. It starts over from a Snapshot.
+	// ErrCompacted says that a reader of Changes asked for changes that compaction has
+	// removed, or that a snapshot, a feed or a backup was open when the store was
+	// restored. It starts over from a Snapshot.
 	ErrCompacted = errors.New("allocstore: changes have been compacted")
 )
 

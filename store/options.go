@@ -40,24 +40,24 @@ type Options struct {
 	// not memory: nothing is touched before the file holds it. Default 16 GiB.
 	InitialMmapBytes int
 
-	// FeedRetention is how many of the latest changes compaction leaves alone at
-	// the least, for readers of Changes that are away. Default 100,000; below 0 it
-	// is none; math.MaxInt keeps everything for ever.
+	// FeedRetention is how many of the latest changes compaction keeps at the least,
+	// for readers of Changes that will come back. Default 100,000; below 0 it keeps
+	// none, and with math.MaxInt everything.
 	FeedRetention int
 
-	// ReadOnly opens the store beside others who only read, and beside no writer:
-	// neither the file nor its directory is written, and whatever would change the
-	// store is ErrReadOnly. The file must be there.
+	// ReadOnly opens the store for reading alone: several may have it open so at once,
+	// but none beside a writer. Neither the file nor its directory is written, whatever
+	// would change the store returns ErrReadOnly, and the file must be there.
 	ReadOnly bool
 
 	// ResidentBytes bounds the memory of decoded allocations, their jobs aside; see
-	// Stats.ResidentBytes. Beyond it, any of them are dropped, and decoded again
-	// when they are read. The least is 1; 0 means no bound.
+	// Stats.ResidentBytes. Beyond it some are dropped, in no particular order, and
+	// decoded again when they are read. The least is 1; 0 means no bound.
 	ResidentBytes int64
 
-	// DetectMutation has the store remember what the latest 4,096 allocations were
-	// like that it handed out, and to whom. If one of them has been changed, who reads it
-	// next, Check, or Close returns ErrMutated with its ID and the two call sites
+	// DetectMutation has the store remember the latest 4,096 allocations that it handed
+	// out: what they were like, and to whom they went. If one of them has been changed,
+	// its next reader, Check or Close gets ErrMutated, with its ID and the call sites
 	// that received it first and last. It is for tests: every read costs some
 	// microseconds, and a lock.
 	DetectMutation bool

@@ -9,10 +9,10 @@ import (
 	"allocstore/schema"
 )
 
-// Allocations is a sequence of allocations in the order of their IDs. If
-// something goes wrong it ends with a nil allocation and the error, but for one: it
-// goes on after the ErrCorrupt of an allocation whose records are damaged, if the
-// caller does. The allocations are shared and must not be changed.
+// Allocations is a sequence of allocations in the order of their IDs. They are
+// shared and must not be changed. If something goes wrong the sequence ends with a nil
+// allocation and the error; only after the ErrCorrupt of an allocation whose records
+// are damaged does it go on, if the caller does.
 type Allocations = iter.Seq2[*schema.Allocation, error]
 
 // Snapshot is the store at one index: a reader of it sees the newest version of
@@ -61,8 +61,11 @@ func (s *Store) leave(index uint64) {
 	s.sweepLists()
 }
 
-// Get returns the allocation as it was at the snapshot's index, or ErrNotFound,
-// ErrInvalidID, ErrClosed, or ErrCompacted if the store was restored since. It is shared and must not be changed.
+// Get returns the allocation as it was at the snapshot's index, which is shared and
+// must not be changed. It blocks while it reads the file.
+//
+// Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrCompacted if the store was restored
+// since; ErrCorrupt if the allocation is quarantined.
 func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {

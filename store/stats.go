@@ -6,17 +6,17 @@ import "sync/atomic"
 // the other and not at one index.
 type Stats struct {
 	LastIndex   uint64
-	Floor       uint64 // the changes up to it may have been removed by compaction; 0 if none has been
-	Allocations int    // that Get finds
+	Floor       uint64 // compaction may have removed the changes up to this index; 0 if it has removed none
+	Allocations int    // that are not deleted
 	Tombstones  int    // deleted IDs that are remembered
 	Jobs        int    // distinct jobs
 	Waiters     int    // blocked readers
 	Readers     int    // open snapshots, lists under way, feed readers
-	FileBytes   int64  // size of the file, pages that are free included; 0 if it could not be found out
+	FileBytes   int64  // size of the file, free pages included; 0 if it could not be found out
 	LiveBytes   int64  // of the records that the newest versions need, and of the jobs
-	DeadBytes   int64  // of the records that they do not need: the past, which compaction removes
+	DeadBytes   int64  // of all other records: the past, which compaction removes
 	Damaged     int    // records and jobs whose content is not what was written, superseded ones included
-	Quarantined int    // of the allocations, those that cannot be read for that; see ErrCorrupt
+	Quarantined int    // allocations that cannot be read because of that; see ErrCorrupt
 
 	// ResidentBytes is about how much memory the decoded allocations take, without
 	// their jobs, which they share.

@@ -38,9 +38,10 @@ import (
 //     version or is notified of it afterwards;
 //   - who was answered sees its own write, and so does everybody it tells.
 //
-// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, tally.mu, quarantine.mu, the committer's queue, the
-// shards of the table and those of watch are all leaves: nothing is taken while one
-// is held. One comes before them: the table's hand, held while it evicts.
+// Locks: lists.mu, readers.mu, jobs.mu, tail.mu, tally.mu, quarantine.mu, the
+// committer's queue, the shards of the table and those of watch are all leaves:
+// nothing is taken while one is held. One comes before them: the table's hand, held
+// while it evicts.
 type Store struct {
 	file     *file
 	pathLock *os.File // nil if there is none
@@ -63,9 +64,8 @@ type Store struct {
 	tally     *tally
 
 	// floor is the index up to which deletions and superseded changes may have been
-	// forgotten, set by Open and raised by the sweeper; restored is the index of the
-	// last restore, set by Open and by Restore. Both are 0 in a store that was neither compacted nor
-	// restored.
+	// forgotten: set by Open and by Restore, raised by the sweeper. restored is the index
+	// of the last restore: set by Open and by Restore. Each is 0 before its first time.
 	floor, restored atomic.Uint64
 
 	// restoring is set while a restore exchanges the content. Who reads as of an
@@ -113,13 +113,16 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Get returns the allocation, or ErrNotFound if there is none, or ErrInvalidID.
-// The ID may be in either case.
+// Get returns the allocation. The ID may be in either case.
 //
 // The allocation is shared with everybody who reads it and must not be changed;
 // see (*schema.Allocation).Clone. It never changes either: a later write makes a
-// new one. Get reads the file only when the allocation has not been read since
-// Open, and allocates nothing otherwise.
+// new one. Get blocks, and allocates memory, only when it has to read the file: when
+// nobody has read the allocation since it was last written, or Options.ResidentBytes
+// has had it dropped.
+//
+// Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrCorrupt if the allocation is
+// quarantined, or the file is found to be damaged; ErrMutated.
 func (s *Store) Get(id string) (*schema.Allocation, error) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
