@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,7 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 		feed <- last
 	}()
 	for s.Stats().Waiters == 0 || s.Stats().Readers == 0 {
+		runtime.Gosched()
 	}
 	breakDisk()
 	_, err = s.Upsert(ctx, testAlloc(2))
@@ -104,6 +106,7 @@ func TestCloseAnswersEverybody(t *testing.T) {
 		})
 	}
 	for s.LastIndex() < 50 {
+		runtime.Gosched()
 	}
 	require.NoError(t, s.Close())
 	wg.Wait()

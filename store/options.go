@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,12 +101,11 @@ func (o *Options) withDefaults() Options {
 	if o != nil {
 		c = *o
 	}
-	orDefault(&c.LockTimeout, DefaultLockTimeout)
-	orDefault(&c.MaxAllocationBytes, DefaultMaxAllocationBytes)
-	orDefault(&c.MaxBatchBytes, DefaultMaxBatchBytes)
-	orDefault(&c.InitialMmapBytes, DefaultInitialMmapBytes)
-	orDefault(&c.FeedRetention, DefaultFeedRetention)
-	c.FeedRetention = max(c.FeedRetention, 0)
+	c.LockTimeout = cmp.Or(c.LockTimeout, DefaultLockTimeout)
+	c.MaxAllocationBytes = cmp.Or(c.MaxAllocationBytes, DefaultMaxAllocationBytes)
+	c.MaxBatchBytes = cmp.Or(c.MaxBatchBytes, DefaultMaxBatchBytes)
+	c.InitialMmapBytes = cmp.Or(c.InitialMmapBytes, DefaultInitialMmapBytes)
+	c.FeedRetention = max(cmp.Or(c.FeedRetention, DefaultFeedRetention), 0)
 	if c.openFile == nil {
 		c.openFile = os.OpenFile
 	}
@@ -118,11 +118,4 @@ func (o *Options) mode() int {
 		return os.O_RDONLY
 	}
 	return os.O_RDWR
-}
-
-func orDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
