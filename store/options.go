@@ -95,7 +95,8 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// withDefaults returns a copy of o in which no field is zero.
+// withDefaults returns a copy of o with defaults in the place of zeros, where zero is not
+// itself what is meant.
 func (o *Options) withDefaults() Options {
 	var c Options
 	if o != nil {
