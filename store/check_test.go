@@ -171,7 +171,7 @@ func TestCheckOfAFailedStore(t *testing.T) {
 			return err
 		}
 		unseen.holds.last = unseen.last
-		return putContents(tx.Bucket(metaBucket), &unseen.holds)
+		return putContents(tx, &unseen.holds)
 	}))
 	failure := ErrFailed
 	s.failure.Store(&failure)

@@ -14,9 +14,9 @@ import (
 //
 // There is one goroutine that writes. While a group is on its way to the disk
 // the batches that arrive queue; then all of them go as the next group: one
-// bbolt transaction, two fdatasyncs, each batch at its own index, in the order
-// of arrival. There is no timer and no delay. A lone writer pays two syncs, and
-// 256 writers share them.
+// bbolt transaction, one fdatasync, each batch at its own index, in the order
+// of arrival. There is no timer and no delay. A lone writer pays a sync, and
+// 256 writers share it.
 //
 // After a group the committer yields once, so that the writers just answered get
 // to queue their next batches. Without that the first of them has a commit to
@@ -241,11 +241,11 @@ func (c *committer) write() (err error) {
 		return err
 	}
 	c.plan.holds.last = c.plan.last
-	if err := putContents(tx.Bucket(metaBucket), &c.plan.holds); err != nil {
+	if err := putContents(tx, &c.plan.holds); err != nil {
 		return err
 	}
 	c.unsettled = true
-	if err := tx.Commit(); err != nil {
+	if err := c.s.file.db.Load().commit(tx); err != nil {
 		return err
 	}
 	c.s.counts.commits.Add(1)

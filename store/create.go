@@ -17,10 +17,14 @@ import (
 // tasks, which is nobody else's business.
 const fileMode = 0o600
 
-// formatVersion is the version of the format that this package writes, and the
-// only one so far that it reads. A version that changes it adds a function that
-// takes a file up by one step.
-const formatVersion = 1
+// formatVersion is the version of the format that this package writes. It reads that
+// and the ones before it, and Open for writing takes a file up:
+//
+//	1  the sum of all content is that of the content alone, or is not there; a commit was
+//	   synced twice
+//	2  the sum is also one of the transaction, for a commit is synced once; see
+//	   contents.encodedIn. The first commit, which Open makes, writes it; see file.resume
+const formatVersion = 2
 
 var formatKey = []byte("format")
 
@@ -58,17 +62,13 @@ func initialize(path string) error {
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
+	err = seal(db, func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{logBucket, jobsBucket, metaBucket} {
-			if _, err := tx.CreateBucket(name); err != nil {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
-		meta := tx.Bucket(metaBucket)
-		if err := meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)); err != nil {
-			return err
-		}
-		return putContents(meta, &contents{last: index.Created})
+		return putContents(tx, &contents{last: index.Created})
 	})
 	return errors.Join(err, db.Close())
 }
@@ -91,14 +91,15 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// checkFormat refuses a store of another format.
-func checkFormat(meta metaValues) error {
+// formatOf returns the version of the format, and refuses one that is not known.
+func formatOf(meta metaValues) (uint32, error) {
 	v := meta.Get(formatKey)
 	if len(v) != 4 {
-		return fmt.Errorf("%w: meta: format version of %d bytes", ErrCorrupt, len(v))
+		return 0, fmt.Errorf("%w: meta: format version of %d bytes", ErrCorrupt, len(v))
 	}
-	if got := binary.BigEndian.Uint32(v); got != formatVersion {
-		return fmt.Errorf("%w: the file has version %d, this package writes %d", ErrFormatVersion, got, formatVersion)
+	got := binary.BigEndian.Uint32(v)
+	if got == 0 || got > formatVersion {
+		return 0, fmt.Errorf("%w: the file has version %d, this package writes %d", ErrFormatVersion, got, formatVersion)
 	}
-	return nil
+	return got, nil
 }

@@ -37,7 +37,8 @@ index and wakes nobody.
 
 When Apply returns without an error the batch is on the disk: it was written and
 synced, together with its index, before anybody could see it. A crash at any time
-leaves a file that opens at an index that was reached, with every answered batch.
+leaves a file that opens at an index that was reached, with every answered batch; a
+commit that it cut off is taken back by the next Open for writing (design/0009).
 A new file and its name are synced before Open returns.
 
 After a commit that went wrong, nobody knows what the disk holds. The store is then
@@ -86,8 +87,8 @@ worst.
 
 # What is not protected
 
-A disk that loses the latest commits whole and says nothing (the store is then as it
-was before them); somebody who writes to the file on purpose, since checksums are no
+A disk that loses the latest commits whole, or any of the last one that a crash
+followed, and says nothing (the store is then as it was before them); somebody who writes to the file on purpose, since checksums are no
 signatures; somebody who changes what was handed out, but see Options.DetectMutation;
 the memory of the process.
 

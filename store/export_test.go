@@ -1,9 +1,31 @@
 package store
 
-import "context"
+import (
+	"context"
+	"encoding/binary"
+
+	"go.etcd.io/bbolt"
+)
 
 // Sweep makes one pass of compaction.
 func (s *Store) Sweep(ctx context.Context) error { return s.sweeper.pass(ctx) }
+
+// Rebind has the sum in the file be one of tx, whose transaction was the one before.
+func Rebind(tx *bbolt.Tx) error {
+	meta, txid := tx.Bucket(metaBucket), uint64(tx.ID())
+	v := meta.Get(sumKey)
+	if v == nil {
+		return nil
+	}
+	n := binary.BigEndian.Uint64(v) + bindings(txid) - bindings(txid-1)
+	return meta.Put(sumKey, binary.BigEndian.AppendUint64(nil, n))
+}
+
+// bindings is what a transaction adds to a sum.
+func bindings(txid uint64) uint64 {
+	c := new(contents)
+	return binary.BigEndian.Uint64(c.encodedIn(txid)) - c.total()
+}
 
 // ResidentBytes adds up what Stats.ResidentBytes keeps account of.
 func (s *Store) ResidentBytes() (sum int64) {

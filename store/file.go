@@ -39,6 +39,56 @@ type database struct {
 	f *os.File // closed with the database
 }
 
+// commit commits tx with one sync, where bbolt has two: it syncs what the transaction
+// has written before it writes the meta page that leads there. Here both are on their
+// way to the disk at once, and a power cut may leave the meta page without the rest.
+// Open finds that out, since it verifies all that it reads, and goes by the other meta
+// page, which leads to the state before tx: nothing has been written over what belongs
+// to it, for that begins with the next transaction. See design/0009.
+func (db *database) commit(tx *bbolt.Tx) error {
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return db.Sync()
+}
+
+// resume commits what the file holds once more, with bbolt's own syncs. Open does so
+// before the first write: a transaction that an earlier process did not finish may have
+// left pages behind, and no later one may have its number; see contents.encodedIn.
+func (f *file) resume(holds *contents, freelist bool) (err error) {
+	defer contain(f.path, &err)()
+	db := f.db.Load()
+	db.NoSync, db.NoFreelistSync = false, !freelist
+	defer func() { db.NoSync, db.NoFreelistSync = true, true }()
+	return update(db.DB, func(tx *bbolt.Tx) error { return putContents(tx, holds) })
+}
+
+// seal has fn write what is the last for now, with bbolt's own syncs, twice: then both
+// meta pages lead to the same content, and whatever comes to be damaged is not taken for
+// a commit that was not finished.
+func seal(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
+	defer func(was bool) { db.NoSync = was }(db.NoSync)
+	db.NoSync = false
+	if err := update(db, fn); err != nil {
+		return err
+	}
+	return update(db, fn)
+}
+
+// update commits what fn writes. Unlike bbolt's own it does not, after a panic, have all
+// pages looked at in another goroutine, where nobody can contain the next one.
+func update(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing once it was committed
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
 // inPlace returns what the file is like now, or an error if the path is not its name
 // any more.
 func (f *file) inPlace() (fs.FileInfo, error) {
@@ -61,12 +111,15 @@ func (f *file) close() error { return f.db.Load().Close() }
 
 // settle leaves in the file what makes the next opening faster: the list of free
 // pages, which commits leave out, and how many IDs there are.
-func (f *file) settle(ids int) (err error) {
+func (f *file) settle(holds *contents, ids int) (err error) {
 	defer contain(f.path, &err)()
 	db := f.db.Load()
 	db.NoFreelistSync = false
-	return db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket(metaBucket).Put(idsKey, binary.BigEndian.AppendUint64(nil, uint64(ids)))
+	return seal(db.DB, func(tx *bbolt.Tx) error {
+		if err := tx.Bucket(metaBucket).Put(idsKey, binary.BigEndian.AppendUint64(nil, uint64(ids))); err != nil {
+			return err
+		}
+		return putContents(tx, holds)
 	})
 }
 

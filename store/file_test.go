@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,8 +18,11 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the files under testdata anew")
 
-// formatFile is a store as the first released format has it.
-const formatFile = "../testdata/format-1.db.gz"
+// formatFile is a store as a released format has it.
+const formatFile = "../testdata/format-%d.db.gz"
+
+// latestFormat is what this package writes.
+const latestFormat = 2
 
 // fill writes one of everything into a store: the documented allocation with
 // eleven events, a successor to it, and a deletion.
@@ -63,18 +67,30 @@ func TestLeaveFile(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestReleasedFormat reads a file that was written when the format was released.
-// With -rewrite it writes that file, which is right only before a release.
-func TestReleasedFormat(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "format.db")
+// TestReleasedFormats reads files that were written when the formats were released.
+// With -rewrite it writes the latest one, which is right only before a release.
+func TestReleasedFormats(t *testing.T) {
 	if *rewrite {
+		path := filepath.Join(t.TempDir(), "format.db")
 		s, err := store.Open(path, nil)
 		require.NoError(t, err)
 		fill(t, s)
 		require.NoError(t, s.Close())
 		pack(t, path)
 	}
-	unpack(t, path)
+	for format := 1; format <= latestFormat; format++ {
+		t.Run(fmt.Sprint(format), func(t *testing.T) { readsFormat(t, format) })
+	}
+}
+
+// readsFormat reads the file of that format, only for reading and as it is taken up.
+func readsFormat(t *testing.T, format int) {
+	path := filepath.Join(t.TempDir(), "format.db")
+	unpack(t, path, format)
+	asItIs, err := store.Open(path, &store.Options{ReadOnly: true})
+	require.NoError(t, err)
+	content := mustShow(t, asItIs)
+	require.NoError(t, asItIs.Close())
 	fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), nil)
 	fill(t, fresh)
 	old := open(t, path, nil)
@@ -90,6 +106,7 @@ func TestReleasedFormat(t *testing.T) {
 	}
 	require.Equal(t, want, got, "what the released format holds reads as it was written")
 	require.Contains(t, got[0]+got[1], `"EventsDropped":1`)
+	require.Equal(t, content, mustShow(t, old))
 	upsert(t, old, placed(77))
 }
 
@@ -98,16 +115,16 @@ func pack(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.ReadFile(path)
 	require.NoError(t, err)
-	out, err := os.Create(formatFile)
+	out, err := os.Create(fmt.Sprintf(formatFile, latestFormat))
 	require.NoError(t, err)
 	w := gzip.NewWriter(out)
 	_, err = w.Write(file)
 	require.NoError(t, errors.Join(err, w.Close(), out.Close()))
 }
 
-func unpack(t *testing.T, path string) {
+func unpack(t *testing.T, path string, format int) {
 	t.Helper()
-	in, err := os.Open(formatFile)
+	in, err := os.Open(fmt.Sprintf(formatFile, format))
 	require.NoError(t, err)
 	r, err := gzip.NewReader(in)
 	require.NoError(t, err)

@@ -16,27 +16,72 @@ import (
 	"allocstore/store/internal/boltfile"
 )
 
-// load fills the memory of a store that nobody uses yet, and so without locks,
-// from the file f, before bbolt has mapped it. It reads every page by plain reads
-// and takes nothing on trust; see package boltfile.
+// load returns a store with the memory that the file f gives it, before bbolt has
+// mapped that, and has the file be as durable as the store takes it for.
 //
+// It reads every page by plain reads and takes nothing on trust; see package boltfile.
 // The log is read once, in the order in which it was written, by two goroutines:
 // one walks the file and verifies each record (scan.go), the other follows the
 // versions and puts them into the table (rebuild.go). The lists come last, since
-// where an allocation belongs is known only when its last record was read.
-func (s *Store) load(f *os.File) error {
-	b, err := boltfile.Open(f)
-	if err == nil {
-		s.committer.unsettled = !b.HasFreelist()
-		if b.LostMeta() {
-			s.logger().Warn("allocstore: one of the two meta pages is not valid, as after a power cut, and the other is used", "file", f.Name())
-		}
-		err = s.loadBuckets(context.Background(), b)
+// where an allocation belongs is known only when its last record was read. Nobody uses
+// the store yet, so all this takes no locks.
+//
+// A commit is synced once, its pages together with the meta page that leads to them;
+// see database.commit. So after a power cut the newest meta page may lead to pages
+// that are not there. What is read then does not verify, and the store is taken for
+// what it was before: the commit was not answered.
+func load(f *os.File, o Options) (*Store, error) {
+	newest, err := boltfile.Open(f)
+	if err != nil {
+		return nil, damaged(err)
 	}
-	if err == nil && !s.opts.ReadOnly {
-		err = b.RewriteMeta()
+	s, err := loadState(newest, o)
+	if before, earlier := loadBefore(newest, s, err, o); earlier != nil {
+		return earlier, earlier.goBack(before, f.Name())
 	}
-	return damaged(err)
+	if err != nil {
+		return nil, err
+	}
+	if newest.LostMeta() {
+		s.logger().Warn("allocstore: one of the two meta pages is not valid, as after a power cut, and the other is used", "file", f.Name())
+	}
+	if o.ReadOnly {
+		return s, nil
+	}
+	return s, newest.Secure()
+}
+
+// loadState returns a store with the memory that this state of its file gives it.
+func loadState(f *boltfile.File, o Options) (*Store, error) {
+	s := newStore(o)
+	s.committer.unsettled = !f.HasFreelist()
+	return s, damaged(s.loadBuckets(context.Background(), f))
+}
+
+// loadBefore returns the store as it was before the last commit, and that state of the
+// file, if s and err, which are what the newest state has given, say that this commit
+// is not whole, and nothing else is the matter: what was damaged before it is so in
+// both.
+func loadBefore(newest *boltfile.File, s *Store, err error, o Options) (*boltfile.File, *Store) {
+	damaged := errors.Is(err, ErrCorrupt) || err == nil && s.quarantine.size() > 0
+	before := newest.Before()
+	if !damaged || before == nil {
+		return nil, nil
+	}
+	earlier, e := loadState(before, o)
+	if e != nil || !earlier.committer.plan.holds.bound || err == nil && earlier.quarantine.size() >= s.quarantine.size() {
+		return nil, nil
+	}
+	return before, earlier
+}
+
+// goBack has the file be what it was before the last commit, from which s was loaded.
+func (s *Store) goBack(before *boltfile.File, name string) error {
+	if s.opts.ReadOnly {
+		return fmt.Errorf("%w: the last commit is not whole, as after a power cut, and has to be taken back: open it for writing once", ErrReadOnly)
+	}
+	s.logger().Warn("allocstore: the last commit is not whole, as after a power cut, and was taken back", "file", name, "index", s.index.Last())
+	return before.Reinstate()
 }
 
 // damaged marks the errors that tell of damage.
@@ -78,14 +123,18 @@ func (s *Store) loadBuckets(ctx context.Context, f *boltfile.File) error {
 	if err := f.Freelist(); err != nil {
 		return err
 	}
-	return s.verifySum(meta.Get(sumKey))
+	return s.verifySum(meta.Get(sumKey), f.Transaction())
 }
 
-// verifySum compares the sum of what was read with the one in the file. A file that
-// was last written before there were sums has none.
-func (s *Store) verifySum(want []byte) error {
-	got := s.committer.plan.holds.encoded()
-	if len(want) == 0 || bytes.Equal(got, want) {
+// verifySum compares the sum of what was read with the one that the transaction has left
+// in the file. A file of format 1 that was last written before there were sums has none.
+func (s *Store) verifySum(want []byte, txid uint64) error {
+	holds := &s.committer.plan.holds
+	got := holds.encoded()
+	if holds.bound {
+		got = holds.encodedIn(txid)
+	}
+	if len(want) == 0 && !holds.bound || bytes.Equal(got, want) {
 		return nil
 	}
 	err := fmt.Errorf("%w: the content's sum is %x, and was %x when it was last written: some of it is missing, or out of date", ErrCorrupt, got, want)
@@ -123,7 +172,8 @@ func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFormat(meta); err != nil {
+	format, err := formatOf(meta)
+	if err != nil {
 		return nil, err
 	}
 	last, err := index.Read(meta)
@@ -132,7 +182,7 @@ func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error
 	}
 	s.index.Publish(last)
 	holds := &s.committer.plan.holds
-	holds.last = last
+	holds.last, holds.bound = last, format > 1
 	reserve := func(ids uint64) {
 		s.table.reserve(int(min(ids, uint64(f.Size())/leastRecord)))
 	}

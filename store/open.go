@@ -37,8 +37,8 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("allocstore: open %s: %w", path, err)
 	}
-	s := newStore(opts.withDefaults())
-	if err := s.open(path); err != nil {
+	s, err := open(path, opts.withDefaults())
+	if err != nil {
 		return nil, fmt.Errorf("allocstore: open %s: %w", path, readOnly(err))
 	}
 	if s.opts.ReadOnly {
@@ -73,43 +73,62 @@ func newStore(o Options) *Store {
 
 // open takes the locks, creates the file if nothing is there, reads it, and only then
 // lets bbolt map it.
-func (s *Store) open(path string) error {
+func open(path string, o Options) (*Store, error) {
 	path, err := resolve(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if s.pathLock, err = lockPath(path, &s.opts); err != nil {
-		return err
+	pathLock, err := lockPath(path, &o)
+	if err != nil {
+		return nil, err
 	}
-	if err = s.openFile(path); err != nil {
-		_ = unlockPath(s.pathLock, &s.opts)
+	s, err := openFile(path, o)
+	if err != nil {
+		_ = unlockPath(pathLock, &o)
+		return nil, err
 	}
-	return err
+	s.pathLock = pathLock
+	return s, nil
 }
 
 // openFile is open with the path's lock.
-func (s *Store) openFile(path string) error {
-	if !s.opts.ReadOnly {
+func openFile(path string, o Options) (*Store, error) {
+	if !o.ReadOnly {
 		if err := ensure(path); err != nil {
-			return err
+			return nil, err
 		}
 		removeUnfinished(path)
 	}
-	f, err := openLocked(path, s.opts.mode(), &s.opts, s.opts.openFile)
+	f, err := openLocked(path, o.mode(), &o, o.openFile)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var db *database
-	if err = s.load(f); err == nil {
-		db, err = openDatabase(path, f, &s.opts)
+	s, err := load(f, o)
+	if err == nil {
+		err = s.use(path, f)
 	}
 	if err != nil {
 		_ = f.Close() // bbolt may have closed it already
+		return nil, err
+	}
+	s.report(path)
+	return s, nil
+}
+
+// use opens the database in f, from which the store was loaded.
+func (s *Store) use(path string, f *os.File) error {
+	db, err := openDatabase(path, f, &s.opts)
+	if err != nil {
 		return err
 	}
 	s.file = &file{path: path}
 	s.file.db.Store(db)
-	s.report(path)
+	if s.opts.ReadOnly {
+		return nil
+	}
+	if err := s.file.resume(&s.committer.plan.holds, !s.committer.unsettled); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	return nil
 }
 
@@ -157,6 +176,7 @@ func openDatabase(path string, f *os.File, o *Options) (_ *database, err error) 
 		Timeout:         lockRetry,
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
+		NoSync:          true, // see database.commit
 		InitialMmapSize: o.InitialMmapBytes,
 		NoStatistics:    true,
 		ReadOnly:        o.ReadOnly,

@@ -32,7 +32,7 @@ func TestOpenRefuses(t *testing.T) {
 		"an empty file":  {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
 		"a text":         {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
 		"another bbolt":  {otherDatabase, store.ErrCorrupt},
-		"a newer format": {func(t *testing.T, path string) { withFormat(t, path, 2) }, store.ErrFormatVersion},
+		"a newer format": {func(t *testing.T, path string) { withFormat(t, path, 3) }, store.ErrFormatVersion},
 		"no format":      {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
 		"a cut file":     {cutFile, store.ErrCorrupt},
 		"two bad metas":  {badMetas, store.ErrCorrupt},
@@ -78,11 +78,19 @@ func withFormat(t *testing.T, path string, version uint32) {
 	s, err := store.Open(path, nil)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	db, err := bbolt.Open(path, 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+	edit(t, path, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint32(nil, version))
-	}))
+	})
+}
+
+// edit changes the file of a closed store, behind its back and for good: what only the
+// last transaction has done might be taken for a commit that was not finished.
+func edit(t *testing.T, path string, fn func(*bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return errors.Join(fn(tx), store.Rebind(tx)) }))
+	require.NoError(t, db.Update(store.Rebind))
 	require.NoError(t, db.Close())
 }
 
@@ -211,9 +219,7 @@ func TestDamagedRecordIsFound(t *testing.T) {
 	served := 0
 	for at := 0; ; at++ {
 		var value []byte
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
-		require.NoError(t, err)
-		require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		edit(t, path, func(tx *bbolt.Tx) error {
 			log := tx.Bucket([]byte("log"))
 			k, v := log.Cursor().First()
 			value = append(value, v...)
@@ -224,8 +230,7 @@ func TestDamagedRecordIsFound(t *testing.T) {
 				value[at] ^= 0x10
 			}
 			return log.Put(append([]byte(nil), k...), value)
-		}))
-		require.NoError(t, db.Close())
+		})
 		s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
 		if at == len(value) {
 			require.NoError(t, err, "the record is whole again")
@@ -255,14 +260,11 @@ func TestLostRecordIsFound(t *testing.T) {
 	_, err = s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	db, err := bbolt.Open(path, 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+	edit(t, path, func(tx *bbolt.Tx) error {
 		log := tx.Bucket([]byte("log"))
 		k, _ := log.Cursor().First()
 		return log.Delete(append([]byte(nil), k...))
-	}))
-	require.NoError(t, db.Close())
+	})
 	_, err = store.Open(path, nil)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	require.ErrorContains(t, err, "record 3.0")

@@ -64,7 +64,7 @@ type Options struct {
 	DetectMutation bool
 
 	// Logger is told, at Open and by Restore, of damage that the store can live with: of
-	// what is quarantined (see ErrCorrupt), and of a meta page that a power cut has torn.
+	// what is quarantined (see ErrCorrupt), and of what a power cut has left of a commit.
 	// Nil means [slog.Default].
 	Logger *slog.Logger
 

@@ -73,9 +73,7 @@ func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocat
 	}
 	require.NoError(t, s.Close())
 	damage := withDamage[name]
-	db, err := bbolt.Open(path, 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+	edit(t, path, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(damage.bucket)).ForEach(func(k, v []byte) error {
 			if !damage.value(k, v) {
 				return nil
@@ -84,8 +82,7 @@ func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocat
 			v[len(v)-1] ^= 0x10
 			return tx.Bucket([]byte(damage.bucket)).Put(bytes.Clone(k), v)
 		})
-	}))
-	require.NoError(t, db.Close())
+	})
 	return path, was
 }
 

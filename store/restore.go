@@ -219,7 +219,7 @@ func (rs *restoration) foot(to reading, payload []byte) error {
 		return errChecksum
 	}
 	meta := to.tx.Bucket(metaBucket)
-	return errors.Join(putMark(meta, floorKey, n[0]), putMark(meta, restoredKey, n[1]), putContents(meta, &rs.holds))
+	return errors.Join(putMark(meta, floorKey, n[0]), putMark(meta, restoredKey, n[1]), putContents(to.tx, &rs.holds))
 }
 
 // makeTwin reads the new file as Open would, and decodes all that is in it.

@@ -31,8 +31,9 @@ func TestPagesOutOfDate(t *testing.T) {
 			states = append(states, read(t, path))
 		}
 	}
-	want, later := mustShow(t, s), read(t, path)
+	want := mustShow(t, s)
 	require.NoError(t, s.Close())
+	later := read(t, path)
 
 	size, refused, same := os.Getpagesize(), 0, 0
 	for _, earlier := range states {

@@ -103,7 +103,7 @@ func (s *Store) Close() error {
 		s.end()
 		s.sweeper.stop()
 		if s.failed() == nil && s.committer.unsettled && !s.opts.ReadOnly {
-			err = s.file.settle(int(s.counts.allocations.Load() + s.counts.tombstones.Load()))
+			err = s.file.settle(&s.committer.plan.holds, int(s.counts.allocations.Load()+s.counts.tombstones.Load()))
 		}
 		err = errors.Join(err, s.file.close(), unlockPath(s.pathLock, &s.opts))
 		if s.mutations != nil {

@@ -56,8 +56,7 @@ func (n *successor) open() error {
 	if n.db, err = openDatabase(n.path, f, &n.s.opts); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	n.grow = n.db.AllocSize
-	n.db.NoSync, n.db.AllocSize = true, growBytes
+	n.grow, n.db.AllocSize = n.db.AllocSize, growBytes
 	return nil
 }
 
@@ -84,17 +83,18 @@ func (n *successor) putJob(to reading, h jobHash, body []byte) error {
 	return to.jobs().Put(h[:], body)
 }
 
-// seal writes what the meta bucket is to say, and from then on every commit is
-// synced, as is all that was written before.
-func (n *successor) seal() error {
-	n.db.NoSync, n.db.AllocSize = false, n.grow
-	return n.update(func(to reading) error {
-		meta := to.tx.Bucket(metaBucket)
+// seal writes what the meta bucket is to say, and makes it and all that was written
+// before durable.
+func (n *successor) seal() (err error) {
+	defer contain(n.path, &err)()
+	n.db.AllocSize = n.grow
+	return seal(n.db.DB, func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
 		err := errors.Join(putMark(meta, floorKey, n.holds.floor), putMark(meta, restoredKey, n.holds.restored))
 		if err != nil {
 			return err
 		}
-		return putContents(meta, &n.holds)
+		return putContents(tx, &n.holds)
 	})
 }
 

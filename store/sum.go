@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"go.etcd.io/bbolt"
 
@@ -41,20 +42,33 @@ func ofJob(h jobHash) uint64 {
 type contents struct {
 	sum                   contentSum
 	last, floor, restored uint64 // as the meta bucket has them
+	bound                 bool   // the sum in the file is that of its transaction; see encodedIn
 }
 
-// encoded is the sum of all of it, as it stands in the file.
-func (c *contents) encoded() []byte {
-	n := mix(c.last) + 3*mix(c.floor+1) + 5*mix(c.restored+2)
-	return binary.BigEndian.AppendUint64(nil, uint64(c.sum)+n)
+// total is the sum of all of it.
+func (c *contents) total() uint64 {
+	return uint64(c.sum) + mix(c.last) + 3*mix(c.floor+1) + 5*mix(c.restored+2)
 }
 
-// putContents writes the last index and the sum.
-func putContents(meta *bbolt.Bucket, c *contents) error {
-	if err := index.Write(meta, c.last); err != nil {
-		return err
-	}
-	return meta.Put(sumKey, c.encoded())
+// encoded is the sum of all of it, as it stands in a backup, and in files of format 1.
+func (c *contents) encoded() []byte { return binary.BigEndian.AppendUint64(nil, c.total()) }
+
+// encodedIn is the sum as a transaction leaves it in the file. A meta page may be on the
+// disk, and the pages that the transaction wrote not; where it leads to there may then
+// be pages of an earlier one, which are right in themselves, sum and all. They are not
+// of this transaction.
+func (c *contents) encodedIn(txid uint64) []byte {
+	return binary.BigEndian.AppendUint64(nil, c.total()+7*mix(txid+3))
+}
+
+// putContents writes what the meta bucket says of the file as tx leaves it.
+func putContents(tx *bbolt.Tx, c *contents) error {
+	meta := tx.Bucket(metaBucket)
+	return errors.Join(
+		meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)),
+		index.Write(meta, c.last),
+		meta.Put(sumKey, c.encodedIn(uint64(tx.ID()))),
+	)
 }
 
 // mix is a bijection that spreads every bit over all: the last step of SplitMix64.

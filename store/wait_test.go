@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -290,14 +291,12 @@ func TestWaitAfterRestoreAndCompaction(t *testing.T) {
 // mark puts an index into the meta bucket of a closed store.
 func mark(t *testing.T, path, key string, index uint64) {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+	edit(t, path, func(tx *bbolt.Tx) error {
 		meta := tx.Bucket([]byte("meta"))
-		if err := meta.Delete([]byte("sum")); err != nil {
+		err := errors.Join(meta.Delete([]byte("sum")), meta.Put([]byte("format"), []byte{3: 1}))
+		if err != nil {
 			return err
 		}
 		return meta.Put([]byte(key), binary.BigEndian.AppendUint64(nil, index))
-	}))
-	require.NoError(t, db.Close())
+	})
 }

@@ -12,3 +12,6 @@ func (b bitmap) set(i uint64) bool {
 	*word |= bit
 	return was == 0
 }
+
+// has reports whether i was added.
+func (b bitmap) has(i uint64) bool { return i/64 < uint64(len(b)) && b[i/64]&(1<<(i%64)) != 0 }

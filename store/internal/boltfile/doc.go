@@ -15,7 +15,8 @@ anyway: one pass verifies the structure and hands over the content.
   - One of the two meta pages has the right magic, version and checksum; the newest
     that has is taken, exactly as bbolt takes it, and must have a page size, a
     number of pages and a transaction that can be. One bad meta page is no fault: a
-    power cut in a commit leaves that.
+    power cut in a commit leaves that. [File.Before] takes the other one, for a caller
+    who finds the newest state not to be whole.
   - The file is as long as the meta page says.
   - Every page that the trees refer to is within the file, says its own number, is
     a branch or a leaf, and is referred to once, its overflow included. So no walk

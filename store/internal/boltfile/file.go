@@ -8,9 +8,10 @@ import (
 // File is a database that is read by plain reads. Nobody may write to it
 // meanwhile, unless a transaction is open that reads what Transaction left. Its methods are for one goroutine at a time.
 type File struct {
-	f    *os.File
-	meta meta
-	seen bitmap // the pages that something has referred to
+	f      *os.File
+	meta   meta
+	before *meta  // of the transaction before, if its meta page is valid
+	seen   bitmap // the pages that something has referred to
 }
 
 // A Bucket is where a bucket's content is.
@@ -19,11 +20,11 @@ type Bucket struct{ header []byte } // and the inline page, if it is that small
 // Open reads the newest meta page of f, which stays the caller's. Errors are
 // *Damage, or what reading returned.
 func Open(f *os.File) (*File, error) {
-	m, err := newestMeta(f)
+	m, before, err := newestMeta(f)
 	if err != nil {
 		return nil, err
 	}
-	return &File{f: f, meta: m, seen: newBitmap(m.highest)}, nil
+	return &File{f: f, meta: m, before: before, seen: newBitmap(m.highest)}, nil
 }
 
 // Size returns how many bytes the pages in use take, free ones in between included.
@@ -35,17 +36,6 @@ func (f *File) Transaction() uint64 { return f.meta.txid }
 // LostMeta reports whether one of the two meta pages is not valid, which is what a power
 // cut in the middle of a commit leaves. The other one is what the file is read by.
 func (f *File) LostMeta() bool { return f.meta.alone }
-
-// RewriteMeta writes the newest meta page again, with its own bytes, and syncs it.
-// If an earlier process failed in the sync of that page, the page cache holds what
-// the disk may not; going on from there would destroy acknowledged commits in a
-// later power cut (design/0005).
-func (f *File) RewriteMeta() error {
-	if _, err := f.f.WriteAt(f.meta.bytes, f.meta.at); err != nil {
-		return err
-	}
-	return f.f.Sync()
-}
 
 // Buckets returns the buckets of the database by name.
 func (f *File) Buckets() (map[string]Bucket, error) {

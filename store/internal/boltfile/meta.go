@@ -50,18 +50,19 @@ type meta struct {
 }
 
 // newestMeta returns the meta page that bbolt will go by, if that can be, and the
-// file is as long as it says.
+// file is as long as it says; and the other one, if it is that of the transaction
+// before and could be gone by as well.
 //
-// It must be the very one. The other may have been written before the pages that it
-// refers to were used for something else, and a page within the file may look like
-// a meta page because somebody stored the content of one.
-func newestMeta(f *os.File) (meta, error) {
+// The newest must be the very one. The other may have been written before the pages
+// that it refers to were used for something else, and a page within the file may look
+// like a meta page because somebody stored the content of one.
+func newestMeta(f *os.File) (newest meta, before *meta, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return meta{}, err
+		return meta{}, nil, err
 	}
 	if info.Size() < leastFile {
-		return meta{}, damage(0, "the file is cut short: no database has %d bytes", info.Size())
+		return meta{}, nil, damage(0, "the file is cut short: no database has %d bytes", info.Size())
 	}
 	newest, first := readMeta(f, 0)
 	size := newest.pageSize
@@ -70,15 +71,18 @@ func newestMeta(f *os.File) (meta, error) {
 			size = m.pageSize
 		}
 	}
-	second, ok := readMeta(f, int64(size))
-	if ok && (!first || second.txid > newest.txid) {
-		newest = second
+	other, second := readMeta(f, int64(size))
+	if second && (!first || other.txid > newest.txid) {
+		newest, other = other, newest
 	}
-	if !first && !ok {
-		return meta{}, &Damage{Reason: "not a bbolt database: no valid meta page"}
+	if !first && !second {
+		return meta{}, nil, &Damage{Reason: "not a bbolt database: no valid meta page"}
 	}
-	newest.alone = !first || !ok
-	return newest, newest.check(size, info.Size())
+	newest.alone = !first || !second
+	if !newest.alone && other.txid+1 == newest.txid && other.check(size, info.Size()) == nil {
+		before = &other
+	}
+	return newest, before, newest.check(size, info.Size())
 }
 
 // check looks for what is wrong with a valid meta page in a file of that size,

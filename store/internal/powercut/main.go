@@ -21,8 +21,8 @@ reading it (the list, Get, the feed from its floor on, Check) what the store was
 after exactly that batch. One in four is written to and opened again.
 
 One thing is taken for granted that a disk need not promise: a sector that is written
-with the bytes that it has already keeps them, power cut or not. Open writes the
-newest meta page again, in its place.
+with the bytes that it has already keeps them, power cut or not. Open writes what the
+last transaction has written again, in its place.
 
 # Failing at step n
 

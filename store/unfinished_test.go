@@ -1,0 +1,84 @@
+package store_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/store"
+)
+
+// withMetas returns the file with the meta pages of another state of it.
+func withMetas(file, metas []byte) []byte {
+	n := 2 * os.Getpagesize()
+	return append(bytes.Clone(metas[:n]), file[n:]...)
+}
+
+// TestUnfinishedCommitIsTakenBack cuts power in a commit whose meta page was written and
+// whose pages were not, and what is left is opened: only for reading, which changes
+// nothing, and for writing.
+func TestUnfinishedCommitIsTakenBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "whole.db"), nil)
+	for i := range 200 {
+		upsert(t, s, placed(i))
+	}
+	want, last, before := mustShow(t, s), s.LastIndex(), read(t, filepath.Join(dir, "whole.db"))
+	upsert(t, s, changedName(1), placed(300))
+	after := read(t, filepath.Join(dir, "whole.db"))
+
+	path := filepath.Join(dir, "cut.db")
+	cut := withMetas(before, after)
+	require.NoError(t, os.WriteFile(path, cut, 0o600))
+	_, err := store.Open(path, &store.Options{ReadOnly: true})
+	require.ErrorIs(t, err, store.ErrReadOnly)
+	require.ErrorContains(t, err, "open it for writing once")
+	require.Equal(t, cut, read(t, path), "no byte is changed")
+
+	var log bytes.Buffer
+	s, err = store.Open(path, &store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	require.Contains(t, log.String(), "taken back")
+	require.Equal(t, last, s.LastIndex())
+	require.Equal(t, want, mustShow(t, s))
+	upsert(t, s, placed(301))
+	require.NoError(t, s.Close())
+	s = open(t, path, &store.Options{ReadOnly: true})
+	require.Equal(t, last+1, s.LastIndex())
+}
+
+// TestUnfinishedCommitDoesNotComeBack cuts power twice. The first time the pages of a
+// commit were written and its meta page was not. It was as if it had never been, until the
+// second time: now the meta page of the next commit is there and its pages are not, so
+// that it leads to those of the first one, which are right in themselves.
+func TestUnfinishedCommitDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "first.db")
+	s := open(t, path, nil)
+	for i := range 200 {
+		upsert(t, s, placed(i))
+	}
+	want, last, before := mustShow(t, s), s.LastIndex(), read(t, path)
+	upsert(t, s, changedName(1))
+	once := withMetas(read(t, path), before)
+
+	path = filepath.Join(dir, "second.db")
+	require.NoError(t, os.WriteFile(path, once, 0o600))
+	s = open(t, path, nil)
+	require.Equal(t, last, s.LastIndex())
+	opened := read(t, path)
+	upsert(t, s, changedName(2))
+	twice := withMetas(opened, read(t, path))
+
+	path = filepath.Join(dir, "third.db")
+	require.NoError(t, os.WriteFile(path, twice, 0o600))
+	s = open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.Equal(t, last, s.LastIndex())
+	require.Equal(t, want, mustShow(t, s))
+}
