@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 
 	"go.etcd.io/bbolt"
 )
@@ -25,6 +26,25 @@ func Rebind(tx *bbolt.Tx) error {
 func bindings(txid uint64) uint64 {
 	c := new(contents)
 	return binary.BigEndian.Uint64(c.encodedIn(txid)) - c.total()
+}
+
+// CompactAround compacts, and calls between when everything has been copied and
+// nothing is exchanged yet.
+func (s *Store) CompactAround(ctx context.Context, between func()) error {
+	if err := s.sweeper.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer s.sweeper.endTurn()
+	n, err := newSuccessor(s)
+	if err != nil {
+		return err
+	}
+	rw := &rewrite{successor: n, jobs: make(map[jobHash]bool)}
+	if _, err = rw.catchUp(ctx); err == nil {
+		between()
+		err = rw.run(ctx)
+	}
+	return errors.Join(err, n.close())
 }
 
 // ResidentBytes adds up what Stats.ResidentBytes keeps account of.

@@ -377,3 +377,27 @@ func TestFeedUpToWhatIsDamaged(t *testing.T) {
 	require.Equal(t, []uint64{2, 2, 2, 2, 2, 2, 3}, indexes)
 	require.NoError(t, s.Close())
 }
+
+// TestHealedWhileCompacted writes a damaged job again after the new file has got it as it
+// was: the exchange must not bring the damage back.
+func TestHealedWhileCompacted(t *testing.T) {
+	t.Parallel()
+	path, was := damagedStore(t, "a job")
+	s := open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler), FeedRetention: -1})
+	require.Equal(t, 2, s.Stats().Quarantined)
+	require.NoError(t, s.CompactAround(t.Context(), func() {
+		a := placed(100)
+		a.Job = &schema.Job{ID: "other"}
+		upsert(t, s, a)
+	}))
+	for range 2 {
+		for n, want := range was {
+			got, err := s.Get(idOf(n))
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+		require.Zero(t, s.Stats().Damaged)
+		require.NoError(t, s.Close())
+		s = open(t, path, nil)
+	}
+}

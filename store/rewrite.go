@@ -20,6 +20,7 @@ type rewrite struct {
 	next     key // of the first record that has not been copied
 	jobs     map[jobHash]bool
 	jobBytes int64
+	damaged  []jobHash // of the jobs, those that were copied so
 }
 
 const (
@@ -103,12 +104,47 @@ func (rw *rewrite) copyLog(old, to reading) (n int, more bool, err error) {
 
 func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
 	body, err := old.job(h)
-	if err != nil && !rw.s.quarantine.hasJob(h) {
+	switch {
+	case err == nil:
+	case rw.s.quarantine.hasJob(h):
+		rw.damaged = append(rw.damaged, h)
+	default:
 		return err
 	}
 	rw.jobs[h] = true
 	rw.jobBytes += int64(len(h) + len(body))
 	return rw.putJob(to, h, body)
+}
+
+// copyHealed copies the damaged jobs anew that have been written again since: unlike a
+// record, such a job does not stay what it was when it was copied.
+func (rw *rewrite) copyHealed() error {
+	if len(rw.damaged) == 0 {
+		return nil
+	}
+	return rw.s.file.view(func(old reading) error {
+		return rw.update(func(to reading) error {
+			for _, h := range rw.damaged {
+				if err := rw.copyAgain(old, to, h); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// copyAgain copies a job anew, unless it is still damaged. Its part in the sum is the same.
+func (rw *rewrite) copyAgain(old, to reading, h jobHash) error {
+	if rw.s.quarantine.hasJob(h) {
+		return nil
+	}
+	body, err := old.job(h)
+	if err != nil {
+		return err
+	}
+	rw.jobBytes += int64(len(body) - len(to.jobs().Get(h[:])))
+	return to.jobs().Put(h[:], body)
 }
 
 // finish copies what is left, makes the new file durable, and has the store go on with
@@ -135,6 +171,9 @@ func (rw *rewrite) complete() (err error) {
 		if _, more, err = rw.copySome(); err != nil {
 			return err
 		}
+	}
+	if err := rw.copyHealed(); err != nil {
+		return err
 	}
 	was, sum := rw.s.committer.plan.holds, rw.holds.sum
 	left := rw.s.jobs.sumWithout(rw.jobs)
