@@ -68,7 +68,7 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
 	}
 	for {
-		if err := f.wait(ctx); err != nil {
+		if err := f.wait(ctx, at); err != nil {
 			return err
 		}
 		err := f.read()
@@ -97,8 +97,9 @@ func (f *feed) enter() uint64 {
 	return f.s.readers.enter(func() uint64 { return min(f.next.index-1, f.s.index.Last()) })
 }
 
-// wait blocks until there is something to read.
-func (f *feed) wait(ctx context.Context) error {
+// wait blocks until there is something to read, or the store is restored after the
+// index at, in which case nothing that this reader waits for will come.
+func (f *feed) wait(ctx context.Context, at uint64) error {
 	for {
 		more := f.s.tail.after()
 		if err := ctx.Err(); err != nil {
@@ -107,7 +108,10 @@ func (f *feed) wait(ctx context.Context) error {
 		if f.s.closed.Load() {
 			return ErrClosed
 		}
-		if f.s.index.Last() >= f.next.index {
+		if err := f.s.since(at); err != nil {
+			return err
+		}
+		if f.s.index.Last() >= f.next.index && !f.next.none() {
 			return nil
 		}
 		if err := f.s.failed(); err != nil {

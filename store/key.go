@@ -39,14 +39,18 @@ func (k key) next() key {
 	return key{k.index, k.pos + 1}
 }
 
-// firstAfter is the lowest key that a record above the index last can have.
+// firstAfter is the lowest key that a record above the index last can have, or one
+// that is none.
 func firstAfter(last uint64) key {
 	next, err := index.Next(last)
 	if err != nil {
-		return key{last, math.MaxUint32} // there is none
+		return key{last, math.MaxUint32}
 	}
 	return key{index: next}
 }
+
+// none reports whether k is what firstAfter returns when no index is left.
+func (k key) none() bool { return k.index >= math.MaxUint64-1 && k.pos == math.MaxUint32 }
 
 // after reports whether k was written after o.
 func (k key) after(o key) bool {

@@ -1,13 +1,16 @@
 package store
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -223,4 +226,25 @@ func TestListsForgetOnlyWhatNobodyReads(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, listed(), fmt.Sprint("moved to ", moved.NodeID))
 	require.NotContains(t, s.lists.mu.by[byNode], "node", "an empty list is not kept")
+}
+
+// TestFeedRestsAtTheLastIndex blocks where no index is left, instead of looking again and
+// again for what cannot come.
+func TestFeedRestsAtTheLastIndex(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "last.db"), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	var b Batch
+	b.Upsert(testAlloc(1))
+	_, err = s.ApplyAt(t.Context(), math.MaxUint64-1, &b)
+	require.NoError(t, err)
+	for _, after := range []uint64{math.MaxUint64 - 1, math.MaxUint64} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		f := feed{s: s, next: firstAfter(after)}
+		at := f.enter()
+		require.ErrorIs(t, f.wait(ctx, at), context.DeadlineExceeded)
+		s.leave(at)
+		cancel()
+	}
 }

@@ -118,12 +118,14 @@ func TestRestoreTellsReaders(t *testing.T) {
 	sn, err := s.Snapshot()
 	require.NoError(t, err)
 	defer sn.Close()
-	fed := make(chan error, 1)
-	go func() {
-		for _, err := range s.Changes(context.Background(), last) {
-			fed <- err
-		}
-	}()
+	fed := make(chan error, 2)
+	for _, after := range []uint64{last, last + 1000} {
+		go func() {
+			for _, err := range s.Changes(context.Background(), after) {
+				fed <- err
+			}
+		}()
+	}
 	type told struct {
 		r   store.WaitResult
 		err error
@@ -138,7 +140,7 @@ func TestRestoreTellsReaders(t *testing.T) {
 			waits <- told{r, err}
 		}()
 	}
-	for s.Stats().Waiters < 3 || s.Stats().Readers < 2 {
+	for s.Stats().Waiters < 3 || s.Stats().Readers < 3 {
 		require.NoError(t, t.Context().Err())
 	}
 	require.NoError(t, s.Restore(t.Context(), bytes.NewReader(stream)))
@@ -147,7 +149,9 @@ func TestRestoreTellsReaders(t *testing.T) {
 		require.NoError(t, w.err)
 		require.Equal(t, []any{store.Restored, s.LastIndex()}, []any{w.r.Outcome, w.r.Index})
 	}
-	require.ErrorIs(t, <-fed, store.ErrCompacted)
+	for range cap(fed) {
+		require.ErrorIs(t, <-fed, store.ErrCompacted, "also who is ahead of the store")
+	}
 	_, err = sn.Get(idOf(1))
 	require.ErrorIs(t, err, store.ErrCompacted)
 	_, err = shown(sn.All())
