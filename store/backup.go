@@ -64,8 +64,9 @@ type backup struct {
 	holds contents
 }
 
-// begin has the sweeper rest, between two passes, and takes the snapshot and the sum of what
-// is there. The function that it returns is to be called at the end.
+// begin has the sweeper rest, between two passes, and takes the snapshot, the sum of what
+// is there, and the marks, which a restore moves. The function that it returns is to be
+// called at the end.
 func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
@@ -83,6 +84,7 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	b.holds.floor, b.holds.restored = s.floor.Load(), s.restored.Load()
 	s.sweeper.backups.Add(1)
 	return func() {
 		_ = b.sn.Close()
@@ -172,9 +174,8 @@ func (b *backup) job(r reading, h jobHash) error {
 
 // foot adds the last frame.
 func (b *backup) foot() {
-	s := b.sn.s
 	b.holds.sum += b.records
-	b.holds.last, b.holds.floor, b.holds.restored = b.info.Index, s.floor.Load(), s.restored.Load()
+	b.holds.last = b.info.Index
 	b.buf = appendNumbers(b.buf, footFrame, b.holds.floor, b.holds.restored,
 		uint64(b.info.Records), uint64(b.info.Jobs), binary.BigEndian.Uint64(b.holds.encoded()))
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -247,4 +248,24 @@ func TestFeedRestsAtTheLastIndex(t *testing.T) {
 		s.leave(at)
 		cancel()
 	}
+}
+
+// TestBackupHasTheMarksOfItsIndex has a restore come after all that a backup copies has been
+// copied: what the restore marks is not in it.
+func TestBackupHasTheMarksOfItsIndex(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "marks.db"), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	_, err = s.Upsert(t.Context(), testAlloc(1))
+	require.NoError(t, err)
+	var stream bytes.Buffer
+	b := backup{w: &stream, jobs: make(map[jobHash]bool)}
+	end, err := b.begin(t.Context(), s)
+	require.NoError(t, err)
+	defer end()
+	s.floor.Store(7)
+	require.NoError(t, b.run(t.Context()))
+	s.floor.Store(0)
+	require.NoError(t, s.Restore(t.Context(), &stream))
 }
