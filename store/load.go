@@ -192,6 +192,10 @@ func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error
 		loadMark(meta, idsKey, reserve),
 	)
 	holds.floor, holds.restored = s.floor.Load(), s.restored.Load()
+	if marked := max(holds.floor, holds.restored); err == nil && marked > last {
+		// Who reads as of an index would wait for the store to get there.
+		err = fmt.Errorf("%w: floor %d, restored %d, and the last index is %d", ErrCorrupt, holds.floor, holds.restored, last)
+	}
 	return meta, err
 }
 

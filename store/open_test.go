@@ -28,14 +28,16 @@ func TestOpenRefuses(t *testing.T) {
 		make func(t *testing.T, path string)
 		want error
 	}{
-		"a directory":    {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
-		"an empty file":  {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
-		"a text":         {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
-		"another bbolt":  {otherDatabase, store.ErrCorrupt},
-		"a newer format": {func(t *testing.T, path string) { withFormat(t, path, 3) }, store.ErrFormatVersion},
-		"no format":      {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
-		"a cut file":     {cutFile, store.ErrCorrupt},
-		"two bad metas":  {badMetas, store.ErrCorrupt},
+		"a directory":       {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
+		"an empty file":     {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
+		"a text":            {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
+		"another bbolt":     {otherDatabase, store.ErrCorrupt},
+		"a newer format":    {func(t *testing.T, path string) { withFormat(t, path, 3) }, store.ErrFormatVersion},
+		"no format":         {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
+		"a cut file":        {cutFile, store.ErrCorrupt},
+		"two bad metas":     {badMetas, store.ErrCorrupt},
+		"a floor ahead":     {func(t *testing.T, path string) { markedAhead(t, path, "floor") }, store.ErrCorrupt},
+		"a restore to come": {func(t *testing.T, path string) { markedAhead(t, path, "restored") }, store.ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,6 +94,16 @@ func edit(t *testing.T, path string, fn func(*bbolt.Tx) error) {
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return errors.Join(fn(tx), store.Rebind(tx)) }))
 	require.NoError(t, db.Update(store.Rebind))
 	require.NoError(t, db.Close())
+}
+
+// markedAhead puts one of its marks above the last index, in a file that has no sum as old
+// ones have none. Whoever reads such a store would look for ever.
+func markedAhead(t *testing.T, path, key string) {
+	s, err := store.Open(path, nil)
+	require.NoError(t, err)
+	last := upsert(t, s, placed(1))
+	require.NoError(t, s.Close())
+	mark(t, path, key, last+1)
 }
 
 // cutFile leaves half of a store, meta pages included: bbolt alone would die of it.
