@@ -78,7 +78,7 @@ func (r EventRing) MarshalJSON() ([]byte, error) {
 // MaxTaskEvents it keeps the last, and counts the others as dropped.
 func (r *EventRing) UnmarshalJSON(data []byte) error {
 	var events []TaskEvent
-	if err := json.Unmarshal(data, &events); err != nil {
+	if err := unmarshal(data, &events); err != nil {
 		return err
 	}
 	*r = ringOf(events)

@@ -44,6 +44,15 @@ func (a *Allocation) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// unmarshal is json.Unmarshal of a part of an allocation by itself: integers may be
+// written as floats there too.
+func unmarshal(data []byte, v any) error {
+	if json.Valid(data) {
+		data, _ = integralNumbers(data)
+	}
+	return json.Unmarshal(data, v)
+}
+
 // allocationJSON is an Allocation whose every value but a time is decoded by
 // encoding/json itself: it knows the offset of what does not fit only where no
 // other UnmarshalJSON is in between.
@@ -197,11 +206,11 @@ func (ts TaskState) MarshalJSON() ([]byte, error) {
 	return json.Marshal(stateJSON(&ts, ts.Events))
 }
 
-// UnmarshalJSON takes the documented JSON of a task's state. Of more than
-// MaxTaskEvents events the last are kept.
+// UnmarshalJSON takes the documented JSON of a task's state, and what DecodeJSON takes for
+// an integer. Of more than MaxTaskEvents events the last are kept.
 func (ts *TaskState) UnmarshalJSON(data []byte) error {
 	var in taskStateIn
-	if err := json.Unmarshal(data, &in); err != nil {
+	if err := unmarshal(data, &in); err != nil {
 		return err
 	}
 	*ts = *in.taskState()

@@ -318,3 +318,19 @@ func TestJSONKeepsNothingOfItsInput(t *testing.T) {
 	clear(text)
 	require.Equal(t, documented(), a)
 }
+
+// TestJSONOfPartsTakesTheSameIntegers reads a task's state, and its events, by themselves.
+func TestJSONOfPartsTakesTheSameIntegers(t *testing.T) {
+	t.Parallel()
+	const events = `[{"Type": "Killing", "Time": 1.447806038427841e+18, "KillTimeout": 5e+9}]`
+	want := ringOf([]TaskEvent{{Type: TaskKilling, Time: 1447806038427841000, KillTimeout: 5 * time.Second}})
+	var ring EventRing
+	require.NoError(t, json.Unmarshal([]byte(events), &ring))
+	require.Equal(t, want, ring)
+	var ts TaskState
+	require.NoError(t, json.Unmarshal([]byte(`{"Restarts": 2.0, "Events": `+events+`}`), &ts))
+	require.Equal(t, TaskState{Restarts: 2, Events: want}, ts)
+	for _, text := range []string{`{"Restarts": 2.5}`, `{"Restarts": -e}`} {
+		require.Error(t, ts.UnmarshalJSON([]byte(text)), text)
+	}
+}
