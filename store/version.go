@@ -113,7 +113,7 @@ func (c *content) take(r *record, k key, j *job, size int, schedSum, clientSum u
 	if r.flags&flagClient != 0 {
 		c.clientSum = clientSum
 	}
-	if r.tombstone() {
-		c.job = nil
+	if r.tombstone() { // of what is gone nothing stays, for its records may go before this one
+		c.job, c.created, c.schedSum, c.clientSum = nil, 0, 0, 0
 	}
 }
