@@ -40,13 +40,14 @@ func lockPath(path string, o *Options) (f *os.File, err error) {
 	return f, err
 }
 
-// unlockPath gives the lock of the path back.
+// unlockPath gives the lock of the path back. When the directory was renamed, what has the
+// name now is another's lock, or nothing.
 func unlockPath(f *os.File, o *Options) error {
 	if f == nil {
 		return nil
 	}
 	var err error
-	if !o.ReadOnly {
+	if !o.ReadOnly && isName(f.Name(), f) {
 		err = os.Remove(f.Name()) // while it is locked: who waits for it sees that the name is gone
 	}
 	return errors.Join(err, f.Close())

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,6 +99,29 @@ func TestLockSurvivesARename(t *testing.T) {
 	again := open(t, path+".moved", nil)
 	_, err = again.Get(idOf(2))
 	require.NoError(t, err)
+}
+
+// TestLockOfARenamedDirectory gives its own lock back, and not that of the store which has
+// the path now.
+func TestLockOfARenamedDirectory(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	path := filepath.Join(dir, "file.db")
+	for _, replaced := range []bool{false, true} {
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		s, err := store.Open(path, nil)
+		require.NoError(t, err)
+		require.NoError(t, os.Rename(dir, fmt.Sprint(dir, replaced)))
+		if replaced {
+			require.NoError(t, os.Mkdir(dir, 0o700))
+			open(t, path, nil)
+		}
+		require.NoError(t, s.Close())
+	}
+	require.NoError(t, os.Rename(path, path+".moved"))
+	_, err := store.Open(path, &store.Options{LockTimeout: -1})
+	require.ErrorIs(t, err, store.ErrLocked, "the lock of the path is held")
+	require.NoError(t, os.Rename(path+".moved", path))
 }
 
 // TestLockIsGivenBack leaves the lock's file behind neither after Close nor after an
