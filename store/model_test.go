@@ -123,7 +123,12 @@ func text(a *schema.Allocation) string {
 // A dice rolls the model test's steps over few IDs, so that they meet often.
 type dice struct{ *rand.Rand }
 
-func (d dice) id() string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", d.IntN(8)<<28, d.IntN(3)) }
+func (d dice) id() string {
+	return fmt.Sprintf("%08x-0000-4000-8000-%012x", (8+d.IntN(8))<<28, 10+d.IntN(3))
+}
+
+// cased is the ID in either case, which means the same.
+func (d dice) cased(id string) string { return d.pick(id, strings.ToUpper(id)) }
 
 func (d dice) pick(of ...string) string { return of[d.IntN(len(of))] }
 
@@ -189,7 +194,9 @@ func (d dice) upsert(m *model) step {
 			a.Job = nil
 		}
 	}
-	return step{id: a.ID, kind: "upsert", noJob: a.Job == nil, add: func(b *store.Batch) { b.Upsert(a) },
+	in := a.Clone()
+	in.ID, in.PreviousAllocation, in.NextAllocation = d.cased(a.ID), d.cased(a.PreviousAllocation), d.cased(a.NextAllocation)
+	return step{id: a.ID, kind: "upsert", noJob: a.Job == nil, add: func(b *store.Batch) { b.Upsert(in) },
 		do: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := a.Clone()
 			if was := m[a.ID]; was == nil {
@@ -219,7 +226,9 @@ func (d dice) upsert(m *model) step {
 
 func (d dice) update() step {
 	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(), NodeID: "the client's idea of it"}
-	return step{id: a.ID, kind: "client", add: func(b *store.Batch) { b.UpdateFromClient(a) },
+	in := a.Clone()
+	in.ID = d.cased(a.ID)
+	return step{id: a.ID, kind: "client", add: func(b *store.Batch) { b.UpdateFromClient(in) },
 		do: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := m[a.ID]
 			if is == nil {
@@ -234,7 +243,8 @@ func (d dice) update() step {
 func (d dice) event() step {
 	id, task, state := d.id(), d.pick("redis", "web"), d.pick("", "running", "dead")
 	ev := schema.TaskEvent{Type: d.pick(schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting), Time: d.Int64N(1 << 40), Message: d.pick("", "m")}
-	return step{id: id, kind: "event", add: func(b *store.Batch) { b.AppendTaskEvent(id, task, state, ev) },
+	cased := d.cased(id)
+	return step{id: id, kind: "event", add: func(b *store.Batch) { b.AppendTaskEvent(cased, task, state, ev) },
 		do: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := m[id]
 			if is == nil {
@@ -396,10 +406,10 @@ func compare(t *testing.T, m *model, s *store.Store, d dice) {
 	compareSnapshot(t, m, sn, d)
 	require.NoError(t, sn.Close())
 	for id, want := range m.current {
-		got, err := s.Get(id)
+		got, err := s.Get(d.cased(id))
 		require.NoError(t, err)
 		require.Equal(t, text(want), text(got), "Get")
-		r, err := s.Wait(context.Background(), id, store.QueryOptions{MinQueryIndex: want.ModifyIndex - 1})
+		r, err := s.Wait(context.Background(), d.cased(id), store.QueryOptions{MinQueryIndex: want.ModifyIndex - 1})
 		require.NoError(t, err)
 		require.Equal(t, store.WaitResult{Alloc: got, ID: id, Index: want.ModifyIndex, Outcome: store.Changed}, r, "Wait below ModifyIndex")
 	}
@@ -419,7 +429,7 @@ func compareSnapshot(t *testing.T, m *model, sn *store.Snapshot, d dice) {
 	t.Helper()
 	content := m.at[sn.Index()]
 	for id := range merge(content, m.current) {
-		got, err := sn.Get(id)
+		got, err := sn.Get(d.cased(id))
 		if content[id] == nil {
 			require.ErrorIs(t, err, store.ErrNotFound, "Get at %d", sn.Index())
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -161,6 +162,22 @@ func TestWaitAnyFromZero(t *testing.T) {
 		}
 		last := upsert(t, s, placed(9))
 		require.Equal(t, store.WaitResult{Index: last, Outcome: store.TimedOut}, after(second), "the store's last index")
+	})
+}
+
+// TestWaitAnyOfOneTwice waits for an ID in both cases, which mean the same.
+func TestWaitAnyOfOneTwice(t *testing.T) {
+	bubble(t, func(t *testing.T, s *store.Store) {
+		id := idOf(0xabcdef)
+		w := wait(t.Context(), s, store.QueryOptions{MinQueryIndex: 1}, strings.ToUpper(id), idOf(1), id)
+		w.blocked(t, "it was never placed")
+		require.Equal(t, 1, s.Stats().Waiters)
+		index := upsert(t, s, placed(0xabcdef))
+		r := w.returned(t)
+		require.Equal(t, []any{store.Changed, id, index}, []any{r.Outcome, r.ID, r.Index})
+		r = wait(t.Context(), s, store.QueryOptions{}, strings.ToUpper(id)).returned(t)
+		require.Equal(t, []any{store.Changed, id, index}, []any{r.Outcome, r.ID, r.Index})
+		require.Zero(t, s.Stats().Waiters)
 	})
 }
 
