@@ -4,13 +4,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"allocstore/store"
 )
-
-// writeTimeout is how long a client may take to take an answer, once there is one.
-const writeTimeout = 30 * time.Second
 
 // answer writes what the store has returned.
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.WaitResult, as form) error {
@@ -34,22 +30,8 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.W
 	if as&packed != 0 {
 		header.Set("Content-Encoding", "gzip")
 	}
-	defer h.limitWrite(w)()
 	_, _ = w.Write(body) // whoever has hung up does not want it
 	return nil
-}
-
-// limitWrite bounds how long what is written from now on may take; the function that
-// it returns sends it. A response that has no deadline goes without.
-func (h *handler) limitWrite(w http.ResponseWriter) (done func()) {
-	c := http.NewResponseController(w)
-	if c.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
-		return func() {}
-	}
-	return func() {
-		_ = c.Flush()
-		_ = c.SetWriteDeadline(time.Time{}) // the connection may go on to others
-	}
 }
 
 // acceptsGzip reports whether the client takes gzip: RFC 9110, 12.5.3.

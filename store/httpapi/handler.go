@@ -69,8 +69,10 @@ func New(s *store.Store, opts *Options) http.Handler {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := h.serve(w, r); err != nil {
-		h.refuse(w, r, err)
+	answer := hurry(w)
+	defer answer.end()
+	if err := h.serve(answer, r); err != nil {
+		h.refuse(answer, r, err)
 	}
 }
 
@@ -175,6 +177,5 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if no.status >= http.StatusInternalServerError {
 		h.opts.Logger.ErrorContext(r.Context(), "allocstore: request failed", "path", r.URL.Path, "status", no.status, "error", err)
 	}
-	defer h.limitWrite(w)()
 	http.Error(w, no.reason, no.status)
 }

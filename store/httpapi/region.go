@@ -40,25 +40,9 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler) 
 	if slices.Contains(r.Header.Values("Via"), h.via()) {
 		return &refusal{http.StatusLoopDetected, "the request was passed on, and came back: regions are at each other's addresses"}
 	}
-	defer h.limitWrite(w)()
-	to.ServeHTTP(hurried{w, h}, r)
+	to.ServeHTTP(w, r)
 	return nil
 }
-
-// hurried is a response each part of which has to be read in time.
-type hurried struct {
-	http.ResponseWriter
-	h *handler
-}
-
-// Write implements io.Writer.
-func (w hurried) Write(b []byte) (int, error) {
-	w.h.limitWrite(w.ResponseWriter)
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap is for http.ResponseController.
-func (w hurried) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // noPath answers that the region cannot be reached.
 func (h *handler) noPath(region string, err error) http.Handler {

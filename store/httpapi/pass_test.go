@@ -1,0 +1,60 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/store/httpapi"
+)
+
+// A far agent of another region is whatever answers in its place.
+type far func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f far) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// toFar is the options of an agent that passes the region eu on.
+func toFar(f far) *httpapi.Options {
+	return &httpapi.Options{Regions: map[string]*url.URL{"eu": {Scheme: "http", Host: "eu"}}, Transport: f}
+}
+
+// TestPassedOnLate has the other region block for longer than a client may take to read,
+// and then send the header of its answer before the body.
+func TestPassedOnLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := func(r *http.Request) (*http.Response, error) {
+			time.Sleep(9 * time.Minute)
+			response := &http.Response{StatusCode: 200, Header: http.Header{"X-Nomad-Index": {"9"}}, Body: http.NoBody, Request: r}
+			if r.Method == http.MethodGet {
+				body, to := io.Pipe()
+				go func() {
+					time.Sleep(time.Second)
+					_, _ = io.WriteString(to, "{}")
+					_ = to.Close()
+				}()
+				response.Body, response.ContentLength = body, -1
+			}
+			return response, nil
+		}
+		n := serve(t, httpapi.NewServer("", httpapi.New(nil, toFar(late))))
+		for method, want := range map[string]string{"GET": "{}", "HEAD": ""} {
+			c := n.dial()
+			_, err := io.WriteString(c, method+" /v1/allocation/"+documentedID+"?region=eu&index=9 HTTP/1.1\r\nHost: x\r\n\r\n")
+			require.NoError(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+			require.NoError(t, err, method)
+			require.Equal(t, "9", response.Header.Get("X-Nomad-Index"))
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err, method)
+			require.Equal(t, want, string(body))
+			require.NoError(t, c.Close())
+		}
+	})
+}
