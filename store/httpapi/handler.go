@@ -48,7 +48,7 @@ type handler struct {
 //	500  the allocation cannot be read: its record is damaged
 //	502  the agent of another region cannot be reached
 //	508  two agents pass a region on to each other
-//	503  the store is closed, or has failed
+//	503  the store is closed, or has failed; or the server has ended the request's context
 //
 // A 200, and the 404 of an allocation, has X-Nomad-Index, never 0, to be given back as the next
 // index; X-Nomad-KnownLeader, true; and X-Nomad-LastContact, 0 milliseconds.
@@ -154,13 +154,14 @@ func bad(format string, args ...any) error {
 	return &refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// refuse answers with the reason. A client that has hung up gets none.
+// refuse answers with the reason. Whether the client has hung up or the server ends the
+// request is not known: who is still there is told, and not given an empty 200.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var no *refusal
 	switch {
 	case errors.As(err, &no):
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return
+		no = &refusal{http.StatusServiceUnavailable, "the request was ended"}
 	case errors.Is(err, store.ErrInvalidID):
 		no = &refusal{http.StatusBadRequest, err.Error()}
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFailed):
@@ -174,7 +175,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "1")
 	}
-	if no.status >= http.StatusInternalServerError {
+	if no.status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		h.opts.Logger.ErrorContext(r.Context(), "allocstore: request failed", "path", r.URL.Path, "status", no.status, "error", err)
 	}
 	http.Error(w, no.reason, no.status)

@@ -2,15 +2,21 @@ package httpapi_test
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/store"
 	"allocstore/store/httpapi"
 )
 
@@ -56,5 +62,42 @@ func TestPassedOnLate(t *testing.T) {
 			require.Equal(t, want, string(body))
 			require.NoError(t, c.Close())
 		}
+	})
+}
+
+// TestEnded has the server end requests, as one that shuts down does: the clients are
+// there, and are told.
+func TestEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := store.Open(filepath.Join(t.TempDir(), "ended.db"), nil)
+		require.NoError(t, err)
+		var log bytes.Buffer
+		opts := toFar(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		server := httpapi.NewServer("", httpapi.New(s, opts))
+		ctx, end := context.WithCancel(t.Context())
+		server.BaseContext = func(net.Listener) context.Context { return ctx }
+		n := serve(t, server)
+		conns := []net.Conn{n.dial(), n.dial()}
+		for i, region := range []string{"global", "eu"} {
+			_, err := io.WriteString(conns[i], "GET /v1/allocation/"+documentedID+"?index=9&region="+region+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		end()
+		for _, c := range conns {
+			response, err := http.ReadResponse(bufio.NewReader(c), nil)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, "the request was ended\n", string(body))
+			require.NoError(t, c.Close())
+		}
+		require.Empty(t, log.String(), "no fault of the server's")
+		require.NoError(t, s.Close())
 	})
 }

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -24,7 +22,8 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 			r.Out.Header.Add("Via", h.via())
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if errors.Is(err, context.Canceled) {
+			if ended := r.Context().Err(); ended != nil {
+				h.refuse(w, r, ended)
 				return
 			}
 			h.noPath(region, err).ServeHTTP(w, r)

@@ -97,6 +97,7 @@ func TestBlocking(t *testing.T) {
 		left := block(gone, t, h, at+"?index="+deleted.index())
 		hangUp()
 		require.Zero(t, <-left.done, "at once")
+		require.Equal(t, http.StatusServiceUnavailable, left.Code, "if it is the server that has ended it, the client is told")
 	})
 }
 
