@@ -71,6 +71,7 @@ func New(s *store.Store, opts *Options) http.Handler {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := hurry(w)
 	defer answer.end()
+	answer.limitBody(r)
 	if err := h.serve(answer, r); err != nil {
 		h.refuse(answer, r, err)
 	}

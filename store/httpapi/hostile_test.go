@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -135,6 +136,30 @@ func TestReadsNothing(t *testing.T) {
 		require.NotEmpty(t, w.Body.String())
 		require.False(t, w.late, "written without a deadline: %q", query)
 		require.Zero(t, w.deadline, query)
+	}
+}
+
+// TestSlowBody announces a body that never comes: whatever the server has beside the
+// endpoint, and whatever server the endpoint has, the connection ends.
+func TestSlowBody(t *testing.T) {
+	endpoint := httpapi.New(nil, nil)
+	for name, server := range map[string]func() *http.Server{
+		"ours":           func() *http.Server { return httpapi.NewServer("", endpoint) },
+		"another's":      func() *http.Server { return &http.Server{Handler: endpoint} },
+		"beside another": func() *http.Server { return httpapi.NewServer("", http.NotFoundHandler()) },
+	} {
+		for _, body := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t, server()).dial()
+				began := time.Now()
+				_, err := io.WriteString(c, "POST /v1/allocation/x HTTP/1.1\r\nHost: x\r\n"+body+"\r\n\r\n")
+				require.NoError(t, err)
+				answer, err := io.ReadAll(c)
+				require.NoError(t, err, "%s: the connection is closed", name)
+				require.Regexp(t, "^HTTP/1.1 40[45]", string(answer), name)
+				require.LessOrEqual(t, time.Since(began), 11*time.Second, name)
+			})
+		}
 	}
 }
 

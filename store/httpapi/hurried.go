@@ -55,3 +55,11 @@ func (w *hurried) end() {
 		_ = w.c.SetWriteDeadline(time.Time{})
 	}
 }
+
+// limitBody bounds how long the body of a request may take, if it has one: the server reads
+// what was not read of it before it answers.
+func (w *hurried) limitBody(r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = w.c.SetReadDeadline(time.Now().Add(readTimeout))
+	}
+}
