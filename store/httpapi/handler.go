@@ -46,7 +46,7 @@ type handler struct {
 //	429  too many requests are blocked
 //	431  the request is too large
 //	500  the allocation cannot be read: its record is damaged
-//	502  the agent of another region cannot be reached
+//	502  the agent of another region cannot be reached, or does not answer in time
 //	508  two agents pass a region on to each other
 //	503  the store is closed, or has failed; or the server has ended the request's context
 //
@@ -99,7 +99,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		if to == nil {
 			return bad("No path to region")
 		}
-		return h.pass(w, r, to)
+		return h.pass(w, r, to, q.MinQueryIndex > 0)
 	}
 	result, err := h.s.Wait(r.Context(), id, q.QueryOptions)
 	if err != nil {
@@ -150,6 +150,9 @@ type refusal struct {
 // Error returns the reason.
 func (r *refusal) Error() string { return r.reason }
 
+// ended is the refusal of a request whose context has ended, which is nobody's fault.
+var ended = &refusal{http.StatusServiceUnavailable, "the request was ended"}
+
 // bad is the refusal of a request that is not one.
 func bad(format string, args ...any) error {
 	return &refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
@@ -162,7 +165,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &no):
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		no = &refusal{http.StatusServiceUnavailable, "the request was ended"}
+		no = ended
 	case errors.Is(err, store.ErrInvalidID):
 		no = &refusal{http.StatusBadRequest, err.Error()}
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFailed):
@@ -176,7 +179,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "1")
 	}
-	if no.status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	if no.status >= http.StatusInternalServerError && no != ended {
 		h.opts.Logger.ErrorContext(r.Context(), "allocstore: request failed", "path", r.URL.Path, "status", no.status, "error", err)
 	}
 	http.Error(w, no.reason, no.status)

@@ -26,7 +26,7 @@ type Options struct {
 
 	// Regions are the addresses of agents of other regions: scheme, host, and a path
 	// before /v1 if there is one. Requests for them are passed on as they are, and blocked as
-	// long as they block there.
+	// long as they block there. Those that do not block have to be answered within 30 seconds.
 	Regions map[string]*url.URL
 
 	// DisplayMessages adds the key DisplayMessage to every task event in an answer: a

@@ -101,3 +101,24 @@ func TestEnded(t *testing.T) {
 		require.NoError(t, s.Close())
 	})
 }
+
+// TestRegionHangs has the other region take requests and not answer: nobody is held for ever.
+func TestRegionHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		opts := toFar(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		h := httpapi.New(nil, opts)
+		for query, atMost := range map[string]time.Duration{"": 31 * time.Second, "&index=9": 12 * time.Minute} {
+			began := time.Now()
+			w := ask(h, "GET", "/v1/allocation/"+documentedID+"?region=eu"+query)
+			require.Equal(t, http.StatusBadGateway, w.Code)
+			require.LessOrEqual(t, time.Since(began), atMost)
+			require.GreaterOrEqual(t, time.Since(began), atMost-2*time.Minute, "what blocks has its time")
+		}
+		require.Contains(t, log.String(), "status=502")
+	})
+}

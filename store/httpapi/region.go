@@ -1,16 +1,21 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"time"
+
+	"allocstore/store"
 )
 
 // passTo returns what passes requests on to the agent of another region: with all that
-// they have, for as long as that takes, and until the client hangs up.
+// they have, until the client hangs up.
 func (h *handler) passTo(region string, to *url.URL) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport:     h.opts.Transport,
@@ -22,7 +27,7 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 			r.Out.Header.Add("Via", h.via())
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if ended := r.Context().Err(); ended != nil {
+			if errors.Is(r.Context().Err(), context.Canceled) {
 				h.refuse(w, r, ended)
 				return
 			}
@@ -34,12 +39,25 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 // via names this agent to those that requests are passed on to: RFC 9110, 7.6.3.
 func (h *handler) via() string { return "1.1 allocstore-" + url.PathEscape(h.opts.Region) }
 
+// How long the agent of another region may take to answer: a moment, or the longest time
+// that a request may be blocked, with its jitter, and a moment.
+const (
+	passTimeout    = 30 * time.Second
+	blockedTimeout = store.LongestMaxQueryTime + store.LongestMaxQueryTime/16 + passTimeout
+)
+
 // pass has to answer, unless the request has been here before.
-func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler) error {
+func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler, blocks bool) error {
 	if slices.Contains(r.Header.Values("Via"), h.via()) {
 		return &refusal{http.StatusLoopDetected, "the request was passed on, and came back: regions are at each other's addresses"}
 	}
-	to.ServeHTTP(w, r)
+	limit := passTimeout
+	if blocks {
+		limit = blockedTimeout
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	to.ServeHTTP(w, r.WithContext(ctx))
 	return nil
 }
 
