@@ -122,3 +122,29 @@ func TestRegionHangs(t *testing.T) {
 		require.Contains(t, log.String(), "status=502")
 	})
 }
+
+// TestPassedHeaders has a proxy before, whose headers are not this agent's to remove.
+func TestPassedHeaders(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	opts := toFar(func(r *http.Request) (*http.Response, error) {
+		got = r.Header
+		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+	})
+	opts.Logger = slog.New(slog.DiscardHandler)
+	h := httpapi.New(nil, opts)
+	const target = "/v1/allocation/" + documentedID + "?region=eu"
+	require.Equal(t, 200, ask(h, "GET", target, "Via", "1.0 front, 1.1 allocstore-us", "X-Forwarded-For", "10.9.9.9",
+		"Forwarded", "for=10.9.9.9", "X-Forwarded-Host", "nomad.example", "X-Forwarded-Proto", "https").Code)
+	require.Equal(t, []string{"1.0 front, 1.1 allocstore-us", "1.1 allocstore-global"}, got["Via"])
+	require.Equal(t, []string{"10.9.9.9, 192.0.2.1"}, got["X-Forwarded-For"])
+	require.Equal(t, "for=10.9.9.9", got.Get("Forwarded"))
+	require.Equal(t, "nomad.example", got.Get("X-Forwarded-Host"))
+	require.Equal(t, "https", got.Get("X-Forwarded-Proto"))
+
+	require.Equal(t, 200, ask(h, "GET", target).Code)
+	require.Equal(t, []string{"192.0.2.1"}, got["X-Forwarded-For"])
+	require.Equal(t, "example.com", got.Get("X-Forwarded-Host"))
+
+	require.Equal(t, http.StatusLoopDetected, ask(h, "GET", target, "Via", "1.1 allocstore-us,1.1 allocstore-global , 1.1 a").Code, "a list in one line")
+}

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"slices"
+	"strings"
 	"time"
 
 	"allocstore/store"
@@ -23,7 +23,7 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 		ErrorLog:      log.New(quiet{}, "", 0),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			r.SetXForwarded()
+			keepForwarded(r)
 			r.Out.Header.Add("Via", h.via())
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -36,8 +36,33 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 	}
 }
 
+// keepForwarded says for whom the request is passed on, beside what the proxies before have
+// said of that.
+func keepForwarded(r *httputil.ProxyRequest) {
+	r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+	r.SetXForwarded()
+	for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if said, ok := r.In.Header[name]; ok {
+			r.Out.Header[name] = said
+		}
+	}
+}
+
 // via names this agent to those that requests are passed on to: RFC 9110, 7.6.3.
 func (h *handler) via() string { return "1.1 allocstore-" + url.PathEscape(h.opts.Region) }
+
+// passed reports whether this agent has passed the request on before. Proxies may have
+// written several agents in one line.
+func (h *handler) passed(header http.Header) bool {
+	for _, line := range header.Values("Via") {
+		for by := range strings.SplitSeq(line, ",") {
+			if strings.TrimSpace(by) == h.via() {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // How long the agent of another region may take to answer: a moment, or the longest time
 // that a request may be blocked, with its jitter, and a moment.
@@ -48,7 +73,7 @@ const (
 
 // pass has to answer, unless the request has been here before.
 func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler, blocks bool) error {
-	if slices.Contains(r.Header.Values("Via"), h.via()) {
+	if h.passed(r.Header) {
 		return &refusal{http.StatusLoopDetected, "the request was passed on, and came back: regions are at each other's addresses"}
 	}
 	limit := passTimeout
