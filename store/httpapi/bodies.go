@@ -53,9 +53,13 @@ type body struct {
 // takes, with its body.
 const slotBytes = 4 << 10
 
+// maxSets is how many sets there are at the most, 32 MiB of slots: whoever sets no limit to
+// speak of, such as math.MaxInt, has that many.
+const maxSets = 1 << 20
+
 func newBodies(limit int, display bool) *bodies {
 	sets := forms
-	for sets*ways*slotBytes < limit {
+	for sets < maxSets && sets*ways*slotBytes < limit {
 		sets *= 2
 	}
 	return &bodies{limit: int64(limit), display: display, seed: maphash.MakeSeed(), sets: make([]set, sets)}

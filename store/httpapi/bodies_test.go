@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"sync"
 	"testing"
@@ -53,6 +54,7 @@ func TestBodiesStayBounded(t *testing.T) {
 	_, err := b.of("1", sample(t, 1), form(0))
 	require.NoError(t, err)
 	require.Zero(t, b.bytes.Load(), "nothing is kept")
+	require.Len(t, newBodies(math.MaxInt, false).sets, maxSets)
 }
 
 // TestBodiesTogether has several ask for the same few at once, in all forms.
