@@ -26,5 +26,9 @@ within Options.MaxCacheBytes.
 
 There is no access control and no TLS: put what you use before it. Everything else
 that Nomad serves, lists included, is not here.
+
+Net/http does not notice that a client of HTTP/1 hangs up if that has sent more, such as its
+next request, while it was blocked. Its wait then goes on until it would have ended anyway,
+and counts towards Options.MaxWaits meanwhile.
 */
 package httpapi
