@@ -13,8 +13,12 @@ import (
 	"allocstore/store"
 )
 
-// importBatch is how many allocations are written at a time.
-const importBatch = 1000
+// importBatch and importBytes are how many allocations, and of how many bytes of JSON, are
+// written at a time.
+const (
+	importBatch = 1000
+	importBytes = 8 << 20
+)
 
 func newImport(a *app) *cobra.Command {
 	var after uint64
@@ -27,7 +31,8 @@ an ID is replaced; what is there as it is costs nothing. Indexes are the store's
 
 Every line is checked. The first that cannot be read or stored ends the import, and is named;
 what comes before it is in the store. An import that was interrupted goes on with --after and the
-index that it has named, of the lines.`,
+index that it has named, of the lines; they have to be in the order of their indexes, as export
+writes them. Otherwise it begins again.`,
 		Example: `  allocctl -f state.db import allocations.jsonl
   zcat allocations.jsonl.gz | allocctl -f state.db import`,
 		Args: cobra.MaximumNArgs(1),
@@ -59,40 +64,69 @@ index that it has named, of the lines.`,
 // An importer writes allocations to a store, some at a time.
 type importer struct {
 	s     *store.Store
-	batch []*schema.Allocation
+	after uint64
 
 	line      int    // the last that was read
+	index     uint64 // the highest of the lines that were read
+	complete  uint64 // the highest below that one
+	unordered bool   // a line's index is below that of a line before it
+
+	batch []imported
+	bytes int // of their lines
+
 	written   int    // allocations in the store
 	unchanged int    // of them, those that were there as they are
-	index     uint64 // the highest of the lines that are in the store
-	next      uint64 // the highest of those that are read
+	done      uint64 // all lines up to this index are in the store, if they are in order
+}
+
+// An imported allocation is one that was read.
+type imported struct {
+	*schema.Allocation
+	line     int
+	complete uint64 // lines up to this index come before it, all of them
 }
 
 func (a *app) importLines(ctx context.Context, s *store.Store, in io.Reader, size int64, after uint64) error {
 	bar := a.progress("importing", size, true)
-	im := &importer{s: s, index: after, next: after}
+	im := &importer{s: s, after: after, done: after}
+	in, stop := interruptible(ctx, in)
+	defer stop()
 	lines := newLines(in)
-	err := ctx.Err()
-	for err == nil && lines.Scan() {
-		err = im.take(ctx, lines.Bytes(), after)
+	var err error
+	for err == nil && lines.Scan() && lines.Err() == nil { // or else the line was cut
+		err = im.take(lines.Bytes())
 		_ = bar.Add(len(lines.Bytes()) + 1)
 	}
-	if err == nil && lines.Err() != nil {
-		err = fmt.Errorf("line %d: %w", im.line+1, lines.Err())
+	switch cut := lines.Err(); {
+	case err == nil && ctx.Err() != nil:
+		err = ctx.Err()
+	case err == nil && cut != nil:
+		err = fmt.Errorf("line %d: %w", im.line+1, cut)
 	}
-	if e := im.flush(ctx); err == nil { // what came before the fault is good
+	if e := im.flush(); err == nil { // what came before the fault is good
 		err = e
 	}
 	_ = bar.Finish()
 	if err != nil {
-		return fmt.Errorf("%w (%d allocations are in the store; go on with --after %d)", err, im.written, im.index)
+		return fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, im.rest())
 	}
 	fmt.Fprintf(a.err, "%d allocations, of which %d were there as they are; the store is at index %d\n", im.written, im.unchanged, s.LastIndex())
 	return nil
 }
 
+// interruptible returns what reads from in until ctx ends: a terminal or a pipe may have
+// nothing to read for long.
+func interruptible(ctx context.Context, in io.Reader) (r io.Reader, stop func() bool) {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, in)
+		_ = w.CloseWithError(err)
+	}()
+	return r, context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
+}
+
 // take reads a line.
-func (im *importer) take(ctx context.Context, text []byte, after uint64) error {
+func (im *importer) take(text []byte) error {
 	im.line++
 	if len(text) == 0 {
 		return nil
@@ -104,39 +138,82 @@ func (im *importer) take(ctx context.Context, text []byte, after uint64) error {
 	if err == nil && alloc.Job == nil {
 		err = fmt.Errorf("%w: allocation %s", store.ErrNoJob, alloc.ID)
 	}
+	if err == nil {
+		err = im.order(alloc.ModifyIndex)
+	}
 	if err != nil {
 		return fmt.Errorf("line %d: %w", im.line, err)
 	}
-	if after > 0 && alloc.ModifyIndex <= after {
+	if im.after > 0 && alloc.ModifyIndex <= im.after {
 		return nil
 	}
-	im.next = max(im.next, alloc.ModifyIndex)
-	im.batch = append(im.batch, alloc)
-	if len(im.batch) < importBatch {
+	im.batch = append(im.batch, imported{alloc, im.line, im.complete})
+	if im.bytes += len(text); len(im.batch) < importBatch && im.bytes < importBytes {
 		return nil
 	}
-	return im.flush(ctx)
+	return im.flush()
 }
 
-// flush writes what was read: what the scheduler owns, and then what the client does, which
-// an update of the scheduler's leaves alone.
-func (im *importer) flush(ctx context.Context) error {
-	if len(im.batch) == 0 {
+// order takes note of the index of a line. Lines that are left out by their index must not
+// be among those that were never read.
+func (im *importer) order(index uint64) error {
+	switch {
+	case index > im.index:
+		im.index, im.complete = index, im.index
+	case index < im.index:
+		im.unordered = true
+	}
+	if im.unordered && im.after > 0 {
+		return usage("its index %d is below one before it, and --after is for lines in the order of their indexes: import all of them", index)
+	}
+	return nil
+}
+
+// rest says how to go on.
+func (im *importer) rest() string {
+	if im.unordered || im.done == 0 {
+		return "begin again: what is there costs nothing"
+	}
+	return fmt.Sprintf("go on with --after %d", im.done)
+}
+
+// flush writes what was read.
+func (im *importer) flush() error {
+	err := im.write(im.batch)
+	clear(im.batch)
+	im.batch, im.bytes = im.batch[:0], 0
+	return err
+}
+
+// write writes what the scheduler owns, and then what the client does, which an update of
+// the scheduler's leaves alone. It is not interrupted. If one allocation is refused, those
+// before it are written.
+func (im *importer) write(part []imported) error {
+	if len(part) == 0 {
 		return nil
 	}
 	b := new(store.Batch)
-	for _, alloc := range im.batch {
-		b.Upsert(alloc)
-		b.UpdateFromClient(alloc)
+	for _, alloc := range part {
+		b.Upsert(alloc.Allocation)
+		b.UpdateFromClient(alloc.Allocation)
 	}
-	applied, err := im.s.Apply(ctx, b)
+	applied, err := im.s.Apply(context.Background(), b)
+	if half := len(part) / 2; err != nil && half > 0 && refused(err) {
+		if err := im.write(part[:half]); err != nil {
+			return err
+		}
+		return im.write(part[half:])
+	}
 	if err != nil {
-		return fmt.Errorf("the %d allocations up to line %d: %w", len(im.batch), im.line, err)
+		return fmt.Errorf("line %d: %w", part[0].line, err)
 	}
-	im.written += len(im.batch)
+	im.written += len(part)
 	im.unchanged += applied.Unchanged / 2
-	im.index = im.next
-	clear(im.batch)
-	im.batch = im.batch[:0]
+	im.done = max(im.done, part[len(part)-1].complete)
 	return nil
+}
+
+// refused reports whether it is an allocation that cannot be written, and not the store.
+func refused(err error) bool {
+	return errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrCorrupt)
 }
