@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -53,7 +54,7 @@ type changed struct {
 
 // export writes what has changed, and says up to which index it has come.
 func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) error {
-	all, err := changedAfter(ctx, sn, after)
+	all, damaged, err := changedAfter(ctx, sn, after)
 	if err != nil {
 		return err
 	}
@@ -61,10 +62,10 @@ func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) erro
 	out := bufio.NewWriter(a.out)
 	done := after
 	for i, c := range all {
-		if err = ctx.Err(); err == nil {
-			err = exportOne(out, sn, c.id)
+		if ctx.Err() != nil {
+			break
 		}
-		if err != nil {
+		if err = exportOne(out, sn, c.id); err != nil {
 			break
 		}
 		if i+1 == len(all) || all[i+1].index > c.index {
@@ -72,38 +73,46 @@ func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) erro
 		}
 		_ = bar.Add(1)
 	}
-	if e := out.Flush(); err == nil {
-		err = e
-	}
 	_ = bar.Finish()
-	if err != nil {
-		return fmt.Errorf("%w (go on with --after %d)", err, done)
+	if err == nil {
+		err = out.Flush()
+	}
+	switch {
+	case err != nil: // and it is not known what of the last lines was written
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w (go on with --after %d)", ctx.Err(), done)
 	}
 	fmt.Fprintf(a.err, "%d allocations, up to index %d\n", len(all), max(done, sn.Index()))
+	if damaged > 0 {
+		return fmt.Errorf("%w: %d allocations cannot be read, and are not among them: see check", store.ErrCorrupt, damaged)
+	}
 	return nil
 }
 
-// changedAfter returns what has changed above an index, in that order.
-func changedAfter(ctx context.Context, sn *store.Snapshot, after uint64) ([]changed, error) {
-	var all []changed
+// changedAfter returns what has changed above an index, in that order, and how many there
+// are, of any index, that cannot be read.
+func changedAfter(ctx context.Context, sn *store.Snapshot, after uint64) (all []changed, damaged int, err error) {
 	for alloc, err := range sn.All() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, err
-		}
-		if alloc.ModifyIndex <= after {
+		switch {
+		case ctx.Err() != nil:
+			return nil, 0, ctx.Err()
+		case errors.Is(err, store.ErrCorrupt):
+			damaged++
+			continue
+		case err != nil:
+			return nil, 0, err
+		case alloc.ModifyIndex <= after:
 			continue
 		}
 		id, err := schema.ParseID(alloc.ID)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		all = append(all, changed{id, alloc.ModifyIndex})
 	}
 	slices.SortFunc(all, func(x, y changed) int { return cmp.Or(cmp.Compare(x.index, y.index), x.id.Compare(y.id)) })
-	return all, nil
+	return all, damaged, nil
 }
 
 func exportOne(w io.Writer, sn *store.Snapshot, id schema.ID) error {

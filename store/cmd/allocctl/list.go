@@ -43,19 +43,21 @@ func newList(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) listLines(all store.Allocations) error {
+// listLines prints what it has read, also if it cannot read all.
+func (a *app) listLines(all store.Allocations) (failed error) {
 	for alloc, err := range all {
-		if err == nil {
-			err = printLine(a.out, alloc)
-		}
 		if err != nil {
+			failed = err
+			continue
+		}
+		if err := printLine(a.out, alloc); err != nil {
 			return err
 		}
 	}
-	return nil
+	return failed
 }
 
-// listTable prints what it has read, also if it cannot read all.
+// listTable is listLines for people.
 func (a *app) listTable(all store.Allocations) (failed error) {
 	t := newTable(a.out, "ID", "Name", "Node", "Desired", "Status", "Index")
 	for alloc, err := range all {
@@ -70,7 +72,7 @@ func (a *app) listTable(all store.Allocations) (failed error) {
 }
 
 // listPath is where serve has the lists, which the documented endpoint has not: JSON
-// lines, and in a trailer why they have ended too early, if so.
+// lines, and in a trailer why they are not all, if so.
 const (
 	listPath  = "/v1/allocctl/allocations"
 	listError = "Allocctl-Error"
@@ -96,11 +98,11 @@ func serveList(s *store.Store) http.Handler {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		w.Header().Set("Trailer", listError)
 		for alloc, err := range by.of(s) {
-			if err == nil {
-				err = printLine(w, alloc)
-			}
 			if err != nil {
 				w.Header().Set(listError, err.Error())
+				continue
+			}
+			if printLine(w, alloc) != nil {
 				return
 			}
 		}
