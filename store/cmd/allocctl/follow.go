@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"allocstore/index"
 	"allocstore/schema"
 )
 
@@ -33,8 +34,8 @@ left it, or null for a deletion. Go on later after the Index of the last line wh
 				return err
 			}
 			defer s.Close()
-			if s.LastIndex() <= max(after, s.Stats().Floor) && after >= s.Stats().Floor {
-				return nil
+			if after >= s.Stats().Floor && s.LastIndex() <= max(after, index.Created) {
+				return nil // there is none
 			}
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
