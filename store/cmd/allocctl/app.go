@@ -38,7 +38,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
   allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af`,
 		SilenceErrors:    true,
 		SilenceUsage:     true,
-		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.begin(cmd) },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.file, "file", "f", os.Getenv("ALLOCSTORE_FILE"), "the store's file (ALLOCSTORE_FILE)")
@@ -50,11 +50,24 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 	return root
 }
 
+// begin takes note that the command line was understood. Of the file and the address, what
+// is on it goes before what is in the environment.
+func (a *app) begin(cmd *cobra.Command) {
+	a.began = true
+	file, addr := cmd.Flags().Changed("file"), cmd.Flags().Changed("addr")
+	switch {
+	case file && !addr:
+		a.addr = ""
+	case addr && !file:
+		a.file = ""
+	}
+}
+
 // source returns where to read from: the file, or whoever serves one.
 func (a *app) source() (source, error) {
 	switch {
 	case a.file != "" && a.addr != "":
-		return nil, usage("give --file or --addr, not both")
+		return nil, usage("give --file or --addr (ALLOCSTORE_FILE or ALLOCSTORE_ADDR), not both")
 	case a.addr != "":
 		return newRemote(a.addr)
 	}
