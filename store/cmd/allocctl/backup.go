@@ -23,6 +23,9 @@ once all of it is on the disk, and none before.`,
 		Example: "  allocctl -f state.db backup state.bak",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkTarget(args[0]); err != nil {
+				return err
+			}
 			s, err := a.open(true)
 			if err != nil {
 				return err
@@ -44,6 +47,21 @@ once all of it is on the disk, and none before.`,
 			return nil
 		},
 	}
+}
+
+// checkTarget refuses to replace what should not be: the store itself, and what is no file.
+func (a *app) checkTarget(path string) error {
+	target, err := os.Stat(path)
+	if path == "-" || err != nil {
+		return nil
+	}
+	if !target.Mode().IsRegular() {
+		return usage("%s is no file: - writes to the standard output", path)
+	}
+	if of, err := os.Stat(a.file); err == nil && os.SameFile(of, target) {
+		return usage("%s is the store itself", path)
+	}
+	return nil
 }
 
 // backupTo writes a backup to a file that is whole or not there.
