@@ -38,8 +38,8 @@ func newServe(a *app) *cobra.Command {
   /v1/allocctl/allocations    lists, for allocctl list --addr
 
 The file is open read-only: others can read it meanwhile, and nobody can write to it. A scheduler
-serves its own store by package httpapi. SIGINT and SIGTERM end blocked requests and
-then the process.`,
+serves its own store by package httpapi. SIGINT and SIGTERM end blocked requests, let others
+come to their end, and then end the process.`,
 		Example: `  allocctl -f state.db serve --listen 127.0.0.1:4646
   curl 'http://127.0.0.1:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af?pretty'`,
 		Args: cobra.NoArgs,
@@ -58,7 +58,7 @@ then the process.`,
 	flags.StringVar(&o.Region, "region", httpapi.DefaultRegion, "region that is served")
 	flags.StringToStringVar(&o.regions, "regions", nil, "where the other regions are, such as eu=http://10.0.0.1:4646")
 	flags.BoolVar(&o.DisplayMessages, "display-messages", false, "add a sentence for people to every task event")
-	flags.IntVar(&o.MaxWaits, "max-waits", httpapi.DefaultMaxWaits, "requests that may be blocked at once")
+	flags.IntVar(&o.MaxWaits, "max-waits", httpapi.DefaultMaxWaits, "requests that may be blocked at once; below 0 none may be")
 	flags.DurationVar(&o.grace, "grace", 10*time.Second, "how long requests under way may take when it is told to end")
 	return cmd
 }
@@ -95,7 +95,10 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 			return errors.Join(err, listener.Close())
 		}
 	}
+	requests, endRequests := context.WithCancel(context.Background())
+	defer endRequests()
 	server := httpapi.NewServer("", newMux(s, &o.Options))
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	log.Info("serving", "address", address, "index", s.LastIndex(), "allocations", s.Stats().Allocations)
 	ended := make(chan error, 1)
@@ -106,18 +109,17 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 	case <-ctx.Done():
 	}
 	log.Info("ending")
-	return end(server, s, o.grace)
+	endRequests()
+	return end(server, o.grace)
 }
 
-// end lets requests come to their end: those that are blocked by closing the store.
-func end(server *http.Server, s *store.Store, grace time.Duration) error {
+// end lets requests come to their end. Those that are blocked, here or in another region,
+// have come to it with their context; what is being read goes on.
+func end(server *http.Server, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	closed := make(chan error, 1)
-	go func() { closed <- s.Close() }()
-	err := errors.Join(server.Shutdown(ctx), <-closed)
-	if err != nil {
-		return fmt.Errorf("ending: %w", err)
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("ending: %w", errors.Join(err, server.Close()))
 	}
 	return nil
 }
