@@ -65,7 +65,7 @@ func (a *app) listTable(all store.Allocations) (failed error) {
 			failed = err
 			continue
 		}
-		t.AppendRow([]any{alloc.ID, alloc.Name, alloc.NodeID, a.paint(alloc.DesiredStatus), a.paint(alloc.ClientStatus), alloc.ModifyIndex})
+		t.AppendRow([]any{alloc.ID, plain(alloc.Name), plain(alloc.NodeID), a.paint(alloc.DesiredStatus), a.paint(alloc.ClientStatus), alloc.ModifyIndex})
 	}
 	t.Render()
 	return failed

@@ -2,6 +2,9 @@ package main
 
 import (
 	"io"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -25,8 +28,28 @@ func newTable(w io.Writer, header ...any) table.Writer {
 	return t
 }
 
+// plain returns text as it can be shown on a terminal: what would move the cursor, or
+// do worse, is written as an escape. What a task's driver says is nobody's to trust.
+func plain(text string) string {
+	if strings.IndexFunc(text, notGraphic) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if notGraphic(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func notGraphic(r rune) bool { return !unicode.IsGraphic(r) }
+
 // paint returns a status in its color, if there are colors.
 func (a *app) paint(status string) string {
+	status = plain(status)
 	if !a.colors() {
 		return status
 	}
