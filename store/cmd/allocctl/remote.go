@@ -55,7 +55,10 @@ func (r remote) Wait(ctx context.Context, id string, opts store.QueryOptions) (s
 }
 
 func (r remote) get(ctx context.Context, id string, q url.Values) (a *schema.Allocation, index uint64, err error) {
-	answer, err := r.ask(ctx, "/v1/allocation/"+url.PathEscape(id), q)
+	if _, err := schema.ParseID(id); err != nil {
+		return nil, 0, err
+	}
+	answer, err := r.ask(ctx, "/v1/allocation/"+id, q)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -65,7 +68,7 @@ func (r remote) get(ctx context.Context, id string, q url.Values) (a *schema.All
 		return nil, 0, err
 	}
 	if index, err = strconv.ParseUint(answer.Header.Get("X-Nomad-Index"), 10, 64); err != nil {
-		return nil, 0, fmt.Errorf("%s does not serve allocations: %s without an index", r.base, answer.Status)
+		return nil, 0, fmt.Errorf("%s does not serve allocations: %s without an index", r.base.Redacted(), answer.Status)
 	}
 	if answer.StatusCode == http.StatusNotFound {
 		return nil, index, fmt.Errorf("%w: %s", store.ErrNotFound, id)
@@ -92,7 +95,7 @@ func (r remote) ask(ctx context.Context, path string, q url.Values) (*http.Respo
 	}
 	defer answer.Body.Close()
 	reason, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
-	err = fmt.Errorf("%s: %s: %s", r.base, answer.Status, strings.TrimSpace(string(reason)))
+	err = fmt.Errorf("%s: %s: %s", r.base.Redacted(), answer.Status, strings.TrimSpace(string(reason)))
 	if answer.StatusCode == http.StatusBadRequest {
 		err = fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -118,7 +121,7 @@ func (r remote) List(ctx context.Context, by filter) store.Allocations {
 			err = errors.New(answer.Trailer.Get(listError))
 		}
 		if err != nil {
-			yield(nil, fmt.Errorf("%s: %w", r.base, err))
+			yield(nil, fmt.Errorf("%s: %w", r.base.Redacted(), err))
 		}
 	}
 }
