@@ -87,18 +87,19 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if q.MinQueryIndex > 0 {
+	elsewhere := q.region != "" && q.region != h.opts.Region
+	to := h.regions[q.region]
+	if elsewhere && to == nil {
+		return bad("No path to region")
+	}
+	if q.MinQueryIndex > 0 && (elsewhere || !h.atOnce(r.Context(), id, q.MinQueryIndex)) {
 		if h.waits.Add(1) > int64(h.opts.MaxWaits) {
 			h.waits.Add(-1)
 			return &refusal{http.StatusTooManyRequests, "too many requests are blocked"}
 		}
 		defer h.waits.Add(-1)
 	}
-	if q.region != "" && q.region != h.opts.Region {
-		to := h.regions[q.region]
-		if to == nil {
-			return bad("No path to region")
-		}
+	if elsewhere {
 		return h.pass(w, r, to, q.MinQueryIndex > 0)
 	}
 	result, err := h.s.Wait(r.Context(), id, q.QueryOptions)
@@ -106,6 +107,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.answer(w, r, &result, q.as)
+}
+
+// atOnce reports whether a wait for a change above that index ends at once. What has
+// changed above it stays so.
+func (h *handler) atOnce(ctx context.Context, id string, above uint64) bool {
+	now, err := h.s.Wait(ctx, id, store.QueryOptions{})
+	return err != nil || now.Outcome != store.NotFound && now.Index > above
 }
 
 // check looks at everything but the parameters, and returns the ID.

@@ -110,6 +110,14 @@ func TestTooManyBlocked(t *testing.T) {
 		require.Equal(t, http.StatusTooManyRequests, third.Code)
 		require.Equal(t, "1", third.Header().Get("Retry-After"))
 		require.Equal(t, http.StatusNotFound, ask(h, "GET", at).Code, "who does not block is answered")
+		other, _ := documented(t)
+		other.ID = "f" + documentedID[1:]
+		_, err := s.Upsert(ctx, other)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, ask(h, "GET", "/v1/allocation/"+other.ID+"?index=1").Code, "nor does who is behind")
+		_, err = s.Delete(ctx, other.ID)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNotFound, ask(h, "GET", "/v1/allocation/"+other.ID+"?index=2").Code)
 		hangUp()
 		<-first.done
 		<-second.done
