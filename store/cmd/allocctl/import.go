@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -100,6 +102,8 @@ func (a *app) importLines(ctx context.Context, s *store.Store, in io.Reader, siz
 	switch cut := lines.Err(); {
 	case err == nil && ctx.Err() != nil:
 		err = ctx.Err()
+	case err == nil && errors.Is(cut, bufio.ErrTooLong):
+		err = fmt.Errorf("line %d: longer than %d bytes", im.line+1, maxLine)
 	case err == nil && cut != nil:
 		err = fmt.Errorf("line %d: %w", im.line+1, cut)
 	}
@@ -128,7 +132,7 @@ func interruptible(ctx context.Context, in io.Reader) (r io.Reader, stop func() 
 // take reads a line.
 func (im *importer) take(text []byte) error {
 	im.line++
-	if len(text) == 0 {
+	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
 	alloc, err := schema.DecodeJSON(text)

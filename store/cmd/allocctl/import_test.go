@@ -63,6 +63,14 @@ func TestImportRefused(t *testing.T) {
 	require.Regexp(t, `^allocctl: line 3: allocstore: too large: .*\(2 allocations are in the store; begin again`, said)
 }
 
+// TestImportOddLines has empty lines, which are none, and one that is too long to be read.
+func TestImportOddLines(t *testing.T) {
+	t.Parallel()
+	code, said := importText(t, "\r\n"+sized(1, 1)+" \t\r\n"+sized(2, maxLine))
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, said, "allocctl: line 4: longer than 16777216 bytes (1 allocations")
+}
+
 // sized is a line with an allocation that has a name of that size.
 func sized(n, size int) string {
 	return fmt.Sprintf(`{"ID":"%08d-0000-0000-0000-000000000000","Job":{"ID":"a"},"Name":%q}`+"\n", n, strings.Repeat("x", size))
