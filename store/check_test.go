@@ -105,7 +105,7 @@ func TestCheckFinds(t *testing.T) {
 // read meanwhile.
 func TestCheckBesideWrites(t *testing.T) {
 	t.Parallel()
-	s, err := Open(filepath.Join(t.TempDir(), "check.db"), &Options{FeedRetention: -1})
+	s, err := Open(filepath.Join(t.TempDir(), "check.db"), &Options{DetectMutation: true, FeedRetention: -1})
 	require.NoError(t, err)
 	over := make(chan struct{})
 	go func() {
@@ -139,7 +139,7 @@ func TestCheckBesideWrites(t *testing.T) {
 	for err := range s.Check(ctx) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
-	require.NoError(t, s.Close())
+	shut(t, s)
 	faults := checked(s)
 	require.Len(t, faults, 1)
 	require.ErrorIs(t, faults[0], ErrClosed)
@@ -158,7 +158,7 @@ func TestCheckOfAFailedStore(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	_, err = s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	unseen := newPlan(s)
@@ -184,7 +184,7 @@ func TestCheckBesideAClosingSnapshot(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	for round := range 200 {
 		place, remove := new(Batch), new(Batch)
 		for i := range byte(250) {

@@ -23,7 +23,7 @@ func TestCloseBesideEverything(t *testing.T) {
 	t.Parallel()
 	stream, _ := backupOf(t, lived(t, "from.db"))
 	path := filepath.Join(t.TempDir(), "to.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	ctx := context.Background()
 	var work sync.WaitGroup
@@ -59,7 +59,7 @@ func TestCloseBesideEverything(t *testing.T) {
 	for range 20 {
 		require.NoError(t, s.Restore(ctx, bytes.NewReader(stream)))
 	}
-	require.NoError(t, s.Close())
+	shut(t, s)
 	work.Wait()
 	onlyFile(t, path)
 	open(t, path, nil)
@@ -88,7 +88,7 @@ func TestRestoreAndCompactLeakNothing(t *testing.T) {
 func TestCloseWithinCheck(t *testing.T) {
 	t.Parallel()
 	path, _ := damagedStore(t, "the client's part")
-	s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	faults := 0
 	for err := range s.Check(t.Context()) {
@@ -106,7 +106,7 @@ func TestCloseBesideStalledRestore(t *testing.T) {
 	t.Parallel()
 	for _, giveUp := range []bool{false, true} {
 		dir := t.TempDir()
-		s, err := store.Open(filepath.Join(dir, "stalled.db"), nil)
+		s, err := store.Open(filepath.Join(dir, "stalled.db"), noticing)
 		require.NoError(t, err)
 		r, w := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -119,7 +119,7 @@ func TestCloseBesideStalledRestore(t *testing.T) {
 			require.ErrorIs(t, <-ended, context.Canceled)
 		}
 		require.NoError(t, s.Compact(t.Context()), "others go on")
-		require.NoError(t, s.Close())
+		shut(t, s)
 		if !giveUp {
 			require.ErrorIs(t, <-ended, store.ErrClosed)
 		}

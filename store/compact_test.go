@@ -60,7 +60,7 @@ func TestCompactMakesTheFileSmall(t *testing.T) {
 	onlyFile(t, path)
 	upsert(t, s, placed(1000))
 	last := s.LastIndex()
-	require.NoError(t, s.Close())
+	shut(t, s)
 	again := open(t, path, nil)
 	require.Equal(t, last, again.LastIndex())
 	for i := range 500 {
@@ -76,7 +76,7 @@ func TestCompactKeepsTheLock(t *testing.T) {
 	s, path := outdated(t)
 	second := make(chan error)
 	go func() {
-		_, err := store.Open(path, &store.Options{LockTimeout: 400 * time.Millisecond})
+		_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: 400 * time.Millisecond})
 		second <- err
 	}()
 	for open := true; open; {
@@ -88,7 +88,7 @@ func TestCompactKeepsTheLock(t *testing.T) {
 			require.NoError(t, s.Compact(t.Context()))
 		}
 	}
-	_, err := store.Open(path, &store.Options{LockTimeout: -1})
+	_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
 	require.ErrorIs(t, err, store.ErrLocked)
 }
 
@@ -112,7 +112,7 @@ func TestCompactThatIsEnded(t *testing.T) {
 		}
 	}()
 	time.Sleep(20 * time.Millisecond)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	require.ErrorIs(t, <-ended, store.ErrClosed)
 	onlyFile(t, path)
 	open(t, path, nil)
@@ -123,7 +123,7 @@ func TestCompactThatIsEnded(t *testing.T) {
 func TestCompactOfAFileThatWasMoved(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "compact.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
 	require.NoError(t, os.Rename(path, path+".away"))
@@ -131,7 +131,7 @@ func TestCompactOfAFileThatWasMoved(t *testing.T) {
 	write(t, path, "of somebody else")
 	require.ErrorContains(t, s.Compact(t.Context()), "the store's was moved")
 	upsert(t, s, placed(2))
-	require.NoError(t, s.Close())
+	shut(t, s)
 	require.NoError(t, os.Rename(path+".away", path))
 	again := open(t, path, nil)
 	_, err = again.Get(idOf(2))
@@ -146,11 +146,11 @@ func TestCompactFindsItsFile(t *testing.T) {
 	path, link := filepath.Join(dir, "file.db"), filepath.Join(t.TempDir(), "link.db")
 	require.NoError(t, os.Symlink(path, link))
 	t.Setenv("TMPDIR", "/dev/shm") // most likely another file system
-	_, err := store.Open(link, nil)
+	_, err := store.Open(link, noticing)
 	require.ErrorIs(t, err, fs.ErrNotExist, "the link leads nowhere yet")
 	for i, name := range []string{path, "file.db", "./file.db", link} {
 		t.Chdir(dir)
-		s, err := store.Open(name, nil)
+		s, err := store.Open(name, noticing)
 		require.NoError(t, err)
 		require.NoError(t, os.Chmod(path, 0o640))
 		t.Chdir(t.TempDir())
@@ -160,14 +160,14 @@ func TestCompactFindsItsFile(t *testing.T) {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
 		require.Equal(t, fs.FileMode(0o640), info.Mode(), name)
-		_, err = store.Open(path, &store.Options{LockTimeout: -1})
+		_, err = store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
 		require.ErrorIs(t, err, store.ErrLocked, name)
-		require.NoError(t, s.Close())
+		shut(t, s)
 
-		s, err = store.Open(path, nil)
+		s, err = store.Open(path, noticing)
 		require.NoError(t, err)
 		require.Equal(t, i+1, s.Stats().Allocations, name)
-		require.NoError(t, s.Close())
+		shut(t, s)
 		onlyFile(t, path)
 	}
 	info, err := os.Lstat(link)
@@ -186,7 +186,7 @@ func TestCompactAfterAnInterruptedPass(t *testing.T) {
 		dead := s.Stats().DeadBytes
 		require.Positive(t, dead, "the pass was not over")
 		if reopened {
-			require.NoError(t, s.Close())
+			shut(t, s)
 			s = open(t, path, &store.Options{FeedRetention: -1})
 			require.Equal(t, dead, s.Stats().DeadBytes)
 		}
@@ -261,7 +261,7 @@ func TestCompactAtTheLastIndex(t *testing.T) {
 func TestOpenRemovesAnUnfinishedRewrite(t *testing.T) {
 	t.Parallel()
 	s, path := outdated(t)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	dir := filepath.Dir(path)
 	write(t, filepath.Join(dir, ".compact.db.new-123"), "half a file")
 	other := filepath.Join(dir, ".other.db.new-123")

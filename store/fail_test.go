@@ -20,7 +20,7 @@ func failing(t *testing.T) (s *Store, path string, breakDisk func()) {
 	var mu sync.Mutex
 	var disk *os.File
 	path = filepath.Join(t.TempDir(), "fail.db")
-	s, err := Open(path, &Options{openFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+	s, err := Open(path, &Options{DetectMutation: true, openFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		f, err := os.OpenFile(name, flag, mode)
@@ -79,13 +79,13 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound, "what may not be on the disk is not visible")
 	require.Error(t, s.Close(), "the file was closed already")
 
-	again, err := Open(path, nil)
+	again, err := Open(path, noticing)
 	require.NoError(t, err, "reopening recovers")
 	_, err = again.Get(testAlloc(1).ID)
 	require.NoError(t, err, "what was acknowledged is there")
 	_, err = again.Upsert(ctx, testAlloc(2))
 	require.NoError(t, err)
-	require.NoError(t, again.Close())
+	shut(t, again)
 }
 
 func TestCloseAnswersEverybody(t *testing.T) {
@@ -108,7 +108,7 @@ func TestCloseAnswersEverybody(t *testing.T) {
 	for s.LastIndex() < 50 {
 		runtime.Gosched()
 	}
-	require.NoError(t, s.Close())
+	shut(t, s)
 	wg.Wait()
 	for _, err := range answered {
 		require.ErrorIs(t, err, ErrClosed, "a write that races with Close is done or gets ErrClosed")
@@ -135,7 +135,7 @@ func TestWithdrawnWriteLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "withdraw.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	hold, err := s.file.begin() // the committer waits for the write lock
 	require.NoError(t, err)
 	queued := func(n int) {
@@ -199,6 +199,6 @@ func TestWokenBetweenTwoBatches(t *testing.T) {
 		s.watch.Notify(id, a.Index+2)
 		r := <-result
 		require.Equal(t, []any{Changed, a.Index + 2}, []any{r.Outcome, r.Index})
-		require.NoError(t, s.Close())
+		shut(t, s)
 	})
 }

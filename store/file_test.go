@@ -52,7 +52,7 @@ func TestLeaveFile(t *testing.T) {
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "left.db")
 	}
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	fill(t, s)
 	for i := range 3000 {
@@ -64,7 +64,7 @@ func TestLeaveFile(t *testing.T) {
 	}
 	_, err = s.Apply(t.Context(), &b)
 	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	shut(t, s)
 }
 
 // TestReleasedFormats reads files that were written when the formats were released.
@@ -72,10 +72,10 @@ func TestLeaveFile(t *testing.T) {
 func TestReleasedFormats(t *testing.T) {
 	if *rewrite {
 		path := filepath.Join(t.TempDir(), "format.db")
-		s, err := store.Open(path, nil)
+		s, err := store.Open(path, noticing)
 		require.NoError(t, err)
 		fill(t, s)
-		require.NoError(t, s.Close())
+		shut(t, s)
 		pack(t, path)
 	}
 	for format := 1; format <= latestFormat; format++ {
@@ -87,10 +87,10 @@ func TestReleasedFormats(t *testing.T) {
 func readsFormat(t *testing.T, format int) {
 	path := filepath.Join(t.TempDir(), "format.db")
 	unpack(t, path, format)
-	asItIs, err := store.Open(path, &store.Options{ReadOnly: true})
+	asItIs, err := store.Open(path, &store.Options{DetectMutation: true, ReadOnly: true})
 	require.NoError(t, err)
 	content := mustShow(t, asItIs)
-	require.NoError(t, asItIs.Close())
+	shut(t, asItIs)
 	fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), nil)
 	fill(t, fresh)
 	old := open(t, path, nil)

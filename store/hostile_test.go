@@ -87,7 +87,7 @@ func lacks(some, all []string) int {
 
 // makeOriginal fills a store, compacts it in between, and closes it.
 func makeOriginal(path string) (o *original, err error) {
-	s, err := store.Open(path, &store.Options{FeedRetention: -1})
+	s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
 	if err != nil {
 		return nil, err
 	}

@@ -354,7 +354,7 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 			}
 			snapshots = nil
 			if d.IntN(3) == 0 {
-				require.NoError(t, s.Close())
+				shut(t, s)
 				before := s.Stats()
 				s = open(t, path, opts)
 				after := s.Stats()
@@ -515,8 +515,18 @@ func open(t *testing.T, path string, opts *store.Options) *store.Store {
 				require.NoError(t, err)
 			}
 		}
-		require.NoError(t, s.Close())
+		shut(t, s)
 		require.Equal(t, s.ResidentBytes(), s.Stats().ResidentBytes, "the account of what is resident")
 	})
 	return s
+}
+
+// noticing are the options of a test that has none of its own.
+var noticing = &store.Options{DetectMutation: true}
+
+// shut closes a store that has to be sound.
+func shut(t testing.TB, s *store.Store) {
+	t.Helper()
+	store.Sound(t, s)
+	require.NoError(t, s.Close())
 }

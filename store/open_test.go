@@ -44,7 +44,7 @@ func TestOpenRefuses(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.db")
 			c.make(t, path)
 			before := fileContent(path)
-			_, err := store.Open(path, nil)
+			_, err := store.Open(path, noticing)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, path, "the error names the file")
 			require.Equal(t, before, fileContent(path), "nothing has changed")
@@ -77,9 +77,9 @@ func otherDatabase(t *testing.T, path string) {
 }
 
 func withFormat(t *testing.T, path string, version uint32) {
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	edit(t, path, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint32(nil, version))
 	})
@@ -99,21 +99,21 @@ func edit(t *testing.T, path string, fn func(*bbolt.Tx) error) {
 // markedAhead puts one of its marks above the last index, in a file that has no sum as old
 // ones have none. Whoever reads such a store would look for ever.
 func markedAhead(t *testing.T, path, key string) {
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	last := upsert(t, s, placed(1))
-	require.NoError(t, s.Close())
+	shut(t, s)
 	mark(t, path, key, last+1)
 }
 
 // cutFile leaves half of a store, meta pages included: bbolt alone would die of it.
 func cutFile(t *testing.T, path string) {
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	for i := range 200 {
 		upsert(t, s, placed(i))
 	}
-	require.NoError(t, s.Close())
+	shut(t, s)
 	require.NoError(t, os.Truncate(path, 12<<10))
 }
 
@@ -133,12 +133,12 @@ func TestOpenSurvivesOneBadMeta(t *testing.T) {
 	t.Parallel()
 	for page := range 2 {
 		path := filepath.Join(t.TempDir(), "x.db")
-		s, err := store.Open(path, nil)
+		s, err := store.Open(path, noticing)
 		require.NoError(t, err)
 		for i := range 3 {
 			upsert(t, s, placed(i))
 		}
-		require.NoError(t, s.Close())
+		shut(t, s)
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
 		require.NoError(t, err)
 		_, err = f.WriteAt([]byte("torn"), int64(page*os.Getpagesize()+70))
@@ -158,7 +158,7 @@ func TestOpenLocks(t *testing.T) {
 	open(t, path, nil)
 	for _, timeout := range []time.Duration{-1, 60 * time.Millisecond} {
 		began := time.Now()
-		_, err := store.Open(path, &store.Options{LockTimeout: timeout})
+		_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: timeout})
 		require.ErrorIs(t, err, store.ErrLocked)
 		require.ErrorContains(t, err, path)
 		require.Less(t, time.Since(began), 2*time.Second)
@@ -176,7 +176,7 @@ func TestOpenCreatesOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				s, err := store.Open(filepath.Join(dir, "x.db"), &store.Options{LockTimeout: -1})
+				s, err := store.Open(filepath.Join(dir, "x.db"), &store.Options{DetectMutation: true, LockTimeout: -1})
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -202,7 +202,7 @@ func TestOpenCreatesOnce(t *testing.T) {
 // to, and one that is not there.
 func TestOpenWhereNothingCanBeWritten(t *testing.T) {
 	t.Parallel()
-	_, err := store.Open("/sys/allocstore.db", nil)
+	_, err := store.Open("/sys/allocstore.db", noticing)
 	require.ErrorIs(t, err, store.ErrReadOnly)
 	require.ErrorContains(t, err, "/sys/allocstore.db")
 	_, err = store.Open(filepath.Join(t.TempDir(), "none", "x.db"), nil)
@@ -211,7 +211,7 @@ func TestOpenWhereNothingCanBeWritten(t *testing.T) {
 
 func TestOptionsValidate(t *testing.T) {
 	t.Parallel()
-	_, err := store.Open(filepath.Join(t.TempDir(), "x.db"), &store.Options{MaxAllocationBytes: -1, MaxBatchBytes: -1, InitialMmapBytes: -1})
+	_, err := store.Open(filepath.Join(t.TempDir(), "x.db"), &store.Options{DetectMutation: true, MaxAllocationBytes: -1, MaxBatchBytes: -1, InitialMmapBytes: -1})
 	require.ErrorIs(t, err, store.ErrInvalid)
 	for _, name := range []string{"MaxAllocationBytes", "MaxBatchBytes", "InitialMmapBytes"} {
 		require.ErrorContains(t, err, name, "every fault at once")
@@ -224,10 +224,10 @@ func TestOptionsValidate(t *testing.T) {
 func TestDamagedRecordIsFound(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
-	require.NoError(t, s.Close())
+	shut(t, s)
 	served := 0
 	for at := 0; ; at++ {
 		var value []byte
@@ -243,10 +243,10 @@ func TestDamagedRecordIsFound(t *testing.T) {
 			}
 			return log.Put(append([]byte(nil), k...), value)
 		})
-		s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+		s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.DiscardHandler)})
 		if at == len(value) {
 			require.NoError(t, err, "the record is whole again")
-			require.NoError(t, s.Close())
+			shut(t, s)
 			require.Greater(t, served, len(value)/5, "what is in the parts concerns one allocation only")
 			return
 		}
@@ -266,18 +266,18 @@ func TestDamagedRecordIsFound(t *testing.T) {
 func TestLostRecordIsFound(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
 	_, err = s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
 	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	edit(t, path, func(tx *bbolt.Tx) error {
 		log := tx.Bucket([]byte("log"))
 		k, _ := log.Cursor().First()
 		return log.Delete(append([]byte(nil), k...))
 	})
-	_, err = store.Open(path, nil)
+	_, err = store.Open(path, noticing)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	require.ErrorContains(t, err, "record 3.0")
 }

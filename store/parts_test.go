@@ -179,7 +179,7 @@ func FuzzParseRecord(f *testing.F) {
 func TestGetAllocatesNothing(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "get.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	_, err = s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	id := testAlloc(1).ID
@@ -196,7 +196,7 @@ func TestListsForgetOnlyWhatNobodyReads(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "lists.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	ctx := t.Context()
 	listed := func() int {
 		q := listQuery(byNode, "node")
@@ -235,7 +235,7 @@ func TestFeedRestsAtTheLastIndex(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "last.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	var b Batch
 	b.Upsert(testAlloc(1))
 	_, err = s.ApplyAt(t.Context(), math.MaxUint64-1, &b)
@@ -256,7 +256,7 @@ func TestBackupHasTheMarksOfItsIndex(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "marks.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	_, err = s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	var stream bytes.Buffer

@@ -45,7 +45,7 @@ func recordAt(index uint64, pos uint32) func(k, v []byte) bool {
 func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocation) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "damaged.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	var all []*schema.Allocation
 	for n := range damagedOf {
@@ -71,7 +71,7 @@ func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocat
 		require.NoError(t, err)
 		was = append(was, a.Clone())
 	}
-	require.NoError(t, s.Close())
+	shut(t, s)
 	damage := withDamage[name]
 	edit(t, path, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(damage.bucket)).ForEach(func(k, v []byte) error {
@@ -102,7 +102,7 @@ func TestQuarantine(t *testing.T) {
 				for err := range s.Check(context.Background()) {
 					require.NoError(t, err)
 				}
-				require.NoError(t, s.Close())
+				shut(t, s)
 			})
 			require.Contains(t, log.String(), damage.place)
 			require.Contains(t, log.String(), path)
@@ -268,12 +268,12 @@ func (q *quarantined) restored(s *store.Store) {
 	info, err := s.Backup(t.Context(), &stream)
 	require.NoError(t, err)
 	require.Equal(t, 1, info.Damaged)
-	other, err := store.Open(filepath.Join(t.TempDir(), "restored.db"), &store.Options{FeedRetention: -1, Logger: slog.New(slog.DiscardHandler)})
+	other, err := store.Open(filepath.Join(t.TempDir(), "restored.db"), &store.Options{DetectMutation: true, FeedRetention: -1, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	require.NoError(t, other.Restore(t.Context(), &stream))
 	q.look(other)
 	q.cure(other)
-	require.NoError(t, other.Close())
+	shut(t, other)
 }
 
 // cure deletes the victims and places them again, or places something with the damaged
@@ -364,7 +364,7 @@ func TestCureInOneBatch(t *testing.T) {
 func TestFeedUpToWhatIsDamaged(t *testing.T) {
 	t.Parallel()
 	path, _ := damagedStore(t, "the client's part")
-	s, err := store.Open(path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	var indexes []uint64
 	for ch, err := range s.Changes(t.Context(), 0) {
@@ -397,7 +397,7 @@ func TestHealedWhileCompacted(t *testing.T) {
 			require.Equal(t, want, got)
 		}
 		require.Zero(t, s.Stats().Damaged)
-		require.NoError(t, s.Close())
+		shut(t, s)
 		s = open(t, path, nil)
 	}
 }

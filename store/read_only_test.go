@@ -38,21 +38,21 @@ func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	closed, crashed := filepath.Join(t.TempDir(), "closed.db"), filepath.Join(t.TempDir(), "crashed.db")
-	s, err := store.Open(closed, nil)
+	s, err := store.Open(closed, noticing)
 	require.NoError(t, err)
 	last := upsert(t, s, placed(1), placed(2))
 	content, err := os.ReadFile(closed)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(crashed, content, 0o600))
-	_, err = store.Open(closed, &store.Options{ReadOnly: true, LockTimeout: -1})
+	_, err = store.Open(closed, &store.Options{DetectMutation: true, ReadOnly: true, LockTimeout: -1})
 	require.ErrorIs(t, err, store.ErrLocked, "there is a writer")
-	require.NoError(t, s.Close())
+	shut(t, s)
 
 	for _, path := range []string{closed, crashed} {
 		before := left(t, filepath.Dir(path))
 		a := open(t, path, &store.Options{ReadOnly: true})
 		b := open(t, path, &store.Options{ReadOnly: true})
-		_, err = store.Open(path, &store.Options{LockTimeout: -1})
+		_, err = store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
 		require.ErrorIs(t, err, store.ErrLocked, "there are readers")
 		for _, s := range []*store.Store{a, b} {
 			require.Equal(t, last, s.LastIndex())
@@ -75,7 +75,7 @@ func TestReadOnly(t *testing.T) {
 		require.Equal(t, before, left(t, filepath.Dir(path)), "no byte has changed")
 	}
 	nothing := filepath.Join(t.TempDir(), "nothing.db")
-	_, err = store.Open(nothing, &store.Options{ReadOnly: true})
+	_, err = store.Open(nothing, &store.Options{DetectMutation: true, ReadOnly: true})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.Empty(t, left(t, filepath.Dir(nothing)))
 }
@@ -85,17 +85,17 @@ func TestReadOnly(t *testing.T) {
 func TestLockSurvivesARename(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
 	require.NoError(t, os.Rename(path, path+".moved"))
 	for _, name := range []string{path, path + ".moved"} {
-		_, err := store.Open(name, &store.Options{LockTimeout: -1})
+		_, err := store.Open(name, &store.Options{DetectMutation: true, LockTimeout: -1})
 		require.ErrorIs(t, err, store.ErrLocked)
 	}
 	require.NoFileExists(t, path, "nothing was created in its place")
 	upsert(t, s, placed(2))
-	require.NoError(t, s.Close())
+	shut(t, s)
 	again := open(t, path+".moved", nil)
 	_, err = again.Get(idOf(2))
 	require.NoError(t, err)
@@ -109,17 +109,17 @@ func TestLockOfARenamedDirectory(t *testing.T) {
 	path := filepath.Join(dir, "file.db")
 	for _, replaced := range []bool{false, true} {
 		require.NoError(t, os.Mkdir(dir, 0o700))
-		s, err := store.Open(path, nil)
+		s, err := store.Open(path, noticing)
 		require.NoError(t, err)
 		require.NoError(t, os.Rename(dir, fmt.Sprint(dir, replaced)))
 		if replaced {
 			require.NoError(t, os.Mkdir(dir, 0o700))
 			open(t, path, nil)
 		}
-		require.NoError(t, s.Close())
+		shut(t, s)
 	}
 	require.NoError(t, os.Rename(path, path+".moved"))
-	_, err := store.Open(path, &store.Options{LockTimeout: -1})
+	_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
 	require.ErrorIs(t, err, store.ErrLocked, "the lock of the path is held")
 	require.NoError(t, os.Rename(path+".moved", path))
 }
@@ -131,11 +131,11 @@ func TestLockIsGivenBack(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file.db")
 	write(t, filepath.Join(dir, ".file.db.lock"), "")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	write(t, filepath.Join(dir, "other.db"), "no store")
-	_, err = store.Open(filepath.Join(dir, "other.db"), nil)
+	_, err = store.Open(filepath.Join(dir, "other.db"), noticing)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	files := left(t, dir)
 	require.Len(t, files, 2)
@@ -146,7 +146,7 @@ func TestLockIsGivenBack(t *testing.T) {
 		results := make(chan error, 4)
 		for range 4 {
 			go func() {
-				s, err := store.Open(path, &store.Options{LockTimeout: 10 * time.Second})
+				s, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: 10 * time.Second})
 				if err == nil {
 					_, err = s.Upsert(ctx, placed(1))
 					err = errors.Join(err, s.Close())

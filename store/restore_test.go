@@ -100,10 +100,10 @@ func TestRestore(t *testing.T) {
 		require.Equal(t, c.last+1, index, "writes go on")
 	}
 	path := filepath.Join(t.TempDir(), "reopened.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	require.NoError(t, s.Restore(t.Context(), bytes.NewReader(stream)))
-	require.NoError(t, s.Close())
+	shut(t, s)
 	s = open(t, path, nil)
 	require.Equal(t, want, mustShow(t, s))
 	require.Equal(t, info.Index, s.LastIndex())

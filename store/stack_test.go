@@ -18,7 +18,7 @@ func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	const readers = 2000
 	s, err := Open(filepath.Join(t.TempDir(), "stack.db"), nil)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { shut(t, s) }()
 	a, err := s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	stacks := func() uint64 {

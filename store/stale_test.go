@@ -18,7 +18,7 @@ import (
 func TestPagesOutOfDate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file.db")
-	s, err := store.Open(path, &store.Options{FeedRetention: -1})
+	s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
 	require.NoError(t, err)
 	for i := range 120 {
 		upsert(t, s, placed(i))
@@ -32,7 +32,7 @@ func TestPagesOutOfDate(t *testing.T) {
 		}
 	}
 	want := mustShow(t, s)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	later := read(t, path)
 
 	size, refused, same := os.Getpagesize(), 0, 0
@@ -44,14 +44,14 @@ func TestPagesOutOfDate(t *testing.T) {
 			}
 			copied := filepath.Join(t.TempDir(), "stale.db")
 			require.NoError(t, os.WriteFile(copied, append(append(bytes.Clone(later[:at]), old...), later[at+size:]...), 0o600))
-			s, err := store.Open(copied, nil)
+			s, err := store.Open(copied, noticing)
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrCorrupt)
 				refused++
 				continue
 			}
 			require.Equal(t, want, mustShow(t, s), "page %d", at/size)
-			require.NoError(t, s.Close())
+			shut(t, s)
 			same++
 		}
 	}
@@ -64,7 +64,7 @@ func TestPagesOutOfDate(t *testing.T) {
 func TestPagesGoBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file.db")
-	s, err := store.Open(path, &store.Options{FeedRetention: -1})
+	s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
 	require.NoError(t, err)
 	for i := range 120 {
 		upsert(t, s, placed(i))
@@ -78,7 +78,7 @@ func TestPagesGoBack(t *testing.T) {
 		}
 	}
 	want, later := mustShow(t, s), read(t, path)
-	require.NoError(t, s.Close())
+	shut(t, s)
 
 	copies := map[string]func(s *store.Store, to string) error{
 		"compact": func(s *store.Store, _ string) error { return s.Compact(t.Context()) },
@@ -87,7 +87,7 @@ func TestPagesGoBack(t *testing.T) {
 			if _, err := s.Backup(t.Context(), &b); err != nil {
 				return err
 			}
-			o, err := store.Open(to, nil)
+			o, err := store.Open(to, noticing)
 			require.NoError(t, err)
 			require.NoError(t, o.Restore(t.Context(), &b))
 			return o.Close()
@@ -102,7 +102,7 @@ func TestPagesGoBack(t *testing.T) {
 			}
 			path := filepath.Join(t.TempDir(), "file.db")
 			require.NoError(t, os.WriteFile(path, later, 0o600))
-			s, err := store.Open(path, &store.Options{FeedRetention: -1})
+			s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
 			require.NoError(t, err)
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
 			require.NoError(t, err)
@@ -119,9 +119,9 @@ func TestPagesGoBack(t *testing.T) {
 				refused++
 				continue
 			}
-			if s, err = store.Open(to, nil); err == nil {
+			if s, err = store.Open(to, noticing); err == nil {
 				require.Equal(t, want, mustShow(t, s), "%s, page %d", name, at/size)
-				require.NoError(t, s.Close())
+				shut(t, s)
 			}
 		}
 	}

@@ -35,19 +35,19 @@ func TestUnfinishedCommitIsTakenBack(t *testing.T) {
 	path := filepath.Join(dir, "cut.db")
 	cut := withMetas(before, after)
 	require.NoError(t, os.WriteFile(path, cut, 0o600))
-	_, err := store.Open(path, &store.Options{ReadOnly: true})
+	_, err := store.Open(path, &store.Options{DetectMutation: true, ReadOnly: true})
 	require.ErrorIs(t, err, store.ErrReadOnly)
 	require.ErrorContains(t, err, "open it for writing once")
 	require.Equal(t, cut, read(t, path), "no byte is changed")
 
 	var log bytes.Buffer
-	s, err = store.Open(path, &store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err = store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.NoError(t, err)
 	require.Contains(t, log.String(), "taken back")
 	require.Equal(t, last, s.LastIndex())
 	require.Equal(t, want, mustShow(t, s))
 	upsert(t, s, placed(301))
-	require.NoError(t, s.Close())
+	shut(t, s)
 	s = open(t, path, &store.Options{ReadOnly: true})
 	require.Equal(t, last+1, s.LastIndex())
 }

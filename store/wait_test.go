@@ -37,7 +37,7 @@ func bubble(t *testing.T, fn func(t *testing.T, s *store.Store)) {
 		require.NoError(t, err)
 		fn(t, s)
 		require.Zero(t, s.Stats().Waiters, "a wait leaves no registration behind")
-		require.NoError(t, s.Close())
+		shut(t, s)
 	})
 }
 
@@ -173,7 +173,7 @@ func TestWaitEnds(t *testing.T) {
 
 		w = wait(t.Context(), s, store.QueryOptions{MinQueryIndex: index}, idOf(1), idOf(2))
 		w.blocked(t, "nothing has changed")
-		require.NoError(t, s.Close())
+		shut(t, s)
 		<-w.done
 		require.ErrorIs(t, w.err, store.ErrClosed)
 		_, err = s.Wait(t.Context(), idOf(1), store.QueryOptions{})
@@ -257,12 +257,12 @@ func TestWaitsOfMinutes(t *testing.T) {
 // a compaction leave.
 func TestWaitAfterRestoreAndCompaction(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "marks.db")
-	s, err := store.Open(path, nil)
+	s, err := store.Open(path, noticing)
 	require.NoError(t, err)
 	for i := range 20 {
 		upsert(t, s, placed(i))
 	}
-	require.NoError(t, s.Close())
+	shut(t, s)
 	mark(t, path, "floor", 5)
 	mark(t, path, "restored", 10)
 	s = open(t, path, nil)
@@ -275,10 +275,10 @@ func TestWaitAfterRestoreAndCompaction(t *testing.T) {
 	require.Equal(t, store.WaitResult{ID: idOf(3), Index: 10, Outcome: store.Restored}, outcome(idOf(3), 9), "the index is never below the restore's")
 	require.Equal(t, store.WaitResult{ID: idOf(3), Index: 10, Outcome: store.TimedOut}, outcome(idOf(3), 10))
 	mark2 := filepath.Join(t.TempDir(), "floor.db")
-	s2, err := store.Open(mark2, nil)
+	s2, err := store.Open(mark2, noticing)
 	require.NoError(t, err)
 	upsert(t, s2, placed(1), placed(2))
-	require.NoError(t, s2.Close())
+	shut(t, s2)
 	mark(t, mark2, "floor", 2)
 	s = open(t, mark2, nil)
 	require.Equal(t, store.WaitResult{ID: idOf(7), Index: 2, Outcome: store.Compacted}, outcome(idOf(7), 1))
