@@ -121,7 +121,7 @@ func (s *Store) begin(ctx context.Context, opts QueryOptions, ids ...string) *wa
 		err = ErrClosed
 	}
 	if s.look(w, err); w.end == nil {
-		w.start(opts.timeout())
+		s.watch.ExpireAfter(w.Waiter, opts.timeout())
 	}
 	return w
 }
@@ -133,12 +133,12 @@ func (s *Store) begin(ctx context.Context, opts QueryOptions, ids ...string) *wa
 //go:noinline
 func (s *Store) block(ctx context.Context, w *waiter) error {
 	s.watch.Register(w.Waiter, w.above, w.ids...)
-	if w.expired.Load() || s.ready(w) {
+	if s.ready(w) {
 		return nil
 	}
 	select {
 	case signal := <-w.C():
-		w.restored = signal.Kind == watch.Restored
+		w.restored, w.expired = signal.Kind == watch.Restored, signal.Kind == watch.Expired
 		return signal.Err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -170,7 +170,7 @@ func (s *Store) look(w *waiter, err error) {
 		switch {
 		case w.above == 0:
 			s.findAny(w, &at)
-		case w.expired.Load():
+		case w.expired:
 			s.findExpired(w, &at)
 		case !s.find(w, &at):
 			return
@@ -185,9 +185,8 @@ func (s *Store) look(w *waiter, err error) {
 func (s *Store) finish(w *waiter) (WaitResult, error) {
 	end := w.end
 	w.end = nil
-	if w.stop() {
-		s.waiters.Put(w)
-	}
+	s.watch.Deregister(w.Waiter)
+	s.waiters.Put(w)
 	return end.WaitResult, end.err
 }
 

@@ -2,32 +2,20 @@ package store
 
 import (
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	"allocstore/schema"
 	"allocstore/watch"
 )
 
 // A waiter is what a blocked reader needs, kept for the next one: what it waits
-// for, its place in the registry with the one channel that it blocks on, and a
-// timer.
-//
-// The timer notes that it ran, and then expires the waiter. So a reader that it
-// finds registered receives the signal, and one that registers after that sees the
-// note. A timer that could not be stopped may still be at it: its waiter is left to
-// the garbage collector.
+// for, and its place in the registry, with the one channel that it blocks on.
 type waiter struct {
 	*watch.Waiter
-	registry *watch.Registry
-	timer    *time.Timer
-	running  bool // the timer was started
-	expired  atomic.Bool
 
-	above    uint64
-	restored bool // the signal was that the store was restored
-	ids      []watch.ID
-	one      [1]watch.ID // the memory of ids, if that is one
+	above             uint64
+	restored, expired bool // what the signal said
+	ids               []watch.ID
+	one               [1]watch.ID // the memory of ids, if that is one
 
 	end *waitEnd // nil before the end
 }
@@ -38,14 +26,14 @@ type waitEnd struct {
 	err error
 }
 
-func newWaiter(r *watch.Registry) *waiter { return &waiter{Waiter: watch.NewWaiter(), registry: r} }
+func newWaiter() *waiter { return &waiter{Waiter: watch.NewWaiter()} }
 
 // set has w wait for changes of ids above an index.
 func (w *waiter) set(above uint64, ids []string) error {
 	if len(ids) == 0 {
 		return fmt.Errorf("%w: no ID to wait for", ErrInvalidID)
 	}
-	w.above, w.restored, w.ids = above, false, w.one[:0]
+	w.above, w.restored, w.expired, w.ids = above, false, false, w.one[:0]
 	for i, id := range ids {
 		parsed, err := schema.ParseID(id)
 		if err != nil && len(ids) > 1 {
@@ -60,30 +48,3 @@ func (w *waiter) set(above uint64, ids []string) error {
 }
 
 func (w *waiter) id(i int) *schema.ID { return (*schema.ID)(&w.ids[i]) }
-
-// start starts the timer.
-//
-//go:noinline
-func (w *waiter) start(d time.Duration) {
-	w.running = true
-	if w.timer != nil {
-		w.timer.Reset(d)
-		return
-	}
-	w.timer = time.AfterFunc(d, func() {
-		w.expired.Store(true)
-		w.registry.Expire(w.Waiter)
-	})
-}
-
-// stop ends the registration and stops the timer. It reports whether the waiter is
-// as good as new.
-func (w *waiter) stop() bool {
-	if !w.running {
-		return true
-	}
-	w.running = false
-	stopped := w.timer.Stop()
-	w.registry.Deregister(w.Waiter)
-	return stopped
-}

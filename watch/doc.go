@@ -27,6 +27,8 @@ A reader that follows it loses no wake-up and has no spurious one:
   - A Notify of index i wakes the waiters of that ID whose min is below i. A
     waiter at min i or above stays, and so does everybody on other IDs.
   - What a signal tells of is visible to the one who receives it.
+  - A waiter that was given a time (see [Registry.ExpireAfter]) and received nothing
+    until it is up receives Expired then, and not before.
   - A broadcast reaches everybody whose Register returned before it began,
     whatever the min, and nobody twice: who is told of a restore and registers
     again while others are still being told is not told again.
@@ -38,7 +40,8 @@ A reader that follows it loses no wake-up and has no spurious one:
 
 The IDs are spread over 256 shards by a keyed hash, so that neither sequential nor
 chosen IDs crowd one. A shard has a mutex and, for each ID that somebody waits on,
-a doubly linked list of nodes. The nodes live inside the waiters.
+a doubly linked list of nodes. The nodes live inside the waiters. Beside the lists it
+has a clock, with the deadlines of the waiters.
 
 Lock order. The broadcast lock, which Broadcast alone takes, comes before any
 shard's. Nobody ever holds the locks of two shards: a waiter on several IDs is
@@ -71,8 +74,8 @@ whoever moves the waiter's state from armed to firing by compare-and-swap. Two
 writers that change two IDs of one waiter, in two shards, at the same time, a
 broadcast between them, the same ID given twice: one of them wins, the others
 find a waiter that is not armed, unlink the node they came by and go on. The
-winner's send does not block: the buffer of one is empty when a waiter is armed
-and there is one send, or it holds an Expired signal of before and nothing is sent.
+winner's send does not block, since the buffer of one is empty when a waiter is armed
+and there is one send.
 
 No signal is late. A sender works on a waiter only while it holds the lock of a
 shard where it found one of the waiter's nodes. Deregister first moves the state
@@ -93,20 +96,30 @@ with turns it gets tens of thousands of registrations done meanwhile, waits 40 m
 at worst, and so makes the walk itself last 92 to 125 ms. What remains of its wait
 is the scheduler's queue of 100,000 goroutines made ready.
 
-Expire is for the reader's own timer. It takes no lock, so nothing orders it and
-Deregister; instead it moves the state from armed to expired, once, before it
-sends. A reader that receives the signal knows that Expire is through with the
-waiter. One that leaves for another reason does not: if it registers that waiter
-again, the signal may come then, and whoever has something to send finds the
-buffer full and drops it. Nothing is lost, for the reader has been given a reason to
-look at its data, and looks after everything that was published before the drop.
-A timer that runs between two registrations finds nothing armed. It is not lost
-if the timer leaves a note first and the reader looks at the note after it has
-registered: the note is written before Expire reads the state, and armed is stored
-before the note is read, so one of the two sees the other. Who keeps waiters for
-others to use must know that the timer is over.
+No expiry is lost. The deadlines of a shard's waiters, which are in the shard of the
+first ID, are in a heap, and there is one timer for the earliest. Heap, timer and rings,
+the instant that the timer is set for, are guarded by the shard's lock, and what is
+true whenever the lock is free is this: no deadline in the heap is before rings,
+unless the timer has run and ring, which it runs, is yet to come to its last critical
+section. A deadline that is added is compared with rings and brings it forward if
+need be. One that is removed leaves rings where it is: then the timer runs for
+nothing. And ring sets rings anew, by what is in the heap, in the critical section
+in which it finds nobody whose time is up. If a deadline is so short that the timer is
+set while a ring is still at work, a second one runs beside it: each does under the
+lock what there is to do, and the last leaves the timer right. At the end the timer
+is stopped for good, in the critical section N of the terminal broadcast: who was
+linked before it is told by the broadcast, and who comes after by Register.
 
-There is no goroutine, no timer and no channel but the waiter's own.
+No expiry is early: the time that ring compares the deadlines with is read after the
+timer ran. None is late in another registration, for ring is a sender like all others:
+it finds a waiter by its node, under the lock of that node's shard, through which
+Deregister passes before the waiter is used again. What it sends belongs to whoever
+moves the state from armed. A waiter whose time was up between two registrations finds
+a deadline that has passed when it is linked, and the timer is set for now.
+
+There is no goroutine and no channel but the waiter's own, and no timer for it. A shard
+that had a deadline keeps its timer, which runs at most once after everybody has left,
+unless the registry has come to its end.
 
 # Cost
 
@@ -121,9 +134,9 @@ Deregistering takes the same time wherever in a herd the waiter stands.
 
 # Memory
 
-A million waiters on a million IDs hold 272 bytes each: 112 for the channel, 96
-for the waiter with the node of its first ID, and 64 for the entry in the shard's
-map. A further ID costs a node of 48 bytes and its entry.
+A million waiters on a million IDs hold 297 bytes each: 120 for the channel, 112
+for the waiter with the node of its first ID, 9 for its place in the clock, and 56 for
+the entry in the shard's map. A further ID costs a node of 48 bytes and its entry.
 
 An ID that nobody waits on any more has no entry. As Go's maps never shrink, a
 shard whose map has come down to an eighth of its largest size copies the rest

@@ -96,11 +96,13 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// crowd registers n new waiters, each on an ID of its own.
+// crowd registers n new waiters, each on an ID of its own and with a deadline.
 func crowd(r *watch.Registry, n int) []*watch.Waiter {
 	ws := make([]*watch.Waiter, n)
 	for i := range ws {
-		ws[i] = registered(r, 0, idOf(i))
+		ws[i] = watch.NewWaiter()
+		r.ExpireAfter(ws[i], 5*time.Minute+time.Duration(i*7919%20_000)*time.Millisecond)
+		r.Register(ws[i], 0, idOf(i))
 	}
 	return ws
 }

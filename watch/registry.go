@@ -5,6 +5,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // shardCount is how many parts a registry has, a power of two. They are many for
@@ -39,11 +40,25 @@ type Registry struct {
 }
 
 // New returns an empty registry. It starts nothing and needs no closing.
-func New() *Registry { return &Registry{seed: maphash.MakeSeed()} }
+func New() *Registry {
+	r := &Registry{seed: maphash.MakeSeed()}
+	for i, origin := 0, time.Now(); i < shardCount; i++ {
+		r.shards[i].clock.origin = origin
+	}
+	return r
+}
 
 // shardOf returns the part of the registry that an ID belongs to.
 func (r *Registry) shardOf(id ID) *shard {
 	return &r.shards[maphash.Bytes(r.seed, id[:])%shardCount]
+}
+
+// ExpireAfter has the registrations of w end with an Expired signal, if they receive
+// no other, when d has passed from now on. One that begins later receives it at once.
+// This holds until ExpireAfter is called again; w must not be registered then. A
+// waiter for which it was never called does not expire.
+func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
+	w.deadline = max(r.shards[0].clock.now()+int64(d), 1)
 }
 
 // Register makes w wait for a change of any of ids at an index above min. From
@@ -80,23 +95,6 @@ func (r *Registry) refuse(w *Waiter, s *Signal) {
 		w.send(s)
 	}
 	r.unlink(w)
-}
-
-var expiry = &Signal{Kind: Expired}
-
-// Expire sends an Expired signal to w if it is registered and has received
-// nothing, and reports whether it did. It is for a timer, and may run beside any
-// other call on w. If w is not registered Expire does nothing, so a timer notes that
-// it ran, before, and whoever registers looks at that note after. The signal of a
-// registration that was ended without receiving it may come in the next one, in the
-// place of that one's own.
-func (r *Registry) Expire(w *Waiter) bool {
-	if !w.state.CompareAndSwap(armed, expired) {
-		return false
-	}
-	r.shardOf(w.first.id).waiting.Add(-1)
-	w.deliver(expiry)
-	return true
 }
 
 // Deregister ends the registration of w, if there is one, and leaves nothing of
@@ -151,7 +149,7 @@ func (r *Registry) Broadcast(s Signal) int {
 	woken := 0
 	for i := range r.shards {
 		sh := &r.shards[i]
-		ids = sh.appendIDs(ids[:0])
+		ids = sh.appendIDs(ids[:0], c.signal.terminal())
 		for _, id := range ids {
 			woken += wake(sh, id, c)
 		}

@@ -21,14 +21,15 @@ type node struct {
 	next, prev *node // guarded by the shard's mu; prev is nil for the head
 	w          *Waiter
 	id         ID
-	linked     bool // guarded by the shard's mu
+	slot       int32 // one past its place in the shard's clock, 0 if it has none; guarded by the shard's mu
+	linked     bool  // guarded by the shard's mu
 }
 
 // shard is a part of the registry: the lists of those IDs whose hash selects it.
 type shard struct {
-	// mu guards heads, peak and the links of all nodes listed here. It is the
-	// last in the lock order and nobody holds two of them. Under it nothing
-	// blocks and no caller's code runs: a send that finds no room is dropped.
+	// mu guards heads, peak, clock and the links of all nodes listed here. It is
+	// the last in the lock order and nobody holds two of them. Under it nothing
+	// blocks and no caller's code runs: a send finds room.
 	mu sync.Mutex
 
 	// heads maps an ID to the first node of its list.
@@ -37,20 +38,27 @@ type shard struct {
 
 	peak int // the most entries that heads has had since it was made
 
+	// clock has the deadlines of those whose first node is listed here.
+	clock clock
+
 	// waiting counts the armed waiters that were counted in here, less those
 	// that were counted out here. A waiter on IDs of several shards may come
 	// in here and go out there, so only the sum over all shards has a meaning.
 	waiting atomic.Int64
 
-	_ [32]byte // a cache line each, or neighbours slow each other down
+	_ [24]byte // cache lines of its own, or neighbours slow each other down
 }
 
-// link puts n at the head of its ID's list. At the head, since a walk that is
-// under way then never meets those who came after it began.
+// link puts n at the head of its ID's list, and its waiter's deadline into the
+// clock. At the head, since a walk that is under way then never meets those who came
+// after it began.
 func (sh *shard) link(n *node) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.insertLocked(n, sh.heads[n.id])
+	if n == &n.w.first && n.w.deadline != 0 {
+		sh.addLocked(n)
+	}
 }
 
 // insertLocked puts n before at, which is nil for a list of n alone.
@@ -84,9 +92,12 @@ func (sh *shard) unlink(n *node) {
 	}
 }
 
-// unlinkLocked takes a linked n out of its list, and the list out of the map
-// with its last node.
+// unlinkLocked takes a linked n out of its list and out of the clock, and the list
+// out of the map with its last node.
 func (sh *shard) unlinkLocked(n *node) {
+	if n.slot > 0 {
+		sh.clock.remove(n)
+	}
 	next, prev := n.next, n.prev
 	n.next, n.prev, n.linked = nil, nil, false
 	if next != nil {
@@ -113,10 +124,14 @@ func (sh *shard) shrinkLocked() {
 	sh.heads, sh.peak = small, len(small)
 }
 
-// appendIDs appends the IDs that somebody waits on.
-func (sh *shard) appendIDs(ids []ID) []ID {
+// appendIDs appends the IDs that somebody waits on. At the end it also stops the
+// clock: those who are here are told of the end, and so are those who come.
+func (sh *shard) appendIDs(ids []ID, end bool) []ID {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if end {
+		sh.clock.stopLocked()
+	}
 	for id := range sh.heads {
 		ids = append(ids, id)
 	}

@@ -21,7 +21,7 @@ const (
 	// Failed says that there will be no more changes, because of a fault.
 	Failed
 
-	// Expired says that the waiter's time is up; see Registry.Expire.
+	// Expired says that the waiter's time is up; see Registry.ExpireAfter.
 	Expired
 )
 
@@ -43,6 +43,9 @@ type Signal struct {
 	Index uint64 // Changed, Restored: the index that the caller passed
 	Err   error  // Closed, Failed: the reason that the caller passed
 }
+
+// expiry is what all receive whose time is up.
+var expiry = &Signal{Kind: Expired}
 
 // terminal reports whether nothing follows the signal.
 func (s *Signal) terminal() bool { return s.Kind == Closed || s.Kind == Failed }

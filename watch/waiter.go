@@ -7,13 +7,12 @@ import (
 
 // The states of a waiter. Register arms it. Whoever moves it on from armed, by
 // compare-and-swap, is the only one to decide what becomes of the registration:
-// a sender goes to firing, Expire to expired, Deregister to idle.
+// a sender goes to firing, Deregister to idle.
 const (
-	idle    uint32 = iota // not registered
-	armed                 // registered, nothing sent
-	firing                // claimed by a sender that is about to send
-	fired                 // sent; the sender has let go of the waiter
-	expired               // claimed by Expire; it is about to send, or has sent
+	idle   uint32 = iota // not registered
+	armed                // registered, nothing sent
+	firing               // claimed by a sender that is about to send
+	fired                // sent; the sender has let go of the waiter
 )
 
 // maxKept is how many nodes of its last registration a waiter keeps for the
@@ -25,16 +24,15 @@ const maxKept = 64
 // as often as one likes, with one registry at a time. One goroutine at a time
 // may pass it to Register and Deregister. It must not be copied.
 type Waiter struct {
-	// Holds one signal. It is empty when the waiter becomes armed, but for one that
-	// an Expire of the registration before may add; see deliver.
-	c chan *Signal
+	c chan *Signal // holds one; empty when the waiter becomes armed
 
 	state atomic.Uint32
 
-	// epoch and min are written before the first node is linked and not again
-	// before the last is unlinked, so whoever meets a node may read them.
-	epoch uint32 // of Registry.epoch, at registration
-	min   uint64 // only an index above it wakes the waiter
+	// epoch, min and deadline are written before the first node is linked and not
+	// again before the last is unlinked, so whoever meets a node may read them.
+	epoch    uint32 // of Registry.epoch, at registration
+	min      uint64 // only an index above it wakes the waiter
+	deadline int64  // see clock; 0 if there is none
 
 	first node   // the place at the first ID: nearly always the only one
 	more  []node // the places at the others; never grows while one is linked
@@ -85,17 +83,8 @@ func (w *Waiter) withdraw() bool { return w.state.CompareAndSwap(armed, idle) }
 // send delivers the signal of a claimed waiter. The store is the sender's last
 // touch: an owner that sees it may reuse the waiter without taking a lock.
 func (w *Waiter) send(s *Signal) {
-	w.deliver(s)
+	w.c <- s
 	w.state.Store(fired)
-}
-
-// deliver gives s to the reader, unless there is something already for it to wake
-// for.
-func (w *Waiter) deliver(s *Signal) {
-	select {
-	case w.c <- s:
-	default:
-	}
 }
 
 // released reports whether the registration is over and nothing of it is left in

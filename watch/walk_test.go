@@ -89,25 +89,3 @@ func TestWalksMeet(t *testing.T) {
 	require.Zero(t, a.r.Len())
 	require.Zero(t, a.r.Entries(), "a bookmark does not stay behind")
 }
-
-// TestRegisterBesideExpire registers a waiter again while Expire is between its two
-// steps: what it then sends must hold up nobody who has something to send, and the
-// reader must have something to wake for.
-func TestRegisterBesideExpire(t *testing.T) {
-	t.Parallel()
-	r, w, id := New(), NewWaiter(), ID{1}
-	r.Register(w, 1, id)
-	require.True(t, w.state.CompareAndSwap(armed, expired))
-	r.shardOf(id).waiting.Add(-1)
-	r.Register(w, 1, id)
-	w.deliver(expiry)
-	require.Equal(t, 1, r.Notify(id, 2))
-	require.Equal(t, Expired, (<-w.C()).Kind)
-	r.Register(w, 2, id)
-	require.Equal(t, 1, r.Notify(id, 3))
-	w.deliver(expiry)
-	require.Equal(t, Changed, (<-w.C()).Kind)
-	r.Deregister(w)
-	require.Zero(t, r.Len())
-	require.Zero(t, r.Entries())
-}

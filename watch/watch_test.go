@@ -5,10 +5,8 @@ import (
 	"errors"
 	"math"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -216,47 +214,4 @@ func TestSequentialIDsSpreadOverShards(t *testing.T) {
 		require.Greater(t, least, 128, "IDs %d apart leave a shard idle", step)
 		require.Less(t, most, 384, "IDs %d apart crowd a shard", step)
 	}
-}
-
-// TestExpire has timers race with writers, and with readers that leave. A reader is
-// told once, and by the timer at the latest.
-func TestExpire(t *testing.T) {
-	t.Parallel()
-	r := watch.New()
-	var wg sync.WaitGroup
-	var told, late atomic.Int64
-	const readers = 2000
-	for i := range readers {
-		id := idOf(i % 50)
-		wg.Go(func() {
-			w := registered(r, 0, id)
-			var note atomic.Bool
-			timer := time.AfterFunc(time.Duration(i%100)*time.Microsecond, func() {
-				note.Store(true)
-				r.Expire(w)
-			})
-			for range 3 { // registrations that the timer may fall between
-				if i%3 == 0 || note.Load() {
-					break
-				}
-				if timer.Stop() {
-					timer.Reset(time.Microsecond)
-					r.Register(w, 0, id)
-				}
-			}
-			if note.Load() && i%3 != 0 {
-				late.Add(1) // it may have run while nothing was registered
-			} else if s := <-w.C(); s.Kind == watch.Changed || s.Kind == watch.Expired {
-				told.Add(1)
-			}
-			timer.Stop()
-			r.Deregister(w)
-		})
-	}
-	for i := range 200 {
-		r.Notify(idOf(i%50), 1)
-	}
-	wg.Wait()
-	require.EqualValues(t, readers, told.Load()+late.Load())
-	requireEmpty(t, r)
 }

@@ -1,0 +1,281 @@
+package watch_test
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/watch"
+)
+
+// sitter is a waiter with a deadline, and what a naive clock makes of it.
+type sitter struct {
+	w     *watch.Waiter
+	ids   []watch.ID
+	until time.Time
+	armed bool
+	inbox watch.Kind
+}
+
+// watchers is a registry with sitters, in a bubble whose time stands still but for
+// the sleeps of their test.
+type watchers struct {
+	t   *testing.T
+	r   *watch.Registry
+	rnd *rand.Rand
+	all []*sitter
+}
+
+// step does one thing to one sitter, at one instant.
+func (g *watchers) step() {
+	s := g.all[g.rnd.IntN(len(g.all))]
+	switch g.rnd.IntN(8) {
+	case 0, 1, 2:
+		g.r.Deregister(s.w)
+		d := time.Duration(g.rnd.IntN(1000)-20) * time.Millisecond
+		g.r.ExpireAfter(s.w, d)
+		s.until = time.Now().Add(d)
+		g.register(s)
+	case 3:
+		g.register(s) // with the time that is left
+	case 4:
+		g.r.Deregister(s.w)
+		s.armed, s.inbox = false, 0
+	case 5, 6:
+		g.notify(idOf(g.rnd.IntN(9)))
+	default:
+		if g.rnd.IntN(20) == 0 {
+			g.r.Broadcast(watch.Signal{Kind: watch.Restored})
+			g.tell(watch.Restored, func(*sitter) bool { return true })
+		}
+	}
+}
+
+func (g *watchers) register(s *sitter) {
+	s.ids = s.ids[:0]
+	for range 1 + max(0, g.rnd.IntN(6)-3) {
+		s.ids = append(s.ids, idOf(g.rnd.IntN(9)))
+	}
+	g.r.Register(s.w, 0, s.ids...)
+	s.armed, s.inbox = true, 0
+	if !s.until.After(time.Now()) {
+		synctest.Wait() // or what comes next may be faster than the clock
+		s.armed, s.inbox = false, watch.Expired
+	}
+}
+
+func (g *watchers) notify(id watch.ID) {
+	g.r.Notify(id, 1)
+	g.tell(watch.Changed, func(s *sitter) bool {
+		for _, on := range s.ids {
+			if on == id {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// tell is what the model does of a signal.
+func (g *watchers) tell(k watch.Kind, whom func(*sitter) bool) {
+	for _, s := range g.all {
+		if s.armed && whom(s) {
+			s.armed, s.inbox = false, k
+		}
+	}
+}
+
+// sleep lets some time pass: often until the next deadline, or until just before it.
+func (g *watchers) sleep() {
+	d := time.Duration(g.rnd.IntN(50)) * time.Millisecond
+	for _, s := range g.all {
+		if left := time.Until(s.until); s.armed && left > 1 && g.rnd.IntN(2) == 0 {
+			d = min(d, left-time.Duration(g.rnd.IntN(2)))
+		}
+	}
+	time.Sleep(d)
+	g.settle()
+}
+
+// settle lets the clock run, and compares all that is known.
+func (g *watchers) settle() {
+	synctest.Wait()
+	now, armed, deadlines := time.Now(), 0, 0
+	g.tell(watch.Expired, func(s *sitter) bool { return !s.until.After(now) })
+	for _, s := range g.all {
+		if s.armed {
+			armed++
+		}
+		require.Equal(g.t, s.inbox == 0, len(s.w.C()) == 0, "a waiter is told when its time is up, and not before")
+		if len(s.w.C()) > 0 && g.rnd.IntN(2) == 0 {
+			require.Equal(g.t, s.inbox, pending(s.w).Kind)
+			s.inbox = 0
+		}
+	}
+	require.Equal(g.t, armed, g.r.Len())
+	deadlines = g.r.Deadlines(g.t)
+	require.GreaterOrEqual(g.t, deadlines, armed, "who waits has a deadline in a clock")
+	require.LessOrEqual(g.t, deadlines, len(g.all), "and no other than those who have not left")
+}
+
+func TestClockOracle(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		seed := rand.Uint64()
+		t.Logf("seed %#x", seed)
+		synctest.Test(t, func(t *testing.T) {
+			g := &watchers{t: t, r: watch.New(), rnd: rand.New(rand.NewPCG(seed, 0))}
+			for range 1 + g.rnd.IntN(60) {
+				g.all = append(g.all, &sitter{w: watch.NewWaiter(), until: time.Now().Add(time.Second)})
+				g.r.ExpireAfter(g.all[len(g.all)-1].w, time.Second)
+			}
+			for range 300 {
+				for range g.rnd.IntN(10) {
+					g.step()
+				}
+				g.sleep()
+			}
+			for _, s := range g.all {
+				g.r.Deregister(s.w)
+			}
+			requireEmpty(t, g.r)
+			require.Zero(t, g.r.Deadlines(t), "who has left leaves no deadline behind")
+		})
+	}
+}
+
+// TestExpire has the clock race with writers, and with readers that leave and come
+// back. A reader is told once, and by the clock at the latest.
+func TestExpire(t *testing.T) {
+	t.Parallel()
+	r := watch.New()
+	var wg sync.WaitGroup
+	var expired atomic.Int64
+	const readers, rounds, ids = 1000, 20, 50
+	for i := range readers {
+		wg.Go(func() {
+			w := watch.NewWaiter()
+			for k := range rounds {
+				r.ExpireAfter(w, time.Duration((i*7+k*13)%200)*time.Microsecond)
+				r.Register(w, 0, idOf(i%ids), idOf((i+k)%ids))
+				switch {
+				case k%4 == 3: // leaves; the clock may be about to tell it
+				case (<-w.C()).Kind == watch.Expired:
+					expired.Add(1)
+				}
+				r.Deregister(w)
+				require.Empty(t, w.C(), "nothing arrives after Deregister")
+			}
+		})
+	}
+	var over atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for i := 0; !over.Load(); i++ {
+			r.Notify(idOf(i%ids), 1)
+		}
+	})
+	wg.Wait()
+	over.Store(true)
+	writer.Wait()
+	require.Positive(t, expired.Load())
+	requireEmpty(t, r)
+	require.Zero(t, r.Deadlines(t))
+}
+
+// TestExpireReachesAll has more waiters expire at one instant than a turn wakes.
+func TestExpireReachesAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n = 5 * watch.Turn
+		r := watch.New()
+		ws := make([]*watch.Waiter, n)
+		for i := range ws {
+			ws[i] = watch.NewWaiter()
+			r.ExpireAfter(ws[i], time.Minute)
+			r.Register(ws[i], 0, idOf(1))
+		}
+		time.Sleep(time.Minute - 1)
+		synctest.Wait()
+		require.Equal(t, n, r.Len(), "nobody runs out early")
+		time.Sleep(1)
+		synctest.Wait()
+		requireEmpty(t, r)
+		for _, w := range ws {
+			require.Equal(t, watch.Expired, pending(w).Kind)
+		}
+	})
+}
+
+// TestExpiryStaysWithItsRegistration ends a registration, at the very instant that
+// it expires, and begins another.
+func TestExpiryStaysWithItsRegistration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, w := watch.New(), watch.NewWaiter()
+		for range 1000 {
+			r.ExpireAfter(w, time.Second)
+			r.Register(w, 0, idOf(1))
+			time.Sleep(time.Second) // the clock's timer runs now, before or after this
+			r.Deregister(w)
+			r.ExpireAfter(w, time.Minute)
+			r.Register(w, 0, idOf(1))
+			time.Sleep(time.Minute - 1)
+			synctest.Wait()
+			require.Empty(t, w.C(), "the expiry of one registration does not reach the next")
+			time.Sleep(1)
+			synctest.Wait()
+			require.Equal(t, watch.Expired, pending(w).Kind)
+			r.Register(w, 0, idOf(1))
+			require.Equal(t, watch.Expired, (<-w.C()).Kind, "whoever registers late is told at once")
+			r.Deregister(w)
+		}
+	})
+}
+
+// TestClockForgetsWhoLeft has waits end early at full rate: they neither pile up nor
+// have the timer run for each.
+func TestClockForgetsWhoLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, w := watch.New(), watch.NewWaiter()
+		for i := range 100_000 {
+			r.ExpireAfter(w, 5*time.Minute+time.Duration(i*7919%1000)*time.Millisecond)
+			r.Register(w, 0, idOf(1))
+			require.Equal(t, 1, r.Notify(idOf(1), 1))
+			r.Deregister(w)
+			if i%1000 == 0 {
+				require.Zero(t, r.Deadlines(t))
+			}
+		}
+		require.Equal(t, 1, r.Timers(), "one for all of a shard")
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		require.Zero(t, r.Timers(), "it runs for nothing once, and then rests")
+	})
+}
+
+// TestEndStopsTheClocks leaves no timer behind a terminal signal.
+func TestEndStopsTheClocks(t *testing.T) {
+	t.Parallel()
+	for _, end := range []watch.Kind{watch.Closed, watch.Failed} {
+		r := watch.New()
+		ws := crowd(r, 1000)
+		require.Equal(t, 1000, r.Deadlines(t))
+		require.Equal(t, 1000, r.Broadcast(watch.Signal{Kind: end}))
+		require.Zero(t, r.Deadlines(t))
+		require.Zero(t, r.Timers(), "the end leaves no timer behind")
+		for i, w := range ws {
+			r.ExpireAfter(w, time.Hour)
+			r.Register(w, 0, idOf(i))
+			require.Equal(t, end, pending(w).Kind)
+			r.Deregister(w)
+		}
+		require.Zero(t, r.Timers(), "nor do those who come after it")
+	}
+}
