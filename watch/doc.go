@@ -40,7 +40,8 @@ A reader that follows it loses no wake-up and has no spurious one:
 
 The IDs are spread over 256 shards by a keyed hash, so that neither sequential nor
 chosen IDs crowd one. A shard has a mutex and, for each ID that somebody waits on,
-a doubly linked list of nodes. The nodes live inside the waiters. Beside the lists it
+a doubly linked list of nodes; a hash table finds its head. The nodes live inside the
+waiters. Beside the lists it
 has a clock, with the deadlines of the waiters.
 
 Lock order. The broadcast lock, which Broadcast alone takes, comes before any
@@ -134,14 +135,16 @@ Deregistering takes the same time wherever in a herd the waiter stands.
 
 # Memory
 
-A million waiters on a million IDs hold 297 bytes each: 120 for the channel, 112
-for the waiter with the node of its first ID, 9 for its place in the clock, and 56 for
-the entry in the shard's map. A further ID costs a node of 48 bytes and its entry.
+A million waiters on a million IDs hold 255 bytes each: 120 for the channel, 112
+for the waiter with the node of its first ID, 9 for its place in the clock, and 8 to
+16 for a bucket of the shard's table, whose chains go through the nodes. A further ID
+costs a node of 48 bytes and its bucket. In Go's map an ID takes 56 bytes, and time:
+with it, a waiter took 75 ns to register and deregister and not 50, one on ten IDs 570
+and not 310.
 
-An ID that nobody waits on any more has no entry. As Go's maps never shrink, a
-shard whose map has come down to an eighth of its largest size copies the rest
-into a new one; small maps, below 128 entries, are kept for reuse. After
-300,000 waiters on as many IDs have left, 0.3 MB remain.
+A table that has come down to an eighth of a list for each bucket is made smaller, and
+so is a clock's heap that an eighth is left of; those below 128 are kept for reuse.
+After 300,000 waiters on as many IDs have left, 0.15 MB remain.
 
 # Caveats
 

@@ -15,18 +15,17 @@ func (r *Registry) Entries() int {
 	for i := range r.shards {
 		sh := &r.shards[i]
 		sh.mu.Lock()
-		n += len(sh.heads)
+		n += sh.heads.lists
 		sh.mu.Unlock()
 	}
 	return n
 }
 
-// Peak returns the sum of the largest sizes of the current maps, which is what
-// their memory goes by.
+// Peak returns the sum of the sizes of the tables, which is what their memory goes by.
 func (r *Registry) Peak() int {
 	n := 0
 	for i := range r.shards {
-		n += r.shards[i].peak
+		n += len(r.shards[i].heads.buckets)
 	}
 	return n
 }
@@ -64,9 +63,9 @@ func (r *Registry) Timers() (n int) {
 
 // ShardSpread returns the smallest and the largest number of IDs in a shard.
 func (r *Registry) ShardSpread() (least, most int) {
-	least = len(r.shards[0].heads)
+	least = r.shards[0].heads.lists
 	for i := range r.shards {
-		n := len(r.shards[i].heads)
+		n := r.shards[i].heads.lists
 		least, most = min(least, n), max(most, n)
 	}
 	return least, most

@@ -121,7 +121,7 @@ func TestMemory(t *testing.T) {
 		r.Deregister(w)
 	}
 	requireEmpty(t, r)
-	require.Less(t, r.Peak(), 256*128, "maps shrink after a mass deregistration")
+	require.Less(t, r.Peak(), 256*128, "tables shrink after a mass deregistration")
 	ws = nil
 	left := heap() - before
 	t.Logf("%d B left", left)

@@ -9,8 +9,8 @@ import (
 )
 
 // shardCount is how many parts a registry has, a power of two. They are many for
-// short locks and small maps rather than for many processors: a part of a
-// million IDs has 4,000, and rebuilding its map copies 500.
+// short locks and small tables rather than for many processors: a part of a
+// million IDs has 4,000, and doubling its table moves as many.
 const shardCount = 256
 
 // nowhere is the place of a waiter on no ID at all.
@@ -43,14 +43,21 @@ type Registry struct {
 func New() *Registry {
 	r := &Registry{seed: maphash.MakeSeed()}
 	for i, origin := 0, time.Now(); i < shardCount; i++ {
-		r.shards[i].clock.origin = origin
+		r.shards[i].seed, r.shards[i].clock.origin = r.seed, origin
 	}
 	return r
 }
 
 // shardOf returns the part of the registry that an ID belongs to.
 func (r *Registry) shardOf(id ID) *shard {
-	return &r.shards[maphash.Bytes(r.seed, id[:])%shardCount]
+	sh, _ := r.place(&id)
+	return sh
+}
+
+// place returns the part of the registry that an ID belongs to, and its hash there.
+func (r *Registry) place(id *ID) (sh *shard, hash uint64) {
+	h := maphash.Bytes(r.seed, id[:])
+	return &r.shards[h%shardCount], h / shardCount
 }
 
 // ExpireAfter has the registrations of w end with an Expired signal, if they receive
@@ -76,10 +83,13 @@ func (r *Registry) Register(w *Waiter, min uint64, ids ...ID) {
 		ids, min = nowhere, math.MaxUint64
 	}
 	w.arm(min, r.epoch.Load(), ids)
-	r.shardOf(ids[0]).waiting.Add(1)
 	for i := range ids {
 		n := w.place(i)
-		r.shardOf(n.id).link(n)
+		sh, hash := r.place(&n.id)
+		if i == 0 {
+			sh.waiting.Add(1)
+		}
+		sh.link(n, hash)
 	}
 	// Only now: a broadcast that did not meet w has set it before.
 	if s := r.terminal.Load(); s != nil {
@@ -129,7 +139,8 @@ func (r *Registry) unlink(w *Waiter) {
 // called. It costs a hash, a lock and a look into a map if nobody waits.
 func (r *Registry) Notify(id ID, index uint64) int {
 	c := call{signal: Signal{Kind: Changed, ID: id, Index: index}}
-	return wake(r.shardOf(id), id, c)
+	sh, hash := r.place(&id)
+	return wake(sh, hash, id, c)
 }
 
 // Broadcast sends s to everybody who is registered when it begins, each once,
@@ -151,7 +162,7 @@ func (r *Registry) Broadcast(s Signal) int {
 		sh := &r.shards[i]
 		ids = sh.appendIDs(ids[:0], c.signal.terminal())
 		for _, id := range ids {
-			woken += wake(sh, id, c)
+			woken += wake(sh, sh.hash(&id), id, c)
 		}
 	}
 	return woken

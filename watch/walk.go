@@ -27,6 +27,7 @@ type walk struct {
 	sh    *shard
 	call  call
 	id    ID
+	hash  uint64
 	mark  *node   // in the list between two turns; nil before the first pause
 	sent  *Signal // what all that are woken receive; nil before the first
 	woken int
@@ -34,8 +35,8 @@ type walk struct {
 
 // wake sends c to those who wait on id when it begins, and returns how many of
 // them it woke.
-func wake(sh *shard, id ID, c call) int {
-	k := walk{sh: sh, call: c, id: id}
+func wake(sh *shard, hash uint64, id ID, c call) int {
+	k := walk{sh: sh, call: c, id: id, hash: hash}
 	for k.turn() {
 	}
 	return k.woken
@@ -63,7 +64,7 @@ func (k *walk) turn() (more bool) {
 // resumeLocked returns the node to go on with, nil at the end of the list.
 func (k *walk) resumeLocked() *node {
 	if k.mark == nil {
-		return k.sh.heads[k.id]
+		return k.sh.heads.first(&k.id, k.hash)
 	}
 	at := k.mark.next
 	k.sh.unlinkLocked(k.mark)

@@ -26,7 +26,8 @@ func newAlley(n int) *alley {
 // walk returns a walk that has not begun.
 func (a *alley) walk(index uint64) *walk {
 	c := call{signal: Signal{Kind: Changed, ID: a.id, Index: index}}
-	return &walk{sh: a.r.shardOf(a.id), call: c, id: a.id}
+	sh, hash := a.r.place(&a.id)
+	return &walk{sh: sh, call: c, id: a.id, hash: hash}
 }
 
 // finish takes all remaining turns.
