@@ -62,7 +62,7 @@ func newStore(o Options) *Store {
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.requests.New = newRequest
-	s.waiters.New = func() any { return newWaiter() }
+	s.waiters.New = func() any { return watch.NewWaiter() }
 	if o.DetectMutation {
 		s.mutations = newMutations()
 	}

@@ -1,6 +1,9 @@
 package store
 
-import "allocstore/schema"
+import (
+	"allocstore/schema"
+	"allocstore/watch"
+)
 
 // A sighting is what a wait finds in the table of one ID, and what it makes of it.
 type sighting struct {
@@ -37,12 +40,12 @@ func (s *Store) sightOf(id *schema.ID, v *version, last uint64) sighting {
 // there, has no change up to that index. A change above it is one whose batch is
 // being published. It is left for later, because one with a lower index may be on
 // its way for an ID that was looked at before; its waiters are yet to be notified.
-func (s *Store) find(w *waiter, at *sighting) bool {
+func (s *Store) find(w *watch.Waiter, told watch.Kind, at *sighting) bool {
 	last := s.index.Last()
-	if restored := s.restored.Load(); w.above < restored || w.restored {
-		*at = s.sight(w.id(0), last)
+	if restored := s.restored.Load(); w.Min() < restored || told == watch.Restored {
+		*at = s.sight(watched(w, 0), last)
 		at.outcome = Restored
-		if len(w.ids) > 1 {
+		if w.Len() > 1 {
 			at.index = restored // the others may have changed since
 		}
 		return true
@@ -50,23 +53,23 @@ func (s *Store) find(w *waiter, at *sighting) bool {
 	var lowest *version
 	var changed *schema.ID
 	absent := false
-	for i := range w.ids {
-		id := w.id(i)
+	for i := range w.Len() {
+		id := watched(w, i)
 		v := s.table.get(id)
 		if v == nil {
 			absent = true
-		} else if m := v.modified(); m > w.above && m <= last && (lowest == nil || m < lowest.modified()) {
+		} else if m := v.modified(); m > w.Min() && m <= last && (lowest == nil || m < lowest.modified()) {
 			lowest, changed = v, id
 		}
 	}
 	floor := s.floor.Load() // what is absent and was forgotten was so after the floor was raised
-	switch lost := absent && w.above < floor; {
+	switch lost := absent && w.Min() < floor; {
 	case lost && floor > last:
-		return s.find(w, at) // with a last index that the floor is not above
-	case lost && len(w.ids) > 1:
+		return s.find(w, told, at) // with a last index that the floor is not above
+	case lost && w.Len() > 1:
 		*at = sighting{index: last, outcome: Compacted}
 	case lost:
-		*at = s.sightOf(w.id(0), nil, last)
+		*at = s.sightOf(watched(w, 0), nil, last)
 		at.outcome = Compacted
 	case lowest != nil:
 		*at = s.sightOf(changed, lowest, last)
@@ -79,17 +82,17 @@ func (s *Store) find(w *waiter, at *sighting) bool {
 // findAny is find for a wait that nothing has to be above: it finds something in
 // any case. Of several, that is the one that changed first, of those that have changed
 // up to the last index.
-func (s *Store) findAny(w *waiter, at *sighting) {
+func (s *Store) findAny(w *watch.Waiter, at *sighting) {
 	last := s.index.Last()
-	*at = s.sight(w.id(0), last)
-	if len(w.ids) == 1 {
+	*at = s.sight(watched(w, 0), last)
+	if w.Len() == 1 {
 		return
 	}
-	*at = s.sightOf(w.id(0), nil, last)
-	for i := range w.ids {
-		v := s.table.get(w.id(i))
+	*at = s.sightOf(watched(w, 0), nil, last)
+	for i := range w.Len() {
+		v := s.table.get(watched(w, i))
 		if v != nil && v.modified() <= last && (at.v == nil || v.modified() < at.v.modified()) {
-			*at = s.sightOf(w.id(i), v, last)
+			*at = s.sightOf(watched(w, i), v, last)
 		}
 	}
 }
@@ -97,20 +100,20 @@ func (s *Store) findAny(w *waiter, at *sighting) {
 // findExpired is find for a wait whose time is up: if nothing has changed it finds
 // what there is. A change that is being published is returned or left for the next
 // wait.
-func (s *Store) findExpired(w *waiter, at *sighting) {
+func (s *Store) findExpired(w *watch.Waiter, at *sighting) {
 	last := s.index.Last()
-	if s.find(w, at) {
+	if s.find(w, 0, at) {
 		return
 	}
-	if len(w.ids) > 1 {
+	if w.Len() > 1 {
 		*at = sighting{index: last, outcome: TimedOut}
 		return
 	}
-	*at = s.sight(w.id(0), last)
+	*at = s.sight(watched(w, 0), last)
 	switch {
-	case at.v == nil && w.above < s.floor.Load():
+	case at.v == nil && w.Min() < s.floor.Load():
 		at.outcome = Compacted // deleted just now, and forgotten
-	case at.v == nil || at.v.modified() <= w.above:
+	case at.v == nil || at.v.modified() <= w.Min():
 		at.outcome = TimedOut
 	}
 }

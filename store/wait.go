@@ -74,11 +74,17 @@ type WaitResult struct {
 // return cannot be read, with the ID and the index in the result. Running out of time is
 // no error.
 func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitResult, error) {
-	w := s.begin(ctx, opts, id)
-	for w.end == nil {
-		s.look(w, s.block(ctx, w))
+	w, end := s.begin(ctx, id, &opts)
+	for end == nil {
+		select {
+		case <-ctx.Done():
+			end = canceled(ctx)
+		case <-w.C():
+			end = s.wake(w)
+		}
 	}
-	return s.finish(w)
+	end = s.finish(w, end)
+	return end.WaitResult, end.err
 }
 
 // WaitAny is Wait on several allocations: it returns the first change, which is
@@ -95,99 +101,140 @@ func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitRes
 //
 // No ID at all is ErrInvalidID.
 func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (WaitResult, error) {
-	w := s.begin(ctx, opts, ids...)
-	for w.end == nil {
-		s.look(w, s.block(ctx, w))
+	w, end := s.beginAny(ctx, ids, &opts)
+	for end == nil {
+		select {
+		case <-ctx.Done():
+			end = canceled(ctx)
+		case <-w.C():
+			end = s.wake(w)
+		}
 	}
-	return s.finish(w)
+	end = s.finish(w, end)
+	return end.WaitResult, end.err
 }
 
-// begin returns a waiter with what there is to return at once. If there is nothing,
-// its time begins.
+// begin returns a waiter, and what there is to return at once. If there is nothing, the
+// waiter is registered and its time has begun.
 //
-// A blocked reader is the frames of its caller, of Wait, of block and of the
-// runtime. Together they fit the 2 kB that a goroutine's stack begins with, and
-// one that has grown never becomes so small again: hence the work is in functions
-// that have returned by the time it blocks, and Wait holds no more than w.
+// A blocked reader is the frames of its caller, of Wait and of the runtime, in the 2 kB
+// that a goroutine's stack begins with; one that has grown never becomes so small
+// again. What makes it grow is the runtime's search for memory: 700 bytes below whoever
+// allocates, and 900 below a select. So Wait has the select and as little else as can be,
+// the work is in functions that have returned by then, and what they allocate they
+// allocate near Wait.
 //
 //go:noinline
-func (s *Store) begin(ctx context.Context, opts QueryOptions, ids ...string) *waiter {
-	w := s.waiters.Get().(*waiter)
-	err := w.set(opts.MinQueryIndex, ids)
+func (s *Store) begin(ctx context.Context, id string, opts *QueryOptions) (*watch.Waiter, *waitEnd) {
+	w := s.waiters.Get().(*watch.Waiter)
+	end := s.start(ctx, w, opts, watchOne(w, opts.MinQueryIndex, id))
+	if end == nil {
+		end = s.register(w)
+	}
+	return w, end
+}
+
+// beginAny is begin of WaitAny.
+//
+//go:noinline
+func (s *Store) beginAny(ctx context.Context, ids []string, opts *QueryOptions) (*watch.Waiter, *waitEnd) {
+	w := s.waiters.Get().(*watch.Waiter)
+	end := s.start(ctx, w, opts, watchAll(w, opts.MinQueryIndex, ids))
+	if end == nil {
+		end = s.register(w)
+	}
+	return w, end
+}
+
+// start returns what there is to return at once, which may be err. If there is nothing,
+// the time of the waiter begins.
+//
+//go:noinline
+func (s *Store) start(ctx context.Context, w *watch.Waiter, opts *QueryOptions, err error) *waitEnd {
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil && s.closed.Load() {
 		err = ErrClosed
 	}
-	if s.look(w, err); w.end == nil {
-		s.watch.ExpireAfter(w.Waiter, opts.timeout())
-	}
-	return w
-}
-
-// block registers, looks again, and blocks if the look finds nothing. That look is
-// what makes sure: what was published before the registration is seen by it, what
-// is published after it is notified to the waiter; see package watch.
-//
-//go:noinline
-func (s *Store) block(ctx context.Context, w *waiter) error {
-	s.watch.Register(w.Waiter, w.above, w.ids...)
-	if s.ready(w) {
-		return nil
-	}
-	select {
-	case signal := <-w.C():
-		w.restored, w.expired = signal.Kind == watch.Restored, signal.Kind == watch.Expired
-		return signal.Err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// ready reports whether find finds something. What it finds is looked for again
-// once the frames of block are gone.
-//
-//go:noinline
-func (s *Store) ready(w *waiter) bool {
-	var at sighting
-	return s.find(w, &at)
-}
-
-// look ends a wait that err ended, or for which there is something to return. If
-// there is nothing, the change that it was woken for has been followed by one that
-// is not published yet; it blocks again, for the notification of that one is still
-// to come.
-//
-//go:noinline
-func (s *Store) look(w *waiter, err error) {
 	if err != nil {
-		w.end = &waitEnd{err: err}
-		return
+		return &waitEnd{err: err}
 	}
-	for w.end == nil {
+	end := s.look(w, 0)
+	if end == nil {
+		s.watch.ExpireAfter(w, opts.timeout())
+	}
+	return end
+}
+
+// register registers, and looks again. That look is what makes sure: what was published
+// before the registration is seen by it, what is published after it is notified to the
+// waiter; see package watch.
+func (s *Store) register(w *watch.Waiter) (end *waitEnd) {
+	for end == nil {
+		if s.watch.Register(w); !s.ready(w) {
+			return nil
+		}
+		end = s.look(w, 0)
+	}
+	return end
+}
+
+// ready reports whether find finds something.
+//
+//go:noinline
+func (s *Store) ready(w *watch.Waiter) bool {
+	var at sighting
+	return s.find(w, 0, &at)
+}
+
+// wake returns what a waiter that has received a signal has been woken for. If that has
+// been followed by a change that is not published yet, it is registered again, for the
+// notification of that one is still to come.
+//
+//go:noinline
+func (s *Store) wake(w *watch.Waiter) *waitEnd {
+	signal := w.Signal()
+	if signal.Err != nil {
+		return &waitEnd{err: signal.Err}
+	}
+	if end := s.look(w, signal.Kind); end != nil {
+		return end
+	}
+	return s.register(w)
+}
+
+// canceled is the end of a wait whose context has ended.
+//
+//go:noinline
+func canceled(ctx context.Context) *waitEnd { return &waitEnd{err: ctx.Err()} }
+
+// look returns what there is to return to one who was told so much, or nil.
+//
+//go:noinline
+func (s *Store) look(w *watch.Waiter, told watch.Kind) (end *waitEnd) {
+	for end == nil {
 		var at sighting
 		switch {
-		case w.above == 0:
+		case w.Min() == 0:
 			s.findAny(w, &at)
-		case w.expired:
+		case told == watch.Expired:
 			s.findExpired(w, &at)
-		case !s.find(w, &at):
-			return
+		case !s.find(w, told, &at):
+			return nil
 		}
-		w.end = s.endWith(&at)
+		end = s.endWith(&at)
 	}
+	return end
 }
 
-// finish leaves nothing of the wait behind, and returns what came of it.
+// finish leaves nothing of a wait behind but its end.
 //
 //go:noinline
-func (s *Store) finish(w *waiter) (WaitResult, error) {
-	end := w.end
-	w.end = nil
-	s.watch.Deregister(w.Waiter)
+func (s *Store) finish(w *watch.Waiter, end *waitEnd) *waitEnd {
+	s.watch.Deregister(w)
 	s.waiters.Put(w)
-	return end.WaitResult, end.err
+	return end
 }
 
 // endWith is the end of a wait that returns what it saw, or nil if that has changed

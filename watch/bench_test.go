@@ -24,7 +24,7 @@ func BenchmarkNotify(b *testing.B) {
 			var spent time.Duration
 			for b.Loop() {
 				for _, w := range ws {
-					r.Register(w, 0, id)
+					register(r, w, 0, id)
 				}
 				start := time.Now()
 				r.Notify(id, 1)
@@ -49,7 +49,7 @@ func BenchmarkRegister(b *testing.B) {
 				}
 				w := watch.NewWaiter()
 				for b.Loop() {
-					r.Register(w, 0, on...)
+					register(r, w, 0, on...)
 					r.Deregister(w)
 				}
 				runtime.KeepAlive(ws)
@@ -66,7 +66,7 @@ func BenchmarkCycle(b *testing.B) {
 		w := watch.NewWaiter()
 		for i := 0; pb.Next(); i++ {
 			id := idOf(i & 0xffff)
-			r.Register(w, 0, id)
+			register(r, w, 0, id)
 			r.Notify(id, 1)
 			r.Deregister(w)
 		}
@@ -93,7 +93,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	var spent time.Duration
 	for b.Loop() {
 		for i, w := range ws {
-			r.Register(w, 0, idOf(i))
+			register(r, w, 0, idOf(i))
 		}
 		start := time.Now()
 		r.Broadcast(watch.Signal{Kind: watch.Restored, Index: 1})

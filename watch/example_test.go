@@ -25,7 +25,8 @@ func Example() {
 	const min = 7 // the reader knows this much
 	w := watch.NewWaiter()
 	defer r.Deregister(w)
-	r.Register(w, min, id)  // register,
+	w.Watch(min, id)
+	r.Register(w)           // register,
 	if data.Load() <= min { // look again,
 		<-w.C() // then block
 	}
@@ -38,8 +39,10 @@ func ExampleRegistry_Broadcast() {
 	r.Broadcast(watch.Signal{Kind: watch.Closed, Err: fmt.Errorf("store is closed")})
 
 	w := watch.NewWaiter()
-	r.Register(w, 0, watch.ID{1})
-	s := <-w.C()
+	w.Watch(0, watch.ID{1})
+	r.Register(w)
+	<-w.C()
+	s := w.Signal()
 	r.Deregister(w)
 	fmt.Println(s.Kind, s.Err)
 	// Output: closed store is closed

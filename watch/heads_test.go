@@ -9,6 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// register registers w for something else than before.
+func register(r *Registry, w *Waiter, min uint64, ids ...ID) {
+	r.Deregister(w)
+	w.Watch(min, ids...)
+	r.Register(w)
+}
+
 // checkTable compares a shard's lists with those of a map, head first.
 func checkTable(t *testing.T, sh *shard, want map[ID][]*node) {
 	t.Helper()

@@ -102,7 +102,7 @@ func crowd(r *watch.Registry, n int) []*watch.Waiter {
 	for i := range ws {
 		ws[i] = watch.NewWaiter()
 		r.ExpireAfter(ws[i], 5*time.Minute+time.Duration(i*7919%20_000)*time.Millisecond)
-		r.Register(ws[i], 0, idOf(i))
+		register(r, ws[i], 0, idOf(i))
 	}
 	return ws
 }
@@ -133,10 +133,10 @@ func TestAllocations(t *testing.T) {
 	r := watch.New()
 	w := watch.NewWaiter()
 	require.EqualValues(t, 2, testing.AllocsPerRun(100, func() {
-		r.Register(w, 0, idOf(1), idOf(2))
+		register(r, w, 0, idOf(1), idOf(2))
 		r.Notify(idOf(2), 1)
 		r.Deregister(w)
-		r.Register(w, 0, idOf(1))
+		register(r, w, 0, idOf(1))
 		r.Notify(idOf(1), 1)
 		r.Deregister(w)
 	}), "a pooled waiter costs no allocation, and a Notify that wakes somebody the signal")

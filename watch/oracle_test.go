@@ -114,7 +114,7 @@ func (g *rig) step() (got, want int) {
 	switch op := g.next(32); {
 	case op < 14:
 		min, ids := uint64(g.next(16)), g.ids()
-		g.r.Register(g.ws[i], min, ids...)
+		register(g.r, g.ws[i], min, ids...)
 		g.m.register(i, min, ids)
 	case op < 20:
 		g.r.Deregister(g.ws[i])

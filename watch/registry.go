@@ -2,7 +2,6 @@ package watch
 
 import (
 	"hash/maphash"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +11,6 @@ import (
 // short locks and small tables rather than for many processors: a part of a
 // million IDs has 4,000, and doubling its table moves as many.
 const shardCount = 256
-
-// nowhere is the place of a waiter on no ID at all.
-var nowhere = []ID{{}}
 
 // Registry knows who waits on what. It is made by [New] and safe for use by any
 // number of goroutines. The package's documentation has the protocol and the
@@ -68,22 +64,16 @@ func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
 	w.deadline = max(r.shards[0].clock.now()+int64(d), 1)
 }
 
-// Register makes w wait for a change of any of ids at an index above min. From
-// now on until it is deregistered w receives at most one signal; after a terminal
-// broadcast it receives that one at once. An ID may be given more than once.
-// Without any, only a broadcast reaches w. A w that is still registered is
-// deregistered first. The registry keeps neither ids nor its array.
+// Register makes w wait for what [Waiter.Watch] said. From now on until it is
+// deregistered w receives at most one signal; after a terminal broadcast it receives
+// that one at once. A w that is still registered is deregistered first.
 //
 // The caller must look at its data once more after Register and before it
 // blocks, and must call Deregister in the end, whatever w received.
-func (r *Registry) Register(w *Waiter, min uint64, ids ...ID) {
+func (r *Registry) Register(w *Waiter) {
 	r.Deregister(w)
-	if len(ids) == 0 {
-		// No index is above the largest one, so no Notify comes here.
-		ids, min = nowhere, math.MaxUint64
-	}
-	w.arm(min, r.epoch.Load(), ids)
-	for i := range ids {
+	w.arm(r.epoch.Load())
+	for i := range w.Len() {
 		n := w.place(i)
 		sh, hash := r.place(&n.id)
 		if i == 0 {
@@ -128,7 +118,7 @@ func (r *Registry) Deregister(w *Waiter) {
 // It passes through the lock of every shard that w may be reached from, also
 // when there is nothing left to unlink: afterwards no sender is at work on w.
 func (r *Registry) unlink(w *Waiter) {
-	for i := range w.places() {
+	for i := range w.Len() {
 		n := w.place(i)
 		r.shardOf(n.id).unlink(n)
 	}

@@ -30,7 +30,7 @@ func TestCloseOvertakesRegister(t *testing.T) {
 		r.shards[0].mu.Lock()
 		go func() {
 			defer close(done)
-			r.Register(w, 0, id)
+			register(r, w, 0, id)
 		}()
 		for w.state.Load() != armed {
 			runtime.Gosched()
@@ -50,7 +50,7 @@ func TestCloseOvertakesRegister(t *testing.T) {
 func TestDeregisterWaitsForTheSender(t *testing.T) {
 	t.Parallel()
 	r, w, id := New(), NewWaiter(), ID{1}
-	r.Register(w, 0, id)
+	register(r, w, 0, id)
 	require.True(t, w.claim(), "a sender has claimed the waiter and holds its shard")
 	sh := r.shardOf(id)
 	sh.mu.Lock()

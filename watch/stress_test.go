@@ -87,9 +87,10 @@ func (rd *reader) follow() {
 		if rd.rnd.IntN(8) == 0 {
 			rd.w = watch.NewWaiter()
 		}
-		rd.b.r.Register(rd.w, rd.min, rd.ids...)
+		register(rd.b.r, rd.w, rd.min, rd.ids...)
 		if !rd.look() && !rd.b.done.Load() && rd.rnd.IntN(16) > 0 {
-			rd.check(*<-rd.w.C())
+			<-rd.w.C()
+			rd.check(*rd.w.Signal())
 		}
 		rd.b.r.Deregister(rd.w)
 		assert.Empty(rd.t, rd.w.C(), "nothing arrives after Deregister")
@@ -188,7 +189,7 @@ func TestCloseRacesWithRegister(t *testing.T) {
 				ids := []watch.ID{idOf(i), idOf(i + 1), idOf(i + 2)}
 				together()
 				w := registered(r, 0, ids[:1+i%3]...)
-				assert.Equal(t, watch.Closed, (<-w.C()).Kind)
+				assert.Equal(t, watch.Closed, receive(w).Kind)
 				r.Deregister(w)
 			})
 			wg.Go(func() {

@@ -18,7 +18,7 @@ func newAlley(n int) *alley {
 	a := &alley{r: New(), ws: make([]*Waiter, n)}
 	for i := n - 1; i >= 0; i-- { // the last to come is the head
 		a.ws[i] = NewWaiter()
-		a.r.Register(a.ws[i], 0, a.id)
+		register(a.r, a.ws[i], 0, a.id)
 	}
 	return a
 }
@@ -69,7 +69,7 @@ func TestWalkDoesNotMeetNewcomers(t *testing.T) {
 	k := a.walk(1)
 	require.True(t, k.turn())
 	late := NewWaiter()
-	a.r.Register(late, 0, a.id)
+	register(a.r, late, 0, a.id)
 	require.Equal(t, 2*turnLen, finish(k), "a walk is for those who were there when it began, or it might never end")
 	require.Empty(t, late.c)
 	require.Equal(t, 1, a.r.Len())

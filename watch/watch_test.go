@@ -22,15 +22,28 @@ func idOf(i int) (id watch.ID) {
 // registered returns a new waiter that waits on ids above min.
 func registered(r *watch.Registry, min uint64, ids ...watch.ID) *watch.Waiter {
 	w := watch.NewWaiter()
-	r.Register(w, min, ids...)
+	register(r, w, min, ids...)
 	return w
+}
+
+// register registers w for something else than before.
+func register(r *watch.Registry, w *watch.Waiter, min uint64, ids ...watch.ID) {
+	r.Deregister(w)
+	w.Watch(min, ids...)
+	r.Register(w)
+}
+
+// receive waits for the signal of w.
+func receive(w *watch.Waiter) watch.Signal {
+	<-w.C()
+	return *w.Signal()
 }
 
 // pending returns the signal that w has received, the zero one if none.
 func pending(w *watch.Waiter) watch.Signal {
 	select {
-	case s := <-w.C():
-		return *s
+	case <-w.C():
+		return *w.Signal()
 	default:
 		return watch.Signal{}
 	}
@@ -62,7 +75,8 @@ func TestNotifyWakesExactlyWhoWaits(t *testing.T) {
 		wait := func(name string, min uint64, id watch.ID) {
 			w := registered(r, min, id)
 			go func() {
-				s := <-w.C()
+				<-w.C()
+				s := w.Signal()
 				r.Deregister(w)
 				mu.Lock()
 				defer mu.Unlock()
@@ -110,12 +124,12 @@ func TestDeregisterIsIdempotentAndDrains(t *testing.T) {
 	w := watch.NewWaiter()
 	r.Deregister(w)
 	for range 3 {
-		r.Register(w, 0, idOf(1))
+		register(r, w, 0, idOf(1))
 		require.Equal(t, 1, r.Notify(idOf(1), 1))
 		r.Deregister(w)
 		r.Deregister(w)
 		require.Zero(t, pending(w), "a signal that nobody received does not reach the next registration")
-		r.Register(w, 0, idOf(1), idOf(2))
+		register(r, w, 0, idOf(1), idOf(2))
 		require.Zero(t, pending(w))
 		r.Deregister(w)
 		requireEmpty(t, r)
@@ -127,7 +141,7 @@ func TestRegisterAgainReplacesTheRegistration(t *testing.T) {
 	t.Parallel()
 	r := watch.New()
 	w := registered(r, 0, idOf(1), idOf(2))
-	r.Register(w, 5, idOf(3))
+	register(r, w, 5, idOf(3))
 	require.Equal(t, 1, r.Len())
 	require.Zero(t, r.Notify(idOf(1), 9), "the old registration is gone")
 	require.Zero(t, r.Notify(idOf(3), 5), "the new min counts")
@@ -159,7 +173,7 @@ func TestRestoredReachesEverybodyOnce(t *testing.T) {
 	for _, w := range ws {
 		require.Equal(t, restored, pending(w))
 		require.Zero(t, pending(w), "once")
-		r.Register(w, 8, idOf(1))
+		register(r, w, 8, idOf(1))
 	}
 	for _, w := range ws {
 		require.Zero(t, pending(w), "a restore is not terminal")
@@ -208,7 +222,7 @@ func TestSequentialIDsSpreadOverShards(t *testing.T) {
 	for _, step := range []int{1, 256, 1 << 32} {
 		r := watch.New()
 		for i := range 64 << 10 {
-			r.Register(watch.NewWaiter(), 0, idOf(i*step))
+			register(r, watch.NewWaiter(), 0, idOf(i*step))
 		}
 		least, most := r.ShardSpread() // 256 on average, the deviation is 16
 		require.Greater(t, least, 128, "IDs %d apart leave a shard idle", step)
