@@ -8,10 +8,8 @@ import (
 
 // assemble reads an allocation from its records: p names the newest with the
 // scheduler's part and the newest with the client's, which may be one. It
-// returns nil for a tombstone. If known is an allocation of the same ID with the
-// same scheduler's part, that part is taken from it and not decoded again.
-// Nothing in the result aliases the file.
-func (s *Store) assemble(r reading, id schema.ID, p pair, known *schema.Allocation) (*schema.Allocation, error) {
+// returns nil for a tombstone. Nothing in the result aliases the file.
+func (s *Store) assemble(r reading, id schema.ID, p pair, known knowledge) (*schema.Allocation, error) {
 	newest, err := r.version(id, p.newest())
 	if err != nil || newest.tombstone() {
 		return nil, err
@@ -39,6 +37,13 @@ func (s *Store) assemble(r reading, id schema.ID, p pair, known *schema.Allocati
 	return a, nil
 }
 
+// knowledge is what may be in memory of an allocation that is about to be read, and
+// saves a part of that if it is.
+type knowledge struct {
+	alloc *schema.Allocation // of that ID; its scheduler's part is taken if it is the one
+	job   *job               // taken if it is the one
+}
+
 // version returns the record at k, which is to be one of id.
 func (r reading) version(id schema.ID, k key) (record, error) {
 	rec, err := r.record(k)
@@ -49,9 +54,9 @@ func (r reading) version(id schema.ID, k key) (record, error) {
 }
 
 // scheduled returns a new allocation with what the client does not own.
-func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known *schema.Allocation) (*schema.Allocation, error) {
-	if known != nil && known.AllocModifyIndex == p.sched.index {
-		a := *known
+func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known knowledge) (*schema.Allocation, error) {
+	if known.alloc != nil && known.alloc.AllocModifyIndex == p.sched.index {
+		a := *known.alloc
 		return &a, nil
 	}
 	sched := *newest
@@ -68,7 +73,10 @@ func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known
 	if err := schema.DecodeScheduler(string(bytesOf(sched.sched)), a); err != nil {
 		return nil, corruptAt(p.sched, "scheduler's part: %v", err)
 	}
-	j := s.jobs.get(sched.job)
+	j := known.job
+	if j == nil || j.hash != sched.job {
+		j = s.jobs.get(sched.job)
+	}
 	if j == nil {
 		return nil, corruptAt(p.sched, "no job %x", sched.job)
 	}

@@ -168,7 +168,7 @@ func (f *feed) take(r reading, rec *logged) (err error) {
 		ch.Alloc = v.current()
 	}
 	if ch.Alloc == nil && !rec.tombstone() {
-		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(rec.key), nil); err != nil {
+		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(rec.key), knowledge{}); err != nil {
 			return err
 		}
 	}

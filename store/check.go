@@ -308,7 +308,7 @@ func (s *Store) decodeEach(ctx context.Context, from *file, fault func(schema.ID
 			continue
 		}
 		err := from.view(func(r reading) error {
-			a, err := s.assemble(r, id, v.pair(), nil)
+			a, err := s.assemble(r, id, v.pair(), knowledge{})
 			if err == nil && a != nil {
 				err = a.Validate()
 			}

@@ -199,18 +199,29 @@ func readingOf(tx *bbolt.Tx) reading {
 
 // view runs fn in a short read transaction. A panic, or a fault of the mapped
 // memory, while it reads a damaged page comes back as ErrCorrupt.
-func (f *file) view(fn func(reading) error) (err error) {
-	defer contain(f.path, &err)()
+func (f *file) view(fn func(reading) error) error {
 	for {
 		db := f.db.Load()
-		err = db.View(func(tx *bbolt.Tx) error { return fn(readingOf(tx)) })
-		if !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		err := f.viewIn(db, fn)
+		if err == nil || !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 			return err
 		}
 		if f.db.Load() == db {
 			return ErrClosed
 		}
 	}
+}
+
+// viewIn is bbolt's View, without its closures: each would be an allocation in every
+// read.
+func (f *file) viewIn(db *database, fn func(reading) error) (err error) {
+	defer contained(f.path, debug.SetPanicOnFault(true), &err)
+	tx, err := db.Begin(false)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(readingOf(tx))
 }
 
 // contain turns what bbolt does on damaged pages into an error: it indexes out of
@@ -220,10 +231,20 @@ func contain(path string, err *error) (done func()) {
 	return func() {
 		debug.SetPanicOnFault(was)
 		if p := recover(); p != nil {
-			*err = fmt.Errorf("%w: %s: %v", ErrCorrupt, path, p)
+			*err = panicked(path, p)
 		}
 	}
 }
+
+// contained is what contain returns, to be deferred itself.
+func contained(path string, was bool, err *error) {
+	debug.SetPanicOnFault(was)
+	if p := recover(); p != nil {
+		*err = panicked(path, p)
+	}
+}
+
+func panicked(path string, p any) error { return fmt.Errorf("%w: %s: %v", ErrCorrupt, path, p) }
 
 // size returns the size of the file in bytes, or 0 if that cannot be found out.
 func (f *file) size() int64 {

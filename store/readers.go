@@ -8,8 +8,14 @@ import "sync"
 // superseded records) it may forget up to the oldest of them.
 type readers struct {
 	mu struct {
-		sync.Mutex // guards open; a leaf lock
+		sync.Mutex // guards the rest; a leaf lock
 		open       map[uint64]int
+
+		// latest is where who enters is likely to be, and readers is how many are
+		// there, who are not in open. Reads of the file come and go at the last
+		// index, so they leave the map alone.
+		latest  uint64
+		readers int
 	}
 }
 
@@ -26,7 +32,14 @@ func (r *readers) enter(last func() uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	index := last()
-	r.mu.open[index]++
+	if index != r.mu.latest {
+		if r.mu.readers > 0 {
+			r.mu.open[r.mu.latest] = r.mu.readers
+		}
+		r.mu.latest, r.mu.readers = index, r.mu.open[index]
+		delete(r.mu.open, index)
+	}
+	r.mu.readers++
 	return index
 }
 
@@ -34,7 +47,9 @@ func (r *readers) enter(last func() uint64) uint64 {
 func (r *readers) leave(index uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.mu.open[index]--; r.mu.open[index] == 0 {
+	if index == r.mu.latest {
+		r.mu.readers--
+	} else if r.mu.open[index]--; r.mu.open[index] == 0 {
 		delete(r.mu.open, index)
 	}
 }
@@ -50,6 +65,9 @@ func (r *readers) oldest(last uint64) uint64 {
 
 func (r *readers) oldestLocked(last uint64) uint64 {
 	oldest := last
+	if r.mu.readers > 0 {
+		oldest = min(oldest, r.mu.latest)
+	}
 	for index := range r.mu.open {
 		oldest = min(oldest, index)
 	}
@@ -67,7 +85,7 @@ func (r *readers) forget(last uint64, do func(oldest uint64)) {
 func (r *readers) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := 0
+	n := r.mu.readers
 	for _, count := range r.mu.open {
 		n += count
 	}

@@ -129,9 +129,17 @@ func (r *record) appendTo(dst []byte, k key) []byte {
 // sumRecord is the checksum of the value at k, or of the beginning of one, which has a
 // whole fixed part.
 func sumRecord(k key, value []byte) uint32 {
-	var buf [keyLen + binHeader]byte
-	head := append(k.appendTo(buf[:0]), value[:binHeader]...)
-	return crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, value[binHeader+checksum:])
+	crc := ^uint32(0)
+	for shift := 56; shift >= 0; shift -= 8 {
+		crc = castagnoli[byte(crc)^byte(k.index>>shift)] ^ crc>>8
+	}
+	for shift := 24; shift >= 0; shift -= 8 {
+		crc = castagnoli[byte(crc)^byte(k.pos>>shift)] ^ crc>>8
+	}
+	for _, b := range value[:binHeader] {
+		crc = castagnoli[byte(crc)^b] ^ crc>>8
+	}
+	return crc32.Update(^crc, castagnoli, value[binHeader+checksum:])
 }
 
 var (

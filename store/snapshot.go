@@ -139,7 +139,7 @@ func (s *Store) asOf(id schema.ID, p pair, index uint64) (a *schema.Allocation, 
 		if p == (pair{}) {
 			return nil
 		}
-		a, err = s.assemble(r, id, p, nil)
+		a, err = s.assemble(r, id, p, knowledge{})
 		return err
 	})
 	if err != nil {

@@ -187,8 +187,9 @@ func (s *Store) decode(id schema.ID, v *version) (a *schema.Allocation, err erro
 		return a, nil
 	}
 	s.counts.misses.Add(1)
-	err = s.file.view(func(r reading) error {
-		a, err = s.assemble(r, id, v.pair(), v.alloc.Load())
+	known, p := knowledge{v.alloc.Load(), v.job}, v.pair()
+	err = s.file.view(func(r reading) (err error) {
+		a, err = s.assemble(r, id, p, known)
 		return err
 	})
 	if err != nil {
