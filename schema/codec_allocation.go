@@ -35,34 +35,37 @@ func (r *reader) scheduler(a *Allocation) {
 	a.EvalID, a.NodeID, a.JobID, a.Name, a.TaskGroup = "", "", "", "", ""
 	a.DesiredStatus, a.DesiredDescription, a.PreviousAllocation = "", "", ""
 	a.Resources, a.TaskResources, a.Metrics = nil, nil, nil
-	for i := range r.arrayLen() {
+	n, node := r.arrayLen(), ""
+	for i := range n {
 		switch i {
 		case 0:
-			a.EvalID = r.str()
+			a.EvalID = r.shared()
 		case 1:
-			a.NodeID = r.str()
+			node = r.str()
 		case 2:
-			a.JobID = r.str()
+			a.JobID = r.jobID()
 		case 3:
-			a.Name = r.str()
+			r.text(&a.Name)
 		case 4:
-			a.TaskGroup = r.str()
+			a.TaskGroup = r.taskGroup()
 		case 5:
-			a.DesiredStatus = r.str()
+			r.word(&a.DesiredStatus)
 		case 6:
+			r.makeRoom(n - i)
 			a.Resources = r.resources()
 		case 7:
-			a.TaskResources = readMap(r, (*reader).resources)
+			a.TaskResources = r.taskResources()
 		case 8:
 			a.Metrics = r.metric()
 		case 9:
-			a.DesiredDescription = r.str()
+			r.text(&a.DesiredDescription)
 		case 10:
-			a.PreviousAllocation = r.str()
+			r.text(&a.PreviousAllocation)
 		default:
 			r.skip()
 		}
 	}
+	a.NodeID = r.nodeID(node)
 }
 
 // Placement returns the evaluation, the node and the job that the scheduler's
@@ -105,11 +108,11 @@ func (r *reader) client(a *Allocation) {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			a.ClientStatus = r.str()
+			r.word(&a.ClientStatus)
 		case 1:
-			a.ClientDescription = r.str()
+			r.text(&a.ClientDescription)
 		case 2:
-			a.TaskStates = readMap(r, (*reader).taskState)
+			a.TaskStates = r.taskStates()
 		default:
 			r.skip()
 		}

@@ -261,3 +261,23 @@ func (l *libraryDecoder) state() *TaskState {
 	s.Events.packed = string(raw)
 	return s
 }
+
+// BenchmarkShared decodes what a store does that has the job.
+func BenchmarkShared(b *testing.B) {
+	job := documented().Job
+	id, err := ParseID(documented().ID)
+	require.NoError(b, err)
+	scheduler := string(AppendScheduler(nil, documented()))
+	client := string(AppendClient(nil, documented()))
+	var s Shared
+	b.ReportAllocs()
+	for b.Loop() {
+		a := &Allocation{Job: job}
+		if err := s.DecodeScheduler(scheduler, id, a); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.DecodeClient(client, a); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

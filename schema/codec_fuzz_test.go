@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"testing"
@@ -44,17 +45,37 @@ func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(
 	})
 }
 
+// fuzzShared has its table, which does not depend on the input.
+var fuzzShared = func() *Shared {
+	s := new(Shared)
+	s.of("table")
+	return s
+}()
+
+// same panics if the two ways to decode have not come to the same.
+func same(err, keptErr error, once, kept []byte) {
+	if (err == nil) != (keptErr == nil) || err == nil && string(once) != string(kept) {
+		panic(fmt.Sprintf("decoded %x, %v, but into memory of its own %x, %v", once, err, kept, keptErr))
+	}
+}
+
 func FuzzDecodeScheduler(f *testing.F) {
 	fuzzCodec(f, func(src string) (*Allocation, error) {
 		a := new(Allocation)
-		return a, DecodeScheduler(src, a)
+		err := DecodeScheduler(src, a)
+		kept := new(Allocation)
+		same(err, fuzzShared.DecodeScheduler(src, ID{}, kept), AppendScheduler(nil, a), AppendScheduler(nil, kept))
+		return a, err
 	}, func(a *Allocation) []byte { return AppendScheduler(nil, a) })
 }
 
 func FuzzDecodeClient(f *testing.F) {
 	fuzzCodec(f, func(src string) (*Allocation, error) {
 		a := new(Allocation)
-		return a, DecodeClient(src, a)
+		err := DecodeClient(src, a)
+		kept := new(Allocation)
+		same(err, fuzzShared.DecodeClient(src, kept), AppendClient(nil, a), AppendClient(nil, kept))
+		return a, err
 	}, func(a *Allocation) []byte {
 		for task, s := range a.TaskStates {
 			if s != nil {

@@ -1,7 +1,5 @@
 package schema
 
-import "time"
-
 func appendResources(dst []byte, res *Resources) []byte {
 	if res == nil {
 		return appendNil(dst)
@@ -19,7 +17,7 @@ func (r *reader) resources() *Resources {
 	if r.null() {
 		return nil
 	}
-	res := new(Resources)
+	res := r.room.resource()
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
@@ -31,7 +29,7 @@ func (r *reader) resources() *Resources {
 		case 3:
 			res.IOPS = r.int()
 		case 4:
-			res.Networks = readList(r, (*reader).network)
+			res.Networks = r.networks()
 		default:
 			r.skip()
 		}
@@ -50,21 +48,45 @@ func appendNetwork(dst []byte, n *NetworkResource) []byte {
 	return t.close()
 }
 
+func (r *reader) taskResources() map[string]*Resources {
+	n := r.mapLen()
+	m := newMap[*Resources](n)
+	for range n {
+		at := r.off
+		key := r.taskName()
+		put(r, m, at, key, r.resources())
+	}
+	return m
+}
+
+func (r *reader) networks() []NetworkResource {
+	n := r.arrayLen()
+	if n == 0 {
+		return nil
+	}
+	list := carve(&r.room.networks, n)
+	for i := range n {
+		list = append(list, NetworkResource{})
+		r.network(&list[i])
+	}
+	return list
+}
+
 func (r *reader) network(n *NetworkResource) {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			n.Device = r.str()
+			n.Device = r.shared()
 		case 1:
-			n.IP = r.str()
+			n.IP = r.shared()
 		case 2:
-			n.CIDR = r.str()
+			r.text(&n.CIDR)
 		case 3:
 			n.MBits = r.int()
 		case 4:
-			n.DynamicPorts = readList(r, (*reader).port)
+			n.DynamicPorts = r.ports()
 		case 5:
-			n.ReservedPorts = readList(r, (*reader).port)
+			n.ReservedPorts = r.ports()
 		default:
 			r.skip()
 		}
@@ -78,71 +100,28 @@ func appendPort(dst []byte, p *Port) []byte {
 	return t.close()
 }
 
+func (r *reader) ports() []Port {
+	n := r.arrayLen()
+	if n == 0 {
+		return nil
+	}
+	list := carve(&r.room.ports, n)
+	for i := range n {
+		list = append(list, Port{})
+		r.port(&list[i])
+	}
+	return list
+}
+
 func (r *reader) port(p *Port) {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			p.Label = r.str()
+			p.Label = r.shared()
 		case 1:
 			p.Value = r.int()
 		default:
 			r.skip()
 		}
 	}
-}
-
-func appendMetric(dst []byte, m *AllocMetric) []byte {
-	if m == nil {
-		return appendNil(dst)
-	}
-	t := openTuple(dst)
-	t.int(int64(m.AllocationTime))
-	t.int(int64(m.NodesEvaluated))
-	t.put(appendMap(t.dst, m.Scores, appendFloat), len(m.Scores) != 0)
-	t.int(int64(m.NodesFiltered))
-	t.int(int64(m.NodesExhausted))
-	t.int(int64(m.CoalescedFailures))
-	t.put(appendCounts(t.dst, m.ClassFiltered), len(m.ClassFiltered) != 0)
-	t.put(appendCounts(t.dst, m.ConstraintFiltered), len(m.ConstraintFiltered) != 0)
-	t.put(appendCounts(t.dst, m.ClassExhausted), len(m.ClassExhausted) != 0)
-	t.put(appendCounts(t.dst, m.DimensionExhausted), len(m.DimensionExhausted) != 0)
-	return t.close()
-}
-
-func appendCounts(dst []byte, counts map[string]int) []byte {
-	return appendMap(dst, counts, func(dst []byte, v int) []byte { return appendInt(dst, int64(v)) })
-}
-
-func (r *reader) metric() *AllocMetric {
-	if r.null() {
-		return nil
-	}
-	m := new(AllocMetric)
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			m.AllocationTime = time.Duration(r.int64())
-		case 1:
-			m.NodesEvaluated = r.int()
-		case 2:
-			m.Scores = readMap(r, (*reader).float)
-		case 3:
-			m.NodesFiltered = r.int()
-		case 4:
-			m.NodesExhausted = r.int()
-		case 5:
-			m.CoalescedFailures = r.int()
-		case 6:
-			m.ClassFiltered = readMap(r, (*reader).int)
-		case 7:
-			m.ConstraintFiltered = readMap(r, (*reader).int)
-		case 8:
-			m.ClassExhausted = readMap(r, (*reader).int)
-		case 9:
-			m.DimensionExhausted = readMap(r, (*reader).int)
-		default:
-			r.skip()
-		}
-	}
-	return m
 }

@@ -131,7 +131,7 @@ func (r *reader) taskState() *TaskState {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			s.State = r.str()
+			r.word(&s.State)
 		case 1:
 			s.Failed = r.bool()
 		case 2:
@@ -146,9 +146,21 @@ func (r *reader) taskState() *TaskState {
 			s.Events.dropped = r.uint64()
 		case 7:
 			s.Events = r.events(s.Events.dropped)
+			r.keep(&s.Events.packed, s.Events.packed)
 		default:
 			r.skip()
 		}
 	}
 	return s
+}
+
+func (r *reader) taskStates() map[string]*TaskState {
+	n := r.mapLen()
+	m := newMap[*TaskState](n)
+	for range n {
+		at := r.off
+		key := r.taskName()
+		put(r, m, at, key, r.taskState())
+	}
+	return m
 }

@@ -51,7 +51,8 @@ versions in both directions. The bytes in testdata/golden keep it so.
 
 # Caveats
 
-What is decoded shares memory with the string that it was decoded from. What the
+What is decoded shares memory with the string that it was decoded from, unless
+[Shared] decodes it. What the
 store hands out is shared by all readers and must not be changed. Strings are
 kept byte for byte; JSON replaces what is not UTF-8, and does not tell 1.0 from 1:
 a float64 in a Config that is integral comes back from it as an integer.

@@ -2,29 +2,61 @@ package schema
 
 import "unsafe"
 
-// Footprint returns about how many bytes of memory a holds when it was decoded,
-// its Job aside, which many allocations share. It is off by a tenth at the most
-// for any allocation of some size, and always the same for the same content.
+// Footprint returns about how many bytes of memory a holds when [Shared] decoded it,
+// aside from its Job and from strings that many allocations share. It is off by a tenth
+// at the most for any allocation of some size, and always the same for the same content.
 func (a *Allocation) Footprint() int {
 	var f footprint
 	f.block(unsafe.Sizeof(*a))
-	f.block(uintptr(len(a.ID)))
-	f.text(a.EvalID, a.Name, a.NodeID, a.JobID, a.TaskGroup, a.DesiredStatus, a.DesiredDescription)
-	f.text(a.ClientStatus, a.ClientDescription, a.PreviousAllocation, a.NextAllocation)
-	f.resources(a.Resources)
+	text := idText + len(a.Name) + lenOf(a.DesiredStatus) + len(a.DesiredDescription) + len(a.PreviousAllocation)
+	f.block(uintptr(len(a.NextAllocation)))
+
+	var c census
+	if a.Metrics != nil {
+		c.metrics = 1
+		f.metric(a.Metrics)
+	}
+	text += c.count(a.Resources)
 	countMap(&f, a.TaskResources)
-	for name, r := range a.TaskResources {
-		f.text(name)
-		f.resources(r)
+	for _, r := range a.TaskResources {
+		text += c.count(r)
 	}
-	f.metric(a.Metrics)
+	f.structs(c)
+	f.block(uintptr(text))
+
+	text = lenOf(a.ClientStatus) + len(a.ClientDescription)
 	countMap(&f, a.TaskStates)
-	for name, s := range a.TaskStates {
-		f.block(unsafe.Sizeof(*s))
-		f.text(name, s.State, s.Events.packed)
-		f.number(4)
+	for _, s := range a.TaskStates {
+		if s != nil {
+			f.block(unsafe.Sizeof(*s))
+			text += lenOf(s.State) + len(s.Events.packed)
+		}
 	}
+	f.block(uintptr(text))
 	return int(f)
+}
+
+// lenOf is how long a status is, unless it is a constant of this package.
+func lenOf(status string) int {
+	if _, ok := wordOf(status); ok {
+		return 0
+	}
+	return len(status)
+}
+
+// count counts what the resources consist of, and returns how long their own texts are.
+func (c *census) count(r *Resources) (text int) {
+	if r == nil {
+		return 0
+	}
+	c.resources++
+	c.networks += len(r.Networks)
+	for i := range r.Networks {
+		n := &r.Networks[i]
+		c.ports += len(n.DynamicPorts) + len(n.ReservedPorts)
+		text += len(n.CIDR)
+	}
+	return text
 }
 
 // A footprint adds up memory.
@@ -39,56 +71,24 @@ func (f *footprint) block(size uintptr) {
 	*f += footprint((size + step - 1) / step * step)
 }
 
-// text adds strings. They alias the encoding, which is held as a whole: with its
-// codes, that is a byte or two more for each.
-func (f *footprint) text(all ...string) {
-	for _, s := range all {
-		*f += footprint(len(s) + 1)
-	}
-}
-
-// number adds what so many numbers take in the encoding.
-func (f *footprint) number(n int) { *f += footprint(2 * n) }
-
-func (f *footprint) resources(r *Resources) {
-	if r == nil {
+// structs adds the memory of a room.
+func (f *footprint) structs(c census) {
+	if c == usual {
+		f.block(unsafe.Sizeof(usualRoom{}))
 		return
 	}
-	f.block(unsafe.Sizeof(*r))
-	f.number(5)
-	f.block(uintptr(len(r.Networks)) * unsafe.Sizeof(NetworkResource{}))
-	for i := range r.Networks {
-		n := &r.Networks[i]
-		f.text(n.Device, n.IP, n.CIDR)
-		f.number(4)
-		for _, ports := range [][]Port{n.DynamicPorts, n.ReservedPorts} {
-			f.block(uintptr(len(ports)) * unsafe.Sizeof(Port{}))
-			for j := range ports {
-				f.text(ports[j].Label)
-				f.number(2)
-			}
-		}
-	}
+	f.block(uintptr(c.resources) * unsafe.Sizeof(Resources{}))
+	f.block(uintptr(c.networks) * unsafe.Sizeof(NetworkResource{}))
+	f.block(uintptr(c.ports) * unsafe.Sizeof(Port{}))
+	f.block(uintptr(c.metrics) * unsafe.Sizeof(AllocMetric{}))
 }
 
 func (f *footprint) metric(m *AllocMetric) {
-	if m == nil {
-		return
-	}
-	f.block(unsafe.Sizeof(*m))
-	f.number(6)
-	for _, counts := range []map[string]int{m.ClassFiltered, m.ConstraintFiltered, m.ClassExhausted, m.DimensionExhausted} {
-		countMap(f, counts)
-		for name := range counts {
-			f.text(name)
-			f.number(1)
-		}
-	}
+	countMap(f, m.ClassFiltered)
+	countMap(f, m.ConstraintFiltered)
+	countMap(f, m.ClassExhausted)
+	countMap(f, m.DimensionExhausted)
 	countMap(f, m.Scores)
-	for name := range m.Scores {
-		f.text(name)
-		f.number(4)
-	}
 }
 
 // countMap adds the map itself, as Go lays maps out: a header, and slots in groups

@@ -9,12 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// decodedAnew returns a as it is decoded from its two parts.
-func decodedAnew(t *testing.T, a *Allocation) *Allocation {
+// decodedAnew returns a as a store decodes it from its two parts.
+func decodedAnew(t *testing.T, s *Shared, a *Allocation) *Allocation {
 	t.Helper()
-	d := &Allocation{ID: strings.Clone(a.ID)}
-	require.NoError(t, DecodeScheduler(string(AppendScheduler(nil, a)), d))
-	require.NoError(t, DecodeClient(string(AppendClient(nil, a)), d))
+	id, err := ParseID(a.ID)
+	require.NoError(t, err)
+	d := &Allocation{Job: a.Job}
+	require.NoError(t, s.DecodeScheduler(string(AppendScheduler(nil, a)), id, d))
+	require.NoError(t, s.DecodeClient(string(AppendClient(nil, a)), d))
 	return d
 }
 
@@ -34,12 +36,20 @@ func TestFootprint(t *testing.T) {
 		large.TaskResources[name] = large.TaskResources["redis"].clone()
 		large.Metrics.Scores[name] = float64(i)
 	}
-	for name, a := range map[string]*Allocation{"documented": sample, "ten events": eventful, "large": large, "empty": {ID: sample.ID}} {
+	placed := sample.Clone()
+	placed.TaskStates, placed.ClientStatus = nil, ClientStatusPending
+	described := sample.Clone()
+	described.DesiredDescription, described.ClientDescription = strings.Repeat("because ", 20), strings.Repeat("of ", 50)
+	described.TaskResources["redis"], described.ClientStatus = nil, "another"
+	var s Shared
+	for name, a := range map[string]*Allocation{"documented": sample, "as placed": placed, "ten events": eventful,
+		"large": large, "described": described, "empty": {ID: sample.ID}} {
+		decodedAnew(t, &s, a)
 		const n = 2000
 		all := make([]*Allocation, n)
 		before := heapInUse()
 		for i := range all {
-			all[i] = decodedAnew(t, a)
+			all[i] = decodedAnew(t, &s, a)
 		}
 		held := float64(heapInUse()-before) / n
 		require.InEpsilon(t, held, all[0].Footprint(), 0.1, "%s: the heap grew by %.0f bytes each", name, held)

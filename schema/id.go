@@ -3,7 +3,6 @@ package schema
 import (
 	"cmp"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 )
 
@@ -64,14 +63,17 @@ func invalidID(s string) error {
 
 // String returns the ID's canonical text, in lower case.
 func (id ID) String() string {
-	var text [idText]byte
-	hex.Encode(text[:8], id[:4])
-	hex.Encode(text[9:13], id[4:6])
-	hex.Encode(text[14:18], id[6:8])
-	hex.Encode(text[19:23], id[8:10])
-	hex.Encode(text[24:], id[10:])
-	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	text := id.text()
 	return string(text[:])
+}
+
+func (id *ID) text() (text [idText]byte) {
+	const digits = "0123456789abcdef"
+	for i, at := range textAt {
+		text[at], text[at+1] = digits[id[i]>>4], digits[id[i]&0xf]
+	}
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return text
 }
 
 // Compare returns -1, 0 or +1 as id sorts before, with or after other.

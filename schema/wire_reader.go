@@ -24,6 +24,9 @@ type reader struct {
 	loose bool
 	// checkOnly has maps of strings checked but not built.
 	checkOnly bool
+
+	room  room  // where the structs of a scheduler's part go
+	texts texts // a value, as one that is pointed to would be on the heap
 }
 
 // fail records that want was not found at offset at.
@@ -302,6 +305,13 @@ func (r *reader) length(code16 byte, valuesEach int, want string) int {
 func (r *reader) skip() {
 	for pending := 1; pending > 0; pending-- {
 		at := r.off
+		if at < len(r.src) {
+			if k := shortHeads[r.src[at]]; k.known && int(k.size)+int(k.values) < r.left() {
+				r.off += 1 + int(k.size)
+				pending += int(k.values)
+				continue
+			}
+		}
 		size, values, ok := r.head()
 		if !ok || size > uint64(r.left()) || values > uint64(r.left()) {
 			r.fail(at, "a value")
@@ -392,21 +402,29 @@ func readList[T any](r *reader, readOne func(*reader, *T)) []T {
 	return list
 }
 
-// readMap reads a map; an empty one is nil.
-func readMap[V any](r *reader, readOne func(*reader) V) map[string]V {
-	n := r.mapLen()
+// shortHeads is heads, of the codes that no length follows: most of them.
+var shortHeads = func() (t [256]headKind) {
+	for c, h := range heads {
+		if h.lenBytes == 0 {
+			t[c] = h
+		}
+	}
+	return t
+}()
+
+// newMap returns a map for n elements, or nil for none.
+func newMap[V any](n int) map[string]V {
 	if n == 0 {
 		return nil
 	}
-	m := make(map[string]V, min(n, maxRoom))
-	for i := range n {
-		at := r.off
-		key := r.str()
-		m[key] = readOne(r)
-		if len(m) != i+1 {
-			r.fail(at, "a key that is new to its map")
-			return nil
-		}
+	return make(map[string]V, min(n, maxRoom))
+}
+
+// put adds an element whose key was read at offset at. It is not given what reads the
+// value: a reader that is handed to a function that is not known escapes to the heap.
+func put[V any](r *reader, m map[string]V, at int, key string, v V) {
+	n := len(m)
+	if m[key] = v; len(m) == n {
+		r.fail(at, "a key that is new to its map")
 	}
-	return m
 }

@@ -27,7 +27,7 @@ func (s *Store) assemble(r reading, id schema.ID, p pair, known knowledge) (*sch
 	if client.client == "" {
 		return nil, corruptAt(p.client, "no client's part")
 	}
-	if err := schema.DecodeClient(string(bytesOf(client.client)), a); err != nil {
+	if err := s.shared.DecodeClient(client.client, a); err != nil {
 		return nil, corruptAt(p.client, "client's part: %v", err)
 	}
 	a.ModifyIndex, a.NextAllocation = p.newest().index, ""
@@ -69,10 +69,6 @@ func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known
 	if sched.sched == "" {
 		return nil, corruptAt(p.sched, "no scheduler's part")
 	}
-	a := &schema.Allocation{ID: id.String(), CreateIndex: sched.created, AllocModifyIndex: p.sched.index}
-	if err := schema.DecodeScheduler(string(bytesOf(sched.sched)), a); err != nil {
-		return nil, corruptAt(p.sched, "scheduler's part: %v", err)
-	}
 	j := known.job
 	if j == nil || j.hash != sched.job {
 		j = s.jobs.get(sched.job)
@@ -80,9 +76,13 @@ func (s *Store) scheduled(r reading, id schema.ID, p pair, newest *record, known
 	if j == nil {
 		return nil, corruptAt(p.sched, "no job %x", sched.job)
 	}
+	a := &schema.Allocation{CreateIndex: sched.created, AllocModifyIndex: p.sched.index}
 	var err error
 	if a.Job, err = j.decode(r); err != nil {
 		return nil, fmt.Errorf("record %v: %w", p.sched, err)
+	}
+	if err := s.shared.DecodeScheduler(sched.sched, id, a); err != nil {
+		return nil, corruptAt(p.sched, "scheduler's part: %v", err)
 	}
 	return a, nil
 }

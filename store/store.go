@@ -50,6 +50,7 @@ type Store struct {
 	table   *table
 	lists   *lists
 	jobs    *jobs
+	shared  schema.Shared // strings of what is decoded
 	index   index.Index
 	watch   *watch.Registry
 	tail    tail

@@ -1,0 +1,136 @@
+package schema
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// decodeKept decodes a by s from memory that is overwritten afterwards.
+func decodeKept(t *testing.T, s *Shared, a *Allocation, job *Job) *Allocation {
+	t.Helper()
+	id, err := ParseID(a.ID)
+	require.NoError(t, err)
+	d := &Allocation{Job: job}
+	src := AppendScheduler(nil, a)
+	require.NoError(t, s.DecodeScheduler(unsafe.String(&src[0], len(src)), id, d))
+	clear(src)
+	src = AppendClient(nil, a)
+	require.NoError(t, s.DecodeClient(unsafe.String(&src[0], len(src)), d))
+	clear(src)
+	return d
+}
+
+// TestSharedKeeps compares what Shared decodes with what the functions decode, after
+// the bytes that it was decoded from have gone: with the job, with another, without.
+func TestSharedKeeps(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(7, 7))
+	var s Shared
+	for range 3000 {
+		a := randomAllocation(r)
+		want := &Allocation{ID: a.ID}
+		require.NoError(t, DecodeScheduler(string(AppendScheduler(nil, a)), want))
+		require.NoError(t, DecodeClient(string(AppendClient(nil, a)), want))
+		for _, job := range []*Job{a.Job, documented().Job, nil} {
+			got := decodeKept(t, &s, a, job)
+			want.Job = job
+			require.Equal(t, want, got, "what is kept is what was there")
+		}
+	}
+}
+
+// TestSharedShares looks at where the strings are that two allocations have in common.
+func TestSharedShares(t *testing.T) {
+	t.Parallel()
+	var s Shared
+	job := documented().Job
+	first := decodeKept(t, &s, documented(), job)
+	second := decodeKept(t, &s, documented(), job)
+	require.NotSame(t, unsafe.StringData(first.Name), unsafe.StringData(second.Name), "the name is an allocation's own")
+	for what, pair := range map[string][2]string{
+		"evaluation": {first.EvalID, second.EvalID},
+		"node":       {first.NodeID, second.NodeID},
+		"job":        {first.JobID, job.ID},
+		"group":      {first.TaskGroup, job.TaskGroups[0].Name},
+		"state":      {first.TaskStates["redis"].State, second.TaskStates["redis"].State},
+		"score":      {keyOf(first.Metrics.Scores), keyOf(second.Metrics.Scores)},
+		"task":       {keyOf(first.TaskResources), keyOf(second.TaskStates)},
+	} {
+		require.Equal(t, pair[0], pair[1])
+		require.Same(t, unsafe.StringData(pair[0]), unsafe.StringData(pair[1]), "%s: shared", what)
+	}
+}
+
+func keyOf[V any](m map[string]V) string {
+	for key := range m {
+		return key
+	}
+	return ""
+}
+
+// TestSharedIsBounded has it share more strings than it remembers, from several
+// goroutines.
+func TestSharedIsBounded(t *testing.T) {
+	t.Parallel()
+	var s Shared
+	t.Run("all", func(t *testing.T) {
+		for range 4 {
+			t.Run("one", func(t *testing.T) {
+				t.Parallel()
+				for i := range 2 * sharedSets * sharedWays {
+					if text := fmt.Sprint("node-", i); s.of(text) != text {
+						t.Errorf("%s is another", text)
+					}
+				}
+			})
+		}
+	})
+	long := strings.Repeat("x", maxShared+1)
+	for _, text := range []string{"", long[:1], long[1:], long} {
+		require.Equal(t, text, s.of(text))
+	}
+	taken := 0
+	for i := range s.table.Load().sets {
+		set := &s.table.Load().sets[i]
+		for way := range set.texts {
+			if set.texts[way].Load() != nil {
+				taken++
+			}
+		}
+	}
+	require.Greater(t, taken, sharedSets*sharedWays*9/10, "what is there is made use of")
+}
+
+// TestRoomFits looks for room that was made and not used, in allocations of any shape.
+func TestRoomFits(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(8, 8))
+	for range 1000 {
+		a := randomAllocation(r)
+		read := reader{src: string(AppendScheduler(nil, a))}
+		read.scheduler(new(Allocation))
+		require.NoError(t, read.end())
+		left := census{len(read.room.resources), len(read.room.networks), len(read.room.ports), 0}
+		require.Zero(t, left, "room is made for what comes")
+	}
+}
+
+// TestDecodeAllocations counts what decoding the documented allocation allocates. It
+// is alone, as others would be counted too.
+func TestDecodeAllocations(t *testing.T) {
+	var s Shared
+	src, client := string(AppendScheduler(nil, documented())), string(AppendClient(nil, documented()))
+	job := documented().Job
+	decode := func() {
+		a := &Allocation{Job: job}
+		require.NoError(t, s.DecodeScheduler(src, ID{}, a))
+		require.NoError(t, s.DecodeClient(client, a))
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(100, decode), 11.0,
+		"the allocation, its structs, a task's state, each one's texts, and two for each map")
+}
