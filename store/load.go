@@ -63,13 +63,13 @@ func loadState(f *boltfile.File, o Options) (*Store, error) {
 // is not whole, and nothing else is the matter: what was damaged before it is so in
 // both.
 func loadBefore(newest *boltfile.File, s *Store, err error, o Options) (*boltfile.File, *Store) {
-	damaged := errors.Is(err, ErrCorrupt) || err == nil && s.quarantine.size() > 0
+	doubtful := errors.Is(err, ErrCorrupt) || err == nil && s.quarantine.size() > 0
 	before := newest.Before()
-	if !damaged || before == nil {
+	if !doubtful || before == nil {
 		return nil, nil
 	}
 	earlier, e := loadState(before, o)
-	if e != nil || !earlier.committer.plan.holds.bound || err == nil && earlier.quarantine.size() >= s.quarantine.size() {
+	if e != nil || !earlier.committer.plan.holds.bound || err == nil && !s.quarantine.exceeds(&earlier.quarantine) {
 		return nil, nil
 	}
 	return before, earlier
@@ -229,8 +229,8 @@ func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {
 		if len(k) != len(jobHash{}) {
 			return fmt.Errorf("%w: key of %d bytes", ErrCorrupt, len(k))
 		}
-		if hashJob(aliasOf(v)) != jobHash(k) {
-			s.quarantine.addJob(jobHash(k))
+		if h := hashJob(aliasOf(v)); h != jobHash(k) {
+			s.quarantine.addJob(jobHash(k), h)
 		}
 		s.jobs.add(&job{hash: jobHash(k)})
 		s.committer.plan.holds.sum.add(ofJob(jobHash(k)))

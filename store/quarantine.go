@@ -38,30 +38,36 @@ type quarantine struct {
 	n  atomic.Int64 // how many there are; all there is to look at in a sound store
 	mu struct {
 		sync.Mutex // guards the rest; a leaf lock
-		records    map[key]schema.ID
-		jobs       map[jobHash]bool
+		records    map[key]damagedRecord
+		jobs       map[jobHash]jobHash // and the hash of what is there
 	}
+}
+
+// A damagedRecord is of whom the record is, and the checksum of what is there.
+type damagedRecord struct {
+	id  schema.ID
+	sum uint32
 }
 
 func (q *quarantine) size() int { return int(q.n.Load()) }
 
-func (q *quarantine) addRecord(k key, id schema.ID) {
+func (q *quarantine) addRecord(k key, r damagedRecord) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.mu.records == nil {
-		q.mu.records = make(map[key]schema.ID)
+		q.mu.records = make(map[key]damagedRecord)
 	}
-	q.mu.records[k] = id
+	q.mu.records[k] = r
 	q.countLocked()
 }
 
-func (q *quarantine) addJob(h jobHash) {
+func (q *quarantine) addJob(h, is jobHash) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.mu.jobs == nil {
-		q.mu.jobs = make(map[jobHash]bool)
+		q.mu.jobs = make(map[jobHash]jobHash)
 	}
-	q.mu.jobs[h] = true
+	q.mu.jobs[h] = is
 	q.countLocked()
 }
 
@@ -117,6 +123,22 @@ func (q *quarantine) become(o *quarantine) {
 	q.countLocked()
 }
 
+// exceeds reports whether something is damaged that is not in another, or is something
+// else there. Nobody else uses either.
+func (q *quarantine) exceeds(o *quarantine) bool {
+	for k, r := range q.mu.records {
+		if was, ok := o.mu.records[k]; !ok || was != r {
+			return true
+		}
+	}
+	for h, is := range q.mu.jobs {
+		if was, ok := o.mu.jobs[h]; !ok || was != is {
+			return true
+		}
+	}
+	return false
+}
+
 func (q *quarantine) countLocked() { q.n.Store(int64(len(q.mu.records) + len(q.mu.jobs))) }
 
 func (q *quarantine) hasRecord(k key) bool {
@@ -135,7 +157,8 @@ func (q *quarantine) hasJob(h jobHash) bool {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.mu.jobs[h]
+	_, ok := q.mu.jobs[h]
+	return ok
 }
 
 // covers reports whether the version cannot be read. A tombstone can.
@@ -168,7 +191,7 @@ func (q *quarantine) faults() []error {
 		return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(a.pos, b.pos))
 	})
 	for _, k := range keys {
-		all = append(all, fmt.Errorf("allocation %v: %w", q.mu.records[k], corruptAt(k, "%v", errDamaged)))
+		all = append(all, fmt.Errorf("allocation %v: %w", q.mu.records[k].id, corruptAt(k, "%v", errDamaged)))
 	}
 	hashes := slices.SortedFunc(maps.Keys(q.mu.jobs), func(a, b jobHash) int { return bytes.Compare(a[:], b[:]) })
 	for _, h := range hashes {

@@ -38,6 +38,7 @@ type scanned struct {
 	schedSum, clientSum uint32
 	where               placement // with a scheduler's part
 	damaged             bool      // only the header can be read
+	is                  uint32    // of a damaged one: the checksum of what is there
 }
 
 // scanBlocks is how many blocks there are, and so how far a scan may be ahead.
@@ -118,6 +119,10 @@ func (sc *scan) take(k, v []byte) error {
 	}
 	sc.at = at
 	sc.sum.add(ofRecord(at, v))
-	sc.cur.records = append(sc.cur.records, scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where, damaged})
+	rec := scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where, damaged, 0}
+	if damaged {
+		rec.is = sumOf(aliasOf(v))
+	}
+	sc.cur.records = append(sc.cur.records, rec)
 	return nil
 }

@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -81,4 +83,37 @@ func TestUnfinishedCommitDoesNotComeBack(t *testing.T) {
 	s = open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.Equal(t, last, s.LastIndex())
 	require.Equal(t, want, mustShow(t, s))
+}
+
+// TestUnfinishedCommitBesideDamage cuts power in a commit that writes a damaged job anew,
+// and loses a page of a long record: as much is damaged as was before, and something else.
+func TestUnfinishedCommitBesideDamage(t *testing.T) {
+	t.Parallel()
+	path, _ := damagedStore(t, "a job")
+	quiet := &store.Options{Logger: slog.New(slog.DiscardHandler)}
+	s := open(t, path, quiet)
+	want, last := mustGet(t, s, 1), s.LastIndex()
+	long := placed(1)
+	long.Job, long.Name = &schema.Job{ID: "other"}, strings.Repeat("x", 4*os.Getpagesize())
+	upsert(t, s, long)
+	cut := read(t, path)
+	page := bytes.Repeat([]byte("x"), os.Getpagesize())
+	at := bytes.Index(cut, page)
+	require.Positive(t, at)
+	clear(cut[at : at+len(page)])
+
+	path = filepath.Join(t.TempDir(), "cut.db")
+	require.NoError(t, os.WriteFile(path, cut, 0o600))
+	s = open(t, path, quiet)
+	require.Equal(t, last, s.LastIndex())
+	require.Equal(t, want, mustGet(t, s, 1))
+	require.Equal(t, 1, s.Stats().Damaged, "what was before")
+	upsert(t, s, long)
+}
+
+func mustGet(t *testing.T, s *store.Store, n int) *schema.Allocation {
+	t.Helper()
+	a, err := s.Get(idOf(n))
+	require.NoError(t, err)
+	return a
 }
