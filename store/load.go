@@ -63,17 +63,22 @@ func loadState(f *boltfile.File, o Options) (*Store, error) {
 // is not whole, and nothing else is the matter: what was damaged before it is so in
 // both.
 func loadBefore(newest *boltfile.File, s *Store, err error, o Options) (*boltfile.File, *Store) {
-	doubtful := errors.Is(err, ErrCorrupt) || err == nil && s.quarantine.size() > 0
+	doubtful := errors.Is(err, ErrCorrupt) || err == nil && (s.quarantine.size() > 0 || !s.bound())
 	before := newest.Before()
 	if !doubtful || before == nil {
 		return nil, nil
 	}
 	earlier, e := loadState(before, o)
-	if e != nil || !earlier.committer.plan.holds.bound || err == nil && !s.quarantine.exceeds(&earlier.quarantine) {
+	if e != nil || !earlier.bound() || err == nil && s.bound() && !s.quarantine.exceeds(&earlier.quarantine) {
 		return nil, nil
 	}
 	return before, earlier
 }
+
+// bound reports whether the sum in the file is that of a transaction. It is from the first
+// commit in format 2 on: what is not, and came after one that is, has been left behind by
+// one before them.
+func (s *Store) bound() bool { return s.committer.plan.holds.bound }
 
 // goBack has the file be what it was before the last commit, from which s was loaded.
 func (s *Store) goBack(before *boltfile.File, name string) error {
