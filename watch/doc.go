@@ -83,8 +83,9 @@ from armed to idle, if nobody was faster, and then passes through the lock of ea
 of the waiter's shards. Afterwards no sender can be at work on the waiter or find
 it again. Only then the buffer is emptied, and the waiter is as new. The one
 shortcut is for a waiter on a single ID that has been woken, or a herd would
-queue up for a lock it does not need: its node was unlinked before its signal was
-sent, and the state fired is the sender's last touch. Seeing that is enough.
+queue up for a lock it does not need: its node was unlinked, and taken out of the
+clock, before its signal was sent, and the state fired is the sender's last touch.
+Seeing that is enough.
 
 No walk is endless, and none keeps others out for long. A list is walked from its
 head, in turns of 256 nodes. In between the lock is free, and a bookmark, a node
