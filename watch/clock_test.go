@@ -28,6 +28,7 @@ type watchers struct {
 	t   *testing.T
 	r   *watch.Registry
 	rnd *rand.Rand
+	ids int
 	all []*sitter
 }
 
@@ -37,7 +38,7 @@ func (g *watchers) step() {
 	switch g.rnd.IntN(8) {
 	case 0, 1, 2:
 		g.r.Deregister(s.w)
-		d := time.Duration(g.rnd.IntN(1000)-20) * time.Millisecond
+		d := time.Duration(g.rnd.IntN(500)-10)*time.Millisecond + time.Duration(g.rnd.IntN(3))
 		g.r.ExpireAfter(s.w, d)
 		s.until = time.Now().Add(d)
 		g.register(s)
@@ -47,7 +48,7 @@ func (g *watchers) step() {
 		g.r.Deregister(s.w)
 		s.armed, s.inbox = false, 0
 	case 5, 6:
-		g.notify(idOf(g.rnd.IntN(9)))
+		g.notify(idOf(g.rnd.IntN(g.ids)))
 	default:
 		if g.rnd.IntN(20) == 0 {
 			g.r.Broadcast(watch.Signal{Kind: watch.Restored})
@@ -59,7 +60,7 @@ func (g *watchers) step() {
 func (g *watchers) register(s *sitter) {
 	s.ids = s.ids[:0]
 	for range 1 + max(0, g.rnd.IntN(6)-3) {
-		s.ids = append(s.ids, idOf(g.rnd.IntN(9)))
+		s.ids = append(s.ids, idOf(g.rnd.IntN(g.ids)))
 	}
 	register(g.r, s.w, 0, s.ids...)
 	s.armed, s.inbox = true, 0
@@ -130,7 +131,8 @@ func TestClockOracle(t *testing.T) {
 		t.Logf("seed %#x", seed)
 		synctest.Test(t, func(t *testing.T) {
 			g := &watchers{t: t, r: watch.New(), rnd: rand.New(rand.NewPCG(seed, 0))}
-			for range 1 + g.rnd.IntN(60) {
+			g.ids = 1 + g.rnd.IntN(9)
+			for range 1 + g.rnd.IntN(90) {
 				g.all = append(g.all, &sitter{w: watch.NewWaiter(), until: time.Now().Add(time.Second)})
 				g.r.ExpireAfter(g.all[len(g.all)-1].w, time.Second)
 			}
@@ -271,7 +273,7 @@ func TestEndStopsTheClocks(t *testing.T) {
 		require.Zero(t, r.Deadlines(t))
 		require.Zero(t, r.Timers(), "the end leaves no timer behind")
 		for i, w := range ws {
-			r.ExpireAfter(w, time.Hour)
+			r.ExpireAfter(w, time.Minute)
 			register(r, w, 0, idOf(i))
 			require.Equal(t, end, pending(w).Kind)
 			r.Deregister(w)
