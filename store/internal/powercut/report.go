@@ -19,7 +19,7 @@ import (
 const perWorkload = 5000
 
 // sweepImages is how many images each run of the sweep is good for.
-const sweepImages = 400
+const sweepImages = 100
 
 // A report is what was tried. There is none of a run that found anything wrong.
 type report struct {
