@@ -76,7 +76,7 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	defer s.sweeper.endTurn()
 	if s.committer.between(func() {
 		if b.sn, err = s.Snapshot(); err == nil {
-			b.want, b.known = s.committer.plan.holds.sum-s.jobs.sumWithout(nil), true
+			b.want, b.known = s.holds.sum-s.jobs.sumWithout(nil), true
 		}
 	}) != nil {
 		b.sn, err = s.Snapshot() // of a failed store, which does not know what the file holds

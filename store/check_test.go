@@ -162,7 +162,8 @@ func TestCheckOfAFailedStore(t *testing.T) {
 	_, err = s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	unseen := newPlan(s)
-	unseen.holds = s.committer.plan.holds
+	holds := s.holds
+	unseen.holds = &holds
 	require.NoError(t, s.file.db.Load().Update(func(tx *bbolt.Tx) error {
 		unseen.begin(readingOf(tx))
 		b := new(Batch)
@@ -171,7 +172,7 @@ func TestCheckOfAFailedStore(t *testing.T) {
 			return err
 		}
 		unseen.holds.last = unseen.last
-		return putContents(tx, &unseen.holds)
+		return putContents(tx, unseen.holds)
 	}))
 	failure := ErrFailed
 	s.failure.Store(&failure)

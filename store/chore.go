@@ -108,9 +108,9 @@ func (c *committer) remove(tx *bbolt.Tx) error {
 		if err := log.Delete(); err != nil {
 			return err
 		}
-		c.plan.holds.sum.remove(v.sum)
+		c.s.holds.sum.remove(v.sum)
 	}
-	c.plan.holds.floor = ch.floor
+	c.s.holds.floor = ch.floor
 	return tx.Bucket(metaBucket).Put(floorKey, binary.BigEndian.AppendUint64(nil, ch.floor))
 }
 

@@ -60,10 +60,6 @@ type committer struct {
 	group []*request
 	plan  *plan
 	chore *chore
-
-	// unsettled says that the file lacks what file.settle leaves there. Open and
-	// Close use it when the goroutine does not run.
-	unsettled bool
 }
 
 // maxGroupBytes bounds the encoded size of a group, a last batch aside, and with
@@ -240,11 +236,11 @@ func (c *committer) write() (err error) {
 	if err := c.remove(tx); err != nil {
 		return err
 	}
-	c.plan.holds.last = c.plan.last
-	if err := putContents(tx, &c.plan.holds); err != nil {
+	c.s.holds.last = c.plan.last
+	if err := putContents(tx, &c.s.holds); err != nil {
 		return err
 	}
-	c.unsettled = true
+	c.s.unsettled = true
 	if err := c.s.file.db.Load().commit(tx); err != nil {
 		return err
 	}

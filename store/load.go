@@ -54,7 +54,7 @@ func load(f *os.File, o Options) (*Store, error) {
 // loadState returns a store with the memory that this state of its file gives it.
 func loadState(f *boltfile.File, o Options) (*Store, error) {
 	s := newStore(o)
-	s.committer.unsettled = !f.HasFreelist()
+	s.unsettled = !f.HasFreelist()
 	return s, damaged(s.loadBuckets(context.Background(), f))
 }
 
@@ -78,7 +78,7 @@ func loadBefore(newest *boltfile.File, s *Store, err error, o Options) (*boltfil
 // bound reports whether the sum in the file is that of a transaction. It is from the first
 // commit in format 2 on: what is not, and came after one that is, has been left behind by
 // one before them.
-func (s *Store) bound() bool { return s.committer.plan.holds.bound }
+func (s *Store) bound() bool { return s.holds.bound }
 
 // goBack has the file be what it was before the last commit, from which s was loaded.
 func (s *Store) goBack(before *boltfile.File, name string) error {
@@ -134,7 +134,7 @@ func (s *Store) loadBuckets(ctx context.Context, f *boltfile.File) error {
 // verifySum compares the sum of what was read with the one that the transaction has left
 // in the file. A file of format 1 that was last written before there were sums has none.
 func (s *Store) verifySum(want []byte, txid uint64) error {
-	holds := &s.committer.plan.holds
+	holds := &s.holds
 	got := holds.encoded()
 	if holds.bound {
 		got = holds.encodedIn(txid)
@@ -186,7 +186,7 @@ func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	s.index.Publish(last)
-	holds := &s.committer.plan.holds
+	holds := &s.holds
 	holds.last, holds.bound = last, format > 1
 	reserve := func(ids uint64) {
 		s.table.reserve(int(min(ids, uint64(f.Size())/leastRecord)))
@@ -238,7 +238,7 @@ func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {
 			s.quarantine.addJob(jobHash(k), h)
 		}
 		s.jobs.add(&job{hash: jobHash(k)})
-		s.committer.plan.holds.sum.add(ofJob(jobHash(k)))
+		s.holds.sum.add(ofJob(jobHash(k)))
 		s.tally.jobs.Add(int64(len(k) + len(v)))
 		return nil
 	}, nil)
@@ -253,6 +253,6 @@ func (s *Store) loadLog(ctx context.Context, f *boltfile.File, b boltfile.Bucket
 	if err = errors.Join(sc.err, err); err != nil {
 		return err
 	}
-	s.committer.plan.holds.sum += sc.sum
+	s.holds.sum += sc.sum
 	return r.finish()
 }

@@ -126,7 +126,7 @@ func (s *Store) use(path string, f *os.File) error {
 	if s.opts.ReadOnly {
 		return nil
 	}
-	if err := s.file.resume(&s.committer.plan.holds, !s.committer.unsettled); err != nil {
+	if err := s.file.resume(&s.holds, !s.unsettled); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	return nil

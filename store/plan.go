@@ -40,9 +40,9 @@ type plan struct {
 
 	drafts drafts // of the batch being worked out
 
-	// holds is what the file holds, with what the transaction under way puts there.
-	// Open sets it.
-	holds contents
+	// holds is the store's: what the file holds, and what the transaction under way
+	// puts there.
+	holds *contents
 }
 
 // An outcome is what became of one batch of the group. Its changes are those of
@@ -71,7 +71,7 @@ type newJob struct {
 }
 
 func newPlan(s *Store) *plan {
-	return &plan{s: s, overlay: make(map[schema.ID]*version), jobs: make(map[jobHash]*newJob)}
+	return &plan{s: s, holds: &s.holds, overlay: make(map[schema.ID]*version), jobs: make(map[jobHash]*newJob)}
 }
 
 // begin starts a group, whose transaction r reads.

@@ -175,7 +175,7 @@ func (rw *rewrite) complete() (err error) {
 	if err := rw.copyHealed(); err != nil {
 		return err
 	}
-	was, sum := rw.s.committer.plan.holds, rw.holds.sum
+	was, sum := rw.s.holds, rw.holds.sum
 	left := rw.s.jobs.sumWithout(rw.jobs)
 	if sum+left != was.sum {
 		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", ErrCorrupt, sum+left, was.sum)

@@ -62,7 +62,13 @@ type Store struct {
 
 	committer *committer
 	sweeper   *sweeper
-	tally     *tally
+
+	// The committer's, and while it does not run that of Open and Close: what the file
+	// holds, and whether it lacks what file.settle leaves there.
+	holds     contents
+	unsettled bool
+
+	tally *tally
 
 	// floor is the index up to which deletions and superseded changes may have been
 	// forgotten: set by Open and by Restore, raised by the sweeper. restored is the index
@@ -103,8 +109,8 @@ func (s *Store) Close() error {
 		s.watch.Broadcast(watch.Signal{Kind: watch.Closed, Err: ErrClosed})
 		s.end()
 		s.sweeper.stop()
-		if s.failed() == nil && s.committer.unsettled && !s.opts.ReadOnly {
-			err = s.file.settle(&s.committer.plan.holds, int(s.counts.allocations.Load()+s.counts.tombstones.Load()))
+		if s.failed() == nil && s.unsettled && !s.opts.ReadOnly {
+			err = s.file.settle(&s.holds, int(s.counts.allocations.Load()+s.counts.tombstones.Load()))
 		}
 		err = errors.Join(err, s.file.close(), unlockPath(s.pathLock, &s.opts))
 		if s.mutations != nil {

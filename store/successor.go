@@ -117,8 +117,8 @@ func (n *successor) takePlace() (unknown bool, err error) {
 // succeed has the store go on with the new file.
 func (n *successor) succeed() {
 	n.db = n.s.file.db.Swap(n.db)
-	n.s.committer.plan.holds = n.holds
-	n.s.committer.unsettled = true
+	n.s.holds = n.holds
+	n.s.unsettled = true
 }
 
 // close closes the file that is not the store's, whichever that is, once nobody reads

@@ -51,10 +51,10 @@ func TestFormat1DoesNotComeBack(t *testing.T) {
 		_, err = s.Upsert(t.Context(), testAlloc(n))
 		require.NoError(t, err)
 	}
-	before := s.committer.plan.holds
+	before := s.holds
 	last, err := s.Upsert(t.Context(), testAlloc(60))
 	require.NoError(t, err)
-	after := s.committer.plan.holds
+	after := s.holds
 	require.NoError(t, s.Close())
 
 	var value []byte
