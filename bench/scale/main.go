@@ -22,6 +22,9 @@ end: placing, updates, and lookups. Then, with -allocs:
     updates as many that no reader waits on. Ends the others by their context.
  6. Closes and opens the store -opens times. Reads some allocations from the file,
     then checks all of them, and what lists and counts say.
+ 7. Opens it with a bound on what is resident, an eighth of all, and reads as many
+    at random as there are.
+ 8. Compacts it, opens that, and checks all of them again.
 
 Whatever differs from what was acknowledged, or from what was written, ends the
 program with exit status 1: an allocation's fields, its insert's index, its last

@@ -62,8 +62,23 @@ type chosen struct {
 }
 
 // choose returns n allocations in random order, none twice, or all there are.
-func (t *trial) choose(n int) (c chosen) {
-	for _, i := range rand.New(rand.NewPCG(t.Seed, uint64(n))).Perm(t.Len())[:min(n, t.Len())] {
+func (t *trial) choose(n int) chosen {
+	return t.chosen(rand.New(rand.NewPCG(t.Seed, uint64(n))).Perm(t.Len())[:min(n, t.Len())])
+}
+
+// draw returns n allocations at random, each as likely as any at any time.
+func (t *trial) draw(n int) chosen {
+	r := rand.New(rand.NewPCG(t.Seed, uint64(n)))
+	which := make([]int, n)
+	for k := range which {
+		which[k] = r.IntN(t.Len())
+	}
+	return t.chosen(which)
+}
+
+// chosen returns those allocations.
+func (t *trial) chosen(which []int) (c chosen) {
+	for _, i := range which {
 		c.ids = append(c.ids, t.ID(i))
 		c.jobs = append(c.jobs, uint32(i/fleet.PerJob))
 		c.last = append(c.last, t.last[i])

@@ -74,7 +74,7 @@ func (t *trial) all(ctx context.Context) error {
 		return err
 	}
 	err := t.phases(ctx, t.place, t.openPlaced, t.update, t.readOnce, t.resident, t.lookUp, t.mix, t.park,
-		t.files, t.openUpdated, t.fromFile, t.verify, t.lists, t.compact, t.verify)
+		t.files, t.openUpdated, t.fromFile, t.verify, t.lists, t.bounded, t.compact, t.verify)
 	return errors.Join(err, t.close())
 }
 
