@@ -117,3 +117,24 @@ func mustGet(t *testing.T, s *store.Store, n int) *schema.Allocation {
 	require.NoError(t, err)
 	return a
 }
+
+// TestUnfinishedGrowth cuts power in a commit that makes the file longer, of which only
+// the meta page is left.
+func TestUnfinishedGrowth(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "grows.db")
+	s := open(t, path, nil)
+	want, last, before := mustShow(t, s), s.LastIndex(), read(t, path)
+	for len(read(t, path)) == len(before) {
+		want, last, before = mustShow(t, s), s.LastIndex(), read(t, path)
+		a := placed(int(last))
+		a.DesiredDescription = strings.Repeat("x", 8000)
+		upsert(t, s, a)
+	}
+	cut := filepath.Join(dir, "cut.db")
+	require.NoError(t, os.WriteFile(cut, withMetas(before, read(t, path)), 0o600))
+	s = open(t, cut, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.Equal(t, last, s.LastIndex())
+	require.Equal(t, want, mustShow(t, s))
+}

@@ -18,13 +18,18 @@ type File struct {
 type Bucket struct{ header []byte } // and the inline page, if it is that small
 
 // Open reads the newest meta page of f, which stays the caller's. Errors are
-// *Damage, or what reading returned.
+// *Damage, or what reading returned. If there is a [File.Before], damage to the meta page
+// or to the length of the file is an error of Buckets.
 func Open(f *os.File) (*File, error) {
 	m, before, err := newestMeta(f)
 	if err != nil {
 		return nil, err
 	}
-	return &File{f: f, meta: m, before: before, seen: newBitmap(m.highest)}, nil
+	file := &File{f: f, meta: m, before: before}
+	if m.fault == nil {
+		file.seen = newBitmap(m.highest)
+	}
+	return file, nil
 }
 
 // Size returns how many bytes the pages in use take, free ones in between included.
@@ -39,6 +44,9 @@ func (f *File) LostMeta() bool { return f.meta.alone }
 
 // Buckets returns the buckets of the database by name.
 func (f *File) Buckets() (map[string]Bucket, error) {
+	if f.meta.fault != nil {
+		return nil, f.meta.fault
+	}
 	all := make(map[string]Bucket)
 	w := f.walk(nil)
 	err := w.bucket(f.meta.root, func(k, v []byte, bucket bool) error {

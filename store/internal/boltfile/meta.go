@@ -46,12 +46,13 @@ type meta struct {
 	freelist uint64
 	highest  uint64
 	txid     uint64
-	alone    bool // the other meta page is not valid
+	alone    bool  // the other meta page is not valid
+	fault    error // why it cannot be gone by
 }
 
-// newestMeta returns the meta page that bbolt will go by, if that can be, and the
-// file is as long as it says; and the other one, if it is that of the transaction
-// before and could be gone by as well.
+// newestMeta returns the meta page that bbolt will go by, and the other one, if it is
+// that of the transaction before and can be gone by: then the newest may have a fault,
+// as when a power cut has left the file shorter than it says.
 //
 // The newest must be the very one. The other may have been written before the pages
 // that it refers to were used for something else, and a page within the file may look
@@ -82,7 +83,11 @@ func newestMeta(f *os.File) (newest meta, before *meta, err error) {
 	if !newest.alone && other.txid+1 == newest.txid && other.check(size, info.Size()) == nil {
 		before = &other
 	}
-	return newest, before, newest.check(size, info.Size())
+	newest.fault = newest.check(size, info.Size())
+	if before == nil {
+		err = newest.fault
+	}
+	return newest, before, err
 }
 
 // check looks for what is wrong with a valid meta page in a file of that size,
