@@ -12,7 +12,7 @@ type config struct {
 	images       int
 	seed         uint64
 	sweep        bool
-	ext4         int
+	ext4, chains int
 	out, command string
 }
 
@@ -24,6 +24,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	flags.IntVar(&c.images, "images", 100_000, "power cuts to try, at the least")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of the workloads and of what is tried")
 	flags.BoolVar(&c.sweep, "sweep", true, "fail every step, too")
+	flags.IntVar(&c.chains, "chains", 500, "chains of crashes to try")
 	flags.IntVar(&c.ext4, "ext4", 2000, "power cuts below an ext4 to try, at the least")
 	flags.StringVar(&c.out, "out", "", "directory to write powercut.txt and powercut.json to")
 	if err := flags.Parse(args); err != nil {
@@ -32,8 +33,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if flags.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if c.images < 1 || c.ext4 < 0 {
-		return c, fmt.Errorf("-images %d, -ext4 %d: want one, and none or more", c.images, c.ext4)
+	if c.images < 1 || c.ext4 < 0 || c.chains < 0 {
+		return c, fmt.Errorf("-images %d, -ext4 %d, -chains %d: want one, and none or more", c.images, c.ext4, c.chains)
 	}
 	return c, nil
 }

@@ -138,6 +138,9 @@ func (c cutting) images(d *device, at, most int, r *rand.Rand, yield func(trialI
 		all = fates(d.units, r)
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	if !c.whole { // where there are not very few
+		all = slices.Insert(all, min(4, len(all)), lastAlone(len(d.units))...)
+	}
 	units := slices.Clone(d.units)
 	for _, one := range all[:min(most, len(all))] {
 		img := trialImage{image: d.cutPower(one), used: r.IntN(usedEach) == 0}

@@ -143,8 +143,11 @@ func (d *disk) call(method string, args, reply any) error {
 // begin forgets what was recorded, and has operations fail.
 func (d *disk) begin(f Fault) error { return d.call("Begin", f, new(struct{})) }
 
+// fail has operations fail from now on.
+func (d *disk) fail(f Fault) error { return d.call("Fail", f, new(struct{})) }
+
 // heal has nothing fail any more.
-func (d *disk) heal() error { return d.call("Heal", struct{}{}, new(struct{})) }
+func (d *disk) heal() error { return d.fail(Fault{}) }
 
 // note records that index was acknowledged.
 func (d *disk) note(index uint64) error { return d.call("Note", index, new(struct{})) }

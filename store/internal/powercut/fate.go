@@ -127,6 +127,20 @@ func fates(units []*unit, r *rand.Rand) [][]fate {
 	return all
 }
 
+// lastAlone returns two fates of n units: the last is all that was done, and all but the last
+// was. It is the meta page, as a rule, and the others are what that leads to.
+func lastAlone(n int) [][]fate {
+	if n == 0 {
+		return [][]fate{nil}
+	}
+	last, rest := make([]fate, n), make([]fate, n)
+	for i := range n - 1 {
+		rest[i].kind = done
+	}
+	last[n-1].kind = done
+	return [][]fate{last, rest}
+}
+
 // subsets returns all subsets of n units, or, of many, all beginnings and ends, all
 // but one, one alone and random ones.
 func subsets(n int, r *rand.Rand) [][]fate {

@@ -1,7 +1,7 @@
 /*
 Powercut cuts the power of a store, and has its disk fail, at every moment there is.
 
-	go run . [-images n] [-seed n] [-sweep=false] [-ext4 n] [-out dir]
+	go run . [-images n] [-seed n] [-sweep=false] [-chains n] [-ext4 n] [-out dir]
 
 It needs root and /dev/fuse; and mkfs.ext4 and loop devices, unless -ext4 is 0.
 
@@ -34,6 +34,14 @@ hold every acknowledged batch and none but the one whose outcome was unknown; a
 compaction or a restore is there as a whole or not at all. It is
 then written to, and its power is cut as above; a sync that has failed counts for
 nothing, and no later one makes up for it.
+
+# Chains
+
+What a crash has left is opened, used and crashed again, three times in a row, at any
+moment: also while it is opened. A crash is a power cut, or only the end of the process: then
+what was not synced can be read, and is synced later or lost in the next one. In between a
+sync or a write may fail, as above. After each crash power is cut as above; and what was
+shown not to be there must not come back.
 
 # Below a file system
 

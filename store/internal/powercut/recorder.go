@@ -65,11 +65,11 @@ func (d *Disk) Begin(f Fault, _ *struct{}) error {
 	return nil
 }
 
-// Heal has nothing fail any more.
-func (d *Disk) Heal(_ struct{}, _ *struct{}) error {
+// Fail sets which operation fails from now on.
+func (d *Disk) Fail(f Fault, _ *struct{}) error {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
-	d.r.fault = Fault{}
+	d.r.fault, d.r.counted = f, 0
 	return nil
 }
 

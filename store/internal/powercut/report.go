@@ -30,11 +30,12 @@ type report struct {
 	CPUs      int
 	Workloads int
 	Cuts      *tally
-	Seconds   float64 // that the images of Cuts took
-	Sweep     *swept  `json:",omitempty"`
-	SweepTook float64 `json:",omitempty"` // seconds
-	Ext4      *tally  `json:",omitempty"` // of images of a file system
-	Ext4Took  float64 `json:",omitempty"` // seconds
+	Seconds   float64  // that the images of Cuts took
+	Sweep     *swept   `json:",omitempty"`
+	SweepTook float64  `json:",omitempty"` // seconds
+	Chains    *chained `json:",omitempty"`
+	Ext4      *tally   `json:",omitempty"` // of images of a file system
+	Ext4Took  float64  `json:",omitempty"` // seconds
 }
 
 // measure does all that the flags ask for.
@@ -61,10 +62,29 @@ func measure(ctx context.Context, c config, d *disk, progress io.Writer) (*repor
 		}
 		r.SweepTook = time.Since(began).Seconds()
 	}
+	if err := r.crash(ctx, c, d); err != nil {
+		return nil, err
+	}
 	if c.ext4 > 0 {
 		return r, r.cutExt4(ctx, c, d)
 	}
 	return r, nil
+}
+
+// crash makes chains.
+func (r *report) crash(ctx context.Context, c config, d *disk) error {
+	if c.chains > 0 {
+		r.Chains = &chained{Images: new(tally)}
+	}
+	for n := range uint64(c.chains) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := newChaining(c.seed<<16+n).run(d, r.Chains); err != nil {
+			return fmt.Errorf("chain, seed %d: %w", c.seed<<16+n, err)
+		}
+	}
+	return nil
 }
 
 // perExt4 is how many images one run of the workload in an ext4 is good for.
@@ -137,6 +157,10 @@ func (r *report) String() string {
 	if s := r.Sweep; s != nil {
 		fmt.Fprintf(&b, "fail at step n: %d runs of %d steps in %.0f s; in %d nobody had to know\n", s.Runs, s.Steps, r.SweepTook, s.Silent)
 		fmt.Fprintf(&b, "  power cuts after recovery: %d images, bad: %d\n", s.Images.Images, s.Images.Bad)
+	}
+	if c := r.Chains; c != nil {
+		fmt.Fprintf(&b, "chains of crashes: %d of %d links each, %d after a kill, %d with a failure; %d images, bad: %d\n",
+			c.Chains, linksEach, c.Killed, c.Failed, c.Images.Images, c.Images.Bad)
 	}
 	if t := r.Ext4; t != nil {
 		fmt.Fprintf(&b, "power cuts below an ext4: %d images, at %d moments, in %.0f s\n", t.Images, t.Points, r.Ext4Took)
