@@ -48,7 +48,9 @@ type Options struct {
 
 	// ReadOnly opens the store for reading alone: several may have it open so at once,
 	// but none beside a writer. Neither the file nor its directory is written, whatever
-	// would change the store returns ErrReadOnly, and the file must be there.
+	// would change the store returns ErrReadOnly, and the file must be there. After a
+	// writer that was killed, what it had written and nobody has synced is there to be
+	// read, and may be gone after a power cut.
 	ReadOnly bool
 
 	// ResidentBytes bounds the memory of decoded allocations, their jobs aside; see
