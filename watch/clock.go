@@ -37,16 +37,16 @@ type clock struct {
 // now returns the nanoseconds since origin.
 func (c *clock) now() int64 { return int64(time.Since(c.origin)) }
 
-// addLocked takes in the deadline of a waiter's first node.
-func (sh *shard) addLocked(n *node) {
+// addDeadlineLocked takes in the deadline of a waiter's first node.
+func (sh *shard) addDeadlineLocked(n *node) {
 	c := &sh.clock
 	c.heap = append(c.heap, n)
 	c.up(len(c.heap)-1, n)
-	sh.setLocked(n.w.deadline)
+	sh.setTimerLocked(n.w.deadline)
 }
 
-// setLocked has the timer run at a deadline if it would run later.
-func (sh *shard) setLocked(deadline int64) {
+// setTimerLocked has the timer run at a deadline if it would run later.
+func (sh *shard) setTimerLocked(deadline int64) {
 	c := &sh.clock
 	if c.over || c.timer != nil && deadline >= c.rings {
 		return
@@ -73,7 +73,7 @@ func (sh *shard) expire() (more bool) {
 	c, at := &sh.clock, sh.clock.now()
 	for range turnLen {
 		if len(c.heap) == 0 || c.heap[0].w.deadline > at {
-			sh.resetLocked()
+			sh.resetTimerLocked()
 			return false
 		}
 		sh.expireLocked(c.heap[0])
@@ -92,23 +92,24 @@ func (sh *shard) expireLocked(n *node) {
 	}
 }
 
-// resetLocked sets the timer, which has run, for the earliest deadline.
-func (sh *shard) resetLocked() {
+// resetTimerLocked sets the timer, which has run, for the earliest deadline.
+func (sh *shard) resetTimerLocked() {
 	sh.clock.rings = never
 	if len(sh.clock.heap) > 0 {
-		sh.setLocked(sh.clock.heap[0].w.deadline)
+		sh.setTimerLocked(sh.clock.heap[0].w.deadline)
 	}
 }
 
 // stopLocked stops the timer for good.
 func (c *clock) stopLocked() {
-	if c.over = true; c.timer != nil {
+	c.over = true
+	if c.timer != nil {
 		c.timer.Stop()
 	}
 }
 
-// remove takes out a node that is in the heap. What is last there takes its place,
-// and moves up or down from it.
+// remove takes out a node that is in the heap. The last one takes its place, and moves
+// up or down from there.
 func (c *clock) remove(n *node) {
 	i, last := int(n.slot)-1, len(c.heap)-1
 	moved := c.heap[last]

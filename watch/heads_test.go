@@ -96,3 +96,11 @@ func TestShardsShareNoCacheLine(t *testing.T) {
 	t.Parallel()
 	require.Zero(t, unsafe.Sizeof(shard{})%64)
 }
+
+func TestWaiterFillsItsSizeClass(t *testing.T) {
+	t.Parallel()
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("of machines of 64 bits")
+	}
+	require.EqualValues(t, 96, unsafe.Sizeof(Waiter{}))
+}

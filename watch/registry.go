@@ -38,7 +38,8 @@ type Registry struct {
 // New returns an empty registry. It starts nothing and needs no closing.
 func New() *Registry {
 	r := &Registry{seed: maphash.MakeSeed()}
-	for i, origin := 0, time.Now(); i < shardCount; i++ {
+	origin := time.Now()
+	for i := range r.shards {
 		r.shards[i].seed, r.shards[i].clock.origin = r.seed, origin
 	}
 	return r
@@ -46,12 +47,12 @@ func New() *Registry {
 
 // shardOf returns the part of the registry that an ID belongs to.
 func (r *Registry) shardOf(id ID) *shard {
-	sh, _ := r.place(&id)
+	sh, _ := r.locate(&id)
 	return sh
 }
 
-// place returns the part of the registry that an ID belongs to, and its hash there.
-func (r *Registry) place(id *ID) (sh *shard, hash uint64) {
+// locate returns the part of the registry that an ID belongs to, and its hash there.
+func (r *Registry) locate(id *ID) (sh *shard, hash uint64) {
 	h := maphash.Bytes(r.seed, id[:])
 	return &r.shards[h%shardCount], h / shardCount
 }
@@ -75,7 +76,7 @@ func (r *Registry) Register(w *Waiter) {
 	w.arm(r.epoch.Load())
 	for i := range w.Len() {
 		n := w.place(i)
-		sh, hash := r.place(&n.id)
+		sh, hash := r.locate(&n.id)
 		if i == 0 {
 			sh.waiting.Add(1)
 		}
@@ -126,10 +127,10 @@ func (r *Registry) unlink(w *Waiter) {
 
 // Notify wakes the waiters of id whose min is below index, and nobody else, and
 // returns how many it woke. What changed must be visible to them before it is
-// called. It costs a hash, a lock and a look into a map if nobody waits.
+// called. It costs a hash, a lock and a look into a table if nobody waits.
 func (r *Registry) Notify(id ID, index uint64) int {
 	c := call{signal: Signal{Kind: Changed, ID: id, Index: index}}
-	sh, hash := r.place(&id)
+	sh, hash := r.locate(&id)
 	return wake(sh, hash, id, c)
 }
 

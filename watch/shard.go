@@ -57,7 +57,7 @@ func (sh *shard) link(n *node, hash uint64) {
 	sh.pushLocked(n, hash)
 	n.linked = true
 	if n == &n.w.first && n.w.deadline != 0 {
-		sh.addLocked(n)
+		sh.addDeadlineLocked(n)
 	}
 }
 
@@ -88,8 +88,11 @@ func (sh *shard) unlinkLocked(n *node) {
 	}
 	if n.head {
 		sh.popLocked(n, sh.hash(&n.id))
-	} else if n.prev.next = n.next; n.next != nil {
-		n.next.prev = n.prev
+	} else {
+		n.prev.next = n.next
+		if n.next != nil {
+			n.next.prev = n.prev
+		}
 	}
 	n.next, n.prev, n.head, n.linked = nil, nil, false, false
 }

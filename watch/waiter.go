@@ -28,7 +28,7 @@ const maxKept = 64
 // registered again as often as one likes, with one registry at a time. One goroutine
 // at a time may use it. It must not be copied.
 //
-// Its size is 96 bytes, which is one that the runtime allocates.
+// Its size is 96 bytes, which is one of the runtime's size classes.
 type Waiter struct {
 	c chan struct{} // has room for one; empty when the waiter becomes armed
 
@@ -73,17 +73,17 @@ func (w *Waiter) Watch(min uint64, ids ...ID) {
 
 // makePlaces has w have so many places besides the first.
 func (w *Waiter) makePlaces(n int) {
-	kept := w.others()
+	if w.more == nil {
+		if n == 0 {
+			return
+		}
+		w.more = new([]node)
+	}
+	kept := *w.more
 	if cap(kept) > max(n, maxKept) {
 		kept = nil
 	}
-	switch {
-	case n > 0 && w.more == nil:
-		w.more = new([]node)
-		fallthrough
-	case w.more != nil:
-		*w.more = slices.Grow(kept[:0], n)[:n]
-	}
+	*w.more = slices.Grow(kept[:0], n)[:n]
 }
 
 // Min returns the index that w waits for a change above.

@@ -26,7 +26,7 @@ func newAlley(n int) *alley {
 // walk returns a walk that has not begun.
 func (a *alley) walk(index uint64) *walk {
 	c := call{signal: Signal{Kind: Changed, ID: a.id, Index: index}}
-	sh, hash := a.r.place(&a.id)
+	sh, hash := a.r.locate(&a.id)
 	return &walk{sh: sh, call: c, id: a.id, hash: hash}
 }
 
