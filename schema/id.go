@@ -67,6 +67,7 @@ func (id ID) String() string {
 	return string(text[:])
 }
 
+// text returns the bytes of String.
 func (id *ID) text() (text [idText]byte) {
 	const digits = "0123456789abcdef"
 	for i, at := range textAt {

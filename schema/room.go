@@ -68,7 +68,7 @@ func (c *census) addResources(r *reader) {
 	}
 	c.resources++
 	for i := range r.arrayLen() {
-		if i != 4 {
+		if i != 4 { // the networks
 			r.skip()
 			continue
 		}
@@ -83,7 +83,7 @@ func (c *census) addResources(r *reader) {
 // addPorts counts the ports of a network.
 func (c *census) addPorts(r *reader) {
 	for i := range r.arrayLen() {
-		if i != 4 && i != 5 {
+		if i != 4 && i != 5 { // the dynamic and the reserved ports
 			r.skip()
 			continue
 		}

@@ -23,7 +23,7 @@ type Shared struct {
 const (
 	sharedSets = 4096
 	sharedWays = 4
-	maxShared  = 63 // length of a string that is shared
+	maxShared  = 63 // bytes of the longest string that is shared
 )
 
 // A sharedTable finds a string with two reads of memory that may have to be waited for:
@@ -33,10 +33,12 @@ type sharedTable struct {
 	seed maphash.Seed // against strings made to collide
 }
 
+// A sharedSet is written without a lock. Where two write at once a tag may end up with
+// the other's text: that text is then found by nobody, and gives way in time.
 type sharedSet struct {
 	tags  [sharedWays]atomic.Uint32 // of the hash, to look at one string only
 	texts [sharedWays]atomic.Pointer[sharedText]
-	_     [16]byte
+	_     [16]byte // to the end of the cache line
 }
 
 type sharedText struct {

@@ -190,7 +190,8 @@ func (r *reader) taskGroup() string {
 	if r.texts.shared == nil {
 		return text
 	}
-	if r.texts.enterGroup(text); r.texts.group != nil {
+	r.texts.enterGroup(text)
+	if r.texts.group != nil {
 		return r.texts.group.Name
 	}
 	return r.texts.shared.of(text)

@@ -387,6 +387,16 @@ var heads = func() (t [256]headKind) {
 	return t
 }()
 
+// shortHeads is heads without the codes that a length follows, which are few.
+var shortHeads = func() (t [256]headKind) {
+	for c, h := range heads {
+		if h.lenBytes == 0 {
+			t[c] = h
+		}
+	}
+	return t
+}()
+
 // readList reads a list of structs; an empty one is nil.
 func readList[T any](r *reader, readOne func(*reader, *T)) []T {
 	n := r.arrayLen()
@@ -401,16 +411,6 @@ func readList[T any](r *reader, readOne func(*reader, *T)) []T {
 	}
 	return list
 }
-
-// shortHeads is heads, of the codes that no length follows: most of them.
-var shortHeads = func() (t [256]headKind) {
-	for c, h := range heads {
-		if h.lenBytes == 0 {
-			t[c] = h
-		}
-	}
-	return t
-}()
 
 // newMap returns a map for n elements, or nil for none.
 func newMap[V any](n int) map[string]V {
