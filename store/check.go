@@ -92,7 +92,7 @@ func (c *check) run(ctx context.Context) error {
 // makeTwin reads the file as the transaction under which it does so finds it: its
 // pages stay what they are until that has ended.
 func (c *check) makeTwin(ctx context.Context) (err error) {
-	defer contain(c.s.file.path, &err)()
+	defer contain(c.s.file.path, catchFaults(), &err)
 	db := c.s.file.db.Load()
 	for again := true; again && err == nil; {
 		err = db.View(func(tx *bbolt.Tx) error {

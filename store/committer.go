@@ -214,7 +214,7 @@ func (c *committer) giveUp(cause error) {
 // write plans the group and commits what it changes. An error leaves the state
 // of the disk unknown.
 func (c *committer) write() (err error) {
-	defer contain(c.s.file.path, &err)()
+	defer contain(c.s.file.path, catchFaults(), &err)
 	tx, err := c.s.file.begin()
 	if err != nil {
 		return err

@@ -54,9 +54,10 @@ func (db *database) commit(tx *bbolt.Tx) error {
 
 // resume commits what the file holds once more, with bbolt's own syncs. Open does so
 // before the first write: a transaction that an earlier process did not finish may have
-// left pages behind, and no later one may have its number; see contents.encodedIn.
+// left pages behind, and no later one may have its number; see contents.encodedIn. With
+// freelist, the list of free pages is written again too.
 func (f *file) resume(holds *contents, freelist bool) (err error) {
-	defer contain(f.path, &err)()
+	defer contain(f.path, catchFaults(), &err)
 	db := f.db.Load()
 	db.NoSync, db.NoFreelistSync = false, !freelist
 	defer func() { db.NoSync, db.NoFreelistSync = true, true }()
@@ -112,7 +113,7 @@ func (f *file) close() error { return f.db.Load().Close() }
 // settle leaves in the file what makes the next opening faster: the list of free
 // pages, which commits leave out, and how many IDs there are.
 func (f *file) settle(holds *contents, ids int) (err error) {
-	defer contain(f.path, &err)()
+	defer contain(f.path, catchFaults(), &err)
 	db := f.db.Load()
 	db.NoFreelistSync = false
 	return seal(db.DB, func(tx *bbolt.Tx) error {
@@ -215,7 +216,7 @@ func (f *file) view(fn func(reading) error) error {
 // viewIn is bbolt's View, without its closures: each would be an allocation in every
 // read.
 func (f *file) viewIn(db *database, fn func(reading) error) (err error) {
-	defer contained(f.path, debug.SetPanicOnFault(true), &err)
+	defer contain(f.path, catchFaults(), &err)
 	tx, err := db.Begin(false)
 	if err != nil {
 		return err
@@ -224,27 +225,18 @@ func (f *file) viewIn(db *database, fn func(reading) error) (err error) {
 	return fn(readingOf(tx))
 }
 
-// contain turns what bbolt does on damaged pages into an error: it indexes out of
-// range, follows page numbers out of the mapping, and panics on purpose.
-func contain(path string, err *error) (done func()) {
-	was := debug.SetPanicOnFault(true)
-	return func() {
-		debug.SetPanicOnFault(was)
-		if p := recover(); p != nil {
-			*err = panicked(path, p)
-		}
-	}
-}
+// catchFaults has a fault of the mapped memory be a panic of this goroutine, and returns
+// whether it was one before. Its result is for contain, which takes that back.
+func catchFaults() (was bool) { return debug.SetPanicOnFault(true) }
 
-// contained is what contain returns, to be deferred itself.
-func contained(path string, was bool, err *error) {
+// contain, which is to be deferred, turns what bbolt does on damaged pages into an error:
+// it indexes out of range, follows page numbers out of the mapping, and panics on purpose.
+func contain(path string, was bool, err *error) {
 	debug.SetPanicOnFault(was)
 	if p := recover(); p != nil {
-		*err = panicked(path, p)
+		*err = fmt.Errorf("%w: %s: %v", ErrCorrupt, path, p)
 	}
 }
-
-func panicked(path string, p any) error { return fmt.Errorf("%w: %s: %v", ErrCorrupt, path, p) }
 
 // size returns the size of the file in bytes, or 0 if that cannot be found out.
 func (f *file) size() int64 {

@@ -171,7 +171,7 @@ func ensure(path string) error {
 // Commits leave out the list of free pages, which would have to be written whole
 // with each: as soon as compaction has freed 100 MB, that is 200 kB a commit.
 func openDatabase(path string, f *os.File, o *Options) (_ *database, err error) {
-	defer contain(path, &err)()
+	defer contain(path, catchFaults(), &err)
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
 		Timeout:         lockRetry,
 		FreelistType:    bbolt.FreelistMapType,

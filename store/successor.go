@@ -26,7 +26,7 @@ const growBytes = 4 << 20
 
 // newSuccessor makes the new file, which is an empty store, and locks it.
 func newSuccessor(s *Store) (n *successor, err error) {
-	defer contain(s.file.path, &err)()
+	defer contain(s.file.path, catchFaults(), &err)
 	old, err := s.file.inPlace()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (n *successor) open() error {
 
 // update has fn write to the new file.
 func (n *successor) update(fn func(reading) error) (err error) {
-	defer contain(n.path, &err)()
+	defer contain(n.path, catchFaults(), &err)
 	return n.db.Update(func(tx *bbolt.Tx) error {
 		to := readingOf(tx)
 		to.log.FillPercent = 1 // records only ever arrive at the right edge
@@ -86,7 +86,7 @@ func (n *successor) putJob(to reading, h jobHash, body []byte) error {
 // seal writes what the meta bucket is to say, and makes it and all that was written
 // before durable.
 func (n *successor) seal() (err error) {
-	defer contain(n.path, &err)()
+	defer contain(n.path, catchFaults(), &err)
 	n.db.AllocSize = n.grow
 	return seal(n.db.DB, func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(metaBucket)
