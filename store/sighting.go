@@ -84,8 +84,8 @@ func (s *Store) find(w *watch.Waiter, told watch.Kind, at *sighting) bool {
 // up to the last index.
 func (s *Store) findAny(w *watch.Waiter, at *sighting) {
 	last := s.index.Last()
-	*at = s.sight(watched(w, 0), last)
 	if w.Len() == 1 {
+		*at = s.sight(watched(w, 0), last)
 		return
 	}
 	*at = s.sightOf(watched(w, 0), nil, last)
