@@ -14,7 +14,7 @@ import (
 // root is the path of the endpoint, before the ID.
 const root = "/v1/allocation/"
 
-// A handler answers for a store. It is what New returns.
+// A handler answers for a store. New returns one that is limited.
 type handler struct {
 	s       *store.Store
 	opts    Options
@@ -47,8 +47,8 @@ type handler struct {
 //	431  the request is too large
 //	500  the allocation cannot be read: its record is damaged
 //	502  the agent of another region cannot be reached, or does not answer in time
-//	508  two agents pass a region on to each other
 //	503  the store is closed, or has failed; or the server has ended the request's context
+//	508  two agents pass a region on to each other
 //
 // A 200, and the 404 of an allocation, has X-Nomad-Index, never 0, to be given back as the next
 // index; X-Nomad-KnownLeader, true; and X-Nomad-LastContact, 0 milliseconds.
@@ -64,16 +64,13 @@ func New(s *store.Store, opts *Options) http.Handler {
 			h.regions[region] = h.noPath(region, err)
 		}
 	}
-	return h
+	return limited(h)
 }
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := hurry(w)
-	defer answer.end()
-	answer.limitBody(r)
-	if err := h.serve(answer, r); err != nil {
-		h.refuse(answer, r, err)
+	if err := h.serve(w, r); err != nil {
+		h.refuse(w, r, err)
 	}
 }
 

@@ -8,6 +8,16 @@ import (
 // writeTimeout is how long a client may take to take a part of an answer, once there is one.
 const writeTimeout = 30 * time.Second
 
+// limited has whatever h answers be read in time, and bodies arrive in time.
+func limited(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := hurry(w)
+		defer answer.end()
+		answer.limitBody(r)
+		h.ServeHTTP(answer, r)
+	})
+}
+
 // A hurried response is one each part of which has to be read in time. Until there is a
 // part nothing hurries: a request may be blocked for long, and a server of HTTP/2 ends a
 // stream whose time is up.
@@ -48,7 +58,8 @@ func (w *hurried) start() {
 	_ = w.c.SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-// end sends what was written, in time; the connection may go on to others.
+// end sends what was written, in time, and leaves no deadline to the connection's next
+// request.
 func (w *hurried) end() {
 	if w.written {
 		_ = w.c.Flush()

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,10 +87,10 @@ func (o *Options) withDefaults() Options {
 	if o != nil {
 		c = *o
 	}
-	orDefault(&c.Region, DefaultRegion)
-	orDefault(&c.MaxWaits, DefaultMaxWaits)
-	orDefault(&c.MaxRequestBytes, DefaultMaxRequestBytes)
-	orDefault(&c.MaxCacheBytes, DefaultMaxCacheBytes)
+	c.Region = cmp.Or(c.Region, DefaultRegion)
+	c.MaxWaits = cmp.Or(c.MaxWaits, DefaultMaxWaits)
+	c.MaxRequestBytes = cmp.Or(c.MaxRequestBytes, DefaultMaxRequestBytes)
+	c.MaxCacheBytes = cmp.Or(c.MaxCacheBytes, DefaultMaxCacheBytes)
 	if c.Transport == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.DisableCompression = true
@@ -99,11 +100,4 @@ func (o *Options) withDefaults() Options {
 		c.Logger = slog.Default()
 	}
 	return c
-}
-
-func orDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

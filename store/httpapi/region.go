@@ -64,8 +64,8 @@ func (h *handler) passed(header http.Header) bool {
 	return false
 }
 
-// How long the agent of another region may take to answer: a moment, or the longest time
-// that a request may be blocked, with its jitter, and a moment.
+// How long the agent of another region may take to answer: a moment, or, if the request
+// blocks, a moment more than the longest wait, to which a sixteenth may have been added.
 const (
 	passTimeout    = 30 * time.Second
 	blockedTimeout = store.LongestMaxQueryTime + store.LongestMaxQueryTime/16 + passTimeout

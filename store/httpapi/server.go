@@ -25,13 +25,3 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		MaxHeaderBytes:    64 << 10,
 	}
 }
-
-// limited has whatever h answers be read in time, and bodies arrive in time.
-func limited(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := hurry(w)
-		defer answer.end()
-		answer.limitBody(r)
-		h.ServeHTTP(answer, r)
-	})
-}
