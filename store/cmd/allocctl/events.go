@@ -90,7 +90,7 @@ func (a *app) printEvents(alloc *schema.Allocation, tasks []string) {
 		t := newTable(a.out, "Time", "", "Type", "What happened")
 		for ev := range ts.Events.All() {
 			at := time.Unix(0, ev.Time).UTC()
-			t.AppendRow([]any{at.Format(time.DateTime + ".000 MST"), humanize.Time(at), plain(ev.Type), plain(ev.DisplayMessage())})
+			t.AppendRow(tableRow{at.Format(time.DateTime + ".000 MST"), humanize.Time(at), plain(ev.Type), plain(ev.DisplayMessage())})
 		}
 		t.Render()
 	}

@@ -19,8 +19,8 @@ const (
 )
 
 var (
-	// errUsage says that the command line cannot be, although its flags and arguments
-	// are ones.
+	// errUsage marks a command line that makes no sense, although each of its flags
+	// and arguments can be parsed.
 	errUsage = errors.New("usage")
 
 	errTimedOut = errors.New("timed out")

@@ -39,7 +39,7 @@ func printJSON(w io.Writer, alloc *schema.Allocation) error {
 	return err
 }
 
-// printLine writes an allocation as one line.
+// printLine writes v as one line of JSON.
 func printLine(w io.Writer, v any) error {
 	text, err := json.Marshal(v)
 	if err == nil {

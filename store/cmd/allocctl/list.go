@@ -65,7 +65,7 @@ func (a *app) listTable(all store.Allocations) (failed error) {
 			failed = err
 			continue
 		}
-		t.AppendRow([]any{alloc.ID, plain(alloc.Name), plain(alloc.NodeID), a.paint(alloc.DesiredStatus), a.paint(alloc.ClientStatus), alloc.ModifyIndex})
+		t.AppendRow(tableRow{alloc.ID, plain(alloc.Name), plain(alloc.NodeID), a.paint(alloc.DesiredStatus), a.paint(alloc.ClientStatus), alloc.ModifyIndex})
 	}
 	t.Render()
 	return failed
@@ -82,7 +82,8 @@ func (by filter) values() url.Values {
 	return url.Values{"node": {by.Node}, "job": {by.Job}, "eval": {by.Eval}, "prefix": {by.Prefix}}
 }
 
-// serveList answers with a list. Like every answer here it says at least why not.
+// serveList answers with a list. What cannot be read is left out of it; the trailer then
+// says why, of the last.
 func serveList(s *store.Store) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()

@@ -6,8 +6,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress returns a bar of so many things, or bytes, of which -1 is not known how many.
-// Nobody sees it unless the error output is a terminal.
+// progress returns a bar of n things, or bytes; -1 is an n that is not known. Nobody sees
+// it unless the error output is a terminal.
 func (a *app) progress(what string, n int64, bytes bool) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(n,
 		progressbar.OptionSetDescription(what),

@@ -40,7 +40,7 @@ func (by filter) of(s *store.Store) store.Allocations {
 	return s.ByPrefix(by.Prefix)
 }
 
-// check refuses more than one.
+// check refuses a filter with more than one field. The error is a usage error.
 func (by filter) check() error {
 	n := 0
 	for _, given := range []string{by.Node, by.Job, by.Eval, by.Prefix} {

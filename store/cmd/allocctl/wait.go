@@ -37,7 +37,7 @@ A file that is open here cannot change: wait with --addr on the process that wri
 				opts.MinQueryIndex = now.Index
 			}
 			if _, here := s.(local); here {
-				opts.MaxQueryTime = 1 // it returns what there is
+				opts.MaxQueryTime = time.Nanosecond // it returns what there is
 			}
 			result, err := s.Wait(cmd.Context(), args[0], opts)
 			if err != nil {
