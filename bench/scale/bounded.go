@@ -8,14 +8,16 @@ import (
 	"allocstore/store"
 )
 
-// boundedShare is which part of all allocations, more or less, may be resident when
-// there is a bound.
-const boundedShare = 8
+// Of all allocations an eighth, more or less, may be resident when there is a bound.
+const (
+	boundedShare  = 8
+	residentBytes = 2000 // about what a decoded allocation takes
+)
 
 // bounded opens the store with a bound on what is resident, reads as many as there are
 // at random, and tells how near to the bound that stays. The store is left open without one.
 func (t *trial) bounded(context.Context) error {
-	bound := max(int64(t.Len())*2000/boundedShare, 1)
+	bound := max(int64(t.Len())*residentBytes/boundedShare, 1)
 	if err := t.close(); err != nil {
 		return err
 	}
