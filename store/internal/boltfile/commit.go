@@ -20,11 +20,11 @@ func (f *File) Before() *File {
 }
 
 // Reinstate has the file, which Before returned, be the newest one for good: its meta
-// page takes the place of the other one, too.
+// page takes the place of the other one too, and is synced. Errors are of writing.
 func (f *File) Reinstate() error {
 	size := int64(f.meta.pageSize)
+	at := size - f.meta.at // of the other: they are the first two pages
 	other := slices.Clone(f.meta.bytes)
-	at := size - f.meta.at
 	le.PutUint64(other, uint64(at/size)) // the page's own number
 	if _, err := f.f.WriteAt(other, at); err != nil {
 		return err
@@ -33,7 +33,8 @@ func (f *File) Reinstate() error {
 }
 
 // Secure writes again what the last transaction wrote, with its own bytes, and syncs
-// it. It is to be called when everything has been walked.
+// it. It is to be called when everything has been walked. Errors are of reading and
+// writing.
 //
 // If an earlier process failed in the sync of that transaction, the page cache holds
 // what the disk does not, and no later sync brings it there. Going on from such pages
@@ -72,18 +73,17 @@ func (f *File) written() (pages []uint64) {
 		return nil
 	}
 	both := make(map[uint64]bool) // pages that both have, with all that is below them
-	if !before.reach(func(id uint64) bool {
+	followed := before.reach(func(id uint64) bool {
 		both[id] = f.seen.has(id)
 		return !both[id]
-	}) {
-		return nil
-	}
-	if !f.reach(func(id uint64) bool {
+	})
+	followed = followed && f.reach(func(id uint64) bool {
 		if !both[id] {
 			pages = append(pages, id)
 		}
 		return !both[id]
-	}) {
+	})
+	if !followed {
 		return nil
 	}
 	return pages

@@ -6,7 +6,8 @@ import (
 )
 
 // File is a database that is read by plain reads. Nobody may write to it
-// meanwhile, unless a transaction is open that reads what Transaction left. Its methods are for one goroutine at a time.
+// meanwhile, unless a transaction is open that reads what Transaction left. Its
+// methods are for one goroutine at a time.
 type File struct {
 	f      *os.File
 	meta   meta
