@@ -88,9 +88,10 @@ worst.
 # What is not protected
 
 A disk that loses the latest commits whole, or any of the last one that a crash
-followed, and says nothing (the store is then as it was before them); somebody who writes to the file on purpose, since checksums are no
-signatures; somebody who changes what was handed out, but see Options.DetectMutation;
-the memory of the process.
+followed, and says nothing (the store is then as it was before them); somebody who
+writes to the file on purpose, since checksums are no signatures; somebody who
+changes what was handed out, but see Options.DetectMutation; the memory of the
+process.
 
 # Concurrency
 

@@ -122,7 +122,7 @@ func (b *rebuilder) read(rec *scanned) error {
 		return corruptAt(rec.key, "follows %v, the record before it is %v", r.prev.newest(), v.pair().newest())
 	}
 	if rec.damaged {
-		b.s.quarantine.addRecord(rec.key, damagedRecord{r.id, rec.is})
+		b.s.quarantine.addRecord(rec.key, damagedRecord{r.id, rec.valueSum})
 	}
 	var j *job
 	if r.flags&flagSched != 0 {

@@ -38,7 +38,7 @@ type scanned struct {
 	schedSum, clientSum uint32
 	where               placement // with a scheduler's part
 	damaged             bool      // only the header can be read
-	is                  uint32    // of a damaged one: the checksum of what is there
+	valueSum            uint32    // of a damaged one: the checksum of what is there
 }
 
 // scanBlocks is how many blocks there are, and so how far a scan may be ahead.
@@ -121,7 +121,7 @@ func (sc *scan) take(k, v []byte) error {
 	sc.sum.add(ofRecord(at, v))
 	rec := scanned{at, len(k) + len(v), r, sumOf(r.sched), sumOf(r.client), where, damaged, 0}
 	if damaged {
-		rec.is = sumOf(aliasOf(v))
+		rec.valueSum = sumOf(aliasOf(v))
 	}
 	sc.cur.records = append(sc.cur.records, rec)
 	return nil
