@@ -3,8 +3,9 @@ package schema
 import "unsafe"
 
 // Footprint returns about how many bytes of memory a holds when [Shared] decoded it,
-// aside from its Job and from strings that many allocations share. It is off by a tenth
-// at the most for any allocation of some size, and always the same for the same content.
+// aside from its Job and from strings that many allocations share. From an empty
+// allocation to one of 40 tasks it is within a tenth of what the heap grows by, and it is
+// always the same for the same content.
 func (a *Allocation) Footprint() int {
 	var f footprint
 	f.block(unsafe.Sizeof(*a))

@@ -9,11 +9,11 @@ import (
 // Those that are the allocation's own are noted while it decodes, and in the end
 // copied, all into one piece.
 type texts struct {
-	shared *Shared    // nil: strings are to alias what is read
+	shared *Shared    // nil: strings are to alias what is read, and job is nil too
 	job    *Job       // nil if it is not known
 	group  *TaskGroup // of the job; nil if it is not known
 
-	score string // a kept name of a score, whose prefix is usually the node's ID
+	score string // the last name of a score, whose prefix is usually the node's ID
 
 	own  [12]ownText // the first n of them
 	n    int
@@ -82,15 +82,12 @@ func (t *texts) enterGroup(name string) {
 	}
 }
 
-func (t *texts) taskName(name string) string {
-	if t.group != nil {
-		for i := range t.group.Tasks {
-			if own := t.group.Tasks[i].Name; own == name {
-				return own
-			}
-		}
+// of returns a string that other allocations may have too.
+func (t *texts) of(text string) string {
+	if t.shared == nil {
+		return text
 	}
-	return t.shared.of(name)
+	return t.shared.of(text)
 }
 
 // wordOf returns the constant that is equal to text, if it is one of those that a
@@ -146,61 +143,47 @@ func (r *reader) word(at *string) {
 }
 
 // shared reads a string that other allocations may have too.
-func (r *reader) shared() string {
-	text := r.str()
-	if r.texts.shared == nil {
-		return text
-	}
-	return r.texts.shared.of(text)
-}
+func (r *reader) shared() string { return r.texts.of(r.str()) }
 
 func (r *reader) scoreName() string {
-	name := r.shared()
-	if r.texts.shared != nil {
-		r.texts.score = name
-	}
-	return name
+	r.texts.score = r.shared()
+	return r.texts.score
 }
 
 // nodeID keeps the node's ID, which was read before: a score that is kept begins with
 // it, "<node>.<scorer>" by convention.
 func (r *reader) nodeID(text string) string {
-	switch {
-	case r.texts.shared == nil:
-		return text
-	case strings.HasPrefix(r.texts.score, text):
+	if strings.HasPrefix(r.texts.score, text) {
 		return r.texts.score[:len(text)]
 	}
-	return r.texts.shared.of(text)
+	return r.texts.of(text)
 }
 
 func (r *reader) jobID() string {
 	text := r.str()
-	switch {
-	case r.texts.shared == nil:
-		return text
-	case r.texts.job != nil && r.texts.job.ID == text:
-		return r.texts.job.ID
+	if job := r.texts.job; job != nil && job.ID == text {
+		return job.ID
 	}
-	return r.texts.shared.of(text)
+	return r.texts.of(text)
 }
 
 func (r *reader) taskGroup() string {
 	text := r.str()
-	if r.texts.shared == nil {
-		return text
-	}
 	r.texts.enterGroup(text)
 	if r.texts.group != nil {
 		return r.texts.group.Name
 	}
-	return r.texts.shared.of(text)
+	return r.texts.of(text)
 }
 
 func (r *reader) taskName() string {
 	text := r.str()
-	if r.texts.shared == nil {
-		return text
+	if r.texts.group != nil {
+		for i := range r.texts.group.Tasks {
+			if own := r.texts.group.Tasks[i].Name; own == text {
+				return own
+			}
+		}
 	}
-	return r.texts.taskName(text)
+	return r.texts.of(text)
 }
