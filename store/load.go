@@ -63,16 +63,26 @@ func loadState(f *boltfile.File, o Options) (*Store, error) {
 // is not whole, and nothing else is the matter: what was damaged before it is so in
 // both.
 func loadBefore(newest *boltfile.File, s *Store, err error, o Options) (*boltfile.File, *Store) {
-	doubtful := errors.Is(err, ErrCorrupt) || err == nil && (s.quarantine.size() > 0 || !s.bound())
 	before := newest.Before()
-	if !doubtful || before == nil {
+	if before == nil || !doubtful(s, err) {
 		return nil, nil
 	}
 	earlier, e := loadState(before, o)
-	if e != nil || !earlier.bound() || err == nil && s.bound() && !s.quarantine.exceeds(&earlier.quarantine) {
+	if e != nil || !earlier.bound() {
+		return nil, nil
+	}
+	if sound := err == nil && s.bound(); sound && !s.quarantine.exceeds(&earlier.quarantine) {
 		return nil, nil
 	}
 	return before, earlier
+}
+
+// doubtful reports whether what a state has given may be of a commit that is not whole.
+func doubtful(s *Store, err error) bool {
+	if err != nil {
+		return errors.Is(err, ErrCorrupt)
+	}
+	return s.quarantine.size() > 0 || !s.bound()
 }
 
 // bound reports whether the sum in the file is that of a transaction. It is from the first

@@ -118,15 +118,19 @@ func (a *app) importLines(ctx context.Context, s *store.Store, in io.Reader, siz
 	return nil
 }
 
-// interruptible returns what reads from in until ctx ends: a terminal or a pipe may have
-// nothing to read for long.
-func interruptible(ctx context.Context, in io.Reader) (r io.Reader, stop func() bool) {
+// interruptible returns what reads from in until ctx ends or stop is called: a terminal or
+// a pipe may have nothing to read for long.
+func interruptible(ctx context.Context, in io.Reader) (_ io.Reader, stop func()) {
 	r, w := io.Pipe()
 	go func() {
 		_, err := io.Copy(w, in)
 		_ = w.CloseWithError(err)
 	}()
-	return r, context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
+	ended := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
+	return r, func() {
+		ended()
+		_ = r.Close()
+	}
 }
 
 // take reads a line.
