@@ -65,7 +65,7 @@ func (g *watchers) register(s *sitter) {
 	register(g.r, s.w, 0, s.ids...)
 	s.armed, s.inbox = true, 0
 	if !s.until.After(time.Now()) {
-		time.Sleep(1) // or what comes next may be faster than the clock
+		time.Sleep(time.Nanosecond) // or what comes next may be faster than the clock
 		g.settle()
 	}
 }
@@ -205,7 +205,7 @@ func TestExpireReachesAll(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		synctest.Wait()
 		require.Equal(t, n, r.Len(), "nobody runs out early")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		requireEmpty(t, r)
 		for _, w := range ws {
@@ -230,7 +230,7 @@ func TestExpiryStaysWithItsRegistration(t *testing.T) {
 			time.Sleep(time.Minute - 1)
 			synctest.Wait()
 			require.Empty(t, w.C(), "the expiry of one registration does not reach the next")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			require.Equal(t, watch.Expired, pending(w).Kind)
 			register(r, w, 0, idOf(1))
