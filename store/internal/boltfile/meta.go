@@ -79,6 +79,11 @@ func newestMeta(f *os.File) (newest meta, before *meta, err error) {
 	if !first && !second {
 		return meta{}, nil, &Damage{Reason: "not a bbolt database: no valid meta page"}
 	}
+	// Who reads beside a writer has looked at the length before it read what the writer
+	// has made of the meta pages since.
+	if info, err = f.Stat(); err != nil {
+		return meta{}, nil, err
+	}
 	newest.alone = !first || !second
 	if !newest.alone && other.txid+1 == newest.txid && other.check(size, info.Size()) == nil {
 		before = &other
