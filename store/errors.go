@@ -29,7 +29,7 @@ var (
 	ErrFormatVersion = errors.New("allocstore: unknown format version")
 
 	// ErrReadOnly says that the file, its directory or its file system cannot be
-	// written.
+	// written, or is not to be and has a last commit that was cut off.
 	ErrReadOnly = errors.New("allocstore: read-only")
 )
 

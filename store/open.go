@@ -21,7 +21,8 @@ import (
 // Errors: ErrLocked if another opener holds the file for longer than
 // Options.LockTimeout; ErrCorrupt if the file is damaged or not a store;
 // ErrFormatVersion if it is one of another format; ErrReadOnly if it cannot be
-// written; ErrInvalid for options that cannot be; otherwise the *fs.PathError of
+// written, or if with Options.ReadOnly it would have to be, to take back a commit that was
+// cut off; ErrInvalid for options that cannot be; otherwise the *fs.PathError of
 // what went wrong. After an error no lock is held and no content has changed; a
 // file that was created stays. With Options.ReadOnly nothing is created, locked for
 // others who only read, or written.
@@ -30,7 +31,7 @@ import (
 // name: a second opener is refused also when the file has been renamed.
 //
 // Open reads the whole log once, to rebuild the table of IDs, and decodes
-// nothing; it takes about a microsecond for each record in the file, of which an
+// nothing; twice if the last commit was cut off, or anything is damaged. It takes about a microsecond for each record in the file, of which an
 // allocation has one until its client has reported, two from then on, and those that
 // compaction has not removed yet.
 func Open(path string, opts *Options) (*Store, error) {
