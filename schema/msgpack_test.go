@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"runtime"
 	"strings"
@@ -88,4 +89,43 @@ func TestMsgpackTakesWhatArrives(t *testing.T) {
 	require.Error(t, msgpack.Unmarshal(src, new(Allocation)))
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "room must be made for what has arrived, not for what is claimed")
+}
+
+// FuzzDecodeMsgpack checks any stream against DecodeAllocation on the same
+// bytes: what the one takes as a whole the other takes too and ends where it
+// ends, and memory follows what has arrived, whatever the stream claims.
+func FuzzDecodeMsgpack(f *testing.F) {
+	a := withEvents(documented(), MaxTaskEvents)
+	two := AppendAllocation(AppendAllocation(nil, a), a)
+	for _, seed := range [][]byte{
+		two[:len(two)/2], two, two[:len(two)/2-1], AppendAllocation(nil, new(Allocation)),
+		[]byte("\x91\xdb\x03\xff\xff\xff"), []byte("\xdd\xff\xff\xff\xff"), []byte("\x91\xc1"), bytes.Repeat([]byte("\xde\xff\xff"), 100),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		whole, wholeErr := DecodeAllocation(string(src))
+		stream := bytes.NewReader(src)
+		dec := msgpack.NewDecoder(stream) // which reads a bytes.Reader without a buffer between
+		got, untouched := Allocation{ID: "before"}, Allocation{ID: "before"}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := dec.Decode(&got)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*atLeast+perByte*len(src)), "memory must be in proportion to the input")
+		if wholeErr == nil {
+			require.NoError(t, err, "a stream of one allocation must decode")
+			require.Equal(t, *whole, got, "a stream must say what its bytes say")
+			require.Zero(t, stream.Len(), "all of it must be read")
+			return
+		}
+		if err != nil {
+			require.True(t, errors.Is(err, ErrMalformed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF), "an unexpected error: %v", err)
+			require.Equal(t, untouched, got, "a refused stream must change nothing")
+			return
+		}
+		first, err := DecodeAllocation(string(src[:len(src)-stream.Len()]))
+		require.NoError(t, err, "what was read must be one allocation and no byte more")
+		require.Equal(t, *first, got)
+	})
 }
