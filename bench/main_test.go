@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"testing"
@@ -51,7 +52,12 @@ func opened(t *testing.T) *player {
 	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, Flags: program.Flags{Sample: "../testdata/allocation.json"}}, t.TempDir(), new(progress))
 	require.NoError(t, err)
 	require.NoError(t, p.open())
-	t.Cleanup(func() { require.NoError(t, p.s.Close()) })
+	t.Cleanup(func() {
+		for err := range p.s.Check(context.Background()) {
+			require.NoError(t, err)
+		}
+		require.NoError(t, p.s.Close())
+	})
 	return p
 }
 

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -54,4 +55,48 @@ func TestBackupBesideSweep(t *testing.T) {
 		require.NoError(t, s.Sweep(t.Context()))
 		require.LessOrEqual(t, s.Stats().DeadBytes, dead, "once the backup is over it goes on")
 	}
+}
+
+// highWater is a writer that keeps nothing but the largest heap it has seen: of what is
+// alive, for it collects what is not.
+type highWater struct {
+	writes int
+	heap   uint64
+}
+
+func (w *highWater) Write(b []byte) (int, error) {
+	w.writes++
+	w.heap = max(w.heap, liveHeap())
+	return len(b), nil
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestBackupMemory is the promise of Backup's comment: a few megabytes, of a stream of ten
+// times as much. No other test runs meanwhile, whose heap would count.
+func TestBackupMemory(t *testing.T) {
+	const batches, bound = 40, 4 << 20
+	s := open(t, filepath.Join(t.TempDir(), "large.db"), nil)
+	for n := range batches {
+		var b store.Batch
+		for i := range 500 {
+			a := placed(500*n + i)
+			a.Name = strings.Repeat("x", 2000)
+			b.Upsert(a)
+		}
+		_, err := s.Apply(t.Context(), &b)
+		require.NoError(t, err)
+	}
+	before := liveHeap()
+	var w highWater
+	info, err := s.Backup(t.Context(), &w)
+	require.NoError(t, err)
+	require.Greater(t, info.Bytes, int64(10*bound), "or there is nothing to see")
+	require.Greater(t, w.writes, 10)
+	require.Less(t, w.heap, before+bound, "the live heap while a backup of %d bytes is written", info.Bytes)
 }

@@ -119,6 +119,9 @@ func makeOriginal(path string) (o *original, err error) {
 	note(s.Upsert(context.Background(), placed(7)))
 	var e error
 	o.left, e = os.ReadFile(path)
+	for fault := range s.Check(context.Background()) {
+		err = errors.Join(err, fault)
+	}
 	if err = errors.Join(err, e, s.Close()); err != nil {
 		return nil, err
 	}

@@ -193,7 +193,7 @@ func (r *runner) run(log []entry) {
 // settings of some way.
 func (r *runner) reopen(last uint64) {
 	r.drain(last)
-	require.NoError(r.t, r.s.Close())
+	shut(r.t, r.s)
 	r.opts = ways[r.IntN(len(ways))]
 	r.open()
 }

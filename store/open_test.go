@@ -188,7 +188,7 @@ func TestOpenCreatesOnce(t *testing.T) {
 		}
 		wg.Wait()
 		require.Len(t, got, 1, "one opener gets the store")
-		require.NoError(t, got[0].Close())
+		shut(t, got[0])
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Len(t, entries, 1, "no temporary file is left")

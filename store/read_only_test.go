@@ -71,7 +71,8 @@ func TestReadOnly(t *testing.T) {
 			require.ErrorIs(t, err, store.ErrReadOnly)
 			require.ErrorIs(t, s.Compact(ctx), store.ErrReadOnly)
 		}
-		require.NoError(t, errors.Join(a.Close(), b.Close()))
+		shut(t, a)
+		shut(t, b)
 		require.Equal(t, before, left(t, filepath.Dir(path)), "no byte has changed")
 	}
 	nothing := filepath.Join(t.TempDir(), "nothing.db")

@@ -34,7 +34,7 @@ func craft(flags flags, job, sched, client string) []byte {
 func FuzzRestore(f *testing.F) {
 	s, err := Open(filepath.Join(f.TempDir(), "fuzz.db"), nil)
 	require.NoError(f, err)
-	f.Cleanup(func() { require.NoError(f, s.Close()) })
+	f.Cleanup(func() { shut(f, s) })
 	a := testAlloc(7)
 	_, err = s.Upsert(context.Background(), a)
 	require.NoError(f, err)

@@ -200,7 +200,7 @@ func (r *ruleRunner) look(words []string) {
 	case "events":
 		r.events(words)
 	case "reopen":
-		require.NoError(r.t, r.s.Close())
+		shut(r.t, r.s)
 		r.s = open(r.t, r.path, nil)
 		fmt.Fprintf(&r.out, "last index %d\n", r.s.LastIndex())
 	default:

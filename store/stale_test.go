@@ -90,7 +90,8 @@ func TestPagesGoBack(t *testing.T) {
 			o, err := store.Open(to, noticing)
 			require.NoError(t, err)
 			require.NoError(t, o.Restore(t.Context(), &b))
-			return o.Close()
+			shut(t, o)
+			return nil
 		},
 	}
 	size, refused := os.Getpagesize(), 0

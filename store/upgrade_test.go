@@ -55,7 +55,7 @@ func TestFormat1DoesNotComeBack(t *testing.T) {
 	last, err := s.Upsert(t.Context(), testAlloc(60))
 	require.NoError(t, err)
 	after := s.holds
-	require.NoError(t, s.Close())
+	shut(t, s)
 
 	var value []byte
 	k := key{index: last.Index}.appendTo(nil)
@@ -85,7 +85,7 @@ func cutAfterUpgrade(t *testing.T, file, earlier []byte, last uint64) {
 	_, err = s.Upsert(t.Context(), testAlloc(61))
 	require.NoError(t, err)
 	newest, at := metaPage(readAll(t, path))
-	require.NoError(t, s.Close())
+	shut(t, s)
 
 	copy(cut[at:], newest)
 	copy(cut[at+32:at+40], earlier[32:40])
@@ -98,7 +98,7 @@ func cutAfterUpgrade(t *testing.T, file, earlier []byte, last uint64) {
 	require.Equal(t, last, s.LastIndex(), "what was acknowledged is there")
 	_, err = s.Get(testAlloc(60).ID)
 	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	shut(t, s)
 }
 
 func readAll(t *testing.T, path string) []byte {

@@ -99,7 +99,7 @@ func TestCloseEndsManyWaits(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Equal(t, readers, s.Stats().Waiters)
-		require.NoError(t, s.Close())
+		shut(t, s)
 		for _, w := range all {
 			<-w.done
 			require.ErrorIs(t, w.err, store.ErrClosed)

@@ -25,13 +25,17 @@ func open(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), &store.Options{DetectMutation: true})
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		for err := range s.Check(context.Background()) {
-			require.NoError(t, err)
-		}
-		require.NoError(t, s.Close())
-	})
+	t.Cleanup(func() { shut(t, s) })
 	return s
+}
+
+// shut closes a store that has to be sound.
+func shut(t testing.TB, s *store.Store) {
+	t.Helper()
+	for err := range s.Check(context.Background()) {
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
 }
 
 // A client reads from the endpoint as from a store.

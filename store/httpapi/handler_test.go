@@ -213,7 +213,7 @@ func TestStoreThatCannot(t *testing.T) {
 	s, err := store.Open(t.TempDir()+"/state.db", nil)
 	require.NoError(t, err)
 	place(t, s)
-	require.NoError(t, s.Close())
+	shut(t, s)
 	var log bytes.Buffer
 	w := ask(httpapi.New(s, &httpapi.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}), "GET", "/v1/allocation/"+documentedID)
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)

@@ -98,7 +98,7 @@ func TestEnded(t *testing.T) {
 			require.NoError(t, c.Close())
 		}
 		require.Empty(t, log.String(), "no fault of the server's")
-		require.NoError(t, s.Close())
+		shut(t, s)
 	})
 }
 

@@ -26,7 +26,7 @@ func bubble(t *testing.T, opts *httpapi.Options, fn func(t *testing.T, s *store.
 		fn(t, s, httpapi.New(s, opts))
 		synctest.Wait()
 		require.Zero(t, s.Stats().Waiters, "nobody is left behind")
-		require.NoError(t, s.Close())
+		shut(t, s)
 	})
 }
 

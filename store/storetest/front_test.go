@@ -16,9 +16,14 @@ import (
 
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "front.db"), nil)
+	s, err := store.Open(filepath.Join(t.TempDir(), "front.db"), &store.Options{DetectMutation: true})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() {
+		for err := range s.Check(context.Background()) {
+			require.NoError(t, err)
+		}
+		require.NoError(t, s.Close())
+	})
 	return s
 }
 

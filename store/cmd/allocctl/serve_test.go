@@ -73,5 +73,8 @@ func TestServeEnds(t *testing.T) {
 	require.Equal(t, allocations, strings.Count(string(text), "\n"), "all of it")
 	require.Empty(t, list.Trailer.Get(listError))
 	require.NoError(t, <-ended)
+	for err := range s.Check(t.Context()) {
+		require.NoError(t, err)
+	}
 	require.NoError(t, s.Close())
 }
