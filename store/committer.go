@@ -18,10 +18,11 @@ import (
 // of arrival. There is no timer and no delay. A lone writer pays a sync, and
 // 256 writers share it.
 //
-// After a group the committer yields once, so that the writers just answered get
-// to queue their next batches. Without that the first of them has a commit to
-// itself while the others queue, and writers end up in two groups that take
-// turns: 16 of them made 14,000 updates a second, with the yield it is 20,000.
+// After a small group the committer yields once, so that the writers just answered get
+// to queue their next batches. Without that the first of them has a commit to itself
+// while the others queue, and writers end up in two groups that take turns. After a
+// large one it does not: what a sync costs is shared by many even so, and one half of
+// the writers encode their batches on other processors while the other's are planned.
 //
 // A group goes through these steps, all in the committer's goroutine:
 //
@@ -65,6 +66,9 @@ type committer struct {
 // maxGroupBytes bounds the encoded size of a group, a last batch aside, and with
 // it how long the committer keeps a writer of a small batch waiting.
 const maxGroupBytes = 32 << 20
+
+// largeGroup is how many batches take as long to plan as a sync takes, or two.
+const largeGroup = 64
 
 func newCommitter(s *Store) *committer {
 	c := &committer{s: s, plan: newPlan(s), stopped: make(chan struct{})}
@@ -139,9 +143,12 @@ func (c *committer) run() {
 	defer close(c.stopped)
 	defer func() { c.chore.end(ErrClosed) }()
 	for c.take() {
+		small := len(c.group) < largeGroup
 		c.commitGroup()
 		c.other()
-		runtime.Gosched() // whoever was answered may have more for the next group
+		if small {
+			runtime.Gosched() // whoever was answered may have more for the next group
+		}
 	}
 }
 

@@ -37,6 +37,8 @@ type file struct {
 type database struct {
 	*bbolt.DB
 	f *os.File // closed with the database
+
+	allocated int64 // the end of what allocate has written; the committer's
 }
 
 // commit commits tx with one sync, where bbolt has two: it syncs what the transaction
@@ -46,10 +48,52 @@ type database struct {
 // page, which leads to the state before tx: nothing has been written over what belongs
 // to it, for that begins with the next transaction. See design/0009.
 func (db *database) commit(tx *bbolt.Tx) error {
+	if err := db.allocate(tx.Size()); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
 	return db.Sync()
+}
+
+const (
+	// allocateBytes is how much allocate writes: enough for 20 commits of 256 writers. With
+	// twice as much it gains no more, and the commit that syncs it takes longer.
+	allocateBytes = 512 << 10
+
+	// allocateBelow is how much is to be left of it.
+	allocateBelow = 64 << 10
+)
+
+var zeros [allocateBytes]byte
+
+// allocate has the file system find blocks for the pages that come next, from end on, which
+// is where the pages in use end. bbolt makes a file longer by a hole, and the sync of a
+// commit that writes into a hole waits for the journal of the file system too, which says
+// where the blocks are: 0.2 ms where 0.12 would do. So some 20 commits' blocks are written
+// at once, full of zeros, with the sync of the first.
+//
+// It writes where no page is, of this state or of the one before, and before the transaction
+// does. What it leaves behind in a crash is a part of the file that nothing refers to.
+func (db *database) allocate(end int64) error {
+	if end+allocateBelow <= db.allocated {
+		return nil
+	}
+	info, err := db.f.Stat()
+	if err != nil {
+		return err
+	}
+	from := max(end, db.allocated)
+	to := min(from+allocateBytes, info.Size()) // to make it longer is bbolt's
+	if to <= from {
+		return nil
+	}
+	if _, err := db.f.WriteAt(zeros[:to-from], from); err != nil {
+		return err
+	}
+	db.allocated = to
+	return nil
 }
 
 // resume commits what the file holds once more, with bbolt's own syncs. Open does so

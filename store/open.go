@@ -191,7 +191,7 @@ func openDatabase(path string, f *os.File, o *Options) (_ *database, err error) 
 	case err != nil:
 		return nil, err
 	}
-	return &database{db, f}, nil
+	return &database{DB: db, f: f}, nil
 }
 
 // readOnly marks the errors of a place that cannot be written.
