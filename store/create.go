@@ -1,9 +1,7 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,8 +23,6 @@ const fileMode = 0o600
 //	2  the sum is also one of the transaction, for a commit is synced once; see
 //	   contents.encodedIn. The first commit, which Open makes, writes it; see file.resume
 const formatVersion = 2
-
-var formatKey = []byte("format")
 
 // create makes an empty store at path, in such a way that a crash leaves either
 // nothing there or a whole store. bbolt's own creation does not give that: of 36
@@ -89,17 +85,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// formatOf returns the version of the format, and refuses one that is not known.
-func formatOf(meta metaValues) (uint32, error) {
-	v := meta.Get(formatKey)
-	if len(v) != 4 {
-		return 0, fmt.Errorf("%w: meta: format version of %d bytes", ErrCorrupt, len(v))
-	}
-	got := binary.BigEndian.Uint32(v)
-	if got == 0 || got > formatVersion {
-		return 0, fmt.Errorf("%w: the file has version %d, this package writes %d", ErrFormatVersion, got, formatVersion)
-	}
-	return got, nil
 }

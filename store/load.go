@@ -3,16 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
-	"allocstore/index"
 	"allocstore/store/internal/boltfile"
 )
 
@@ -48,7 +44,7 @@ func load(f *os.File, o Options) (*Store, error) {
 	if o.ReadOnly {
 		return s, nil
 	}
-	return s, newest.Secure()
+	return s, damaged(newest.Secure())
 }
 
 // loadState returns a store with the memory that this state of its file gives it.
@@ -159,84 +155,8 @@ func (s *Store) verifySum(want []byte, txid uint64) error {
 	return err
 }
 
-// Keys of the meta bucket that compaction, restore and Close leave.
-var (
-	floorKey    = []byte("floor")
-	restoredKey = []byte("restored")
-	idsKey      = []byte("ids") // how many IDs there were, more or less
-)
-
-// metaValues is the content of the meta bucket.
-type metaValues map[string][]byte
-
-// Get returns the value under key, or nil.
-func (m metaValues) Get(key []byte) []byte { return m[string(key)] }
-
-// metaKeys are all keys of the meta bucket.
-var metaKeys = []string{string(formatKey), index.Key, string(floorKey), string(restoredKey), string(idsKey), string(sumKey)}
-
-func (s *Store) loadMeta(f *boltfile.File, b boltfile.Bucket) (metaValues, error) {
-	meta := make(metaValues)
-	err := f.Walk(b, func(k, v []byte) error {
-		if !slices.Contains(metaKeys, string(k)) {
-			return fmt.Errorf("%w: key %q", ErrCorrupt, k)
-		}
-		meta[string(k)] = slices.Clone(v)
-		return nil
-	}, nil)
-	if err != nil {
-		return nil, err
-	}
-	format, err := formatOf(meta)
-	if err != nil {
-		return nil, err
-	}
-	last, err := index.Read(meta)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	s.index.Publish(last)
-	holds := &s.holds
-	holds.last, holds.bound = last, format > 1
-	reserve := func(ids uint64) {
-		s.table.reserve(int(min(ids, uint64(f.Size())/leastRecord)))
-	}
-	err = errors.Join(
-		loadMark(meta, floorKey, s.floor.Store),
-		loadMark(meta, restoredKey, s.restored.Store),
-		loadMark(meta, idsKey, reserve),
-	)
-	holds.floor, holds.restored = s.floor.Load(), s.restored.Load()
-	if marked := max(holds.floor, holds.restored); err == nil && marked > last {
-		// Who reads as of an index would wait for the store to get there.
-		err = fmt.Errorf("%w: floor %d, restored %d, and the last index is %d", ErrCorrupt, holds.floor, holds.restored, last)
-	}
-	return meta, err
-}
-
-// putMark puts the number under key, unless it is 0 and was so.
-func putMark(meta *bbolt.Bucket, key []byte, n uint64) error {
-	if n == 0 && meta.Get(key) == nil {
-		return nil
-	}
-	return meta.Put(key, binary.BigEndian.AppendUint64(nil, n))
-}
-
 // leastRecord is what a record takes in the file at the least.
 const leastRecord = keyLen + binHeader + fixedPart
-
-// loadMark hands the number under key over, if there is one.
-func loadMark(meta metaValues, key []byte, to func(uint64)) error {
-	switch v := meta.Get(key); len(v) {
-	case 0:
-		return nil
-	case 8:
-		to(binary.BigEndian.Uint64(v))
-		return nil
-	default:
-		return fmt.Errorf("%w: %s of %d bytes", ErrCorrupt, key, len(v))
-	}
-}
 
 // loadJobs makes every job known; they are decoded when an allocation needs them.
 func (s *Store) loadJobs(f *boltfile.File, b boltfile.Bucket) error {

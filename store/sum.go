@@ -1,13 +1,6 @@
 package store
 
-import (
-	"encoding/binary"
-	"errors"
-
-	"go.etcd.io/bbolt"
-
-	"allocstore/index"
-)
+import "encoding/binary"
 
 // A contentSum stands for all that the file holds: every record, every job, and
 // what the meta bucket says of them. It is kept with every transaction and
@@ -23,10 +16,6 @@ type contentSum uint64
 
 func (c *contentSum) add(n uint64)    { *c += contentSum(n) }
 func (c *contentSum) remove(n uint64) { *c -= contentSum(n) }
-
-// sumKey is the key of the sum in the meta bucket, which a file lacks that was last
-// written before there were sums.
-var sumKey = []byte("sum")
 
 // ofRecord is the number of a record, which is more than a checksum long.
 func ofRecord(k key, value []byte) uint64 {
@@ -59,16 +48,6 @@ func (c *contents) encoded() []byte { return binary.BigEndian.AppendUint64(nil, 
 // of this transaction.
 func (c *contents) encodedIn(txid uint64) []byte {
 	return binary.BigEndian.AppendUint64(nil, c.total()+7*mix(txid+3))
-}
-
-// putContents writes what the meta bucket says of the file as tx leaves it.
-func putContents(tx *bbolt.Tx, c *contents) error {
-	meta := tx.Bucket(metaBucket)
-	return errors.Join(
-		meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)),
-		index.Write(meta, c.last),
-		meta.Put(sumKey, c.encodedIn(uint64(tx.ID()))),
-	)
 }
 
 // mix is a bijection that spreads every bit over all: the last step of SplitMix64.
