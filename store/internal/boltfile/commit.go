@@ -1,6 +1,9 @@
 package boltfile
 
-import "slices"
+import (
+	"hash/crc32"
+	"slices"
+)
 
 // Two meta pages are two states of the database: the newest, and the one before the
 // last transaction. bbolt writes no page that either leads to before the next
@@ -34,14 +37,22 @@ func (f *File) Reinstate() error {
 
 // Secure writes again what the last transaction wrote, with its own bytes, and syncs
 // it. It is to be called when everything has been walked. Errors are of reading and
-// writing.
+// writing, and *Damage if a page is not what was walked any more: the disk never had what
+// the page cache has let go of since, and whoever opens the file again sees that.
 //
 // If an earlier process failed in the sync of that transaction, the page cache holds
 // what the disk does not, and no later sync brings it there. Going on from such pages
 // would lose what is acknowledged later in a power cut (design/0005).
 func (f *File) Secure() error {
-	for _, id := range f.written() {
+	written, err := f.written()
+	if err != nil {
+		return err
+	}
+	for _, id := range written {
 		p, err := f.page(id)
+		if err == nil && sumOf(&p) != f.sums[id] {
+			err = damage(id, changed)
+		}
 		if err != nil {
 			return err
 		}
@@ -51,6 +62,13 @@ func (f *File) Secure() error {
 	}
 	return f.writeMeta()
 }
+
+const changed = "it is not what it was when it was verified"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sumOf is a checksum of a page with its overflow.
+func sumOf(p *page) uint32 { return crc32.Checksum(p.bytes, castagnoli) }
 
 // writeMeta writes the meta page again, and syncs the file.
 func (f *File) writeMeta() error {
@@ -66,27 +84,32 @@ func (f *File) writeMeta() error {
 // There are none if that one is not to be had, for then the newest was synced: another
 // transaction has begun to be written over the one before, or over its meta page. Nor
 // are there any if there is a freelist, with which bbolt syncs the pages before it
-// writes the meta page that leads to them.
-func (f *File) written() (pages []uint64) {
+// writes the meta page that leads to them. Errors are *Damage.
+func (f *File) written() (pages []uint64, err error) {
 	before := f.Before()
 	if before == nil || f.HasFreelist() {
-		return nil
+		return nil, nil
 	}
 	both := make(map[uint64]bool) // pages that both have, with all that is below them
 	followed := before.reach(func(id uint64) bool {
 		both[id] = f.seen.has(id)
 		return !both[id]
 	})
-	followed = followed && f.reach(func(id uint64) bool {
+	if !followed {
+		return nil, nil
+	}
+	var last uint64
+	followed = f.reach(func(id uint64) bool {
+		last = id
 		if !both[id] {
 			pages = append(pages, id)
 		}
 		return !both[id]
 	})
 	if !followed {
-		return nil
+		return nil, damage(last, changed)
 	}
-	return pages
+	return pages, nil
 }
 
 // A reach is a way through all pages of a file that verifies no more than that it

@@ -60,7 +60,9 @@ func TestWhatTheLastTransactionWrote(t *testing.T) {
 			require.NoError(t, err)
 			_, file := walked(t, path)
 			written := make(map[uint64]bool)
-			for _, id := range file.Written() {
+			pages, err := file.Written()
+			require.NoError(t, err)
+			for _, id := range pages {
 				require.True(t, file.InUse(id), "seed %d: page %d", seed, id)
 				written[id] = true
 			}
@@ -77,6 +79,40 @@ func TestWhatTheLastTransactionWrote(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 	}
 	require.Greater(t, found, 100**oracles)
+}
+
+// TestSecureWritesWhatWasWalked has the page cache let go of pages after they were
+// verified, and the disk have others: they are not taken for what was verified.
+func TestSecureWritesWhatWasWalked(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "evicted.db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, NoFreelistSync: true})
+	require.NoError(t, err)
+	r := newRandom(1)
+	for range 20 {
+		require.NoError(t, db.Update(r.write))
+	}
+	require.NoError(t, db.Close())
+	f, file := walked(t, path)
+	written, err := file.Written()
+	require.NoError(t, err)
+	require.NotEmpty(t, written)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, id := range written {
+		at := int64(id)*int64(os.Getpagesize()) + 20 // in its first element
+		_, err := f.WriteAt([]byte{whole[at] + 1}, at)
+		require.NoError(t, err)
+		fault := new(boltfile.Damage)
+		require.ErrorAs(t, file.Secure(), &fault)
+		require.ErrorContains(t, fault, "when it was verified")
+		_, err = f.WriteAt(whole[at:at+1], at)
+		require.NoError(t, err)
+	}
+	require.NoError(t, file.Secure())
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, whole, after)
 }
 
 // boltfilePage is how a page of that number begins.

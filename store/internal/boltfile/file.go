@@ -13,6 +13,10 @@ type File struct {
 	meta   meta
 	before *meta  // of the transaction before, if its meta page is valid
 	seen   bitmap // the pages that something has referred to
+
+	// sums are the checksums of the pages that were walked, under their numbers, where
+	// Secure may have to write some again.
+	sums []uint32
 }
 
 // A Bucket is where a bucket's content is.
@@ -29,6 +33,9 @@ func Open(f *os.File) (*File, error) {
 	file := &File{f: f, meta: m, before: before}
 	if m.fault == nil {
 		file.seen = newBitmap(m.highest)
+		if before != nil && !file.HasFreelist() {
+			file.sums = make([]uint32, m.highest)
+		}
 	}
 	return file, nil
 }

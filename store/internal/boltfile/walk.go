@@ -39,6 +39,9 @@ func (w *walk) claim(id uint64) (page, error) {
 			return page{}, damage(id+i, "in two places")
 		}
 	}
+	if w.file.sums != nil {
+		w.file.sums[id] = sumOf(&p)
+	}
 	return p, nil
 }
 
