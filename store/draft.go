@@ -287,6 +287,10 @@ func (d *draft) change(p *plan, r *record, k key) error {
 			v.alloc.Store(d.base.alloc.Load())
 		}
 	}
+	if p.parts += len(r.sched) + len(r.client); p.parts > p.s.opts.MaxBatchBytes {
+		return fmt.Errorf("%w: at allocation %v the batch's records have come to %d bytes, with the parts that it adds to; Options.MaxBatchBytes is %d",
+			ErrTooLarge, d.id, p.parts, p.s.opts.MaxBatchBytes)
+	}
 	v.take(r, k, d.job, keyLen+r.size(), schedSum, clientSum)
 	ch := change{id: d.id, v: v, before: d.base, key: k}
 	var err error

@@ -17,8 +17,13 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	const most = 4096
 	s := open(t, filepath.Join(t.TempDir(), "limits.db"), &store.Options{MaxAllocationBytes: most, MaxBatchBytes: 2 * most})
-	last := upsert(t, s, placed(1), placed(2), placed(3))
 	long := strings.Repeat("x", most)
+	for n := range 3 {
+		a := placed(4 + n)
+		a.ClientDescription = long[:most*3/4]
+		upsert(t, s, a)
+	}
+	last := upsert(t, s, placed(1), placed(2), placed(3))
 	named := func(n int) *schema.Allocation { a := placed(n); a.Name = long; return a }
 	jobbed := func(n int) *schema.Allocation {
 		a := placed(n)
@@ -46,6 +51,11 @@ func TestLimits(t *testing.T) {
 			b.UpdateFromClient(half(2))
 			b.UpdateFromClient(half(3))
 		}, "batch of 3 writes"},
+		"what events are added to": {func(b *store.Batch) {
+			for n := range 3 {
+				event(b, 4+n, "short")
+			}
+		}, "the batch's records have come to"},
 	} {
 		var b store.Batch
 		c.fill(&b)

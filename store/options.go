@@ -33,7 +33,9 @@ type Options struct {
 	// included; one above it is ErrTooLarge. Default 1 MiB, at the most 512 MiB.
 	MaxAllocationBytes int
 
-	// MaxBatchBytes bounds the encoded size of one batch. Default 64 MiB.
+	// MaxBatchBytes bounds the encoded size of one batch, and of what it writes: a task
+	// event is written with all that the client has said before. One above it is
+	// ErrTooLarge. Default 64 MiB.
 	MaxBatchBytes int
 
 	// InitialMmapBytes is the address space set aside for the file. A file that

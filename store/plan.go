@@ -39,6 +39,7 @@ type plan struct {
 	scratch  []byte
 
 	drafts drafts // of the batch being worked out
+	parts  int    // bytes of the parts in its records
 
 	// holds is the store's: what the file holds, and what the transaction under way
 	// puts there.
@@ -99,6 +100,7 @@ func (p *plan) changed() bool { return len(p.changes) > 0 }
 // error is one of the database.
 func (p *plan) add(r *request) error {
 	defer p.drafts.reset()
+	p.parts = 0
 	first := len(p.changes)
 	o, err := p.work(r)
 	if err != nil {
