@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,9 @@ func (g *watchers) step() {
 	case 0, 1, 2:
 		g.r.Deregister(s.w)
 		d := time.Duration(g.rnd.IntN(500)-10)*time.Millisecond + time.Duration(g.rnd.IntN(3))
+		if g.rnd.IntN(16) == 0 {
+			d = math.MaxInt64 // more than a clock can count to
+		}
 		g.r.ExpireAfter(s.w, d)
 		s.until = time.Now().Add(d)
 		g.register(s)

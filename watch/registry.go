@@ -62,7 +62,8 @@ func (r *Registry) locate(id *ID) (sh *shard, hash uint64) {
 // This holds until ExpireAfter is called again; w must not be registered then. A
 // waiter for which it was never called does not expire.
 func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
-	w.deadline = max(r.shards[0].clock.now()+int64(d), 1)
+	now := r.shards[0].clock.now()
+	w.deadline = max(now+min(int64(d), never-now), 1)
 }
 
 // Register makes w wait for what [Waiter.Watch] said. From now on until it is
