@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -48,5 +49,29 @@ func TestAllocate(t *testing.T) {
 		}
 	}
 	require.Greater(t, ahead, 100)
+	require.Equal(t, int64(mostAhead), s.file.db.Load().ahead)
 	require.Less(t, ahead, 300, "some are larger")
+}
+
+// TestAllocateOnAFullDisk has a disk take no zeros: it is up to the transaction whether there
+// is room for what it writes.
+func TestAllocateOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "full.db")
+	s, err := Open(path, nil)
+	require.NoError(t, err)
+	defer func() { shut(t, s) }()
+	_, err = s.Upsert(t.Context(), testAlloc(1))
+	require.NoError(t, err)
+	before := readAll(t, path)
+	f, err := os.Open(path) // which refuses every write
+	require.NoError(t, err)
+	defer f.Close()
+	full := &database{DB: s.file.db.Load().DB, f: f}
+	full.allocate(int64(len(before)) / 2)
+	require.Equal(t, before, readAll(t, path))
+	require.Equal(t, int64(len(before)), max(full.allocated, int64(len(before))))
+	allocated := full.allocated
+	full.allocate(allocated - leftAhead)
+	require.Equal(t, allocated, full.allocated, "it is not tried again before the next")
 }

@@ -179,6 +179,47 @@ func TestCheckOfAFailedStore(t *testing.T) {
 	require.Empty(t, checked(s))
 }
 
+// TestCheckBesideReturningIDs compares the lists while IDs that are on their way out of them
+// come back.
+func TestCheckBesideReturningIDs(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
+	require.NoError(t, err)
+	defer func() { shut(t, s) }()
+	for range 100 {
+		place, remove, again := new(Batch), new(Batch), new(Batch)
+		for i := range byte(250) {
+			place.Upsert(testAlloc(i))
+			remove.Delete(testAlloc(i).ID)
+			again.Upsert(testAlloc(i))
+		}
+		_, err := s.Apply(t.Context(), place)
+		require.NoError(t, err)
+		reader := s.readers.enter(s.index.Last) // as Check itself is one
+		_, err = s.Apply(t.Context(), remove)
+		require.NoError(t, err)
+		c := check{s: s}
+		require.NoError(t, c.makeTwin(t.Context()))
+		require.NoError(t, c.published(t.Context()))
+		returned := make(chan error)
+		go func() {
+			_, err := s.Apply(context.Background(), again)
+			returned <- err
+		}()
+		for over := false; !over; {
+			select {
+			case err := <-returned:
+				require.NoError(t, err)
+				over = true
+			default:
+				require.NoError(t, c.lists(t.Context()))
+			}
+		}
+		require.Empty(t, c.found)
+		s.leave(reader)
+	}
+}
+
 // TestCheckBesideAClosingSnapshot compares the lists while IDs leave them, since the only
 // snapshot that needed them is closed.
 func TestCheckBesideAClosingSnapshot(t *testing.T) {

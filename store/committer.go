@@ -27,7 +27,7 @@ import (
 // A group goes through these steps, all in the committer's goroutine:
 //
 //  1. take: everything that is queued, up to maxGroupBytes. From here on the
-//     writer cannot withdraw.
+//     writer cannot withdraw, unless its request is put back.
 //  2. plan: each batch is worked out against what is published, with the
 //     batches before it in the group laid over; see plan.go. A batch that is
 //     refused leaves nothing behind.
@@ -63,8 +63,9 @@ type committer struct {
 	chore *chore
 }
 
-// maxGroupBytes bounds the encoded size of a group, a last batch aside, and with
-// it how long the committer keeps a writer of a small batch waiting.
+// maxGroupBytes bounds the encoded size of a group, and of the parts that it writes, a
+// last batch aside, and with it how long the committer keeps a writer of a small batch
+// waiting.
 const maxGroupBytes = 32 << 20
 
 // largeGroup is how many batches take as long to plan as a sync takes, or two.
@@ -176,6 +177,26 @@ func (c *committer) take() bool {
 	return true
 }
 
+// putBack returns the group's requests from the one numbered n on to the front of the
+// queue. What they bring is not much, and what they write would be: an event is written
+// with all that the client has said before.
+func (c *committer) putBack(n int) {
+	rest := c.group[n:]
+	c.queue.Lock()
+	err := c.queue.err
+	if err == nil {
+		c.queue.waiting = slices.Insert(c.queue.waiting, 0, rest...)
+	}
+	c.queue.Unlock()
+	if err != nil {
+		for _, r := range rest {
+			r.answered <- answer{err: err}
+		}
+	}
+	clear(rest)
+	c.group = c.group[:n]
+}
+
 // commitGroup takes the group through its steps.
 func (c *committer) commitGroup() {
 	if err := c.write(); err != nil {
@@ -232,7 +253,11 @@ func (c *committer) write() (err error) {
 		}
 	}()
 	c.plan.begin(readingOf(tx))
-	for _, r := range c.group {
+	for i, r := range c.group {
+		if c.plan.size > maxGroupBytes {
+			c.putBack(i)
+			break
+		}
 		if err := c.plan.add(r); err != nil {
 			return err
 		}

@@ -124,6 +124,11 @@ func (d *draft) update(o *op) { d.client, d.state = o.client, nil }
 
 // record is one task event.
 func (d *draft) record(p *plan, te *taskEvent) error {
+	if d.state == nil && d.client.body == "" {
+		if err := p.within(&p.kept, int(d.base.clientLen()), d.id); err != nil {
+			return err
+		}
+	}
 	was, err := d.content(p)
 	if err != nil {
 		return err
@@ -287,9 +292,8 @@ func (d *draft) change(p *plan, r *record, k key) error {
 			v.alloc.Store(d.base.alloc.Load())
 		}
 	}
-	if p.parts += len(r.sched) + len(r.client); p.parts > p.s.opts.MaxBatchBytes {
-		return fmt.Errorf("%w: at allocation %v the batch's records have come to %d bytes, with the parts that it adds to; Options.MaxBatchBytes is %d",
-			ErrTooLarge, d.id, p.parts, p.s.opts.MaxBatchBytes)
+	if err := p.within(&p.parts, len(r.sched)+len(r.client), d.id); err != nil {
+		return err
 	}
 	v.take(r, k, d.job, keyLen+r.size(), schedSum, clientSum)
 	ch := change{id: d.id, v: v, before: d.base, key: k}

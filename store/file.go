@@ -39,6 +39,7 @@ type database struct {
 	f *os.File // closed with the database
 
 	allocated int64 // the end of what allocate has written; the committer's
+	ahead     int64 // how much that was the last time
 }
 
 // commit commits tx with one sync, where bbolt has two: it syncs what the transaction
@@ -48,9 +49,7 @@ type database struct {
 // page, which leads to the state before tx: nothing has been written over what belongs
 // to it, for that begins with the next transaction. See design/0009.
 func (db *database) commit(tx *bbolt.Tx) error {
-	if err := db.allocate(tx.Size()); err != nil {
-		return err
-	}
+	db.allocate(tx.Size())
 	if err := tx.Commit(); err != nil {
 		return err
 	}
@@ -58,15 +57,18 @@ func (db *database) commit(tx *bbolt.Tx) error {
 }
 
 const (
-	// allocateBytes is how much allocate writes: enough for 20 commits of 256 writers. With
-	// twice as much it gains no more, and the commit that syncs it takes longer.
-	allocateBytes = 512 << 10
+	// mostAhead is how much allocate writes at the most: enough for 20 commits of 256
+	// writers. With twice as much it gains no more, and the commit that syncs it takes
+	// longer. It begins with leastAhead, and doubles that: many a store is opened for one
+	// commit.
+	mostAhead  = 512 << 10
+	leastAhead = 128 << 10
 
-	// allocateBelow is how much is to be left of it.
-	allocateBelow = 64 << 10
+	// leftAhead is how much is to be left of it.
+	leftAhead = 64 << 10
 )
 
-var zeros [allocateBytes]byte
+var zeros [mostAhead]byte
 
 // allocate has the file system find blocks for the pages that come next, from end on, which
 // is where the pages in use end. bbolt makes a file longer by a hole, and the sync of a
@@ -75,25 +77,24 @@ var zeros [allocateBytes]byte
 // at once, full of zeros, with the sync of the first.
 //
 // It writes where no page is, of this state or of the one before, and before the transaction
-// does. What it leaves behind in a crash is a part of the file that nothing refers to.
-func (db *database) allocate(end int64) error {
-	if end+allocateBelow <= db.allocated {
-		return nil
+// does. What it leaves behind in a crash is a part of the file that nothing refers to. What
+// it cannot write stays a hole: the transaction may still find room on a disk that is all
+// but full, where a deletion is what is needed, and if it does not its own writes say so.
+func (db *database) allocate(end int64) {
+	if end+leftAhead <= db.allocated {
+		return
 	}
 	info, err := db.f.Stat()
 	if err != nil {
-		return err
+		return
 	}
 	from := max(end, db.allocated)
-	to := min(from+allocateBytes, info.Size()) // to make it longer is bbolt's
-	if to <= from {
-		return nil
+	db.ahead = min(max(2*db.ahead, leastAhead), mostAhead)
+	to := min(from+db.ahead, info.Size()) // to make it longer is bbolt's
+	if from < to {
+		_, _ = db.f.WriteAt(zeros[:to-from], from)
+		db.allocated = to
 	}
-	if _, err := db.f.WriteAt(zeros[:to-from], from); err != nil {
-		return err
-	}
-	db.allocated = to
-	return nil
 }
 
 // resume commits what the file holds once more, with bbolt's own syncs. Open does so

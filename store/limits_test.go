@@ -55,7 +55,7 @@ func TestLimits(t *testing.T) {
 			for n := range 3 {
 				event(b, 4+n, "short")
 			}
-		}, "the batch's records have come to"},
+		}, "the batch has come to"},
 	} {
 		var b store.Batch
 		c.fill(&b)

@@ -40,6 +40,9 @@ type plan struct {
 
 	drafts drafts // of the batch being worked out
 	parts  int    // bytes of the parts in its records
+	kept   int    // bytes of the stored parts that it has decoded, to add to them
+
+	size int // bytes of the parts in all records of the group
 
 	// holds is the store's: what the file holds, and what the transaction under way
 	// puts there.
@@ -91,6 +94,7 @@ func (p *plan) reset() {
 	p.outcomes, p.changes = p.outcomes[:0], p.changes[:0]
 	p.arena.reset()
 	p.drafts.reset()
+	p.size = 0
 }
 
 // changed reports whether there is anything to commit.
@@ -100,7 +104,7 @@ func (p *plan) changed() bool { return len(p.changes) > 0 }
 // error is one of the database.
 func (p *plan) add(r *request) error {
 	defer p.drafts.reset()
-	p.parts = 0
+	p.parts, p.kept = 0, 0
 	first := len(p.changes)
 	o, err := p.work(r)
 	if err != nil {
@@ -108,9 +112,20 @@ func (p *plan) add(r *request) error {
 		p.changes = p.changes[:first]
 		o = outcome{answer: answer{err: err}}
 	}
+	p.size += p.parts
 	o.first, o.end = first, len(p.changes)
 	p.outcomes = append(p.outcomes, o)
 	return p.put(&o)
+}
+
+// within adds to what the batch has come to in some way, and refuses it if that is more than
+// a batch may.
+func (p *plan) within(total *int, bytes int, id schema.ID) error {
+	if *total += bytes; *total > p.s.opts.MaxBatchBytes {
+		return fmt.Errorf("%w: at allocation %v the batch has come to %d bytes, with what it adds to; Options.MaxBatchBytes is %d",
+			ErrTooLarge, id, *total, p.s.opts.MaxBatchBytes)
+	}
+	return nil
 }
 
 // work returns what the batch of r comes to, or why it is refused.

@@ -9,8 +9,6 @@ import (
 // versions need, and where in the log its latest so many changes begin. The
 // committer and Open write it; anybody reads it.
 type tally struct {
-	every int64 // how many records lie between two marks at the least
-
 	log  atomic.Int64 // bytes of all records, keys included
 	live atomic.Int64 // of these, what the newest versions consist of, tombstones too
 	jobs atomic.Int64 // bytes of all jobs, keys included
@@ -19,6 +17,7 @@ type tally struct {
 		sync.Mutex // guards the rest; a leaf lock
 		written    mark
 		marks      []mark // some of the past values of written, in order
+		every      int64  // how many records lie between two marks at the least
 	}
 }
 
@@ -34,7 +33,14 @@ type mark struct {
 // beside the changes that are asked for.
 const markEvery = 1024
 
-func newTally(changes int) *tally { return &tally{every: 1 + min(int64(changes)/16, markEvery-1)} }
+// mostMarks is how many marks there are before every other one is dropped.
+const mostMarks = 8192
+
+func newTally(changes int) *tally {
+	t := new(tally)
+	t.mu.every = 1 + min(int64(changes)/16, markEvery-1)
+	return t
+}
 
 // wrote counts a batch: so many records, which take so many bytes.
 func (t *tally) wrote(index uint64, records int, bytes int64) {
@@ -43,9 +49,22 @@ func (t *tally) wrote(index uint64, records int, bytes int64) {
 	defer t.mu.Unlock()
 	w := &t.mu.written
 	w.index, w.records, w.bytes = index, w.records+int64(records), w.bytes+bytes
-	if n := len(t.mu.marks); n == 0 || w.records-t.mu.marks[n-1].records >= t.every {
-		t.mu.marks = append(t.mu.marks, *w)
+	if n := len(t.mu.marks); n > 0 && w.records-t.mu.marks[n-1].records < t.mu.every {
+		return
 	}
+	if t.mu.marks = append(t.mu.marks, *w); len(t.mu.marks) >= mostMarks {
+		t.thin()
+	}
+}
+
+// thin drops every other mark, and has those to come lie as far apart as the rest.
+func (t *tally) thin() {
+	marks := t.mu.marks
+	for i := range len(marks) / 2 {
+		marks[i] = marks[2*i]
+	}
+	t.mu.marks = marks[:len(marks)/2]
+	t.mu.every *= 2
 }
 
 // before returns the highest index that is known to be followed by at least that
@@ -79,5 +98,5 @@ func (t *tally) become(o *tally) {
 	t.log.Store(o.log.Load())
 	t.live.Store(o.live.Load())
 	t.jobs.Store(o.jobs.Load())
-	t.mu.written, t.mu.marks = o.mu.written, o.mu.marks
+	t.mu.written, t.mu.marks, t.mu.every = o.mu.written, o.mu.marks, o.mu.every
 }
