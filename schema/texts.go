@@ -15,16 +15,13 @@ type texts struct {
 
 	score string // the last name of a score, whose prefix is usually the node's ID
 
-	own  [ownTexts]ownText // the first n of them
+	own  [12]ownText // the first n are noted; the documented allocation has fewer than 12
 	n    int
 	size int // of all that is noted
 
 	idAt *string // where the text of id goes, before the others; nil if it does not
 	id   ID
 }
-
-// ownTexts is how many strings are copied into one piece; the documented allocation has fewer.
-const ownTexts = 12
 
 // ownText is a string, and where its copy is to go.
 type ownText struct {

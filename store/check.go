@@ -201,7 +201,7 @@ func (c *check) unknown(ctx context.Context) error {
 }
 
 // lists compares the lists, each way: of what the store has beside its twin, only
-// what is on its way out.
+// what is on its way out, or has changed meanwhile.
 func (c *check) lists(ctx context.Context) error {
 	err := c.listed(ctx, c.twin.lists, c.s.lists, func(e listed) error {
 		return c.fault("allocation %v: not in the list %v", e.id, e)
@@ -210,10 +210,10 @@ func (c *check) lists(ctx context.Context) error {
 		return err
 	}
 	return c.listed(ctx, c.s.lists, c.twin.lists, func(e listed) error {
-		if c.s.lists.leaves(e) || !c.s.lists.has(e) { // or has left since
+		switch {
+		case c.s.lists.leaves(e), !c.s.lists.has(e): // on its way out, or out by now
 			return nil
-		}
-		if c.changed(c.s.table.get(&e.id)) { // or has come back: the table knows it first
+		case c.changed(c.s.table.get(&e.id)): // back since listed asked: the table has that before the lists
 			return nil
 		}
 		return c.fault("allocation %v: in the list %v, where it does not belong", e.id, e)

@@ -124,8 +124,8 @@ func (d *draft) update(o *op) { d.client, d.state = o.client, nil }
 
 // record is one task event.
 func (d *draft) record(p *plan, te *taskEvent) error {
-	if d.state == nil && d.client.body == "" {
-		if err := p.within(&p.kept, int(d.base.clientLen()), d.id); err != nil {
+	if d.state == nil && d.client.body == "" { // it adds to what is stored
+		if err := p.charge(&p.kept, int(d.base.clientLen()), d.id); err != nil {
 			return err
 		}
 	}
@@ -292,7 +292,7 @@ func (d *draft) change(p *plan, r *record, k key) error {
 			v.alloc.Store(d.base.alloc.Load())
 		}
 	}
-	if err := p.within(&p.parts, len(r.sched)+len(r.client), d.id); err != nil {
+	if err := p.charge(&p.parts, len(r.sched)+len(r.client), d.id); err != nil {
 		return err
 	}
 	v.take(r, k, d.job, keyLen+r.size(), schedSum, clientSum)

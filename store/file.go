@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -16,7 +16,7 @@ import (
 
 // The file is one bbolt database with three buckets:
 //
-//	meta  format version, the last index, and what a restore or a compaction leaves
+//	meta  format version, the last index, the content's sum, and some marks; see meta.go
 //	log   every record under its key; see key.go and record.go
 //	jobs  every distinct job under its hash; see job.go
 var (
@@ -33,13 +33,14 @@ type file struct {
 	db   atomic.Pointer[database] // replaced when the file is rewritten
 }
 
-// A database is an open bbolt database and the file that it is in, for plain reads.
+// A database is an open bbolt database and the file that it is in, for plain reads and for
+// allocate.
 type database struct {
 	*bbolt.DB
 	f *os.File // closed with the database
 
-	allocated int64 // the end of what allocate has written; the committer's
-	ahead     int64 // how much that was the last time
+	allocated int64 // up to where allocate has come, whether there was room or not; the committer's
+	ahead     int64 // how far it went the last time
 }
 
 // commit commits tx with one sync, where bbolt has two: it syncs what the transaction
@@ -49,7 +50,9 @@ type database struct {
 // page, which leads to the state before tx: nothing has been written over what belongs
 // to it, for that begins with the next transaction. See design/0009.
 func (db *database) commit(tx *bbolt.Tx) error {
-	db.allocate(tx.Size())
+	if err := db.allocate(tx.Size()); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
@@ -57,44 +60,52 @@ func (db *database) commit(tx *bbolt.Tx) error {
 }
 
 const (
-	// mostAhead is how much allocate writes at the most: enough for 20 commits of 256
-	// writers. With twice as much it gains no more, and the commit that syncs it takes
-	// longer. It begins with leastAhead, and doubles that: many a store is opened for one
-	// commit.
+	// mostAhead is how far allocate goes at the most: twice as far gains no more, and the
+	// commit that syncs it takes longer. It begins with leastAhead and doubles that, since
+	// many a store is opened for one commit.
 	mostAhead  = 512 << 10
 	leastAhead = 128 << 10
 
-	// leftAhead is how much is to be left of it.
+	// leftAhead is room for the pages of a commit of 256 writers: with less, allocate goes on.
 	leftAhead = 64 << 10
 )
 
 var zeros [mostAhead]byte
 
-// allocate has the file system find blocks for the pages that come next, from end on, which
-// is where the pages in use end. bbolt makes a file longer by a hole, and the sync of a
-// commit that writes into a hole waits for the journal of the file system too, which says
-// where the blocks are: 0.2 ms where 0.12 would do. So some 20 commits' blocks are written
-// at once, full of zeros, with the sync of the first.
+// allocate writes zeros where the next pages will be, from end on, which is where the pages
+// in use end, so that the file system has blocks for them. bbolt makes a file longer by a
+// hole, and the sync of a commit into a hole waits for the file system's journal too, which
+// says where the blocks are: 0.2 ms where 0.12 would do. One sync finds the blocks of some
+// 20 commits. See design/0010.
 //
 // It writes where no page is, of this state or of the one before, and before the transaction
 // does. What it leaves behind in a crash is a part of the file that nothing refers to. What
-// it cannot write stays a hole: the transaction may still find room on a disk that is all
-// but full, where a deletion is what is needed, and if it does not its own writes say so.
-func (db *database) allocate(end int64) {
+// there is no room for stays a hole: the transaction may still find some on a disk that is
+// all but full, where a deletion is what is needed, and if it does not its own writes say so.
+func (db *database) allocate(end int64) error {
 	if end+leftAhead <= db.allocated {
-		return
+		return nil
 	}
 	info, err := db.f.Stat()
 	if err != nil {
-		return
+		return err
 	}
 	from := max(end, db.allocated)
 	db.ahead = min(max(2*db.ahead, leastAhead), mostAhead)
-	to := min(from+db.ahead, info.Size()) // to make it longer is bbolt's
-	if from < to {
-		_, _ = db.f.WriteAt(zeros[:to-from], from)
-		db.allocated = to
+	to := min(from+db.ahead, info.Size()) // only bbolt makes the file longer
+	if from >= to {
+		return nil
 	}
+	if _, err := db.f.WriteAt(zeros[:to-from], from); err != nil && !noRoom(err) {
+		return err
+	}
+	db.allocated = to
+	return nil
+}
+
+// noRoom reports whether err says that the disk is full, or what one may have of it.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // resume commits what the file holds once more, with bbolt's own syncs. Open does so
@@ -162,10 +173,8 @@ func (f *file) settle(holds *contents, ids int) (err error) {
 	db := f.db.Load()
 	db.NoFreelistSync = false
 	return seal(db.DB, func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(metaBucket).Put(idsKey, binary.BigEndian.AppendUint64(nil, uint64(ids))); err != nil {
-			return err
-		}
-		return putContents(tx, holds)
+		meta := tx.Bucket(metaBucket)
+		return errors.Join(putMark(meta, idsKey, uint64(ids)), putContents(tx, holds))
 	})
 }
 

@@ -55,7 +55,7 @@ func TestLimits(t *testing.T) {
 			for n := range 3 {
 				event(b, 4+n, "short")
 			}
-		}, "the batch has come to"},
+		}, "stored content"},
 	} {
 		var b store.Batch
 		c.fill(&b)

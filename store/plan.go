@@ -40,9 +40,9 @@ type plan struct {
 
 	drafts drafts // of the batch being worked out
 	parts  int    // bytes of the parts in its records
-	kept   int    // bytes of the stored parts that it has decoded, to add to them
+	kept   int    // bytes of the stored parts that its events add to, in memory or not: replicas agree
 
-	size int // bytes of the parts in all records of the group
+	size int // bytes of the parts that the group's batches have come to, refused ones too
 
 	// holds is the store's: what the file holds, and what the transaction under way
 	// puts there.
@@ -118,12 +118,12 @@ func (p *plan) add(r *request) error {
 	return p.put(&o)
 }
 
-// within adds to what the batch has come to in some way, and refuses it if that is more than
-// a batch may.
-func (p *plan) within(total *int, bytes int, id schema.ID) error {
-	if *total += bytes; *total > p.s.opts.MaxBatchBytes {
-		return fmt.Errorf("%w: at allocation %v the batch has come to %d bytes, with what it adds to; Options.MaxBatchBytes is %d",
-			ErrTooLarge, id, *total, p.s.opts.MaxBatchBytes)
+// charge adds n bytes of allocation id to a total of the batch, and refuses the batch if that
+// comes to more than Options.MaxBatchBytes.
+func (p *plan) charge(total *int, n int, id schema.ID) error {
+	if *total += n; *total > p.s.opts.MaxBatchBytes {
+		return fmt.Errorf("%w: batch: %d bytes up to allocation %v, with the stored content that is written again; Options.MaxBatchBytes is %d",
+			ErrTooLarge, *total, id, p.s.opts.MaxBatchBytes)
 	}
 	return nil
 }

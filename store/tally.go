@@ -29,8 +29,8 @@ type mark struct {
 	bytes   int64
 }
 
-// markEvery is how many records lie between two marks, where that is not much
-// beside the changes that are asked for.
+// markEvery is how many records lie between two marks at first, where that is not much
+// beside the changes that are asked for; see thin.
 const markEvery = 1024
 
 // mostMarks is how many marks there are before every other one is dropped.
@@ -57,7 +57,7 @@ func (t *tally) wrote(index uint64, records int, bytes int64) {
 	}
 }
 
-// thin drops every other mark, and has those to come lie as far apart as the rest.
+// thin drops every other mark, and doubles the distance of those to come.
 func (t *tally) thin() {
 	marks := t.mu.marks
 	for i := range len(marks) / 2 {

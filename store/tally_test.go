@@ -40,7 +40,7 @@ func TestTally(t *testing.T) {
 				}
 			}
 			require.LessOrEqual(t, got, best.index)
-			require.Greater(t, got+uint64(10*tl.mu.every), best.index, "and lies no more than two marks before it")
+			require.Greater(t, got+uint64(10*tl.mu.every), best.index, "a floor is close below what every batch's own mark would give: two marks of records, at up to 3 indexes each, and the batches that cross them")
 		}
 	}
 }

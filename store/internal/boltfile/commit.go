@@ -37,8 +37,8 @@ func (f *File) Reinstate() error {
 
 // Secure writes again what the last transaction wrote, with its own bytes, and syncs
 // it. It is to be called when everything has been walked. Errors are of reading and
-// writing, and *Damage if a page is not what was walked any more: the disk never had what
-// the page cache has let go of since, and whoever opens the file again sees that.
+// writing, or *Damage if a page is no longer what was walked: the page cache has dropped
+// what the disk never had, and opening the file again finds that.
 //
 // If an earlier process failed in the sync of that transaction, the page cache holds
 // what the disk does not, and no later sync brings it there. Going on from such pages
@@ -50,11 +50,11 @@ func (f *File) Secure() error {
 	}
 	for _, id := range written {
 		p, err := f.page(id)
-		if err == nil && sumOf(&p) != f.sums[id] {
-			err = damage(id, changed)
-		}
 		if err != nil {
 			return err
+		}
+		if sumOf(&p) != f.sums[id] {
+			return damage(id, changed)
 		}
 		if _, err := f.f.WriteAt(p.bytes, int64(id)*int64(f.meta.pageSize)); err != nil {
 			return err
@@ -63,7 +63,7 @@ func (f *File) Secure() error {
 	return f.writeMeta()
 }
 
-const changed = "it is not what it was when it was verified"
+const changed = "no longer what was verified"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -86,10 +86,10 @@ func (f *File) writeMeta() error {
 // are there any if there is a freelist, with which bbolt syncs the pages before it
 // writes the meta page that leads to them. Errors are *Damage.
 func (f *File) written() (pages []uint64, err error) {
-	before := f.Before()
-	if before == nil || f.HasFreelist() {
+	if f.sums == nil {
 		return nil, nil
 	}
+	before := f.Before()
 	both := make(map[uint64]bool) // pages that both have, with all that is below them
 	followed := before.reach(func(id uint64) bool {
 		both[id] = f.seen.has(id)

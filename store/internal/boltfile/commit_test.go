@@ -105,7 +105,7 @@ func TestSecureWritesWhatWasWalked(t *testing.T) {
 		require.NoError(t, err)
 		fault := new(boltfile.Damage)
 		require.ErrorAs(t, file.Secure(), &fault)
-		require.ErrorContains(t, fault, "when it was verified")
+		require.ErrorContains(t, fault, "no longer what was verified")
 		_, err = f.WriteAt(whole[at:at+1], at)
 		require.NoError(t, err)
 	}

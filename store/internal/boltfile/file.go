@@ -14,8 +14,8 @@ type File struct {
 	before *meta  // of the transaction before, if its meta page is valid
 	seen   bitmap // the pages that something has referred to
 
-	// sums are the checksums of the pages that were walked, under their numbers, where
-	// Secure may have to write some again.
+	// sums are the checksums of the pages that were walked, by their numbers. They are nil
+	// where Secure has no page to write again; see written.
 	sums []uint32
 }
 

@@ -1,6 +1,9 @@
 package main
 
-import "syscall"
+import (
+	"bytes"
+	"syscall"
+)
 
 // An OpKind says what an Op did.
 type OpKind uint8
@@ -32,6 +35,12 @@ type Op struct {
 	Name, To string
 	DataOnly bool          // of OpSync: an fdatasync
 	Err      syscall.Errno // why it was not done, or 0
+}
+
+// leavesHole reports whether op is a write of zeros for which there was no room. Where the
+// file is a hole, it reads the same.
+func (op *Op) leavesHole() bool {
+	return op.Kind == OpWrite && op.Err == syscall.ENOSPC && len(bytes.Trim(op.Data, "\x00")) == 0
 }
 
 // A Fault is which operation fails. The zero value is none.
