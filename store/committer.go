@@ -30,9 +30,9 @@ import (
 //     writer cannot withdraw.
 //  2. plan: each batch is worked out against what is published, with the
 //     batches before it in the group laid over; see plan.go. A batch that is
-//     refused leaves nothing behind. Once the others write
-//     more than maxGroupBytes, the rest of the group goes back to the front of the
-//     queue, where it can be withdrawn again.
+//     refused leaves nothing behind. Once the others write more than
+//     maxGroupBytes, the rest of the group goes back to the front of the queue,
+//     where it can be withdrawn again.
 //  3. commit: the records, the jobs that are new, and the last index. If all
 //     batches together change nothing, nothing is written.
 //  4. publish: batch by batch, versions and lists, the index, the waiters.
@@ -243,8 +243,7 @@ func (c *committer) giveUp(cause error) {
 }
 
 // write plans the group, or as much of it as one commit may write, and commits what that
-// changes. An error leaves the state
-// of the disk unknown.
+// changes. An error leaves the state of the disk unknown.
 func (c *committer) write() (err error) {
 	defer contain(c.s.file.path, catchFaults(), &err)
 	tx, err := c.s.file.begin()

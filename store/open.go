@@ -31,9 +31,9 @@ import (
 // name: a second opener is refused also when the file has been renamed.
 //
 // Open reads the whole log once, to rebuild the table of IDs, and decodes
-// nothing; twice if the last commit was cut off, or anything is damaged. It takes about a microsecond for each record in the file, of which an
-// allocation has one until its client has reported, two from then on, and those that
-// compaction has not removed yet.
+// nothing; twice if the last commit was cut off, or anything is damaged. It takes about
+// a microsecond for each record in the file, of which an allocation has one until its
+// client has reported, two from then on, and those that compaction has not removed yet.
 func Open(path string, opts *Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("allocstore: open %s: %w", path, err)
