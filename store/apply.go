@@ -3,48 +3,32 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"allocstore/schema"
 )
 
-// Applied is what became of a batch.
-type Applied struct {
-	// Index is the batch's own index, or the store's last one if the batch
-	// changed nothing. Either way a reader that waits on it sees this batch.
-	Index uint64
-
-	// Unknown are the IDs that client's writes, events and deletions named and
-	// the store did not hold, in lower case, each once, in the order of the batch.
-	// These writes were skipped.
-	Unknown []string
-
-	// Unchanged is the number of writes, unknown ones aside, whose allocation the
-	// batch leaves as it was committed before.
-	Unchanged int
-}
-
-// Apply commits the batch at the next index, all of it or nothing. When it
-// returns without an error, what it changed is on the disk and visible to every
-// reader. A batch that changes nothing takes no index and wakes nobody.
+// Apply commits the batch at the next index, all of it or nothing. When it returns without
+// an error, the batch is on the disk and visible to every reader. A batch that changes
+// nothing takes no index and wakes no reader.
 //
-// It blocks until the commit; batches that arrive in the meantime share the next
-// one. If ctx ends while the batch is still queued, Apply returns its error and
-// nothing has changed; once the commit is under way Apply waits for it, however
-// ctx fares, so that its answer is always the truth.
+// It blocks until the commit; batches that arrive meanwhile share the next one. If ctx ends
+// while the batch is queued, Apply returns ctx's error and nothing has changed. Once the
+// commit is under way Apply waits for it even if ctx ends, so its result is always true.
 //
-// Errors, all of which change nothing: the faults of the batch's writes (see
-// [Batch]), ErrNoJob, ErrTooLarge, ErrClosed. After ErrFailed the batch may be
-// on the disk or not; see there.
+// Errors that change nothing: the faults of the batch's writes (see [Batch]), ErrNoJob,
+// ErrTooLarge, ErrClosed, ErrReadOnly. After ErrFailed the batch may be on the disk or not.
 func (s *Store) Apply(ctx context.Context, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, nextIndex)
 }
 
-// ApplyAt is Apply at the caller's index, which is that of a raft log, say. Gaps
-// are fine. An index at or below the last one is refused with an
-// *IndexRegressionError, whatever the batch.
+// ApplyAt is Apply at the caller's index, for example that of a raft log. Gaps are fine. An
+// index at or below the last one is refused with an *IndexRegressionError, even for an
+// empty batch.
 func (s *Store) ApplyAt(ctx context.Context, index uint64, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, &index)
 }
 
-// nextIndex asks for whatever index is next.
+// nextIndex asks for the next index.
 var nextIndex *uint64
 
 func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error) {
@@ -56,7 +40,7 @@ func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error
 	return s.submit(ctx, r, b, at)
 }
 
-// applyNew applies the batch that fill makes, in memory that is used again.
+// applyNew applies the batch that fill makes, in pooled memory.
 func (s *Store) applyNew(ctx context.Context, fill func(*Batch)) (Applied, error) {
 	r := s.requests.Get().(*request)
 	defer s.requests.Put(r)
@@ -65,8 +49,8 @@ func (s *Store) applyNew(ctx context.Context, fill func(*Batch)) (Applied, error
 	return s.submit(ctx, r, &r.own, nextIndex)
 }
 
-// submit takes b through the committer as r. When it returns, the committer is
-// done with both: they were refused, withdrawn or answered.
+// submit sends b through the committer as r. When it returns, the committer does not use
+// them any more: they were refused, withdrawn or answered.
 func (s *Store) submit(ctx context.Context, r *request, b *Batch, at *uint64) (Applied, error) {
 	if err := ctx.Err(); err != nil {
 		return Applied{}, err
@@ -86,19 +70,36 @@ func (s *Store) submit(ctx context.Context, r *request, b *Batch, at *uint64) (A
 	return a.applied, a.err
 }
 
-// A request is a batch on its way through the committer.
-type request struct {
-	batch *Batch
-	at    *uint64 // nil: the next index
-	own   Batch   // what batch points to in the one-batch shorthands
-
-	// answered receives the one answer, unless the request is withdrawn.
-	answered chan answer
+// Upsert applies a batch of scheduler's writes. See [Batch.Upsert] and [Store.Apply].
+func (s *Store) Upsert(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, a := range allocs {
+			b.Upsert(a)
+		}
+	})
 }
 
-type answer struct {
-	applied Applied
-	err     error
+// UpdateFromClient applies a batch of client's writes. See [Batch.UpdateFromClient] and
+// [Store.Apply].
+func (s *Store) UpdateFromClient(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, a := range allocs {
+			b.UpdateFromClient(a)
+		}
+	})
 }
 
-func newRequest() any { return &request{answered: make(chan answer, 1)} }
+// AppendTaskEvent applies a batch of one event. See [Batch.AppendTaskEvent] and
+// [Store.Apply].
+func (s *Store) AppendTaskEvent(ctx context.Context, allocID, task, state string, ev schema.TaskEvent) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) { b.AppendTaskEvent(allocID, task, state, ev) })
+}
+
+// Delete applies a batch of deletions. See [Batch.Delete] and [Store.Apply].
+func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, id := range ids {
+			b.Delete(id)
+		}
+	})
+}

@@ -1,14 +1,14 @@
 package store
 
-// An arena lends memory for keys and values until the group is committed.
+// An arena lends memory for values until the group is committed.
 type arena struct {
 	block []byte
 }
 
 const arenaBlock = 1 << 20
 
-// take returns an empty slice with room for n bytes.
-func (a *arena) take(n int) []byte {
+// alloc returns an empty slice with room for n bytes.
+func (a *arena) alloc(n int) []byte {
 	if n > arenaBlock/4 {
 		return make([]byte, 0, n)
 	}
@@ -20,5 +20,5 @@ func (a *arena) take(n int) []byte {
 	return a.block[at : at : at+n]
 }
 
-// reset takes back the memory of the block in use; earlier ones are garbage.
+// reset reuses the current block; earlier ones are garbage.
 func (a *arena) reset() { a.block = a.block[:0] }

@@ -5,32 +5,35 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
 )
 
 // BackupInfo says what a backup holds.
 type BackupInfo struct {
-	Index   uint64 // the index that it is of
-	Records int    // of allocations: one or two each, and what compaction has not removed
+	Index   uint64 // of the backup
+	Records int    // one or two for each allocation, and those that compaction has not removed
 	Jobs    int
-	Damaged int // of the records and jobs, those that are damaged, and are copied as they are
+	Damaged int // records and jobs with damaged content, copied as they are
 	Bytes   int64
 }
 
-// Backup writes the store, as it is at its last index, to w: all allocations, the
-// feed as far as it is kept, and what is known of deletions. Writes, reads and waits
-// go on meanwhile and are not in it. What is damaged is in it as it is. It blocks until
-// all is written, for as long as w takes, and holds neither a lock nor a transaction while
-// w is written to; but compaction removes nothing until it is over. It needs a few
-// megabytes of memory, however large the store is.
+// Backup writes the store as it is at its last index to w: all allocations, the feed as far
+// as it is kept, and the remembered deletions. Writes, reads and waits go on meanwhile and
+// are not in it. Damaged content is copied as it is. Backup blocks until everything is
+// written, for as long as w takes. It holds neither a lock nor a transaction while it writes
+// to w, but compaction removes nothing until it is done. It needs a few megabytes of memory,
+// however large the store is.
 //
-// Errors: ctx's error, which is looked at between writes; ErrClosed; ErrCorrupt; what
-// w returned; ErrCompacted if the store was restored meanwhile. What has been
-// written by then is no backup, and Restore says so.
+// Errors: ctx's error, which is checked between writes; ErrClosed; ErrCorrupt; w's error;
+// ErrRestored if the store was restored meanwhile. After an error, Restore refuses the bytes
+// that were written.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	if w == nil {
 		return BackupInfo{}, fmt.Errorf("%w: Backup to a nil writer", ErrInvalid)
 	}
-	b := backup{w: w, jobs: make(map[jobHash]bool)}
+	b := backup{w: w, jobs: make(map[record.JobHash]bool)}
 	end, err := b.begin(ctx, s)
 	if err != nil {
 		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
@@ -43,53 +46,55 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 }
 
 // A backup copies the log up to a snapshot's index, some records in each transaction.
-// Nothing is removed from the log meanwhile: a backup that has an allocation's insert
-// and lacks its tombstone, which were removed in between, would bring it back to life.
+// Nothing is removed from the log meanwhile. Otherwise a backup could have an allocation's
+// insert and lack its tombstone, and bring the allocation back to life.
 //
-// So what is copied is all that was there at the index, and has the sum that was
-// committed with it. That is compared at the end: a page that has become another since
-// the file was opened does not get into a backup.
+// So the copied records are all that existed at the index, and have the content sum of that
+// commit. The sums are compared at the end: a page that changed since the file was opened
+// does not get into a backup.
 type backup struct {
 	sn   *Snapshot
 	w    io.Writer
 	info BackupInfo
 
-	want    contentSum // of the records, if it is known
+	want    record.ContentSum // of the records, if it is known
 	known   bool
-	records contentSum // of those that were copied
+	records record.ContentSum // of the records that were copied
 
-	next  key    // of the first record that has not been written
-	buf   []byte // what goes to w next
-	jobs  map[jobHash]bool
-	holds contents
+	next     record.Key // of the first record that has not been copied
+	buf      []byte     // goes to w next
+	jobs     map[record.JobHash]bool
+	manifest logfile.Manifest // of the copied content
 }
 
-// begin has the sweeper rest, between two passes, and takes the snapshot, the sum of what
-// is there, and the marks, which a restore moves. The function that it returns is to be
-// called at the end.
+// begin pauses the sweeper between two passes, and notes the snapshot, the content sum at
+// its index, and the marks. Call end when the backup is done.
 func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
-	if err := s.sweeper.takeTurn(ctx); err != nil {
+	if err := s.maintenance.lock(ctx); err != nil {
 		return nil, causeOf(ctx, err)
 	}
-	defer s.sweeper.endTurn()
-	if s.committer.between(func() {
+	defer s.maintenance.unlock()
+	err = s.committer.barrier(func() (err error) {
 		if b.sn, err = s.Snapshot(); err == nil {
-			b.want, b.known = s.holds.sum-s.jobs.sumWithout(nil), true
+			st := b.sn.st
+			b.want, b.known = st.Manifest.Sum-st.Jobs.SumWithout(nil), true
 		}
-	}) != nil {
-		b.sn, err = s.Snapshot() // of a failed store, which does not know what the file holds
+		return err
+	})
+	if err != nil {
+		b.sn, err = s.Snapshot() // of a failed store, whose content sum is unknown
 	}
 	if err != nil {
 		return nil, err
 	}
-	b.holds.floor, b.holds.restored = s.floor.Load(), s.restored.Load()
+	b.manifest.Floor, b.manifest.Restored = b.sn.st.Floor.Load(), b.sn.st.Restored
 	s.sweeper.backups.Add(1)
 	return func() {
 		_ = b.sn.Close()
 		s.sweeper.backups.Add(-1)
-		s.sweeper.nudge()
+		s.wakeSweeper()
 	}, nil
 }
 
@@ -113,54 +118,53 @@ func (b *backup) run(ctx context.Context) error {
 	return b.flush()
 }
 
-// read adds what one transaction may read to what goes to w, and reports whether there
-// is more.
+// read appends as many frames as one transaction may read to buf, and reports whether there
+// are more.
 func (b *backup) read(ctx context.Context) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	err = b.sn.s.file.view(func(r reading) (err error) {
-		more, err = b.some(r)
+	err = b.sn.st.File.View(func(t logfile.Tx) (err error) {
+		more, err = b.readIn(t)
 		return err
 	})
-	if err == nil {
-		err = b.sn.usable()
+	if e := b.sn.usable(); e != nil {
+		return false, e
 	}
 	return more, err
 }
 
-// some adds the next records to what goes to w, and reports whether there are more.
-func (b *backup) some(r reading) (more bool, err error) {
-	for rec, err := range r.records(b.next) {
-		if err != nil || rec.key.index > b.info.Index {
+func (b *backup) readIn(t logfile.Tx) (more bool, err error) {
+	for e, err := range t.Records(b.next) {
+		if err != nil || e.Key.Index > b.info.Index {
 			return false, err
 		}
 		if len(b.buf) >= copyBytes {
 			return true, nil
 		}
-		if rec.flags&flagSched != 0 && !b.jobs[rec.job] {
-			if err := b.job(r, rec.job); err != nil {
+		if e.Flags&record.FlagSched != 0 && !b.jobs[e.Job] {
+			if err := b.job(t, e.Job); err != nil {
 				return false, err
 			}
 		}
-		if rec.damaged {
+		if e.Damaged {
 			b.info.Damaged++
 		}
 		b.info.Records++
-		b.records.add(ofRecord(rec.key, rec.value))
-		b.buf = appendFrame(b.buf, recordFrame, rec.key.appendTo(nil), rec.value)
-		b.next = rec.key.next()
+		b.records.Add(record.SumNumber(e.Key, e.Value))
+		b.buf = appendFrame(b.buf, recordFrame, e.Key.AppendTo(nil), e.Value)
+		b.next = e.Key.Next()
 	}
 	return false, nil
 }
 
-// job adds a job to what goes to w.
-func (b *backup) job(r reading, h jobHash) error {
-	body, err := r.job(h)
+// job appends the frame of a job.
+func (b *backup) job(t logfile.Tx, h record.JobHash) error {
+	body, err := t.Job(h)
 	switch {
 	case err == nil:
 		b.buf = appendFrame(b.buf, jobFrame, body)
-	case b.sn.s.quarantine.hasJob(h):
+	case b.sn.st.Damaged.HasJob(h):
 		b.info.Damaged++
 		b.buf = appendFrame(b.buf, damagedJobFrame, h[:], body)
 	default:
@@ -168,16 +172,16 @@ func (b *backup) job(r reading, h jobHash) error {
 	}
 	b.jobs[h] = true
 	b.info.Jobs++
-	b.holds.sum.add(ofJob(h))
+	b.manifest.Sum.Add(h.SumNumber())
 	return nil
 }
 
-// foot adds the last frame.
+// foot appends the last frame.
 func (b *backup) foot() {
-	b.holds.sum += b.records
-	b.holds.last = b.info.Index
-	b.buf = appendNumbers(b.buf, footFrame, b.holds.floor, b.holds.restored,
-		uint64(b.info.Records), uint64(b.info.Jobs), binary.BigEndian.Uint64(b.holds.encoded()))
+	b.manifest.Sum += b.records
+	b.manifest.Last = b.info.Index
+	b.buf = appendNumbers(b.buf, footFrame, b.manifest.Floor, b.manifest.Restored,
+		uint64(b.info.Records), uint64(b.info.Jobs), binary.BigEndian.Uint64(b.manifest.Encoded()))
 }
 
 func (b *backup) flush() error {

@@ -6,28 +6,29 @@ import (
 	"maps"
 
 	"allocstore/schema"
+	"allocstore/store/internal/record"
 )
 
 // A Batch is a list of writes that take effect together: at one index, all or
 // none. Its zero value is an empty batch.
 //
-// The writes are copied, encoded and checked as they are added, in the caller's
-// goroutine; that work never holds up the committer. A fault in one is kept and
-// returned by Apply, which then changes nothing. A Batch may be applied more
-// than once. It must not be used by several goroutines at a time, Apply included.
+// Each write is copied, encoded and checked when it is added, in the caller's goroutine, so
+// that work never holds up the committer. Apply returns the faults of all writes, and then
+// changes nothing. A Batch may be applied more than once. It must not be used by several
+// goroutines at a time, Apply included.
 type Batch struct {
 	ops  []op
 	errs []error
 
-	// bytes are the encoded parts, one after the other. What ops hold are slices
-	// of it, or of what it was before it grew; they are never written again.
+	// bytes has the encoded parts, one after the other. The ops hold slices of it, or of
+	// its memory before it grew; these bytes are never written again.
 	bytes []byte
 
 	size    int // encoded bytes, each job once
 	largest int // the encoded size of the largest write
-	which   int // its position
+	which   int // the position of the largest write
 
-	jobs    map[jobHash]*encodedJob
+	jobs    map[record.JobHash]*encodedJob
 	lastJob *encodedJob // of the last Upsert that had one: neighbours often share it
 }
 
@@ -53,18 +54,18 @@ type op struct {
 	event          *taskEvent  // opEvent
 }
 
-// A part is the scheduler's or the client's half of an allocation's content,
-// encoded. An empty body means that it is where the records say.
+// A part is the scheduler's or the client's half of an allocation, encoded. In a draft an
+// empty body stands for the stored part.
 type part struct {
 	body string
 	sum  uint32
 }
 
-func newPart(body string) part { return part{body: body, sum: sumOf(body)} }
+func newPart(body string) part { return part{body: body, sum: record.PartSum(body)} }
 
 // An encodedJob is a job on its way into the store.
 type encodedJob struct {
-	hash jobHash
+	hash record.JobHash
 	body string
 }
 
@@ -76,10 +77,10 @@ type taskEvent struct {
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 
-// keptBytes bounds the memory that a batch keeps when it is emptied for reuse.
+// keptBytes bounds the memory that an emptied batch keeps.
 const keptBytes = 1 << 16
 
-// reset empties the batch and keeps its memory. Nothing may refer to its ops.
+// reset empties the batch and keeps its memory. Its ops must not be in use.
 func (b *Batch) reset() {
 	if cap(b.bytes) > keptBytes || len(b.ops) > keptBytes/64 {
 		*b = Batch{}
@@ -92,12 +93,11 @@ func (b *Batch) reset() {
 // Upsert adds the scheduler's write of a: an insert if the store does not hold
 // the ID when the batch is applied, an update otherwise.
 //
-// An insert takes all of a; without a Job it is refused with ErrNoJob, and the
-// whole batch with it. An update takes every field that the scheduler owns: all
-// but ClientStatus, ClientDescription and TaskStates. Of these it takes a
-// ClientStatus of lost or unknown only. A nil Job keeps the stored one. The
-// indexes in a are ignored. If the store holds a.PreviousAllocation, that
-// allocation's NextAllocation is set.
+// An insert stores all of a; without a Job the whole batch is refused with ErrNoJob. An
+// update replaces every field that the scheduler owns: all except ClientStatus,
+// ClientDescription and TaskStates. It sets ClientStatus only to lost or unknown. A nil Job
+// keeps the stored one. The indexes in a are ignored. If the store holds
+// a.PreviousAllocation, that allocation's NextAllocation is set.
 //
 // Upsert copies a; the caller keeps it.
 func (b *Batch) Upsert(a *schema.Allocation) {
@@ -141,36 +141,36 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 	return nil
 }
 
-// encode returns what appendTo appends for a, in the batch's memory.
+// encode returns the bytes that appendTo appends for a, in the batch's memory.
 func (b *Batch) encode(appendTo func([]byte, *schema.Allocation) []byte, a *schema.Allocation) string {
 	start := len(b.bytes)
 	b.bytes = appendTo(b.bytes, a)
-	return aliasOf(b.bytes[start:])
+	return record.UnsafeString(b.bytes[start:])
 }
 
 // encodeJob returns the job encoded. Equal jobs of a batch become one.
 func (b *Batch) encodeJob(in *schema.Job) *encodedJob {
 	start := len(b.bytes)
 	b.bytes = schema.AppendJob(b.bytes, in)
-	body := aliasOf(b.bytes[start:])
+	body := record.UnsafeString(b.bytes[start:])
 	if b.lastJob == nil || b.lastJob.body != body {
-		hash := hashJob(body)
+		hash := record.HashJob(body)
 		if b.lastJob = b.jobs[hash]; b.lastJob == nil {
 			b.lastJob = &encodedJob{hash, body}
-			return b.lastJob // and its memory stays taken
+			return b.lastJob // which keeps its bytes
 		}
 	}
 	b.bytes = b.bytes[:start]
 	return b.lastJob
 }
 
-// An optionalID is the ID of another allocation, or none.
+// An optionalID is the ID of another allocation, if it is set.
 type optionalID struct {
 	id  schema.ID
 	set bool
 }
 
-// parseOptional returns the ID that s spells, or none for "".
+// parseOptional parses an ID. "" is an ID that is not set.
 func parseOptional(s string) (optionalID, error) {
 	if s == "" {
 		return optionalID{}, nil
@@ -179,7 +179,7 @@ func parseOptional(s string) (optionalID, error) {
 	return optionalID{id, err == nil}, err
 }
 
-// String returns the ID's canonical text, or "" for none.
+// String returns the ID's canonical text, or "" if it is not set.
 func (o optionalID) String() string {
 	if !o.set {
 		return ""
@@ -189,8 +189,8 @@ func (o optionalID) String() string {
 
 // UpdateFromClient adds the client's write of a: its ClientStatus,
 // ClientDescription and TaskStates replace the stored ones, and only ModifyIndex
-// moves. No other field of a but its ID is looked at. An ID that the store does
-// not hold when the batch is applied is skipped and reported in Applied.Unknown.
+// moves. All other fields of a except its ID are ignored. If the store does not hold the ID
+// when the batch is applied, the write is skipped and reported in Applied.Unknown.
 //
 // UpdateFromClient copies a; the caller keeps it.
 func (b *Batch) UpdateFromClient(a *schema.Allocation) {
@@ -234,9 +234,9 @@ func (b *Batch) eventSize(te *taskEvent) int {
 	return size
 }
 
-// Delete adds the removal of an allocation. Its tombstone is remembered, so that
-// whoever waits for it learns of the deletion. An unknown ID is skipped and
-// reported in Applied.Unknown.
+// Delete adds the removal of an allocation. The store remembers its tombstone, so readers
+// that wait for it are told of the deletion. An unknown ID is skipped and reported in
+// Applied.Unknown.
 func (b *Batch) Delete(id string) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
@@ -246,12 +246,12 @@ func (b *Batch) Delete(id string) {
 	b.add(op{kind: opDelete, id: parsed}, len(parsed))
 }
 
-// refuse keeps the fault of the write that would have been next.
+// refuse keeps the fault of a write, which takes the next position.
 func (b *Batch) refuse(what string, err error) {
 	b.errs = append(b.errs, fmt.Errorf("batch write %d, %s: %w", b.Len(), what, err))
 }
 
-// add takes o, whose encoding is size long, its job included.
+// add adds o, whose encoding has size bytes, its job included.
 func (b *Batch) add(o op, size int) {
 	if size > b.largest {
 		b.largest, b.which = size, len(b.ops)
@@ -269,13 +269,13 @@ func (b *Batch) addJob(j *encodedJob) bool {
 		return false
 	}
 	if b.jobs == nil {
-		b.jobs = make(map[jobHash]*encodedJob)
+		b.jobs = make(map[record.JobHash]*encodedJob)
 	}
 	b.jobs[j.hash] = j
 	return true
 }
 
-// check returns what is wrong with the batch under the limits of o.
+// check returns the faults of the batch under the limits of o.
 func (b *Batch) check(o *Options) error {
 	if len(b.errs) > 0 {
 		return errors.Join(b.errs...)

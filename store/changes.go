@@ -7,6 +7,9 @@ import (
 
 	"allocstore/index"
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 )
 
 // Change is one entry of the feed: an allocation as one batch left it.
@@ -15,16 +18,17 @@ type Change struct {
 	ID    string             // in lower case
 	Alloc *schema.Allocation // shared, read-only; nil if the batch deleted it
 
-	// Last says that no other change has this index: the batch is complete. A
-	// reader that may be interrupted notes the index of the last such change.
+	// Last says that no other change has this index: the batch is complete. A reader that
+	// may be interrupted notes the index of the latest such change.
 	Last bool
 }
 
-// A feed is one reader of Changes. It reads the log itself, in short
-// transactions of a few records.
+// A feed is one reader of Changes. It reads the log itself, a few records in each short
+// transaction.
 type feed struct {
-	s     *Store
-	next  key // the first key that has not been read
+	c     *core
+	st    *state.State
+	next  record.Key // the first key that has not been read
 	chunk []Change
 }
 
@@ -34,37 +38,36 @@ const (
 	feedBytes = 1 << 20
 )
 
-// Changes returns every change with an index above after, in the order of the
-// indexes and, within one, of the batch, and then goes on with what is written
-// meanwhile, until ctx ends or the caller stops. Each batch has one change for
-// each allocation that it changed, with the content that it left.
+// Changes returns every change with an index above after, in the order of the indexes and,
+// within one, of the batch. It goes on with new changes until ctx ends or the caller stops.
+// A batch has one change for each allocation that it changed, with the content that it
+// left.
 //
-// The feed is the log on the disk: it survives restarts, and a reader resumes by
-// giving the index of the last Change that it has done with and whose Last is
-// set. Give 0 for everything.
+// The feed is the log on the disk, so it survives restarts. A reader resumes with the index
+// of the latest Change that it has processed and whose Last is set. 0 returns everything.
 //
 // It blocks while there is nothing to read, and holds neither a lock nor a transaction
-// while the caller looks at a change.
+// while the caller processes a change.
 //
-// The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed,
-// once everything published has been read; ErrCompacted, at once if changes above after
-// have been removed, or when the store is restored; ErrCorrupt, at a change that is
-// damaged. After the last two a reader starts over from a Snapshot and its Index:
-// nothing leads past a damaged change until compaction has removed it.
+// The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed, after
+// everything published; ErrCompacted, at once, if changes above after have been removed;
+// ErrRestored if the store is restored; ErrCorrupt, at a damaged change. After the last
+// three a reader starts over from a Snapshot and its Index: a feed cannot pass a damaged
+// change until compaction has removed it.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		f := feed{s: s, next: firstAfter(after)}
+		f := feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(after)}
 		if err := f.run(ctx, after, yield); err != nil {
 			yield(Change{}, err)
 		}
 	}
 }
 
-// run yields until the caller stops, which returns nil, or something ends it.
+// run yields until the caller stops, which returns nil, or an error ends it.
 func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) bool) error {
 	at := f.enter()
-	defer func() { f.s.leave(at) }()
-	if floor := f.s.floor.Load(); after < floor { // once registered; see sweeper.raiseFloor
+	defer func() { f.c.leave(at) }()
+	if floor := f.st.Floor.Load(); after < floor { // after entering; see sweeper.raiseFloor
 		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
 	}
 	for {
@@ -72,7 +75,7 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 			return err
 		}
 		err := f.read()
-		if e := f.s.since(at); e != nil { // and what was read is of another past
+		if e := f.c.restoredSince(f.st, at); e != nil {
 			return e
 		}
 		for _, ch := range f.chunk {
@@ -88,91 +91,89 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		}
 		was := at
 		at = f.enter()
-		f.s.leave(was)
+		f.c.leave(was)
 	}
 }
 
 // enter registers the feed at the index before the one that it reads next.
 func (f *feed) enter() uint64 {
-	return f.s.readers.enter(func() uint64 { return min(f.next.index-1, f.s.index.Last()) })
+	return f.c.readers.enter(func() uint64 { return min(f.next.Index-1, f.st.Index.Last()) })
 }
 
-// wait blocks until there is something to read, or the store is restored after the
-// index at, in which case nothing that this reader waits for will come.
+// wait blocks until there is something to read, or the store is restored.
 func (f *feed) wait(ctx context.Context, at uint64) error {
 	for {
-		more := f.s.tail.after()
+		more := f.c.tail.after()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if f.s.closed.Load() {
+		if f.c.closed.Load() {
 			return ErrClosed
 		}
-		if err := f.s.since(at); err != nil {
+		if err := f.c.restoredSince(f.st, at); err != nil {
 			return err
 		}
-		if f.s.index.Last() >= f.next.index && !f.next.none() {
+		if f.st.Index.Last() >= f.next.Index && !f.next.Exhausted() {
 			return nil
 		}
-		if err := f.s.failed(); err != nil {
+		if err := f.c.failed(); err != nil {
 			return err
 		}
 		select {
 		case <-more:
 		case <-ctx.Done():
-		case <-f.s.life.Done():
+		case <-f.c.life.Done():
 		}
 	}
 }
 
-// read fills the chunk with what comes next, up to the last published index.
+// read fills the chunk with the next changes, up to the last published index.
 func (f *feed) read() error {
 	f.chunk = f.chunk[:0]
-	last, size := f.s.index.Last(), 0
-	return f.s.file.view(func(r reading) error {
-		for rec, err := range r.records(f.next) {
+	last, size := f.st.Index.Last(), 0
+	return f.st.File.View(func(t logfile.Tx) error {
+		for e, err := range t.Records(f.next) {
 			if err != nil {
 				return err
 			}
-			if rec.key.index > last {
+			if e.Key.Index > last {
 				break
 			}
-			f.endBatch(rec.key.index)
+			f.endBatch(e.Key.Index)
 			if len(f.chunk) == feedChunk || size >= feedBytes {
-				f.next = rec.key
+				f.next = e.Key
 				return nil
 			}
-			if err := f.take(r, &rec); err != nil {
+			if err := f.add(t, &e); err != nil {
 				return err
 			}
-			size += len(rec.value)
+			size += len(e.Value)
 		}
 		f.endBatch(index.None)
-		f.next = firstAfter(last)
+		f.next = record.FirstAfter(last)
 		return nil
 	})
 }
 
-// endBatch marks the last change read as the last of its index, if the one that
-// follows it is of another.
+// endBatch marks the latest change as the last of its index, if the next one has another.
 func (f *feed) endBatch(following uint64) {
 	if n := len(f.chunk); n > 0 && f.chunk[n-1].Index != following {
 		f.chunk[n-1].Last = true
 	}
 }
 
-// take adds the change that the record made.
-func (f *feed) take(r reading, rec *logged) (err error) {
-	ch := Change{Index: rec.key.index, ID: rec.id.String()}
-	if v := f.s.table.get(&rec.id); v != nil && v.pair().newest() == rec.key {
-		ch.Alloc = v.current()
+// add adds the change that the record made.
+func (f *feed) add(t logfile.Tx, e *logfile.Entry) (err error) {
+	ch := Change{Index: e.Key.Index, ID: e.ID.String()}
+	if v := f.st.Table.Get(&e.ID); v != nil && v.Pair().Newest() == e.Key {
+		ch.Alloc = v.Current()
 	}
-	if ch.Alloc == nil && !rec.tombstone() {
-		if ch.Alloc, err = f.s.assemble(r, rec.id, rec.pairAt(rec.key), knowledge{}); err != nil {
+	if ch.Alloc == nil && !e.Tombstone() {
+		if ch.Alloc, err = f.st.Assemble(t, e.ID, e.PairAt(e.Key)); err != nil {
 			return err
 		}
 	}
-	if ch.Alloc, err = f.s.handOut(ch.Alloc, nil); err != nil {
+	if ch.Alloc, err = f.c.handOut(ch.Alloc, nil); err != nil {
 		return err
 	}
 	f.chunk = append(f.chunk, ch)

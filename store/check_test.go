@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
+	"math"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 	"go.etcd.io/bbolt"
 
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 )
 
 // checked returns the faults that Check finds.
@@ -22,58 +26,61 @@ func checked(s *Store) (faults []error) {
 }
 
 // TestCheckFinds breaks one thing at a time, in memory or in the file, and expects
-// Check to name it.
+// Check to name it. Package state has the faults that only it can make.
 func TestCheckFinds(t *testing.T) {
 	t.Parallel()
 	first, second := mustID(t, testAlloc(1).ID), mustID(t, testAlloc(2).ID)
-	inFile := func(fn func(s *Store, tx *bbolt.Tx) error) func(*testing.T, *Store) {
-		return func(t *testing.T, s *Store) {
-			require.NoError(t, s.file.db.Load().Update(func(tx *bbolt.Tx) error { return fn(s, tx) }))
+	inFile := func(fn func(st *state.State, tx *bbolt.Tx) error) func(*testing.T, *state.State) {
+		return func(t *testing.T, st *state.State) {
+			require.NoError(t, st.File.Update(func(tx logfile.Tx) (bool, error) { return true, fn(st, boltTx(tx)) }))
 		}
 	}
+	republish := func(st *state.State, id, other schema.ID, move *state.ListMove) {
+		v := st.Table.Get(&other)
+		st.Publish(&state.Change{ID: id, V: &state.Version{Content: v.Content}, Before: v, Move: move})
+	}
 	for name, c := range map[string]struct {
-		spoil func(*testing.T, *Store)
+		spoil func(*testing.T, *state.State)
 		want  string
 	}{
-		"a version of another record": {func(_ *testing.T, s *Store) {
-			v := *s.table.get(&second)
-			s.table.put(&first, &version{content: v.content})
+		"a version of another record": {func(_ *testing.T, st *state.State) {
+			republish(st, first, second, nil)
 		}, first.String() + ": in the file at 2.0, in the table at 3.0, and not the same"},
-		"a checksum in the table": {func(_ *testing.T, s *Store) { s.table.get(&first).clientSum++ }, "not the same"},
-		"an ID that the file has not": {func(_ *testing.T, s *Store) {
-			v := *s.table.get(&first)
-			s.table.put(&schema.ID{9}, &version{content: v.content})
+		"a checksum in the table": {func(_ *testing.T, st *state.State) { st.Table.Get(&first).ClientSum++ }, "not the same"},
+		"an ID that the file has not": {func(_ *testing.T, st *state.State) {
+			republish(st, schema.ID{9}, first, nil)
 		}, "in the table at 2.0, not in the file"},
-		"an ID that the table has not": {func(_ *testing.T, s *Store) {
-			v := *s.table.get(&first)
-			v.job = nil
-			require.True(t, s.table.forget(&first, v.pair().newest()))
+		"an ID that the table has not": {func(_ *testing.T, st *state.State) {
+			st.RecordRemoved(first, st.Table.Get(&first).Pair().Newest(), 0, true)
 		}, "in the file at 2.0, not in the table"},
-		"an ID that a list lacks": {func(_ *testing.T, s *Store) { s.lists.mu.by[byNode]["node"].remove(first) }, `not in the list of node "node"`},
-		"an ID that all lacks":    {func(_ *testing.T, s *Store) { s.lists.mu.all.remove(second) }, `not in the list of all`},
-		"an ID in a wrong list": {func(_ *testing.T, s *Store) {
-			s.lists.addLocked(listed{byEval, "other", first})
-		}, `in the list of evaluation "other"`},
-		"a count": {func(_ *testing.T, s *Store) { s.counts.allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
-		"bytes":   {func(_ *testing.T, s *Store) { s.tally.live.Add(-1) }, "bytes of live records"},
-		"a record that is gone": {inFile(func(_ *Store, tx *bbolt.Tx) error {
-			return tx.Bucket(logBucket).Delete(key{index: 3}.appendTo(nil))
+		"an ID that a list lacks": {func(_ *testing.T, st *state.State) {
+			p := state.PlacementOf(&schema.Allocation{NodeID: "node", JobID: "job"})
+			elsewhere := p
+			elsewhere[state.ByNode] = "other"
+			republish(st, first, first, &state.ListMove{From: p, To: elsewhere})
+			st.Lists.Sweep(math.MaxUint64)
+		}, `not in the list of node "node"`},
+		"a count": {func(_ *testing.T, st *state.State) { st.Counts.Allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
+		"bytes":   {func(_ *testing.T, st *state.State) { st.Size.AddLive(-1) }, "bytes of live records"},
+		"a record that is gone": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("log")).Delete(record.Key{Index: 3}.AppendTo(nil))
 		}), "the content's sum"},
-		"a record that is damaged": {inFile(func(_ *Store, tx *bbolt.Tx) error {
-			k := key{index: 3}.appendTo(nil)
-			value := append([]byte(nil), tx.Bucket(logBucket).Get(k)...)
+		"a record that is damaged": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+			k := record.Key{Index: 3}.AppendTo(nil)
+			log := tx.Bucket([]byte("log"))
+			value := append([]byte(nil), log.Get(k)...)
 			value[len(value)-1]++
-			return tx.Bucket(logBucket).Put(k, value)
+			return log.Put(k, value)
 		}), "3.0: damaged: wrong checksum"},
-		"a job that is gone": {inFile(func(s *Store, tx *bbolt.Tx) error {
-			h := s.table.get(&first).job.hash
-			return tx.Bucket(jobsBucket).Delete(h[:])
+		"a job that is gone": {inFile(func(st *state.State, tx *bbolt.Tx) error {
+			h := st.Table.Get(&first).Job.Hash
+			return tx.Bucket([]byte("jobs")).Delete(h[:])
 		}), "no job"},
-		"the index in the file": {inFile(func(_ *Store, tx *bbolt.Tx) error {
-			return tx.Bucket(metaBucket).Put([]byte("index"), key{index: 7}.appendTo(nil)[:8])
+		"the index in the file": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte("index"), record.Key{Index: 7}.AppendTo(nil)[:8])
 		}), "the content's sum"},
-		"a key beside the others": {inFile(func(_ *Store, tx *bbolt.Tx) error {
-			return tx.Bucket(metaBucket).Put([]byte("flour"), []byte("x"))
+		"a key beside the others": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte("flour"), []byte("x"))
 		}), `key "flour"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,14 +95,14 @@ func TestCheckFinds(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Empty(t, checked(s))
-			c.spoil(t, s)
+			c.spoil(t, s.state.Load())
 			faults := checked(s)
 			require.NotEmpty(t, faults)
 			require.ErrorIs(t, faults[0], ErrCorrupt)
-			require.ErrorContains(t, faults[0], s.file.path)
+			require.ErrorContains(t, faults[0], s.state.Load().File.Path())
 			require.ErrorContains(t, faults[0], c.want)
 			for range s.Check(t.Context()) {
-				break // whoever has seen enough may stop
+				break // a caller may stop early
 			}
 		})
 	}
@@ -145,6 +152,11 @@ func TestCheckBesideWrites(t *testing.T) {
 	require.ErrorIs(t, faults[0], ErrClosed)
 }
 
+// boltTx returns bbolt's own transaction, to damage a file.
+func boltTx(tx logfile.Tx) *bbolt.Tx {
+	return (*bbolt.Tx)(reflect.ValueOf(tx).FieldByName("tx").UnsafePointer())
+}
+
 func mustID(t *testing.T, text string) schema.ID {
 	t.Helper()
 	id, err := schema.ParseID(text)
@@ -161,19 +173,9 @@ func TestCheckOfAFailedStore(t *testing.T) {
 	defer func() { shut(t, s) }()
 	_, err = s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
-	unseen := newPlan(s)
-	holds := s.holds
-	unseen.holds = &holds
-	require.NoError(t, s.file.db.Load().Update(func(tx *bbolt.Tx) error {
-		unseen.begin(readingOf(tx))
-		b := new(Batch)
-		b.Upsert(testAlloc(2))
-		if err := errors.Join(b.check(&s.opts), unseen.add(&request{batch: b})); err != nil {
-			return err
-		}
-		unseen.holds.last = unseen.last
-		return putContents(tx, unseen.holds)
-	}))
+	b := new(Batch)
+	b.Upsert(testAlloc(2))
+	require.NoError(t, newGroup(&s.core).commit([]*request{{batch: b}}, nil, nil))
 	failure := ErrFailed
 	s.failure.Store(&failure)
 	require.Empty(t, checked(s))
@@ -195,11 +197,11 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 		}
 		_, err := s.Apply(t.Context(), place)
 		require.NoError(t, err)
-		reader := s.readers.enter(s.index.Last) // as Check itself is one
+		st, reader := s.enter() // as Check itself is one
 		_, err = s.Apply(t.Context(), remove)
 		require.NoError(t, err)
-		c := check{s: s}
-		require.NoError(t, c.makeTwin(t.Context()))
+		c := check{Store: s, used: st}
+		require.NoError(t, c.load(t.Context()))
 		require.NoError(t, c.published(t.Context()))
 		returned := make(chan error)
 		go func() {
@@ -212,7 +214,7 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 				require.NoError(t, err)
 				over = true
 			default:
-				require.NoError(t, c.lists(t.Context()))
+				require.NoError(t, st.Compare(t.Context(), c.loaded, c.note))
 			}
 		}
 		require.Empty(t, c.found)
@@ -239,15 +241,15 @@ func TestCheckBesideAClosingSnapshot(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.Apply(t.Context(), remove)
 		require.NoError(t, err)
-		c := check{s: s}
-		reader := s.readers.enter(s.index.Last)
-		require.NoError(t, c.makeTwin(t.Context()))
+		st, reader := s.enter()
+		c := check{Store: s, used: st}
+		require.NoError(t, c.load(t.Context()))
 		closed := make(chan error)
 		go func() {
 			time.Sleep(time.Duration(round%40) * 2 * time.Microsecond)
 			closed <- sn.Close()
 		}()
-		require.NoError(t, c.lists(t.Context()))
+		require.NoError(t, st.Compare(t.Context(), c.loaded, c.note))
 		require.Empty(t, c.found)
 		require.NoError(t, <-closed)
 		s.leave(reader)

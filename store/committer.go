@@ -7,96 +7,105 @@ import (
 	"slices"
 	"sync"
 
-	bolterrors "go.etcd.io/bbolt/errors"
+	"allocstore/store/internal/logfile"
 )
 
 // A committer makes batches durable, one group at a time.
 //
-// There is one goroutine that writes. While a group is on its way to the disk
-// the batches that arrive queue; then all of them go as the next group: one
-// bbolt transaction, one fdatasync, each batch at its own index, in the order
-// of arrival. There is no timer and no delay. A lone writer pays a sync, and
-// 256 writers share it.
+// One goroutine writes. While a group is on its way to the disk, arriving batches queue;
+// then all of them go as the next group: one transaction, one fdatasync, each batch at its
+// own index, in the order of arrival. There is no timer and no delay. A lone writer pays
+// for a sync, and 256 writers share it.
 //
-// After a small group the committer yields once, so that the writers just answered get to
-// queue their next batches: without that they end up in two groups that take turns, and 16
-// writers make 27,900 updates a second, not 32,000. After a large group it does not: many
-// share a sync even so, and half of the writers encode while the other half's batches are
-// planned (design/0003).
+// After a small group the committer yields once, so that the writers it has just answered
+// can queue their next batches. Otherwise they form two groups that take turns, and 16
+// writers make 27,900 updates a second instead of 32,000. After a large group it does not
+// yield: many share a sync anyway, and half of the writers encode while the batches of the
+// other half are planned (design/0003).
 //
-// A group goes through these steps, all in the committer's goroutine:
+// A group has these steps, all in the committer's goroutine:
 //
-//  1. take: everything that is queued, up to maxGroupBytes. From here on the
-//     writer cannot withdraw.
-//  2. plan: each batch is worked out against what is published, with the
-//     batches before it in the group laid over; see plan.go. A batch that is
-//     refused leaves nothing behind. Once the others write more than
-//     maxGroupBytes, the rest of the group goes back to the front of the queue,
-//     where it can be withdrawn again.
-//  3. commit: the records, the jobs that are new, and the last index. If all
-//     batches together change nothing, nothing is written.
-//  4. publish: batch by batch, versions and lists, the index, the waiters.
+//  1. next: everything queued, up to maxGroupBytes. A writer cannot withdraw from here on.
+//  2. plan: each batch is planned against the published content and the group's earlier
+//     batches; see plan.go. A refused batch has no effect. When the others write more than
+//     maxGroupBytes, the rest of the group returns to the front of the queue, where it can
+//     be withdrawn again.
+//  3. commit: the records, the new jobs, and the last index; see group.go. If no batch
+//     changes anything, nothing is written.
+//  4. publish: batch by batch, versions and lists, the index, the waiters; see core.
 //  5. answer.
 //
-// Nothing is published before step 3 is over, so nobody ever sees what a crash
-// could take back. If step 3 fails, what the disk holds is not known: nothing is
-// published, the store is failed for good, and everyone is told (see Store.fail).
+// Nothing is published before step 3 is over, so no reader sees what a crash could take
+// back. If step 3 fails, the content of the disk is unknown: nothing is published, the
+// store fails for good, and all writers and waiters are told.
 //
-// Rejected: bbolt's own Batch (10 ms for a lone writer, and it may run its
-// function twice); publishing in Tx.OnCommit (its handlers run after the write
-// lock is gone, out of order in 1 of 100 cases; design/0005); and planning one
-// group while another goroutine commits the one before, which gained nothing
-// (design/0003).
+// Rejected: bbolt's own Batch (10 ms for a lone writer, and it may run its function twice);
+// publishing in Tx.OnCommit (its handlers run after the write lock is released, out of
+// order in 1 of 100 cases; design/0005); and planning one group while another goroutine
+// commits the one before, which gained nothing (design/0003).
 type committer struct {
-	s *Store
+	env      commitEnv
+	readOnly bool
 
 	queue struct {
-		sync.Mutex // guards the rest; a leaf lock, held for a few pointers
-		changed    *sync.Cond
-		waiting    []*request
-		chore      *chore // what there is to do besides, or nil
-		err        error  // why nothing is taken any more
+		sync.Mutex  // guards the rest; a leaf lock, held for a few pointers
+		changed     *sync.Cond
+		waiting     []*request
+		maintenance *maintenance // nil if there is none
+		err         error        // why nothing is accepted any more
 	}
 	stopped chan struct{} // closed when the goroutine has ended
 
-	// The rest is the goroutine's own, kept from group to group for its memory.
-	group []*request
-	plan  *plan
-	chore *chore
+	// The rest belongs to the goroutine.
+	group       []*request
+	maintenance *maintenance
 }
 
-// maxGroupBytes bounds what the batches of a group bring, and what they write, each but
-// for a last batch, and with it how long a writer of a small batch waits.
-const maxGroupBytes = 32 << 20
+// A commitEnv is what the committer needs of a store. A test gives it one without a
+// database.
+type commitEnv struct {
+	// commit commits the batches and some of the removals, which may be nil. It calls
+	// putBack(n) first if only n batches fit. An error leaves the disk's content unknown.
+	commit func(batches []*request, r *removals, putBack func(n int)) error
 
-// largeGroup is from how many batches on a group is large: planning them takes about as
-// long as a sync. Half and twice as many measured the same (design/0003).
+	// publish makes the committed batches visible, and then calls answer for each.
+	publish func(answer func(i int, a answer))
+
+	// fail fails the store, and returns the error for all writers.
+	fail func(cause error) error
+}
+
+// largeGroup is how many batches make a group large: planning them takes about as long as a
+// sync. Half and twice as many measured the same (design/0003).
 const largeGroup = 64
 
-func newCommitter(s *Store) *committer {
-	c := &committer{s: s, plan: newPlan(s), stopped: make(chan struct{})}
+func newCommitter(env commitEnv, readOnly bool) *committer {
+	c := &committer{env: env, readOnly: readOnly, stopped: make(chan struct{})}
 	c.queue.changed = sync.NewCond(&c.queue)
+	if readOnly {
+		c.queue.err = ErrReadOnly
+	}
 	return c
 }
 
 func (c *committer) start() { go c.run() }
 
-// stop refuses what is queued and what comes, and waits for the group under way.
+// stop refuses queued and later batches, and waits for the group under way.
 func (c *committer) stop() {
 	c.refuse(ErrClosed)
 	<-c.stopped
 }
 
-// refuse answers all that are queued with err, and whoever comes from now on.
+// refuse answers all queued batches with err, and all later ones.
 func (c *committer) refuse(err error) {
 	c.queue.Lock()
-	waiting, chore := c.queue.waiting, c.queue.chore
-	c.queue.waiting, c.queue.chore = nil, nil
-	c.queue.err = err // ErrClosed after ErrFailed, and never the other way round
+	waiting, m := c.queue.waiting, c.queue.maintenance
+	c.queue.waiting, c.queue.maintenance = nil, nil
+	c.queue.err = err // ErrClosed may replace ErrFailed, never the reverse
 	c.queue.changed.Signal()
 	c.queue.Unlock()
 	answerAll(waiting, err)
-	chore.end(err)
+	m.finish(err)
 }
 
 // enqueue puts r at the end of the queue.
@@ -127,7 +136,7 @@ func (c *committer) await(ctx context.Context, r *request) (answer, error) {
 	return <-r.answered, nil
 }
 
-// withdraw takes r off the queue, unless it has been taken already.
+// withdraw removes r from the queue, and reports whether it was there.
 func (c *committer) withdraw(r *request) bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
@@ -142,23 +151,23 @@ func (c *committer) withdraw(r *request) bool {
 // run commits groups until the queue is closed.
 func (c *committer) run() {
 	defer close(c.stopped)
-	defer func() { c.chore.end(ErrClosed) }()
-	for c.take() {
+	defer func() { c.maintenance.finish(ErrClosed) }()
+	for c.next() {
 		small := len(c.group) < largeGroup
 		c.commitGroup()
-		c.other()
+		c.runBarrier()
 		if small {
-			runtime.Gosched() // whoever was answered may have more for the next group
+			runtime.Gosched() // the writers just answered may have more for the next group
 		}
 	}
 }
 
-// take waits for batches and moves the front of the queue into the group, or for
-// a chore. It reports false when nothing will come any more.
-func (c *committer) take() bool {
+// next blocks until there are batches or maintenance, and moves the front of the queue into
+// the group. It returns false when the queue is closed.
+func (c *committer) next() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
-	for len(c.queue.waiting) == 0 && c.queue.chore == nil && c.chore == nil || c.queue.err != nil {
+	for len(c.queue.waiting) == 0 && c.queue.maintenance == nil && c.maintenance == nil || c.queue.err != nil {
 		if c.queue.err != nil {
 			return false
 		}
@@ -169,17 +178,16 @@ func (c *committer) take() bool {
 		size += c.queue.waiting[n].batch.size
 		n++
 	}
-	if c.chore == nil {
-		c.chore, c.queue.chore = c.queue.chore, nil
+	if c.maintenance == nil {
+		c.maintenance, c.queue.maintenance = c.queue.maintenance, nil
 	}
 	c.group = append(c.group[:0], c.queue.waiting[:n]...)
 	c.queue.waiting = slices.Delete(c.queue.waiting, 0, n)
 	return true
 }
 
-// putBack returns the requests from number n on to the front of the queue, since those
-// before write as much as a group may. A batch may write far more than it brings: an event
-// is written with all that the client has said before.
+// putBack returns the group from number n on to the front of the queue. A batch may write
+// far more than it brings: an event is written with all that the client has reported.
 func (c *committer) putBack(n int) {
 	rest := c.group[n:]
 	c.queue.Lock()
@@ -205,80 +213,97 @@ func answerAll(rs []*request, err error) {
 
 // commitGroup takes the group through its steps.
 func (c *committer) commitGroup() {
-	if err := c.write(); err != nil {
+	if err := c.env.commit(c.group, c.maintenance.removes(), c.putBack); err != nil {
 		c.giveUp(err)
 		return
 	}
-	c.removed()
-	outcomes := c.plan.outcomes
-	for _, j := range c.plan.jobs {
-		if j.body == "" { // it is in the file
-			c.s.jobs.add(j.job)
-			c.s.tally.jobs.Add(int64(j.size))
-		}
-		if j.body == "" && j.heals {
-			c.s.heal(j.hash)
-		}
-	}
-	for i := range outcomes {
-		c.publish(&outcomes[i])
-	}
-	c.s.afterGroup()
-	for i, r := range c.group {
+	c.env.publish(func(i int, a answer) {
+		r := c.group[i]
 		c.group[i] = nil
-		r.answered <- outcomes[i].answer
-	}
+		r.answered <- a
+	})
 	c.group = c.group[:0]
-	c.plan.reset()
+	if r := c.maintenance.removes(); r != nil && len(r.dead) == 0 {
+		c.maintenance.finish(nil)
+		c.maintenance = nil
+	}
 }
 
-// giveUp fails the store and everybody who wants to write to it.
+// giveUp fails the store and all its writers.
 func (c *committer) giveUp(cause error) {
-	err := c.s.fail(cause)
+	err := c.env.fail(cause)
 	answerAll(c.group, err)
-	c.chore.end(err)
-	c.chore = nil
+	c.maintenance.finish(err)
+	c.maintenance = nil
 	c.refuse(err)
-	c.plan.reset()
 }
 
-// write plans the group, or as much of it as one commit may write, and commits what that
-// changes. An error leaves the state of the disk unknown.
-func (c *committer) write() (err error) {
-	defer contain(c.s.file.path, catchFaults(), &err)
-	tx, err := c.s.file.begin()
+// maintenance is work for the committer besides batches: removals, or a barrier.
+type maintenance struct {
+	removals *removals
+	barrier  func() error // runs once, between two groups
+	done     chan error
+}
+
+// removes returns the removals, or nil if there are none.
+func (m *maintenance) removes() *removals {
+	if m == nil {
+		return nil
+	}
+	return m.removals
+}
+
+// finish reports the end of the maintenance, unless it is nil.
+func (m *maintenance) finish(err error) {
+	if m != nil {
+		m.done <- err
+	}
+}
+
+// do has the committer do maintenance, and blocks until it is done. The caller holds the
+// maintenance lock, so there is one at a time.
+func (c *committer) do(m *maintenance) error {
+	m.done = make(chan error, 1)
+	c.queue.Lock()
+	err := c.queue.err
+	if err == nil {
+		c.queue.maintenance = m
+		c.queue.changed.Signal()
+	}
+	c.queue.Unlock()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if e := tx.Rollback(); e != nil && err == nil && !errors.Is(e, bolterrors.ErrTxClosed) {
-			err = e
-		}
-	}()
-	c.plan.begin(readingOf(tx))
-	for i, r := range c.group {
-		if c.plan.size > maxGroupBytes {
-			c.putBack(i)
-			break
-		}
-		if err := c.plan.add(r); err != nil {
-			return err
-		}
+	return <-m.done
+}
+
+// remove removes dead records, and blocks until all are gone. It reports whether writers set
+// the pace.
+func (c *committer) remove(dead []deadRecord, floor uint64) (paced bool, err error) {
+	r := &removals{dead: dead, floor: floor}
+	err = c.do(&maintenance{removals: r})
+	return r.paced, err
+}
+
+// barrier has the committer call fn between two groups, and returns fn's error. If that is
+// ErrOutcomeUnknown the store fails. A read-only store has no groups.
+func (c *committer) barrier(fn func() error) error {
+	if c.readOnly {
+		return fn()
 	}
-	if !c.plan.changed() && !c.chore.removes() {
-		return nil
+	return c.do(&maintenance{barrier: fn})
+}
+
+// runBarrier runs the barrier, if there is one.
+func (c *committer) runBarrier() {
+	if c.maintenance == nil || c.maintenance.barrier == nil {
+		return
 	}
-	if err := c.remove(tx); err != nil {
-		return err
+	err := c.maintenance.barrier()
+	if errors.Is(err, logfile.ErrOutcomeUnknown) {
+		c.giveUp(err)
+		return
 	}
-	c.s.holds.last = c.plan.last
-	if err := putContents(tx, &c.s.holds); err != nil {
-		return err
-	}
-	c.s.unsettled = true
-	if err := c.s.file.db.Load().commit(tx); err != nil {
-		return err
-	}
-	c.s.counts.commits.Add(1)
-	return nil
+	c.maintenance.finish(err)
+	c.maintenance = nil
 }

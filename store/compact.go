@@ -4,64 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 )
 
-// Compact removes every superseded record that no reader needs and
-// Options.FeedRetention does not keep, and then rewrites the file, so that it
-// becomes as small as its content. Jobs that no record names any more go as well.
-// Reads, waits and writes go on meanwhile, a short pause of the writes at the end
-// aside. It blocks until all is done; one call at a time does the work.
+// Compact removes every superseded record that no reader needs and Options.FeedRetention
+// does not keep, and rewrites the file to the size of its content. Jobs that no record names
+// any more go as well. Reads, waits and writes go on meanwhile, apart from a short pause of
+// the writes at the end. Compact blocks until all is done; concurrent calls take turns.
 //
-// The new file is written beside the old one, which takes as much room again, and
-// takes its name, its mode and its owner once all of it is durable: a crash leaves
-// the one or the other. A file that a crash leaves unfinished is removed by the next
-// Open. Where the name is a symbolic link the file behind it is replaced; another
-// hard link keeps the old file.
+// The new file is written beside the old one, which needs the same room again. It gets the
+// old one's name, mode and owner when it is durable, so a crash leaves one of them whole.
+// Open removes an unfinished new file. If the name is a symbolic link, the file behind it is
+// replaced; another hard link keeps the old file.
 //
-// Errors: ctx's error, ErrClosed, ErrFailed, or what writing the new file
-// returned, a full disk for example. After an error the store is as it was and
-// goes on, but for one: if it is not known whether the new name is durable the
-// store fails.
+// Errors: ctx's error, ErrClosed, ErrReadOnly, ErrFailed, or the error of writing the new
+// file, such as a full disk. After an error the store goes on as it was, with one
+// exception: if it is unknown whether the new name is durable, the store fails.
 func (s *Store) Compact(ctx context.Context) error {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
-	if err := s.sweeper.compact(ctx); err != nil {
+	if err := s.compact(ctx); err != nil {
 		return fmt.Errorf("allocstore: compact: %w", causeOf(ctx, err))
 	}
 	return nil
 }
 
-// compact makes a pass and rewrites the file.
-func (sw *sweeper) compact(ctx context.Context) (err error) {
-	if err := sw.takeTurn(ctx); err != nil {
+// compact makes a pass of the sweeper and rewrites the file.
+func (s *Store) compact(ctx context.Context) (err error) {
+	if err := s.maintenance.lock(ctx); err != nil {
 		return err
 	}
-	defer sw.endTurn()
-	if err := sw.usable(); err != nil {
+	defer s.maintenance.unlock()
+	if err := s.usable(); err != nil {
 		return err
 	}
-	if err := sw.sweep(ctx); err != nil {
+	if err := s.sweeper.sweep(ctx); err != nil {
 		return err
 	}
-	n, err := newSuccessor(sw.s)
+	st := s.state.Load()
+	n, err := st.File.NewSuccessor()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	rw := &rewrite{successor: n, jobs: make(map[jobHash]bool)}
-	return rw.run(ctx)
+	defer func() { err = errors.Join(err, n.Close()) }()
+	return newRewrite(n, st).run(ctx, s.committer)
 }
 
-// usable returns why nothing can be compacted, if that is so.
-func (sw *sweeper) usable() error {
-	if err := sw.s.failed(); err != nil {
-		return err
-	}
-	if sw.s.closed.Load() {
-		return ErrClosed
-	}
-	if sw.s.opts.ReadOnly {
-		return ErrReadOnly
-	}
-	return nil
+func newRewrite(n *logfile.Successor, st *state.State) *rewrite {
+	return &rewrite{Successor: n, st: st, jobs: make(map[record.JobHash]bool)}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
 )
 
 // failing is a store whose file can be taken away from under it.
@@ -136,8 +137,15 @@ func TestWithdrawnWriteLeavesNothing(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "withdraw.db"), nil)
 	require.NoError(t, err)
 	defer func() { shut(t, s) }()
-	hold, err := s.file.begin() // the committer waits for the write lock
-	require.NoError(t, err)
+	held, release := make(chan struct{}), make(chan struct{})
+	go func() { // the committer waits for the write lock
+		_ = s.state.Load().File.Update(func(logfile.Tx) (bool, error) {
+			close(held)
+			<-release
+			return false, nil
+		})
+	}()
+	<-held
 	queued := func(n int) {
 		for {
 			s.committer.queue.Lock()
@@ -159,7 +167,7 @@ func TestWithdrawnWriteLeavesNothing(t *testing.T) {
 	queued(1)
 	cancel()
 	require.ErrorIs(t, <-withdrawn, context.Canceled)
-	require.NoError(t, hold.Rollback())
+	close(release)
 	require.NoError(t, (<-busy.answered).err)
 	_, err = s.Get(testAlloc(2).ID)
 	require.ErrorIs(t, err, ErrNotFound, "a write that was withdrawn is not done")
@@ -185,18 +193,17 @@ func TestWokenBetweenTwoBatches(t *testing.T) {
 			result <- r
 		}()
 		synctest.Wait()
-		id, next := schema.ID{1}, new(version)
-		next.content = s.table.get(&id).content
-		next.clientIndex = a.Index + 2
-		decoded := testAlloc(1)
-		decoded.ModifyIndex = next.clientIndex
-		next.alloc.Store(decoded)
-		s.table.put(&id, next)
-		require.Equal(t, 1, s.watch.Notify(id, a.Index+1), "the batch before wakes it")
+		g, first, second := newGroup(&s.core), new(Batch), new(Batch)
+		first.UpdateFromClient(&schema.Allocation{ID: testAlloc(1).ID, ClientStatus: "running"})
+		second.UpdateFromClient(&schema.Allocation{ID: testAlloc(1).ID, ClientStatus: "complete"})
+		require.NoError(t, g.commit([]*request{{batch: first}, {batch: second}}, nil, nil))
+		one, two := g.plan.changes[:1], g.plan.changes[1:]
+		g.publishVersions(one)
+		g.publishVersions(two)
+		g.publishIndex(one) // wakes it
 		synctest.Wait()
 		require.Equal(t, 1, s.watch.Len(), "it waits on")
-		s.index.Publish(a.Index + 2)
-		s.watch.Notify(id, a.Index+2)
+		g.publishIndex(two)
 		r := <-result
 		require.Equal(t, []any{Changed, a.Index + 2}, []any{r.Outcome, r.Index})
 		shut(t, s)

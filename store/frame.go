@@ -7,20 +7,21 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"allocstore/store/internal/record"
 )
 
-// A backup is a stream of frames, after eight bytes that say what it is and four
-// with its version:
+// A backup is a stream of frames, after eight bytes of magic and four of version:
 //
 //	kind     1 byte
 //	length   4 bytes  of the payload
 //	payload
 //	checksum 4 bytes  CRC-32C of all of that
 //
-// The first frame is the head: the index that the backup is of. Then come the records
-// up to it, each a key and a value as in the log, in the order of their keys, and each
-// job before the first record that names it. The last frame is the foot: how many
-// there were, and the sum of all of it. A stream that ends without one was cut short.
+// The first frame is the head: the index of the backup. The records up to it follow, each a
+// key and a value as in the log, in the order of their keys, and each job before the first
+// record that names it. The last frame is the foot, with the numbers of records and jobs and
+// the content sum. A stream without a foot was cut short.
 const (
 	backupMagic   = "allocbak"
 	backupVersion = 1
@@ -49,7 +50,7 @@ func appendFrame(dst []byte, kind frameKind, parts ...[]byte) []byte {
 	for _, p := range parts {
 		dst = append(dst, p...)
 	}
-	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], record.Castagnoli))
 }
 
 // appendNumbers appends a frame of numbers.
@@ -61,17 +62,17 @@ func appendNumbers(dst []byte, kind frameKind, numbers ...uint64) []byte {
 	return appendFrame(dst, kind, payload)
 }
 
-// maxFrame is the size of a backup's largest frame: that of a record with two parts, and
-// at least of what a store with other options may have written.
+// maxFrame returns the largest size of a backup's frame: a record with two parts. It is at
+// least 64 MiB, for backups of stores with other options.
 func (o *Options) maxFrame() int64 {
-	return max(64<<20, int64(2*o.MaxAllocationBytes+maxHeader+binHeader+keyLen))
+	return max(64<<20, int64(2*o.MaxAllocationBytes+record.MaxOverhead))
 }
 
-// A frameReader reads a backup, and believes nothing: a length allocates no more than
-// what arrives.
+// A frameReader reads a backup of any bytes. A length that is wrong allocates no more than
+// the bytes that arrive.
 type frameReader struct {
 	r       io.Reader
-	most    int64 // bytes of a payload
+	max     int64 // bytes of a payload
 	at      int64 // bytes read
 	payload bytes.Buffer
 }
@@ -81,8 +82,8 @@ var (
 	errMore   = errors.New("more after the end")
 )
 
-// begin reads what comes before the frames.
-func (f *frameReader) begin() error {
+// readMagic reads the magic and the version.
+func (f *frameReader) readMagic() error {
 	var b [len(backupMagic) + 4]byte
 	if err := f.fill(b[:]); err != nil {
 		return f.broken(0, err)
@@ -96,7 +97,7 @@ func (f *frameReader) begin() error {
 	return nil
 }
 
-// next returns the next frame. The payload is good until the call after.
+// next returns the next frame. The payload is valid until the next call.
 func (f *frameReader) next() (frameKind, []byte, error) {
 	at := f.at
 	var head [frameHeader]byte
@@ -104,18 +105,18 @@ func (f *frameReader) next() (frameKind, []byte, error) {
 		return 0, nil, f.broken(at, err)
 	}
 	length := int64(binary.BigEndian.Uint32(head[1:]))
-	if length > f.most {
-		return 0, nil, fmt.Errorf("%w: backup at byte %d: a frame of %d bytes; if it has them, %w: at most %d are taken, see Options.MaxAllocationBytes", ErrCorrupt, at, length, ErrTooLarge, f.most)
+	if length > f.max {
+		return 0, nil, fmt.Errorf("%w: backup at byte %d: a frame of %d bytes; if it has them, %w: at most %d are taken, see Options.MaxAllocationBytes", ErrCorrupt, at, length, ErrTooLarge, f.max)
 	}
 	f.payload.Reset()
 	n, err := io.CopyN(&f.payload, f.r, length)
 	f.at += n
-	var sum [checksum]byte
+	var sum [4]byte
 	if err == nil {
 		err = f.fill(sum[:])
 	}
-	if err == nil && binary.BigEndian.Uint32(sum[:]) != crc32.Update(crc32.Checksum(head[:], castagnoli), castagnoli, f.payload.Bytes()) {
-		err = errChecksum
+	if err == nil && binary.BigEndian.Uint32(sum[:]) != crc32.Update(crc32.Checksum(head[:], record.Castagnoli), record.Castagnoli, f.payload.Bytes()) {
+		err = record.ErrChecksum
 	}
 	if err != nil {
 		return 0, nil, f.broken(at, err)
@@ -123,8 +124,8 @@ func (f *frameReader) next() (frameKind, []byte, error) {
 	return frameKind(head[0]), f.payload.Bytes(), nil
 }
 
-// end fails if anything follows.
-func (f *frameReader) end() error {
+// expectEnd fails if anything follows.
+func (f *frameReader) expectEnd() error {
 	at := f.at
 	var b [1]byte
 	err := f.fill(b[:])
@@ -143,13 +144,13 @@ func (f *frameReader) fill(b []byte) error {
 	return err
 }
 
-// broken says where the stream is not what it should be, or passes on why it cannot
-// be read.
+// broken adds the place to an error of the stream's content. It returns an error of reading
+// as it is.
 func (f *frameReader) broken(at int64, err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		err = errShort
-	case errors.Is(err, errChecksum), errors.Is(err, errBackup), errors.Is(err, errMore), errors.Is(err, errShape), errors.Is(err, errShort):
+		err = record.ErrShort
+	case errors.Is(err, record.ErrChecksum), errors.Is(err, errBackup), errors.Is(err, errMore), errors.Is(err, record.ErrShape), errors.Is(err, record.ErrShort):
 	default:
 		return err
 	}
@@ -159,7 +160,7 @@ func (f *frameReader) broken(at int64, err error) error {
 // parseNumbers reads the payload of a frame of n numbers.
 func parseNumbers(payload []byte, n int) ([]uint64, error) {
 	if len(payload) != 8*n {
-		return nil, errShape
+		return nil, record.ErrShape
 	}
 	all := make([]uint64, n)
 	for i := range all {

@@ -30,7 +30,9 @@ func TestGroupIsBounded(t *testing.T) {
 		require.NoError(t, err)
 	}
 	busy, hold := make(chan struct{}), make(chan struct{})
-	go func() { _ = s.committer.between(func() { close(busy); <-hold }) }()
+	go func() {
+		_ = s.committer.barrier(func() error { close(busy); <-hold; return nil })
+	}()
 	<-busy
 	before, indexes := s.counts.commits.Load(), make([]uint64, writers)
 	var wg sync.WaitGroup

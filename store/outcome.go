@@ -2,12 +2,12 @@ package store
 
 import "fmt"
 
-// Outcome is why a wait returned.
+// Outcome is the reason why a wait returned.
 type Outcome uint8
 
 // Outcomes of a wait.
 const (
-	// Changed: the allocation is there, and changed above MinQueryIndex.
+	// Changed: the allocation exists, and changed above MinQueryIndex.
 	Changed Outcome = iota + 1
 
 	// Deleted: it was deleted above MinQueryIndex, before or during the wait.
@@ -16,11 +16,11 @@ const (
 	// NotFound: MinQueryIndex was 0 and the store has never held the ID.
 	NotFound
 
-	// TimedOut: nothing changed in time. The result is what there is.
+	// TimedOut: nothing changed in time. The result is the current state.
 	TimedOut
 
 	// Restored: the store was restored from a backup, above MinQueryIndex. The
-	// result is what there is now.
+	// result is the state now.
 	Restored
 
 	// Compacted: the ID is absent, and whether it was deleted above MinQueryIndex

@@ -2,61 +2,56 @@ package store
 
 import "sync"
 
-// readers are the indexes that somebody reads at: open snapshots, lists under
-// way, feed readers at the index before the one that they ask for next, and reads
-// of the file at the last index. Whatever the store wants to forget (IDs in lists,
-// superseded records) it may forget up to the oldest of them.
+// readers are the indexes that are being read at: those of open snapshots and running
+// lists, the index before the next one of each feed, and the last index for reads of the
+// file. Compaction and the lists may forget the past up to the oldest of them.
 type readers struct {
 	mu struct {
 		sync.Mutex // guards the rest; a leaf lock
 		open       map[uint64]int
 
-		// latest is where who enters is likely to be, and readers is how many are
-		// there, who are not in open. Reads of the file come and go at the last
+		// latest is the index at which the last reader entered, and here is the number of
+		// readers there, who are not in open. Reads of the file come and go at the last
 		// index, so they leave the map alone.
-		latest  uint64
-		readers int
+		latest uint64
+		here   int
 	}
 }
 
-func newReaders() *readers {
-	r := new(readers)
-	r.mu.open = make(map[uint64]int)
-	return r
-}
+func (r *readers) init() { r.mu.open = make(map[uint64]int) }
 
-// enter registers a reader at the index that last returns, and returns it. The
-// index is read under the lock: whoever asks for the oldest afterwards either
-// sees this reader, or had published everything up to its index before.
+// enter registers a reader at the index that last returns, and returns it. The index is
+// read under the lock: a later call of oldest either sees this reader, or was given a last
+// index that is not above the reader's.
 func (r *readers) enter(last func() uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	index := last()
 	if index != r.mu.latest {
-		if r.mu.readers > 0 {
-			r.mu.open[r.mu.latest] = r.mu.readers
+		if r.mu.here > 0 {
+			r.mu.open[r.mu.latest] = r.mu.here
 		}
-		r.mu.latest, r.mu.readers = index, r.mu.open[index]
+		r.mu.latest, r.mu.here = index, r.mu.open[index]
 		delete(r.mu.open, index)
 	}
-	r.mu.readers++
+	r.mu.here++
 	return index
 }
 
-// leave is the end of a reader at index.
+// leave ends a reader at an index.
 func (r *readers) leave(index uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if index == r.mu.latest {
-		r.mu.readers--
+		r.mu.here--
 	} else if r.mu.open[index]--; r.mu.open[index] == 0 {
 		delete(r.mu.open, index)
 	}
 }
 
-// oldest returns the index up to which the past may be forgotten: the lowest
-// that somebody reads at, or last, the store's last index as it was before the
-// call, which whoever enters later gets at the least.
+// oldest returns the index up to which the past may be forgotten: the lowest one that is
+// read at, or last. The caller has read last, the store's last index, before the call, so
+// no later reader enters below it.
 func (r *readers) oldest(last uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +60,7 @@ func (r *readers) oldest(last uint64) uint64 {
 
 func (r *readers) oldestLocked(last uint64) uint64 {
 	oldest := last
-	if r.mu.readers > 0 {
+	if r.mu.here > 0 {
 		oldest = min(oldest, r.mu.latest)
 	}
 	for index := range r.mu.open {
@@ -74,18 +69,19 @@ func (r *readers) oldestLocked(last uint64) uint64 {
 	return oldest
 }
 
-// forget calls do with what oldest returns, and lets nobody enter meanwhile: who
-// enters later sees what do has forgotten.
+// forget calls do with the result of oldest. No reader enters meanwhile, so every later one
+// sees the effect of do.
 func (r *readers) forget(last uint64, do func(oldest uint64)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	do(r.oldestLocked(last))
 }
 
+// len returns the number of readers.
 func (r *readers) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.mu.readers
+	n := r.mu.here
 	for _, count := range r.mu.open {
 		n += count
 	}

@@ -11,7 +11,8 @@ import (
 // there, and compares with a list of them.
 func TestReaders(t *testing.T) {
 	t.Parallel()
-	r, rng := newReaders(), rand.New(rand.NewPCG(1, 2))
+	r, rng := new(readers), rand.New(rand.NewPCG(1, 2))
+	r.init()
 	last := uint64(1)
 	var open []uint64
 	for range 10_000 {

@@ -10,22 +10,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
 )
 
 // craft returns a backup of one record, all of whose checksums are right whatever the
 // parts are.
-func craft(flags flags, job, sched, client string) []byte {
-	k := key{index: 5}
-	r := record{flags: flags & knownFlags, id: schema.ID{7}, created: k.index, job: hashJob(job), sched: sched, client: client}
-	value := r.appendTo(nil, k)
-	holds := contents{last: k.index}
-	holds.sum.add(ofRecord(k, value))
-	holds.sum.add(ofJob(r.job))
+func craft(flags record.Flags, job, sched, client string) []byte {
+	const known = record.FlagSched | record.FlagClient | record.FlagTombstone | record.FlagNext
+	k := record.Key{Index: 5}
+	r := record.Record{Flags: flags & known, ID: schema.ID{7}, Created: k.Index, Job: record.HashJob(job), Sched: sched, Client: client}
+	value := r.AppendTo(nil, k)
+	m := logfile.Manifest{Last: k.Index}
+	m.Sum.Add(record.SumNumber(k, value))
+	m.Sum.Add(r.Job.SumNumber())
 	b := binary.BigEndian.AppendUint32([]byte(backupMagic), backupVersion)
-	b = appendNumbers(b, headFrame, k.index)
+	b = appendNumbers(b, headFrame, k.Index)
 	b = appendFrame(b, jobFrame, []byte(job))
-	b = appendFrame(b, recordFrame, k.appendTo(nil), value)
-	return appendNumbers(b, footFrame, 0, 0, 1, 1, binary.BigEndian.Uint64(holds.encoded()))
+	b = appendFrame(b, recordFrame, k.AppendTo(nil), value)
+	return appendNumbers(b, footFrame, 0, 0, 1, 1, binary.BigEndian.Uint64(m.Encoded()))
 }
 
 // FuzzRestore gives a store streams, any bytes and ones with checksums that are right.
@@ -43,12 +46,12 @@ func FuzzRestore(f *testing.F) {
 	require.NoError(f, err)
 	job, sched, client := schema.AppendJob(nil, a.Job), schema.AppendScheduler(nil, a), schema.AppendClient(nil, a)
 	f.Add(stream.Bytes(), byte(0), []byte{}, []byte{}, []byte{})
-	f.Add([]byte{}, byte(flagSched|flagClient), job, sched, client)
-	f.Add([]byte{}, byte(flagTombstone), job, []byte{}, []byte{})
-	require.NoError(f, s.Restore(context.Background(), bytes.NewReader(craft(flagSched|flagClient, string(job), string(sched), string(client)))))
+	f.Add([]byte{}, byte(record.FlagSched|record.FlagClient), job, sched, client)
+	f.Add([]byte{}, byte(record.FlagTombstone), job, []byte{}, []byte{})
+	require.NoError(f, s.Restore(context.Background(), bytes.NewReader(craft(record.FlagSched|record.FlagClient, string(job), string(sched), string(client)))))
 	f.Fuzz(func(t *testing.T, stream []byte, of byte, job, sched, client []byte) {
 		if len(stream) == 0 {
-			stream = craft(flags(of), string(job), string(sched), string(client))
+			stream = craft(record.Flags(of), string(job), string(sched), string(client))
 		}
 		if s.Restore(context.Background(), bytes.NewReader(stream)) != nil {
 			return

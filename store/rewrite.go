@@ -4,43 +4,45 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 )
 
-// A rewrite copies the store into a new file, which then takes the old one's
-// place.
+// A rewrite copies the store's file into a new one, which then replaces it.
 //
-// The log is copied in the order of its keys, some records in each short
-// transaction, while the committer goes on appending to the old file; nothing
-// else changes there as long as the sweeper rests. When little is left, the
-// committer, which writes nothing then, copies the rest, syncs the new file,
-// renames it and goes on with it. Readers are in short transactions: those in the
-// old file end there, the next ones begin in the new.
+// It copies the log in the order of its keys, some records in each short transaction, while
+// the committer goes on appending to the old file. Nothing else changes there, since the
+// sweeper rests. When little is left, the committer pauses, copies the rest, syncs the new
+// file, renames it and goes on with it. Readers are in short transactions: a running one
+// ends in the old file, the next one begins in the new.
 type rewrite struct {
-	*successor
-	next     key // of the first record that has not been copied
-	jobs     map[jobHash]bool
+	*logfile.Successor
+	st       *state.State
+	next     record.Key // of the first record that has not been copied
+	jobs     map[record.JobHash]bool
 	jobBytes int64
-	damaged  []jobHash // of the jobs, those that were copied so
+	damaged  []record.JobHash // jobs that were copied damaged
 }
 
 const (
-	// maxCatchUps bounds how often what has been written meanwhile is copied, before
-	// the writers have to wait.
+	// maxCatchUps bounds how often the records written meanwhile are copied before the
+	// writers have to wait.
 	maxCatchUps = 8
 
-	// copyBytes bounds what is copied in one transaction, and so how long the
-	// writers pause at the end.
+	// copyBytes bounds what is copied in one transaction, and how long writers pause at the
+	// end.
 	copyBytes = 1 << 20
 )
 
-// run copies everything and swaps the files. What is written to the old one while
-// the new one is synced is copied and synced in turn, until that is little: all that
-// is left then holds the writers up.
-func (rw *rewrite) run(ctx context.Context) error {
+// run copies everything and replaces the file. Each round copies and syncs what was written
+// during the one before, until that is little; only the rest delays writers.
+func (rw *rewrite) run(ctx context.Context, c *committer) error {
 	for range maxCatchUps {
 		copied, err := rw.catchUp(ctx)
 		if err == nil {
-			err = rw.db.Sync()
+			err = rw.Sync()
 		}
 		if err != nil {
 			return err
@@ -49,10 +51,10 @@ func (rw *rewrite) run(ctx context.Context) error {
 			break
 		}
 	}
-	return rw.s.committer.do(&chore{between: rw.finish})
+	return c.barrier(rw.finish)
 }
 
-// catchUp copies what there is and returns how many bytes that were.
+// catchUp copies all records so far, and returns their bytes.
 func (rw *rewrite) catchUp(ctx context.Context) (bytes int, err error) {
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
@@ -69,118 +71,114 @@ func (rw *rewrite) catchUp(ctx context.Context) (bytes int, err error) {
 	return bytes, nil
 }
 
-// copySome copies the next records, and returns how many bytes they have and whether
-// there are more.
+// copySome copies the next records, and returns their bytes and whether there are more.
 func (rw *rewrite) copySome() (n int, more bool, err error) {
-	err = rw.s.file.view(func(old reading) error {
-		return rw.update(func(to reading) error {
-			n, more, err = rw.copyLog(old, to)
-			return err
-		})
+	err = rw.between(func(old, to logfile.Tx) error {
+		n, more, err = rw.copyLog(old, to)
+		return err
 	})
 	return n, more, err
 }
 
-// copyLog copies records from rw.next on, with the jobs that they are the first to
-// name.
-func (rw *rewrite) copyLog(old, to reading) (n int, more bool, err error) {
-	for rec, err := range old.records(rw.next) {
+// between runs fn in a transaction of each file.
+func (rw *rewrite) between(fn func(old, to logfile.Tx) error) error {
+	return rw.st.File.View(func(old logfile.Tx) error {
+		return rw.Fill(func(to logfile.Tx) error { return fn(old, to) })
+	})
+}
+
+// copyLog copies records, and the jobs that they are the first to name.
+func (rw *rewrite) copyLog(old, to logfile.Tx) (n int, more bool, err error) {
+	for e, err := range old.Records(rw.next) {
 		if err != nil || n >= copyBytes {
 			return n, true, err
 		}
-		if rec.flags&flagSched != 0 && !rw.jobs[rec.job] {
-			if err := rw.copyJob(old, to, rec.job); err != nil {
+		if e.Flags&record.FlagSched != 0 && !rw.jobs[e.Job] {
+			if err := rw.copyJob(old, to, e.Job); err != nil {
 				return n, true, err
 			}
 		}
-		if err := rw.put(to, rec.key, rec.value); err != nil {
+		if err := rw.Put(to, e.Key, e.Value); err != nil {
 			return n, true, err
 		}
-		rw.next = rec.key.next()
-		n += rec.size()
+		rw.next = e.Key.Next()
+		n += e.Size()
 	}
 	return n, false, nil
 }
 
-func (rw *rewrite) copyJob(old, to reading, h jobHash) error {
-	body, err := old.job(h)
-	switch {
-	case err == nil:
-	case rw.s.quarantine.hasJob(h):
+func (rw *rewrite) copyJob(old, to logfile.Tx, h record.JobHash) error {
+	body, err := old.Job(h)
+	if err != nil {
+		if !rw.st.Damaged.HasJob(h) {
+			return err
+		}
 		rw.damaged = append(rw.damaged, h)
-	default:
-		return err
 	}
 	rw.jobs[h] = true
 	rw.jobBytes += int64(len(h) + len(body))
-	return rw.putJob(to, h, body)
+	return rw.PutJob(to, h, body)
 }
 
-// copyHealed copies the damaged jobs anew that have been written again since: unlike a
-// record, such a job does not stay what it was when it was copied.
-func (rw *rewrite) copyHealed() error {
+// copyRewritten copies jobs again that were copied damaged and have been rewritten since.
+// Records never change after they were copied; a damaged job may.
+func (rw *rewrite) copyRewritten() error {
 	if len(rw.damaged) == 0 {
 		return nil
 	}
-	return rw.s.file.view(func(old reading) error {
-		return rw.update(func(to reading) error {
-			for _, h := range rw.damaged {
-				if err := rw.copyAgain(old, to, h); err != nil {
-					return err
-				}
+	return rw.between(func(old, to logfile.Tx) error {
+		for _, h := range rw.damaged {
+			if rw.st.Damaged.HasJob(h) {
+				continue
 			}
-			return nil
-		})
+			body, err := old.Job(h)
+			if err != nil {
+				return err
+			}
+			replaced, err := to.PutJob(h, body) // its number in the content sum is the same
+			if err != nil {
+				return err
+			}
+			rw.jobBytes += int64(len(body) - replaced)
+		}
+		return nil
 	})
 }
 
-// copyAgain copies a job anew, unless it is still damaged. Its part in the sum is the same.
-func (rw *rewrite) copyAgain(old, to reading, h jobHash) error {
-	if rw.s.quarantine.hasJob(h) {
-		return nil
-	}
-	body, err := old.job(h)
-	if err != nil {
+// finish completes the new file, and lets the store go on with it. Only the committer calls
+// it, between two groups.
+func (rw *rewrite) finish() error {
+	if err := rw.complete(); err != nil {
 		return err
 	}
-	rw.jobBytes += int64(len(body) - len(to.jobs().Get(h[:])))
-	return to.jobs().Put(h[:], body)
+	if err := rw.TakePlace(rw.st.File); err != nil {
+		return err
+	}
+	rw.HandOver(rw.st.File)
+	rw.st.Manifest = rw.Manifest
+	rw.st.Jobs.Keep(rw.jobs)
+	rw.st.Damaged.KeepJobs(rw.jobs)
+	rw.st.Size.SetJobBytes(rw.jobBytes)
+	return nil
 }
 
-// finish copies what is left, makes the new file durable, and has the store go on with
-// it. Only the committer calls it, between two groups; unknown is that of takePlace.
-func (rw *rewrite) finish() (unknown bool, err error) {
-	if err := rw.complete(); err != nil {
-		return false, err
-	}
-	if unknown, err := rw.takePlace(); err != nil {
-		return unknown, err
-	}
-	rw.succeed()
-	rw.s.jobs.keep(rw.jobs)
-	rw.s.quarantine.keepJobs(rw.jobs)
-	rw.s.tally.jobs.Store(rw.jobBytes)
-	return false, nil
-}
-
-// complete copies what is left and makes the new file durable, unless what was copied is
-// not what is known to have been written: the old file then stays, for whoever may want to
-// know why.
+// complete copies the rest and makes the new file durable. If the copied content is not
+// the committed one, the old file stays, as evidence.
 func (rw *rewrite) complete() (err error) {
 	for more := true; more; {
 		if _, more, err = rw.copySome(); err != nil {
 			return err
 		}
 	}
-	if err := rw.copyHealed(); err != nil {
+	if err := rw.copyRewritten(); err != nil {
 		return err
 	}
-	was, sum := rw.s.holds, rw.holds.sum
-	left := rw.s.jobs.sumWithout(rw.jobs)
-	if sum+left != was.sum {
-		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", ErrCorrupt, sum+left, was.sum)
+	copied, want := rw.Sum, rw.st.Manifest.Sum
+	left := rw.st.Jobs.SumWithout(rw.jobs)
+	if copied+left != want {
+		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", ErrCorrupt, copied+left, want)
 	}
-	rw.holds = was
-	rw.holds.sum = sum // without the jobs that are left behind
-	return rw.seal()
+	rw.Manifest = rw.st.Manifest
+	rw.Sum = copied // unused jobs are left behind
+	return rw.Seal()
 }

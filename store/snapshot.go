@@ -1,70 +1,59 @@
 package store
 
 import (
-	"fmt"
+	"errors"
 	"iter"
-	"runtime"
 	"sync/atomic"
 
 	"allocstore/schema"
+	"allocstore/store/internal/state"
 )
 
-// Allocations is a sequence of allocations in the order of their IDs. They are
-// shared and must not be changed. If something goes wrong the sequence ends with a nil
-// allocation and the error; only after the ErrCorrupt of an allocation whose records
-// are damaged does it go on, if the caller does.
+// Allocations is a sequence of allocations in the order of their IDs. They are shared and
+// must not be changed. An error comes with a nil allocation and ends the sequence, except
+// the ErrCorrupt of a quarantined allocation, after which the sequence goes on if the
+// caller does.
 type Allocations = iter.Seq2[*schema.Allocation, error]
 
-// Snapshot is the store at one index: a reader of it sees the newest version of
-// each allocation at or below that index, whatever is written meanwhile.
+// Snapshot is the store at one index: its reader sees the newest version of each allocation
+// at or below that index, whatever is written meanwhile.
 //
-// It is a number and not a copy, and holds no transaction of the file, so it may
-// be held for long. What it does hold up is forgetting: close it. An allocation
-// that has changed since is read from the file, one record for each change.
+// It is an index and not a copy, and holds no transaction of the file, so it may be kept
+// for long. It does keep compaction from forgetting: close it. An allocation that has
+// changed since is read from the file, one record for each change.
 type Snapshot struct {
-	s      *Store
+	c      *core
+	st     *state.State
 	index  uint64
 	closed atomic.Bool
 }
 
-// Snapshot returns a snapshot of the store at its last index, or ErrClosed. It
-// does not block, but for the moment in which a restore exchanges the content.
+// Snapshot returns a snapshot of the store at its last index, or ErrClosed. It does not
+// block.
 func (s *Store) Snapshot() (*Snapshot, error) {
-	for {
-		if s.closed.Load() {
-			return nil, ErrClosed
-		}
-		index := s.readers.enter(s.index.Last)
-		if s.since(index) == nil {
-			return &Snapshot{s: s, index: index}, nil
-		}
-		s.readers.leave(index)
-		runtime.Gosched()
+	if s.closed.Load() {
+		return nil, ErrClosed
 	}
+	st, at := s.enter()
+	return &Snapshot{c: &s.core, st: st, index: at}, nil
 }
 
 // Index returns the index that the snapshot shows.
 func (sn *Snapshot) Index() uint64 { return sn.index }
 
-// Close releases the snapshot. Its methods return ErrClosed from then on. Calling
-// it again does nothing. It returns nil always; io.Closer asks for the error.
+// Close releases the snapshot. Its methods return ErrClosed from then on. Calling it again
+// does nothing. It always returns nil, which makes a Snapshot an io.Closer.
 func (sn *Snapshot) Close() error {
 	if !sn.closed.Swap(true) {
-		sn.s.leave(sn.index)
+		sn.c.leave(sn.index)
 	}
 	return nil
 }
 
-// leave ends a reader at index, and forgets what only that one still needed.
-func (s *Store) leave(index uint64) {
-	s.readers.leave(index)
-	s.sweepLists()
-}
-
-// Get returns the allocation as it was at the snapshot's index, which is shared and
-// must not be changed. It blocks while it reads the file.
+// Get returns the allocation as it was at the snapshot's index, which is shared and must
+// not be changed. It blocks while it reads the file.
 //
-// Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrCompacted if the store was restored
+// Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrRestored if the store was restored
 // since; ErrCorrupt if the allocation is quarantined.
 func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	parsed, err := schema.ParseID(id)
@@ -78,23 +67,13 @@ func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	return a, err
 }
 
-// usable returns ErrClosed if the snapshot, or its store, is closed, and ErrCompacted
-// if the store was restored since. What was read before the call then may be what was
-// restored.
+// usable returns ErrClosed if the snapshot or its store is closed, and ErrRestored if the
+// store was restored since.
 func (sn *Snapshot) usable() error {
-	if sn.closed.Load() || sn.s.closed.Load() {
+	if sn.closed.Load() || sn.c.closed.Load() {
 		return ErrClosed
 	}
-	return sn.s.since(sn.index)
-}
-
-// since returns ErrCompacted if the store has been restored, or is being restored, after
-// the index.
-func (s *Store) since(index uint64) error {
-	if s.restoring.Load() || index < s.restored.Load() {
-		return fmt.Errorf("%w: the store was restored after index %d", ErrCompacted, index)
-	}
-	return nil
+	return sn.c.restoredSince(sn.st, sn.index)
 }
 
 // at returns the allocation at the snapshot's index, or nil if there was none.
@@ -102,67 +81,91 @@ func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
 	if err := sn.usable(); err != nil {
 		return nil, err
 	}
-	a, err := sn.look(id)
+	a, err := sn.read(id)
 	if e := sn.usable(); e != nil {
 		return nil, e
 	}
-	return sn.s.handOut(a, err)
+	return sn.c.handOut(a, err)
 }
 
-func (sn *Snapshot) look(id schema.ID) (*schema.Allocation, error) {
-	v := sn.s.table.get(&id)
+func (sn *Snapshot) read(id schema.ID) (*schema.Allocation, error) {
+	v := sn.st.Table.Get(&id)
 	switch {
 	case v == nil:
 		return nil, nil
-	case v.modified() > sn.index:
-		return sn.s.asOf(id, v.pair(), sn.index)
-	case v.tombstone():
+	case v.Modified() > sn.index:
+		return sn.st.AsOf(id, v.Pair(), sn.index)
+	case v.Tombstone():
 		return nil, nil
 	}
-	return sn.s.decode(id, v)
+	return sn.c.decode(sn.st, id, v)
 }
 
-// asOf returns the allocation as it was at index, or nil if there was none then.
-// It goes back from p record by record, each of which names what it replaced.
-func (s *Store) asOf(id schema.ID, p pair, index uint64) (a *schema.Allocation, err error) {
-	err = s.file.view(func(r reading) error {
-		for p.newest().index > index {
-			rec, err := r.record(p.newest())
-			if err != nil {
-				return err
-			}
-			if rec.id != id || !p.newest().after(rec.prev.newest()) {
-				return corruptAt(p.newest(), "not a version of allocation %v", id)
-			}
-			p = rec.prev
-		}
-		if p == (pair{}) {
-			return nil
-		}
-		a, err = s.assemble(r, id, p, knowledge{})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("allocation %v: %w", id, err)
-	}
-	return a, nil
+// ByNode returns the allocations placed on that node, in the order of their IDs. The node's
+// ID is compared as a whole: "node1" does not find the allocations of "node10".
+func (sn *Snapshot) ByNode(nodeID string) Allocations {
+	return sn.list(listQuery(state.ByNode, nodeID))
 }
-
-// ByNode returns the allocations placed on that node, in the order of their IDs.
-// The node's ID is compared as a whole: "node1" does not find those of "node10".
-func (sn *Snapshot) ByNode(nodeID string) Allocations { return sn.list(listQuery(byNode, nodeID)) }
 
 // ByJob returns the allocations of that job, in the order of their IDs.
-func (sn *Snapshot) ByJob(jobID string) Allocations { return sn.list(listQuery(byJob, jobID)) }
+func (sn *Snapshot) ByJob(jobID string) Allocations { return sn.list(listQuery(state.ByJob, jobID)) }
 
-// ByEval returns the allocations that an evaluation placed, in the order of
-// their IDs.
-func (sn *Snapshot) ByEval(evalID string) Allocations { return sn.list(listQuery(byEval, evalID)) }
+// ByEval returns the allocations that an evaluation placed, in the order of their IDs.
+func (sn *Snapshot) ByEval(evalID string) Allocations {
+	return sn.list(listQuery(state.ByEval, evalID))
+}
 
-// ByPrefix returns the allocations whose ID starts with prefix, in order. The
-// prefix may be of any length and in either case, with its dashes where an ID
-// has them; one that no ID can start with is ErrInvalidID.
+// ByPrefix returns the allocations whose ID starts with prefix, in order. The prefix may
+// have any length and either case, with dashes where an ID has them. ErrInvalid if no ID
+// can start with it.
 func (sn *Snapshot) ByPrefix(prefix string) Allocations { return sn.list(prefixQuery(prefix)) }
 
 // All returns every allocation, in the order of their IDs.
 func (sn *Snapshot) All() Allocations { return sn.list(prefixQuery("")) }
+
+// pageLen is how many IDs are copied out of a list at a time. A running list needs that
+// memory, and holds no lock between pages.
+const pageLen = 128
+
+// list returns the allocations of q at the snapshot's index. The list has the IDs to look
+// at, and the versions at that index decide which belong to it. A quarantined allocation
+// whose placement is unknown may belong to any list: its error comes at the end of each.
+func (sn *Snapshot) list(q query) Allocations {
+	return func(yield func(*schema.Allocation, error) bool) {
+		if q.err != nil {
+			yield(nil, q.err)
+			return
+		}
+		more := sn.each(q, func(_ schema.ID, a *schema.Allocation, err error) bool {
+			return err == nil && (a == nil || !q.list.Holds(a)) || yield(a, err)
+		})
+		if more && q.list.Named() {
+			sn.each(listQuery(state.UnknownPlacement, ""), func(id schema.ID, _ *schema.Allocation, err error) bool {
+				return err == nil || sn.st.Lists.Has(q.list, id) || yield(nil, err)
+			})
+		}
+	}
+}
+
+// each calls fn with every ID of the list and its allocation at the snapshot's index, which
+// may be nil, or the reason that it cannot be read. It stops when fn returns false, or at an
+// error that is not limited to one allocation. It reports whether it reached the end.
+func (sn *Snapshot) each(q query, fn func(schema.ID, *schema.Allocation, error) bool) bool {
+	buf := make([]schema.ID, 0, pageLen)
+	for {
+		page := sn.st.Lists.Page(buf, q.list, q.ids)
+		if err := sn.usable(); err != nil {
+			fn(schema.ID{}, nil, err)
+			return false
+		}
+		for _, id := range page {
+			a, err := sn.at(id)
+			if more := fn(id, a, err); !more || err != nil && !errors.Is(err, ErrCorrupt) {
+				return false
+			}
+		}
+		if len(page) < pageLen || !q.ids.After(page[len(page)-1]) {
+			return true
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBlockedReaderFitsItsFirstStack is the promise of begin's comment.
+// TestBlockedReaderFitsItsFirstStack checks the claim of wait's comment.
 func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	const readers = 2000
 	s, err := Open(filepath.Join(t.TempDir(), "stack.db"), nil)

@@ -1,25 +1,23 @@
 package store
 
-import "sync/atomic"
-
-// Stats are counts of what the store holds and has done. They are read one after
-// the other and not at one index.
+// Stats are numbers about what the store holds and has done. They are read one after the
+// other and not at one index.
 type Stats struct {
 	LastIndex   uint64
-	Floor       uint64 // compaction may have removed the changes up to this index; 0 if it has removed none
-	Allocations int    // that are not deleted
+	Floor       uint64 // compaction may have removed changes up to this index; 0 if it has removed none
+	Allocations int    // existing ones
 	Tombstones  int    // deleted IDs that are remembered
 	Jobs        int    // distinct jobs
 	Waiters     int    // blocked readers
-	Readers     int    // open snapshots, lists under way, feed readers
-	FileBytes   int64  // size of the file, free pages included; 0 if it could not be found out
+	Readers     int    // open snapshots, running lists, feeds
+	FileBytes   int64  // size of the file, free pages included; 0 if it cannot be determined
 	LiveBytes   int64  // of the records that the newest versions need, and of the jobs
-	DeadBytes   int64  // of all other records: the past, which compaction removes
-	Damaged     int    // records and jobs whose content is not what was written, superseded ones included
+	DeadBytes   int64  // of all other records, which compaction removes
+	Damaged     int    // records and jobs with damaged content, superseded ones included
 	Quarantined int    // allocations that cannot be read because of that; see ErrCorrupt
 
-	// ResidentBytes is about how much memory the decoded allocations take, without
-	// their jobs, which they share.
+	// ResidentBytes is about how much memory the decoded allocations take, without their
+	// jobs, which they share.
 	ResidentBytes int64
 
 	// Since Open:
@@ -29,34 +27,27 @@ type Stats struct {
 	Writes  uint64 // records, one for each allocation that a batch changed
 	Passes  uint64 // of compaction over the log
 	Hits    uint64 // reads that found the allocation decoded; an estimate, and 0 without Options.ResidentBytes
-	Misses  uint64 // reads that had to decode it
+	Misses  uint64 // reads that had to decode the allocation
 }
 
-// counts are the counters behind Stats.
-type counts struct {
-	allocations, tombstones  atomic.Int64
-	quarantined              atomic.Int64
-	commits, batches, writes atomic.Uint64
-	passes, hits, misses     atomic.Uint64
-}
-
-// Stats returns the store's counts. It does not block. A closed store has them
-// too, but for FileBytes.
+// Stats returns the store's numbers. It does not block. A closed store has them too, except
+// FileBytes.
 func (s *Store) Stats() Stats {
+	st := s.state.Load()
 	return Stats{
-		LastIndex:     s.index.Last(),
-		Floor:         s.floor.Load(),
-		Allocations:   int(s.counts.allocations.Load()),
-		Tombstones:    int(s.counts.tombstones.Load()),
-		Jobs:          s.jobs.len(),
+		LastIndex:     st.Index.Last(),
+		Floor:         st.Floor.Load(),
+		Allocations:   int(st.Counts.Allocations.Load()),
+		Tombstones:    int(st.Counts.Tombstones.Load()),
+		Jobs:          st.Jobs.Len(),
 		Waiters:       s.watch.Len(),
 		Readers:       s.readers.len(),
-		FileBytes:     s.file.size(),
-		LiveBytes:     s.tally.live.Load() + s.tally.jobs.Load(),
-		DeadBytes:     s.tally.dead(),
-		Damaged:       s.quarantine.size(),
-		Quarantined:   int(s.counts.quarantined.Load()),
-		ResidentBytes: s.table.residentBytes.Load(),
+		FileBytes:     st.File.Size(),
+		LiveBytes:     st.Size.Live() + st.Size.JobBytes(),
+		DeadBytes:     st.Size.Dead(),
+		Damaged:       st.Damaged.Len(),
+		Quarantined:   int(st.Counts.Quarantined.Load()),
+		ResidentBytes: st.Table.ResidentBytes(),
 		Commits:       s.counts.commits.Load(),
 		Batches:       s.counts.batches.Load(),
 		Writes:        s.counts.writes.Load(),

@@ -14,18 +14,20 @@ import (
 	"go.etcd.io/bbolt"
 
 	"allocstore/index"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
 )
 
 // commitFormat1 commits as a version of this package did that wrote format 1.
-func commitFormat1(t *testing.T, db *bbolt.DB, holds *contents, write func(log *bbolt.Bucket) error) {
+func commitFormat1(t *testing.T, db *bbolt.DB, m *logfile.Manifest, write func(log *bbolt.Bucket) error) {
 	t.Helper()
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(metaBucket)
+		meta := tx.Bucket([]byte("meta"))
 		return errors.Join(
-			write(tx.Bucket(logBucket)),
-			meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, 1)),
-			index.Write(meta, holds.last),
-			meta.Put(sumKey, holds.encoded()),
+			write(tx.Bucket([]byte("log"))),
+			meta.Put([]byte("format"), binary.BigEndian.AppendUint32(nil, 1)),
+			index.Write(meta, m.Last),
+			meta.Put([]byte("sum"), m.Encoded()),
 		)
 	}))
 }
@@ -51,16 +53,16 @@ func TestFormat1DoesNotComeBack(t *testing.T) {
 		_, err = s.Upsert(t.Context(), testAlloc(n))
 		require.NoError(t, err)
 	}
-	before := s.holds
+	before := s.state.Load().Manifest
 	last, err := s.Upsert(t.Context(), testAlloc(60))
 	require.NoError(t, err)
-	after := s.holds
+	after := s.state.Load().Manifest
 	shut(t, s)
 
 	var value []byte
-	k := key{index: last.Index}.appendTo(nil)
+	k := record.Key{Index: last.Index}.AppendTo(nil)
 	for range 10 { // the first write after that may be over a page of the state in question
-		db, err := bbolt.Open(path, fileMode, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 		require.NoError(t, err)
 		commitFormat1(t, db, &before, func(log *bbolt.Bucket) error {
 			value = bytes.Clone(log.Get(k))
@@ -77,7 +79,7 @@ func TestFormat1DoesNotComeBack(t *testing.T) {
 // that was free and that its root was to be written to is that of the earlier state.
 func cutAfterUpgrade(t *testing.T, file, earlier []byte, last uint64) {
 	path := filepath.Join(t.TempDir(), "cut.db")
-	require.NoError(t, os.WriteFile(path, file, fileMode))
+	require.NoError(t, os.WriteFile(path, file, 0o600))
 	s, err := Open(path, nil)
 	require.NoError(t, err)
 	require.Equal(t, last, s.LastIndex())
@@ -92,7 +94,7 @@ func cutAfterUpgrade(t *testing.T, file, earlier []byte, last uint64) {
 	sum := fnv.New64a()
 	sum.Write(cut[at+16 : at+72])
 	binary.LittleEndian.PutUint64(cut[at+72:], sum.Sum64())
-	require.NoError(t, os.WriteFile(path, cut, fileMode))
+	require.NoError(t, os.WriteFile(path, cut, 0o600))
 	s, err = Open(path, &Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	require.Equal(t, last, s.LastIndex(), "what was acknowledged is there")

@@ -6,22 +6,23 @@ import (
 	"time"
 
 	"allocstore/schema"
+	"allocstore/watch"
 )
 
 // Bounds of QueryOptions.MaxQueryTime.
 const (
-	// DefaultMaxQueryTime is how long a wait lasts at most when nothing is said.
+	// DefaultMaxQueryTime bounds a wait whose MaxQueryTime is 0 or negative.
 	DefaultMaxQueryTime = 5 * time.Minute
 
-	// LongestMaxQueryTime is what a longer one is cut to.
+	// LongestMaxQueryTime is the upper bound; a longer MaxQueryTime is cut to it.
 	LongestMaxQueryTime = 10 * time.Minute
 
-	// jitterShare is the inverse of how much of the time is added at random at
-	// the most, so that readers who began together do not all come back together.
+	// jitterShare: up to 1/jitterShare of the time is added at random, so that readers
+	// that began together do not all come back together.
 	jitterShare = 16
 )
 
-// QueryOptions say what a wait waits for, and how long.
+// QueryOptions say when a wait ends.
 type QueryOptions struct {
 	// MinQueryIndex is an index that the caller has seen: the wait is for a
 	// change above it. 0 does not wait.
@@ -32,7 +33,7 @@ type QueryOptions struct {
 	MaxQueryTime time.Duration
 }
 
-// timeout is how long a wait lasts at most, this time.
+// timeout returns the bound of one wait, with its jitter.
 func (o *QueryOptions) timeout() time.Duration {
 	d := o.MaxQueryTime
 	if d <= 0 {
@@ -45,71 +46,75 @@ func (o *QueryOptions) timeout() time.Duration {
 	return d
 }
 
-// WaitResult is what a wait returns.
+// WaitResult is the result of a wait.
 type WaitResult struct {
-	// Alloc is the allocation, shared and read-only, or nil if there is none.
+	// Alloc is the allocation, shared and read-only, or nil if it is absent.
 	Alloc *schema.Allocation
 
-	// ID is the ID that the result is about, in lower case. It is "" where a wait
-	// for several timed out or was Compacted.
+	// ID is the allocation's ID, in lower case. It is "" if a wait for several IDs
+	// timed out or was Compacted.
 	ID string
 
-	// Index is the allocation's ModifyIndex, or the index of its deletion, or for
-	// an ID that is absent the store's last index. It is never 0 and never below
-	// the last restore. Given back as the next MinQueryIndex it misses nothing. For
-	// that, Restored has the index of the restore when several were waited for.
+	// Index is the allocation's ModifyIndex, the index of its deletion, or, for an
+	// absent ID, the store's last index. It is never 0 and never below the last
+	// restore. Given back as the next MinQueryIndex, it misses nothing. Therefore it
+	// is the restore's index if a wait for several IDs was Restored.
 	Index uint64
 
 	Outcome Outcome
 }
 
-// Wait blocks until the allocation changes at an index above
-// opts.MinQueryIndex, or is deleted above it, or time runs out. Writes to other
-// allocations never wake it. An ID that was never seen is waited for until it is
-// placed. With MinQueryIndex 0 Wait returns at once what there is.
+// Wait blocks until the allocation changes at an index above opts.MinQueryIndex, is
+// deleted above it, or time runs out. Writes to other allocations never wake it. A wait
+// for an ID that was never seen goes on until the allocation is placed. With
+// MinQueryIndex 0 Wait returns the current state at once.
 //
-// Errors: ErrInvalidID; ctx's error as soon as ctx ends; ErrClosed and ErrFailed
-// if the wait would have to go on in a store that is so; ErrCorrupt if what it would
-// return cannot be read, with the ID and the index in the result. Running out of time is
-// no error.
+// Errors: ErrInvalidID; ctx's error as soon as ctx ends; ErrClosed if the store is
+// closed; ErrFailed if the wait would block in a store that has failed; ErrCorrupt, with
+// the ID and the index in the result, if the allocation cannot be read. Running out of
+// time is no error.
 func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitResult, error) {
-	w, end := s.begin(ctx, id, &opts)
-	for end == nil {
-		select {
-		case <-ctx.Done():
-			end = canceled(ctx)
-		case <-w.C():
-			end = s.wake(w)
-		}
-	}
-	end = s.finish(w, end)
-	return end.WaitResult, end.err
+	r, err := s.wait(ctx, []string{id}, opts)
+	return *r, err
 }
 
-// WaitAny is Wait on several allocations: it returns the first change, which is
-// the one with the lowest index where there are several. Given back as the next
-// MinQueryIndex, with the same IDs, the index misses no other allocation's latest
-// change, but for those that were made in the same batch and so have the same index:
-// look for them. With MinQueryIndex 0 it is the same: what is there comes in the order
-// of its indexes.
+// WaitAny is Wait on several allocations. It returns the first change: if several
+// have changed, the one with the lowest index. Given back as the next MinQueryIndex, with
+// the same IDs, the index misses no other allocation's latest change, except changes of
+// the same batch, which have the same index: look at those allocations too. With
+// MinQueryIndex 0 the existing allocations come in the order of their indexes.
 //
-// When it times out with several IDs the result has neither an allocation nor an ID,
-// and the store's last index. So it has when one of them is absent and may have been
-// deleted above MinQueryIndex, which is Compacted: what has changed is not known
-// then, and the reader looks at each.
+// If a wait for several IDs times out, the result has neither an allocation nor an ID,
+// and the store's last index. The same result with the outcome Compacted says that one of
+// the IDs is absent and may have been deleted above MinQueryIndex: look at each.
 //
-// No ID at all is ErrInvalidID.
+// Without any ID the error is ErrInvalidID.
 func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (WaitResult, error) {
-	w, end := s.beginAny(ctx, ids, &opts)
-	// The loop of Wait: in a function of both it would be a frame more; see begin.
-	for end == nil {
+	r, err := s.wait(ctx, ids, opts)
+	return *r, err
+}
+
+// wait is WaitAny with a pointer to the result.
+//
+// A blocked reader keeps the frames of its caller, of Wait and of wait, in the 2 kB that
+// a goroutine's stack begins with. The stack grows, to 4 kB, when the runtime has to find
+// a new span for the objects of the select, in calls that go 900 bytes deeper. So these
+// frames are small, and all other work is done in functions that have returned by then.
+func (s *Store) wait(ctx context.Context, ids []string, opts QueryOptions) (*WaitResult, error) {
+	w := s.waiters.Get().(*watch.Waiter)
+	r, err := s.begin(ctx, w, ids, opts)
+	for r == nil && err == nil {
 		select {
 		case <-ctx.Done():
-			end = canceled(ctx)
+			err = ctx.Err()
 		case <-w.C():
-			end = s.wake(w)
+			r, err = s.wake(w)
 		}
 	}
-	end = s.finish(w, end)
-	return end.WaitResult, end.err
+	s.watch.Deregister(w)
+	s.waiters.Put(w)
+	if r == nil {
+		r = new(WaitResult)
+	}
+	return r, err
 }

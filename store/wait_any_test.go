@@ -17,15 +17,15 @@ import (
 	"allocstore/store"
 )
 
-// follower waits for several allocations, and knows of each what it was told last.
+// follower waits for several allocations, and keeps the last result for each.
 type follower struct {
 	ids  []string
 	seen map[string]store.WaitResult
 	min  uint64
 }
 
-// follow gives back each index that it is told, until nothing has come for a while in
-// a wait that began after over was set.
+// follow waits again and again, each time above the last index returned, until a wait
+// that began after over was set times out.
 func (f *follower) follow(s *store.Store, over *atomic.Bool) error {
 	for {
 		last := over.Load()
@@ -53,7 +53,7 @@ func (f *follower) follow(s *store.Store, over *atomic.Bool) error {
 	}
 }
 
-// start looks at each.
+// start reads the current state of each allocation.
 func (f *follower) start(s *store.Store) error {
 	for _, id := range f.ids {
 		r, err := s.Wait(context.Background(), id, store.QueryOptions{})
@@ -65,7 +65,7 @@ func (f *follower) start(s *store.Store) error {
 	return nil
 }
 
-// check compares what the follower was told last with what there is.
+// check compares the follower's last results with the store.
 func (f *follower) check(t *testing.T, s *store.Store) {
 	t.Helper()
 	for _, id := range f.ids {
@@ -82,8 +82,8 @@ func (f *follower) check(t *testing.T, s *store.Store) {
 }
 
 // TestWaitAnyMissesNothing has readers follow several allocations that are written,
-// deleted, placed again and forgotten, by the indexes that they are told. Whenever
-// the writers rest each must know the latest state of every one.
+// deleted, placed again and forgotten. Whenever the writers rest, each reader must know
+// the latest state of every allocation.
 func TestWaitAnyMissesNothing(t *testing.T) {
 	t.Parallel()
 	const ids, rounds, writers, writes, followers = 5, 200, 3, 4, 2
@@ -127,8 +127,8 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 	}
 }
 
-// writeOne changes, places or deletes one of so many allocations, or has the past
-// forgotten.
+// writeOne changes, places or deletes one of ids allocations, or has the store forget
+// its past.
 func writeOne(ctx context.Context, s *store.Store, r *rand.Rand, ids int) (err error) {
 	switch id := r.IntN(ids); r.IntN(10) {
 	case 0:
@@ -143,7 +143,7 @@ func writeOne(ctx context.Context, s *store.Store, r *rand.Rand, ids int) (err e
 	return err
 }
 
-// TestWaitAnyFromZero is told what there is in the order of the indexes.
+// TestWaitAnyFromZero gets the existing allocations in the order of their indexes.
 func TestWaitAnyFromZero(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		ids := []string{idOf(3), idOf(1), idOf(2)}
@@ -165,7 +165,7 @@ func TestWaitAnyFromZero(t *testing.T) {
 	})
 }
 
-// TestWaitAnyOfOneTwice waits for an ID in both cases, which mean the same.
+// TestWaitAnyOfOneTwice waits for an ID in upper and in lower case, which mean the same.
 func TestWaitAnyOfOneTwice(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		id := idOf(0xabcdef)

@@ -75,7 +75,7 @@ func TestWaitsEndInTime(t *testing.T) {
 		}
 		for time.Now().Before(over) {
 			time.Sleep(time.Duration(rnd.Int64N(int64(200 * time.Millisecond))))
-			synctest.Wait() // nobody reads the times of its allocation
+			synctest.Wait() // no sleeper reads its times now
 			n := rnd.IntN(readers)
 			all[n].times[time.Now()] = true
 			_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(n), ClientDescription: time.Now().String()})

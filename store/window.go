@@ -2,40 +2,29 @@ package store
 
 import (
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 )
 
-// A window tells which version each allocation had at the floor of a pass. It
-// follows the log from the floor on: of an allocation that has changed since, the
-// first record there names the version before it.
+// A window tells which version each allocation had at the floor of a pass. It follows the
+// log from the floor on: the first record of an allocation there names the version before.
 type window struct {
-	s     *Store
+	st    *state.State
 	floor uint64
-	next  key                // what has not been read yet
-	at    map[schema.ID]pair // of those that have changed since the floor
+	next  record.Key                // the first key that has not been read
+	at    map[schema.ID]record.Pair // versions at the floor of allocations that changed since
 }
 
-func newWindow(s *Store, floor uint64) *window {
-	return &window{s: s, floor: floor, next: firstAfter(floor), at: make(map[schema.ID]pair)}
+func newWindow(st *state.State, floor uint64) *window {
+	return &window{st: st, floor: floor, next: record.FirstAfter(floor), at: make(map[schema.ID]record.Pair)}
 }
 
-// A victim is a dead record.
-type victim struct {
-	key  key
-	id   schema.ID
-	size int    // bytes in the file, key included
-	sum  uint64 // what it is in the content's sum
-
-	// forget is set if the record is the tombstone that the ID's newest version is,
-	// and with which the ID is forgotten. It stays if the ID is placed again before
-	// it is removed: the new record refers to it.
-	forget, stays bool
-}
-
-// follow reads what has been written since the last time.
+// follow reads the log up to its end.
 func (w *window) follow() error {
 	for more := true; more; {
-		err := w.s.file.view(func(r reading) (err error) {
-			more, err = w.followSome(r)
+		err := w.st.File.View(func(t logfile.Tx) (err error) {
+			more, err = w.followSome(t)
 			return err
 		})
 		if err != nil {
@@ -45,60 +34,59 @@ func (w *window) follow() error {
 	return nil
 }
 
-// followSome reads what one transaction may read, and reports whether there is more.
-func (w *window) followSome(r reading) (more bool, err error) {
+// followSome reads as much as one transaction may, and reports whether there is more.
+func (w *window) followSome(t logfile.Tx) (more bool, err error) {
 	n := 0
-	for rec, err := range r.records(w.next) {
+	for e, err := range t.Records(w.next) {
 		if err != nil || n == sweepRecords {
 			return true, err
 		}
-		if _, seen := w.at[rec.id]; !seen {
-			w.at[rec.id] = rec.prev
+		if _, seen := w.at[e.ID]; !seen {
+			w.at[e.ID] = e.Prev
 		}
-		w.next = rec.key.next()
+		w.next = e.Key.Next()
 		n++
 	}
 	return false, nil
 }
 
-// version returns the pair that id had at the floor, and whether that is a
-// tombstone and the newest version. It does not know the pair of an allocation
-// that has changed since and whose change has not been read.
-func (w *window) version(id *schema.ID) (p pair, tombstone, known bool) {
+// version returns the version that id had at the floor, and whether it is a tombstone and
+// still the newest. known is false for an allocation whose later change has not been read.
+func (w *window) version(id *schema.ID) (p record.Pair, tombstone, known bool) {
 	if p, ok := w.at[*id]; ok {
 		return p, false, true
 	}
-	v := w.s.table.get(id)
-	if v == nil || v.modified() > w.floor {
-		return pair{}, false, false
+	v := w.st.Table.Get(id)
+	if v == nil || v.Modified() > w.floor {
+		return record.Pair{}, false, false
 	}
-	return v.pair(), v.tombstone(), true
+	return v.Pair(), v.Tombstone(), true
 }
 
-// found is what a look at some records has found.
+// found is the result of one search for dead records.
 type found struct {
-	dead []victim
-	next key  // to go on from
-	more bool // there may be more
+	dead []deadRecord
+	next record.Key // where to go on
+	more bool       // there may be more
 }
 
-// victims looks for dead records from the key from on.
-func (w *window) victims(from key) (f found, err error) {
+// find searches for dead records from a key on.
+func (w *window) find(from record.Key) (f found, err error) {
 	if err := w.follow(); err != nil {
 		return f, err
 	}
-	err = w.s.file.view(func(r reading) error {
+	err = w.st.File.View(func(t logfile.Tx) error {
 		n := 0
-		for rec, err := range r.records(from) {
-			if err != nil || rec.key.index > w.floor {
+		for e, err := range t.Records(from) {
+			if err != nil || e.Key.Index > w.floor {
 				return err
 			}
-			if n == sweepRecords || len(f.dead) == sweepVictims {
-				f.next, f.more = rec.key, true
+			if n == sweepRecords || len(f.dead) == sweepDead {
+				f.next, f.more = e.Key, true
 				return nil
 			}
-			if v, isDead := w.judge(&rec); isDead {
-				f.dead = append(f.dead, v)
+			if d, dead := w.dead(&e); dead {
+				f.dead = append(f.dead, d)
 			}
 			n++
 		}
@@ -107,12 +95,12 @@ func (w *window) victims(from key) (f found, err error) {
 	return f, err
 }
 
-// judge reports whether the record, which is not above the floor, is dead.
-func (w *window) judge(rec *logged) (victim, bool) {
-	p, tombstone, known := w.version(&rec.id)
-	needed := p.sched == rec.key || p.client == rec.key
+// dead reports whether the record, which is not above the floor, is dead.
+func (w *window) dead(e *logfile.Entry) (deadRecord, bool) {
+	p, tombstone, known := w.version(&e.ID)
+	needed := p.Sched == e.Key || p.Client == e.Key
 	if !known || needed && !tombstone {
-		return victim{}, false
+		return deadRecord{}, false
 	}
-	return victim{key: rec.key, id: rec.id, size: rec.size(), sum: ofRecord(rec.key, rec.value), forget: needed}, true
+	return deadRecord{key: e.Key, id: e.ID, size: e.Size(), sum: record.SumNumber(e.Key, e.Value), forget: needed}, true
 }

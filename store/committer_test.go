@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// slowDisk is a commitEnv without a database. It takes at most most batches at a time.
+type slowDisk struct {
+	most      int
+	next      uint64
+	committed []*request // of the group under way
+	log       []*request // published
+	failure   error
+}
+
+func (d *slowDisk) env() commitEnv {
+	return commitEnv{
+		commit: func(batches []*request, r *removals, putBack func(int)) error {
+			if len(batches) > d.most {
+				putBack(d.most)
+				batches = batches[:d.most]
+			}
+			if r != nil {
+				r.dead = r.dead[min(len(r.dead), 10):]
+			}
+			d.committed = append([]*request(nil), batches...)
+			return d.failure
+		},
+		publish: func(answered func(int, answer)) {
+			for i, r := range d.committed {
+				d.log = append(d.log, r)
+				d.next++
+				answered(i, answer{applied: Applied{Index: d.next}})
+			}
+		},
+		fail: func(cause error) error { return errors.Join(ErrFailed, cause) },
+	}
+}
+
+// TestCommitterAnswersOnce runs writers that come and withdraw, removals and barriers beside
+// each other. Every request is committed and answered once, or withdrawn and not committed.
+// The answers have the order of the log.
+func TestCommitterAnswersOnce(t *testing.T) {
+	t.Parallel()
+	disk := &slowDisk{most: 7}
+	c := newCommitter(disk.env(), false)
+	c.start()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	answers := map[*request]uint64{}
+	var withdrawn, barriers atomic.Int64
+	for g := range 32 {
+		r := rand.New(rand.NewPCG(uint64(g), 1))
+		wg.Go(func() {
+			for range 200 {
+				req := newRequest().(*request)
+				req.batch = new(Batch)
+				ctx, cancel := context.WithCancel(context.Background())
+				if err := c.enqueue(req); err != nil {
+					t.Error(err)
+				}
+				if r.IntN(3) == 0 {
+					cancel()
+				}
+				a, err := c.await(ctx, req)
+				cancel()
+				if err != nil {
+					withdrawn.Add(1)
+					continue
+				}
+				mu.Lock()
+				answers[req] = a.applied.Index
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Go(func() { // the maintenance lock lets one do this
+		for range 50 {
+			if _, err := c.remove(make([]deadRecord, 35), 1); err != nil {
+				t.Error(err)
+			}
+			if err := c.barrier(func() error { barriers.Add(1); return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	c.stop()
+	require.Len(t, answers, 32*200-int(withdrawn.Load()))
+	require.Len(t, disk.log, len(answers), "a withdrawn request is not committed")
+	for i, r := range disk.log {
+		require.Equal(t, uint64(i+1), answers[r], "answers have the order of the log")
+	}
+	require.EqualValues(t, 50, barriers.Load())
+	require.ErrorIs(t, c.enqueue(newRequest().(*request)), ErrClosed)
+}
+
+// TestCommitterKeepsTheOrder queues more batches than one group commits. Those put back stay
+// in front of later ones, and can be withdrawn.
+func TestCommitterKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &slowDisk{most: 2}
+		c := newCommitter(disk.env(), false)
+		hold := make(chan struct{})
+		c.start()
+		go func() { _ = c.barrier(func() error { <-hold; return nil }) }()
+		synctest.Wait()
+		var all []*request
+		for range 9 {
+			r := newRequest().(*request)
+			r.batch = new(Batch)
+			require.NoError(t, c.enqueue(r))
+			all = append(all, r)
+		}
+		require.True(t, c.withdraw(all[4]))
+		require.False(t, c.withdraw(all[4]), "once")
+		close(hold)
+		synctest.Wait()
+		require.Equal(t, append(append([]*request(nil), all[:4]...), all[5:]...), disk.log)
+		c.stop()
+	})
+}
+
+// TestCommitterGivesUp fails a commit with maintenance and batches waiting: all are answered
+// with the failure, as is everything later.
+func TestCommitterGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cause := errors.New("disk")
+		disk := &slowDisk{most: 1, failure: cause}
+		c := newCommitter(disk.env(), false)
+		var all []*request
+		for range 3 {
+			r := newRequest().(*request)
+			r.batch = new(Batch)
+			require.NoError(t, c.enqueue(r))
+			all = append(all, r)
+		}
+		removed := make(chan error)
+		go func() { _, err := c.remove(make([]deadRecord, 1), 1); removed <- err }()
+		synctest.Wait()
+		c.start()
+		for _, r := range all {
+			a := <-r.answered
+			require.ErrorIs(t, a.err, ErrFailed)
+			require.ErrorIs(t, a.err, cause)
+		}
+		require.ErrorIs(t, <-removed, ErrFailed)
+		require.ErrorIs(t, c.enqueue(newRequest().(*request)), ErrFailed)
+		require.Empty(t, disk.log)
+		c.stop()
+		require.ErrorIs(t, c.enqueue(newRequest().(*request)), ErrClosed)
+	})
+}

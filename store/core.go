@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"allocstore/schema"
+	"allocstore/store/internal/state"
+	"allocstore/watch"
+)
+
+// A core is what all parts of a store share. Its parts, and who writes them:
+//
+//	state      one file's content in memory     the committer
+//	readers    the indexes being read at        snapshots, lists, feeds, reads of the file
+//	watch      waiters by ID                    waiters, and the committer
+//	tail       feeds that wait for a commit     feeds, and the committer
+//	mutations  what was handed out              every reader, with Options.DetectMutation
+//
+// The committer publishes a batch in this order, and every reader relies on it: versions
+// into the table and IDs into the lists; then the index; then the waiters of each ID are
+// notified; then the writer is answered. So
+//
+//   - a reader that sees LastIndex at i finds in the table every version up to i;
+//   - a waiter that registers and then looks at the table either sees the version or is
+//     notified of it afterwards;
+//   - a writer that was answered sees its own write, as does every goroutine that it tells.
+//
+// A restore exchanges the state by one store of the pointer, then notifies all waiters and
+// feeds. A reader loads the pointer once. If it finds another state afterwards, it was
+// reading content that is no longer the store's.
+//
+// Locks: readers.mu, tail.mu, the committer's queue, mutations.mu, those of watch and those
+// inside the state are leaves; no lock is acquired while one is held. The evictor's lock of
+// the state's table comes before those of the table's shards. The maintenance lock comes
+// before all.
+type core struct {
+	opts    Options
+	state   atomic.Pointer[state.State]
+	readers readers
+	watch   *watch.Registry
+	tail    tail
+	counts  counts
+
+	mutations *mutations // nil without Options.DetectMutation
+
+	// maintenance is held by a pass of the sweeper, and by Compact, Check, Restore and the
+	// start of a backup: nothing is forgotten and no file is replaced meanwhile.
+	maintenance maintenanceLock
+	sweepDue    chan struct{} // wakes the sweeper
+
+	failure atomic.Pointer[error] // why the store failed; nil if it has not
+	closed  atomic.Bool
+	life    context.Context // ends when the store closes
+	end     context.CancelFunc
+}
+
+func (c *core) init(o Options, st *state.State) {
+	c.opts = o
+	c.state.Store(st)
+	c.readers.init()
+	c.watch = watch.New()
+	c.maintenance = make(maintenanceLock, 1)
+	c.sweepDue = make(chan struct{}, 1)
+	c.life, c.end = context.WithCancel(context.Background())
+	if o.DetectMutation {
+		c.mutations = newMutations()
+	}
+}
+
+// enter registers a reader at the last index, and returns the index and its state.
+// Compaction keeps what that reader needs until readers.leave.
+func (c *core) enter() (st *state.State, at uint64) {
+	at = c.readers.enter(func() uint64 {
+		st = c.state.Load()
+		return st.Index.Last()
+	})
+	return st, at
+}
+
+// leave ends a reader at an index, and forgets what only that one needed.
+func (c *core) leave(at uint64) {
+	c.readers.leave(at)
+	c.sweepLists()
+}
+
+// sweepLists carries out the removals from lists that no reader needs any more.
+func (c *core) sweepLists() {
+	st := c.state.Load()
+	last := st.Index.Last()
+	if !st.Lists.Pending(last) {
+		return
+	}
+	if oldest := c.readers.oldest(last); st.Lists.Pending(oldest) {
+		st.Lists.Sweep(oldest)
+	}
+}
+
+// restoredSince returns ErrRestored if st is not the store's state any more.
+func (c *core) restoredSince(st *state.State, index uint64) error {
+	if c.state.Load() != st {
+		return fmt.Errorf("%w after index %d", ErrRestored, index)
+	}
+	return nil
+}
+
+// decode returns the allocation of v, which is no tombstone. The caller has entered, and v
+// exists at its index.
+func (c *core) decode(st *state.State, id schema.ID, v *state.Version) (*schema.Allocation, error) {
+	if a := v.Current(); a != nil {
+		c.hit()
+		return a, nil
+	}
+	c.counts.misses.Add(1)
+	return st.Decode(id, v)
+}
+
+// hitSample is how many reads each counted one stands for.
+const hitSample = 64
+
+// hit counts a sample of the reads that found the allocation decoded, in stores with a
+// bound. Counting each would cost more than the read.
+func (c *core) hit() {
+	if c.opts.ResidentBytes > 0 && rand.Uint32()%hitSample == 0 {
+		c.counts.hits.Add(hitSample)
+	}
+}
+
+// handOut returns a, unless a caller has changed it since it was handed out before.
+func (c *core) handOut(a *schema.Allocation, err error) (*schema.Allocation, error) {
+	if c.mutations == nil || a == nil || err != nil {
+		return a, err
+	}
+	if err := c.mutations.handOut(a); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// usable returns why the file cannot be replaced, or nil.
+func (c *core) usable() error {
+	if err := c.failed(); err != nil {
+		return err
+	}
+	if c.closed.Load() {
+		return ErrClosed
+	}
+	if c.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	return nil
+}
+
+// untilClosed returns a context that ends with ctx, or when the store closes, with the
+// cause ErrClosed. Call stop when it is no longer needed.
+func (c *core) untilClosed(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// causeOf returns the cause of ctx's end if it has ended, else err.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// failed returns why the store has failed, or nil.
+func (c *core) failed() error {
+	if failure := c.failure.Load(); failure != nil {
+		return *failure
+	}
+	return nil
+}
+
+// fail makes the store failed for good, whatever the cause, because it is unknown whether
+// the disk holds the commit (design/0005). Only the committer calls it.
+func (c *core) fail(cause error) error {
+	err := fmt.Errorf("%w: commit: %w", ErrFailed, cause)
+	c.failure.Store(&err)
+	c.watch.Broadcast(watch.Signal{Kind: watch.Failed, Err: err})
+	c.tail.wake()
+	return err
+}

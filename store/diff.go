@@ -1,0 +1,46 @@
+package store
+
+// same reports whether now has the content of was, where an empty was is the base's part.
+// It compares checksums first, then bytes.
+func (d *draft) same(now, was part, of side) (bool, error) {
+	if now.body == "" {
+		return was.body == "", nil
+	}
+	if was.body != "" || d.created {
+		return now.body == was.body, nil
+	}
+	sum := d.base.SchedSum
+	if of == clientSide {
+		sum = d.base.ClientSum
+	}
+	if now.sum != sum {
+		return false, nil
+	}
+	stored, err := d.stored(of)
+	return stored == now.body, err
+}
+
+// differs reports which parts are to be written: neither if the content is what it was
+// before the batch.
+//
+// The part that is written decides which index moves. It is the scheduler's part if a
+// scheduler's write changed anything, even if the batch changed it back. Otherwise it is
+// the client's part, which also carries a NextAllocation that the placement of another
+// allocation has set.
+func (d *draft) differs() (sched, client bool, err error) {
+	if d.created {
+		return true, true, nil
+	}
+	sameClient, err := d.same(d.client, part{}, clientSide)
+	if err != nil {
+		return false, false, err
+	}
+	sameSched, err := d.same(d.sched, part{}, schedSide)
+	if err != nil {
+		return false, false, err
+	}
+	if sameClient && sameSched && d.job == d.base.Job && d.next == d.baseNext {
+		return false, false, nil
+	}
+	return d.wrote, !sameClient || !d.wrote, nil
+}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
+)
+
+// finish appends the draft's change, under the key k, to the plan's. A draft that ends as
+// it began has no change.
+func (d *draft) finish(k record.Key) error {
+	if !d.alive && !d.wasAlive() {
+		return nil
+	}
+	if d.fields != nil && d.alive {
+		d.client = newPart(d.p.encode(d.fields))
+		if limit := d.p.limits.MaxAllocationBytes; len(d.client.body) > limit {
+			return fmt.Errorf("%w: allocation %v: client's part of %d bytes, Options.MaxAllocationBytes is %d",
+				ErrTooLarge, d.id, len(d.client.body), limit)
+		}
+	}
+	r, err := d.record(k)
+	if err != nil || r.Flags == 0 {
+		return err
+	}
+	return d.change(&r, k)
+}
+
+// record returns the record of the draft's change, without flags if nothing changed. Its
+// parts may alias the file.
+func (d *draft) record(k record.Key) (r record.Record, err error) {
+	r.ID = d.id
+	if d.base != nil {
+		r.Prev = d.base.Pair()
+	}
+	if !d.alive {
+		r.Flags = record.FlagTombstone
+		return r, nil
+	}
+	sched, client, err := d.differs()
+	if err != nil || !sched && !client {
+		return r, err
+	}
+	if sched {
+		r.Flags, r.Job, r.Created = record.FlagSched, d.job.Hash, k.Index
+		if !d.created {
+			r.Created = d.base.Created
+		}
+		if r.Sched, err = d.body(d.sched, schedSide); err != nil {
+			return r, err
+		}
+	}
+	if client {
+		r.Flags |= record.FlagClient
+		if r.Client, err = d.body(d.client, clientSide); err != nil {
+			return r, err
+		}
+	}
+	if d.next.set {
+		r.Flags |= record.FlagNext
+		r.Next = d.next.id
+	}
+	return r, nil
+}
+
+// body returns the part to write: now, or the stored one if now is empty.
+func (d *draft) body(now part, of side) (string, error) {
+	if now.body != "" {
+		return now.body, nil
+	}
+	return d.stored(of)
+}
+
+// change appends the change that the record r under k makes.
+func (d *draft) change(r *record.Record, k record.Key) error {
+	if err := d.p.charge(&d.p.written, len(r.Sched)+len(r.Client), d.id); err != nil {
+		return err
+	}
+	v := new(state.Version)
+	sums := state.PartSums{Sched: d.sched.sum, Client: d.client.sum}
+	if d.base != nil {
+		v.Content = d.base.Content
+		if d.sched.body == "" {
+			sums.Sched = d.base.SchedSum
+		}
+		if d.client.body == "" {
+			sums.Client = d.base.ClientSum
+		}
+		if r.Flags&(record.FlagSched|record.FlagTombstone) == 0 {
+			v.ReuseScheduled(d.base)
+		}
+	}
+	v.Advance(r, k, record.KeyLen+r.Size(), d.job, sums)
+	move, err := d.move(r)
+	if err != nil {
+		return err
+	}
+	d.p.changes = append(d.p.changes, change{
+		Change: state.Change{ID: d.id, V: v, Before: d.base, Move: move},
+		key:    k,
+		value:  r.AppendTo(d.p.arena.alloc(r.Size()), k),
+	})
+	return nil
+}
+
+// move returns the effect on the lists, or nil if the placement cannot have changed. It may
+// alias the batch, which exists until it is answered.
+func (d *draft) move(r *record.Record) (*state.ListMove, error) {
+	m := new(state.ListMove)
+	var err error
+	if !r.Tombstone() {
+		if r.Flags&record.FlagSched == 0 || d.sched.body == "" {
+			return nil, nil
+		}
+		if m.To, err = state.DecodePlacement(d.sched.body); err != nil {
+			return nil, err
+		}
+	}
+	if !d.wasAlive() {
+		return m, nil
+	}
+	if a := d.base.Scheduled(); a != nil {
+		m.From = state.PlacementOf(a)
+		return m, nil
+	}
+	if d.p.st.Damaged.HasRecord(d.base.Pair().Sched) {
+		m.FromUnknown = true
+		return m, nil
+	}
+	was, err := d.stored(schedSide)
+	if err != nil {
+		return nil, err
+	}
+	m.From, err = state.DecodePlacement(strings.Clone(was))
+	return m, err
+}

@@ -1,0 +1,23 @@
+package logfile
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"allocstore/store/internal/record"
+)
+
+// catchFaults turns a fault of the mapped memory into a panic of this goroutine, and
+// returns the setting from before, for contain.
+func catchFaults() (was bool) { return debug.SetPanicOnFault(true) }
+
+// contain turns a panic of bbolt into an ErrCorrupt. On a damaged page bbolt indexes out
+// of range, follows page numbers out of the mapping, and panics on purpose. Use it as
+//
+//	defer contain(path, catchFaults(), &err)
+func contain(path string, was bool, err *error) {
+	debug.SetPanicOnFault(was)
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %s: %v", record.ErrCorrupt, path, p)
+	}
+}

@@ -1,0 +1,245 @@
+package logfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"allocstore/store/internal/boltfile"
+	"allocstore/store/internal/record"
+)
+
+// A File is the open file of a store.
+type File struct {
+	path string // absolute, without symbolic links
+	o    Options
+	lock *os.File // of the path; nil if there is none
+	raw  *os.File // locked
+
+	db atomic.Pointer[database] // nil until Map; replaced when the file is compacted
+
+	// settled: the file has what Settle leaves there. It belongs to the committer, and to
+	// Open and Close when that does not run.
+	settled bool
+}
+
+// Open locks the path and the file there, which it creates unless o.ReadOnly is set. The
+// content has not been looked at: verify it by plain reads of Raw, then call Map. Close
+// the File also if Map fails.
+//
+// It blocks for up to o.LockTimeout. Errors: ErrLocked; record.ErrCorrupt if path is no
+// regular file; or the *fs.PathError.
+func Open(path string, o Options) (*File, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockPath(path, &o)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{path: path, o: o, lock: lock}
+	if f.raw, err = openRaw(path, &o); err != nil {
+		return nil, errors.Join(err, f.unlockPath())
+	}
+	return f, nil
+}
+
+// openRaw creates the file if there is none, opens it and locks it.
+func openRaw(path string, o *Options) (*os.File, error) {
+	if !o.ReadOnly {
+		if err := ensure(path); err != nil {
+			return nil, err
+		}
+		removeUnfinished(path)
+	}
+	return openLocked(path, o.flag(), o, o.OpenFile)
+}
+
+// resolve returns the absolute path without symbolic links, since the process may change
+// its directory and a compaction replaces the file itself. The file need not exist.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	file, err := filepath.EvalSymlinks(path)
+	if _, e := os.Lstat(path); !errors.Is(e, fs.ErrNotExist) || !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
+}
+
+// ensure creates a store at path if there is none. It makes the name durable in any
+// case: an earlier process may have given it and failed to.
+func ensure(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = create(path)
+	case err == nil && info.IsDir():
+		err = &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+	case err == nil && !info.Mode().IsRegular():
+		err = fmt.Errorf("%w: not a regular file", record.ErrCorrupt)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// Path returns the absolute path of the file.
+func (f *File) Path() string { return f.path }
+
+// ReadOnly reports whether the file was opened only for reading.
+func (f *File) ReadOnly() bool { return f.o.ReadOnly }
+
+// Raw returns the locked file, for plain reads.
+func (f *File) Raw() *os.File { return f.raw }
+
+// Map lets bbolt map the file, which the caller has verified and found to hold m.
+//
+// For writing, it first commits m once more with bbolt's own syncs. An earlier process
+// may have left pages of an unfinished transaction behind, and no later transaction may
+// have that one's ID; see Manifest.EncodedIn. hasFreelist says that the file has a list
+// of free pages, which is then kept.
+func (f *File) Map(m *Manifest, hasFreelist bool) (err error) {
+	defer contain(f.path, catchFaults(), &err)
+	db, err := openDatabase(f.path, f.raw, &f.o)
+	if err != nil {
+		return err
+	}
+	f.db.Store(db)
+	f.settled = hasFreelist
+	if f.o.ReadOnly {
+		return nil
+	}
+	db.NoSync, db.NoFreelistSync = false, !hasFreelist
+	defer func() { db.NoSync, db.NoFreelistSync = true, true }()
+	return update(db.DB, m.put)
+}
+
+// Close closes the file, waits for reads that are under way, and unlocks the path.
+func (f *File) Close() error {
+	if db := f.db.Load(); db != nil {
+		return errors.Join(db.Close(), f.unlockPath())
+	}
+	_ = f.raw.Close() // bbolt may have closed it already
+	return f.unlockPath()
+}
+
+// Settle makes the next opening faster, unless the file is settled: it writes the list of
+// free pages, which commits leave out, and about how many IDs there are.
+func (f *File) Settle(m *Manifest, ids int) (err error) {
+	if f.settled {
+		return nil
+	}
+	defer contain(f.path, catchFaults(), &err)
+	db := f.db.Load()
+	db.NoFreelistSync = false
+	return sealTwice(db.DB, func(t Tx) error {
+		return errors.Join(putMark(t.meta(), idsKey, uint64(ids)), m.put(t))
+	})
+}
+
+// View runs fn in a short read transaction. Errors: ErrClosed if the file is closed or was
+// replaced by another store's content; record.ErrCorrupt for a panic or a memory fault on
+// a damaged page; and fn's own.
+func (f *File) View(fn func(Tx) error) error {
+	for {
+		db := f.db.Load()
+		err := f.viewIn(db, fn)
+		if err == nil || !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+			return err
+		}
+		if f.db.Load() == db {
+			return ErrClosed
+		}
+	}
+}
+
+// viewIn is bbolt's View without its closures, each of which would be an allocation in
+// every read.
+func (f *File) viewIn(db *database, fn func(Tx) error) (err error) {
+	defer contain(f.path, catchFaults(), &err)
+	tx, err := db.Begin(false)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(newTx(tx))
+}
+
+// Update runs fn in the write transaction, and commits it with one sync if fn returns
+// true. After an error of the commit the content of the disk is unknown.
+func (f *File) Update(fn func(Tx) (commit bool, err error)) (err error) {
+	defer contain(f.path, catchFaults(), &err)
+	db := f.db.Load()
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := tx.Rollback(); e != nil && err == nil && !errors.Is(e, bolterrors.ErrTxClosed) {
+			err = e
+		}
+	}()
+	commit, err := fn(newAppendTx(tx))
+	if err != nil || !commit {
+		return err
+	}
+	f.settled = false
+	return db.commit(tx)
+}
+
+// ViewFrozen opens the file for plain reads as it is now, and keeps it so until fn
+// returns: a read transaction keeps bbolt from reusing the pages. It may be called from
+// any goroutine.
+func (f *File) ViewFrozen(ctx context.Context, fn func(*boltfile.File) error) (err error) {
+	defer contain(f.path, catchFaults(), &err)
+	db := f.db.Load()
+	for again := true; again && err == nil; {
+		err = db.View(func(tx *bbolt.Tx) error {
+			plain, err := boltfile.Open(db.raw)
+			if err != nil {
+				return err
+			}
+			if again = plain.Transaction() != uint64(tx.ID()); again { // one was committed in between
+				return ctx.Err()
+			}
+			return fn(plain)
+		})
+	}
+	return err
+}
+
+// inPlace returns the file's FileInfo, or an error if the path does not name it any more.
+func (f *File) inPlace() (fs.FileInfo, error) {
+	at, err := os.Stat(f.path)
+	if err != nil {
+		return nil, err
+	}
+	own, err := f.db.Load().raw.Stat()
+	if err == nil && !os.SameFile(at, own) {
+		err = &fs.PathError{Op: "compact", Path: f.path, Err: errors.New("is another file now: the store's was moved")}
+	}
+	return at, err
+}
+
+// Size returns the size of the file in bytes, or 0 if it cannot be determined.
+func (f *File) Size() int64 {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

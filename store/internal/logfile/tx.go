@@ -1,0 +1,146 @@
+package logfile
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+
+	"go.etcd.io/bbolt"
+
+	"allocstore/schema"
+	"allocstore/store/internal/record"
+)
+
+// The file is one bbolt database with three buckets:
+//
+//	meta  the manifest: format version, last index, content sum, marks
+//	log   every record under its key
+//	jobs  every distinct job under its hash
+var (
+	metaBucket = []byte("meta")
+	logBucket  = []byte("log")
+	jobsBucket = []byte("jobs")
+)
+
+// A Tx is one transaction of a file. It is valid within the function that was given it.
+// All bytes and records it returns alias the mapped file, and are valid as long as the Tx.
+// Only the Tx of an update can write.
+type Tx struct {
+	tx  *bbolt.Tx
+	log *bbolt.Bucket // the others are opened when needed, which costs a search and memory
+}
+
+func newTx(tx *bbolt.Tx) Tx { return Tx{tx, tx.Bucket(logBucket)} }
+
+// newAppendTx returns a Tx that fills the log's pages: records arrive at its right edge only.
+func newAppendTx(tx *bbolt.Tx) Tx {
+	t := newTx(tx)
+	t.log.FillPercent = 1
+	return t
+}
+
+func (t Tx) meta() *bbolt.Bucket { return t.tx.Bucket(metaBucket) }
+func (t Tx) jobs() *bbolt.Bucket { return t.tx.Bucket(jobsBucket) }
+
+// Record returns the record at k, or ErrCorrupt if it is missing or damaged.
+func (t Tx) Record(k record.Key) (record.Record, error) {
+	var buf [record.KeyLen]byte
+	v := t.log.Get(k.AppendTo(buf[:0]))
+	if v == nil {
+		return record.Record{}, record.CorruptAt(k, "missing")
+	}
+	rec, err := record.Parse(k, v)
+	if err != nil {
+		return record.Record{}, record.CorruptAt(k, "%v", err)
+	}
+	return rec, nil
+}
+
+// Version returns the record at k, which must be one of allocation id.
+func (t Tx) Version(id schema.ID, k record.Key) (record.Record, error) {
+	rec, err := t.Record(k)
+	if err == nil && rec.ID != id {
+		err = record.CorruptAt(k, "not the record of allocation %v", id)
+	}
+	return rec, err
+}
+
+// An Entry is a record as the log has it.
+type Entry struct {
+	Key     record.Key
+	Value   []byte
+	Damaged bool // the record has no parts
+	record.Record
+}
+
+// Size returns the bytes that the entry takes in the file, key included.
+func (e *Entry) Size() int { return record.KeyLen + len(e.Value) }
+
+// Records yields the entries of the log from a key on. Keys must ascend, so a page that
+// changed since the file was opened cannot lead the reader back. After an error the
+// sequence ends.
+func (t Tx) Records(from record.Key) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		var buf [record.KeyLen]byte
+		c := t.log.Cursor()
+		next := from
+		for k, v := c.Seek(from.AppendTo(buf[:0])); k != nil; k, v = c.Next() {
+			if len(k) != record.KeyLen || next.After(record.ParseKey(k)) {
+				yield(Entry{}, record.CorruptAt(next, "followed by key %x", k))
+				return
+			}
+			at := record.ParseKey(k)
+			next = at.Next()
+			rec, err := record.Parse(at, v)
+			damaged := err == record.ErrDamaged
+			if damaged {
+				err = nil
+			} else if err != nil {
+				err = record.CorruptAt(at, "%v", err)
+			}
+			if !yield(Entry{at, v, damaged, rec}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Job returns the encoded job of that hash. With ErrCorrupt it returns the bytes that are
+// stored in its place.
+func (t Tx) Job(h record.JobHash) ([]byte, error) {
+	body := t.jobs().Get(h[:])
+	if record.HashJob(record.UnsafeString(body)) != h {
+		return body, fmt.Errorf("%w: job %x: %w", record.ErrCorrupt, h, record.ErrDamaged)
+	}
+	return body, nil
+}
+
+// Put writes a record. The value must stay unchanged until the commit.
+func (t Tx) Put(k record.Key, value []byte) error {
+	var buf [record.KeyLen]byte
+	return t.log.Put(k.AppendTo(buf[:0]), value)
+}
+
+// PutJob writes a job, and returns the length of the one it replaced, 0 if there was none.
+// The body must stay unchanged until the commit.
+func (t Tx) PutJob(h record.JobHash, body []byte) (replaced int, err error) {
+	jobs := t.jobs()
+	replaced = len(jobs.Get(h[:]))
+	return replaced, jobs.Put(h[:], body)
+}
+
+// A Remover removes records from the log of one Tx.
+type Remover struct{ cursor *bbolt.Cursor }
+
+// Remover returns a Remover of the Tx.
+func (t Tx) Remover() Remover { return Remover{t.log.Cursor()} }
+
+// Remove removes the record at k, whose number in the content sum must be sum.
+func (r Remover) Remove(k record.Key, sum uint64) error {
+	var buf [record.KeyLen]byte
+	key := k.AppendTo(buf[:0])
+	if at, value := r.cursor.Seek(key); !bytes.Equal(at, key) || record.SumNumber(k, value) != sum {
+		return record.CorruptAt(k, "not there any more when it was to be removed")
+	}
+	return r.cursor.Delete()
+}

@@ -1,0 +1,27 @@
+/*
+Package record defines what the file holds: records under keys, jobs under hashes, and
+the sum of both.
+
+A [Record] is one version of one allocation. It is stored under its [Key], which is the
+index of the batch and a position, so the log grows at its right edge only. A record
+holds the part that changed, and names the version that it replaces as a [Pair] of keys:
+one for the scheduler's part and one for the client's. Following these pairs leads back
+to every older version. A job is stored once, under the [JobHash] of its content.
+
+The hard idea is that damage is detected and located. A record has two checksums: one of
+everything, and one of its header. If only the first is wrong, the header still says
+which allocation is affected, and the rest of the file can be served. Checksums cannot
+find content that is missing or out of date. The [ContentSum] does: it has one number
+for each record and job, and every transaction stores it anew.
+
+Invariants:
+
+  - Keys ascend in the order of the writes; key 0.0 is no record.
+  - A record's checksum covers its key.
+  - A record's Prev is the version that was the newest when it was written.
+  - [Parse] accepts any bytes and never panics. What it accepts encodes to the same
+    bytes, apart from header fields that a later format may add.
+
+What Parse returns aliases its argument. Nothing here blocks or keeps state.
+*/
+package record

@@ -1,0 +1,25 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrCorrupt marks every error about content that is not what was written. All layers
+// above react to this one error.
+var ErrCorrupt = errors.New("allocstore: corrupt")
+
+// What can be wrong with a record. ErrCorrupt is added by CorruptAt, with the place.
+var (
+	ErrShort    = errors.New("cut short")
+	ErrChecksum = errors.New("wrong checksum")
+	ErrShape    = errors.New("no record")
+
+	// ErrDamaged says that the header is right and the parts are not.
+	ErrDamaged = errors.New("damaged: wrong checksum")
+)
+
+// CorruptAt returns an ErrCorrupt about the record at k.
+func CorruptAt(k Key, format string, args ...any) error {
+	return fmt.Errorf("%w: record %v: %s", ErrCorrupt, k, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,196 @@
+package state
+
+import (
+	"context"
+	"fmt"
+
+	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+)
+
+// pageLen is how many IDs of a list are compared at a time.
+const pageLen = 128
+
+// Compare compares st, the state in use, with one that was loaded later from the same file,
+// and reports every difference and all damage in the file. It stops when fault returns an
+// error, which it then returns, or when ctx ends.
+//
+// Writes may go on. A version above loaded's last index is newer than the file was, and is
+// not compared. The caller must keep compaction from running.
+func (st *State) Compare(ctx context.Context, loaded *State, fault func(error) error) error {
+	c := comparison{st, loaded, fault}
+	for _, step := range []func(context.Context) error{c.damage, c.missing, c.extra, c.lists} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type comparison struct {
+	used, loaded *State
+	fault        func(error) error
+}
+
+func (c *comparison) faultf(format string, args ...any) error {
+	return c.fault(fmt.Errorf("%w: "+format, append([]any{record.ErrCorrupt}, args...)...))
+}
+
+// newer reports whether v was written after the state was loaded.
+func (c *comparison) newer(v *Version) bool {
+	return v != nil && v.Modified() > c.loaded.Index.Last()
+}
+
+// unpublished reports whether the file has a version that is never published, because the
+// store failed in the commit that made it.
+func (c *comparison) unpublished(id *schema.ID) bool {
+	v := c.loaded.Table.Get(id)
+	return v != nil && v.Modified() > c.used.Index.Last()
+}
+
+// damage reports the damage in the file.
+func (c *comparison) damage(context.Context) error {
+	for _, f := range c.loaded.Damaged.Faults() {
+		if err := c.fault(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing looks for versions of the file that the table lacks or has differently.
+func (c *comparison) missing(ctx context.Context) error {
+	for id, want := range c.loaded.Table.All() {
+		got := c.used.Table.Get(&id)
+		if c.newer(got) || c.unpublished(&id) || c.loaded.Damaged.Covers(want) {
+			continue
+		}
+		var err error
+		switch {
+		case got == nil:
+			err = c.faultf("allocation %v: in the file at %v, not in the table", id, want.Pair().Newest())
+		case !got.Content.equal(&want.Content):
+			err = c.faultf("allocation %v: in the file at %v, in the table at %v, and not the same", id, want.Pair().Newest(), got.Pair().Newest())
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// extra looks for versions in the table that the file lacks.
+func (c *comparison) extra(ctx context.Context) error {
+	for id, v := range c.used.Table.All() {
+		if c.newer(v) || c.loaded.Table.Get(&id) != nil {
+			continue
+		}
+		if err := c.faultf("allocation %v: in the table at %v, not in the file", id, v.Pair().Newest()); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lists compares the lists both ways. The lists in use may also have IDs with a pending
+// removal.
+func (c *comparison) lists(ctx context.Context) error {
+	err := c.difference(ctx, &c.loaded.Lists, &c.used.Lists, func(e listEntry) error {
+		return c.faultf("allocation %v: not in the list %v", e.id, e.list)
+	})
+	if err != nil {
+		return err
+	}
+	return c.difference(ctx, &c.used.Lists, &c.loaded.Lists, func(e listEntry) error {
+		switch {
+		case c.used.Lists.leaving(e), !c.used.Lists.Has(e.list, e.id): // leaving, or gone by now
+			return nil
+		case c.newer(c.used.Table.Get(&e.id)): // back by now: the table is written before the lists
+			return nil
+		}
+		return c.faultf("allocation %v: in the list %v, where it does not belong", e.id, e.list)
+	})
+}
+
+// difference calls missing for every ID that a list has in these and lacks in those, except
+// allocations that are newer.
+func (c *comparison) difference(ctx context.Context, these, those *Lists, missing func(listEntry) error) error {
+	buf := make([]schema.ID, 0, pageLen)
+	for _, list := range these.names() {
+		r := AllIDs()
+		for more := true; more; {
+			page := these.Page(buf, list, r)
+			more = len(page) == pageLen && r.After(page[pageLen-1])
+			for _, id := range page {
+				if those.Has(list, id) || c.newer(c.used.Table.Get(&id)) || c.unpublished(&id) {
+					continue
+				}
+				if err := missing(listEntry{list, id}); err != nil {
+					return err
+				}
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A Count is one number as the state in use has it and as the file has it.
+type Count struct {
+	Name      string
+	Got, Want int64
+}
+
+// Differing returns the counts in which st and loaded, which are at the same index, differ.
+// The committer must not run meanwhile.
+func (st *State) Differing(loaded *State) []Count {
+	all := []Count{
+		{"allocations", st.Counts.Allocations.Load(), loaded.Counts.Allocations.Load()},
+		{"tombstones", st.Counts.Tombstones.Load(), loaded.Counts.Tombstones.Load()},
+		{"bytes of records", st.Size.log.Load(), loaded.Size.log.Load()},
+		{"bytes of live records", st.Size.live.Load(), loaded.Size.live.Load()},
+		{"bytes of jobs", st.Size.jobs.Load(), loaded.Size.jobs.Load()},
+		{"jobs", int64(st.Jobs.Len()), int64(loaded.Jobs.Len())},
+		{"quarantined allocations", st.Counts.Quarantined.Load(), loaded.Counts.Quarantined.Load()},
+	}
+	var differing []Count
+	for _, c := range all {
+		if c.Got != c.Want {
+			differing = append(differing, c)
+		}
+	}
+	return differing
+}
+
+// DecodeEach decodes and validates every allocation that is not quarantined, and keeps
+// none. It stops when fault returns an error, or ctx ends.
+func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) error) error {
+	for id, v := range st.Table.All() {
+		if st.Damaged.Covers(v) {
+			continue
+		}
+		err := st.File.View(func(t logfile.Tx) error {
+			a, err := st.Assemble(t, id, v.Pair())
+			if err == nil && a != nil {
+				err = a.Validate()
+			}
+			return err
+		})
+		if err != nil {
+			err = fault(id, err)
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

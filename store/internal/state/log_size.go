@@ -1,0 +1,107 @@
+package state
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// A LogSize counts the bytes of the log, and knows where in the log its latest changes
+// begin. The committer and Open write it; any goroutine reads it.
+type LogSize struct {
+	log  atomic.Int64 // bytes of all records, keys included
+	live atomic.Int64 // of these, the bytes that the newest versions need, tombstones too
+	jobs atomic.Int64 // bytes of all jobs, keys included
+
+	mu struct {
+		sync.Mutex  // guards the rest; a leaf lock
+		written     checkpoint
+		checkpoints []checkpoint // some of the past values of written, in order
+		distance    int64        // how many records lie between two checkpoints at least
+	}
+}
+
+// A checkpoint says how much had been written when a batch was complete. Compaction does
+// not lower it.
+type checkpoint struct {
+	index   uint64
+	records int64
+	bytes   int64
+}
+
+const (
+	// checkpointDistance is how many records lie between two checkpoints at first, if that is
+	// little beside the number of changes that Before is asked for.
+	checkpointDistance = 1024
+
+	// maxCheckpoints is how many there are before every other one is dropped.
+	maxCheckpoints = 8192
+)
+
+// init prepares s for calls of Before with that number of changes.
+func (s *LogSize) init(changes int) {
+	s.mu.distance = 1 + min(int64(changes)/16, checkpointDistance-1)
+}
+
+// Wrote counts a batch with its number of records and their bytes.
+func (s *LogSize) Wrote(index uint64, records int, bytes int64) {
+	s.log.Add(bytes)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &s.mu.written
+	w.index, w.records, w.bytes = index, w.records+int64(records), w.bytes+bytes
+	if n := len(s.mu.checkpoints); n > 0 && w.records-s.mu.checkpoints[n-1].records < s.mu.distance {
+		return
+	}
+	if s.mu.checkpoints = append(s.mu.checkpoints, *w); len(s.mu.checkpoints) >= maxCheckpoints {
+		s.thinOutLocked()
+	}
+}
+
+// thinOutLocked drops every other checkpoint, and doubles the distance of new ones.
+func (s *LogSize) thinOutLocked() {
+	all := s.mu.checkpoints
+	for i := range len(all) / 2 {
+		all[i] = all[2*i]
+	}
+	s.mu.checkpoints = all[:len(all)/2]
+	s.mu.distance *= 2
+}
+
+// Before returns the highest index that is known to be followed by at least that many
+// changes and is not above limit, or 0; and the bytes that follow it. It drops the
+// checkpoints before that index, since the answer rarely falls.
+func (s *LogSize) Before(changes int, limit uint64) (index uint64, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, written := s.mu.checkpoints, s.mu.written
+	best := -1
+	for i := range all {
+		if written.records-all[i].records < int64(changes) || all[i].index > limit {
+			break
+		}
+		best = i
+	}
+	if best < 0 {
+		return 0, written.bytes
+	}
+	s.mu.checkpoints = append(all[:0], all[best:]...)
+	return s.mu.checkpoints[0].index, written.bytes - s.mu.checkpoints[0].bytes
+}
+
+// Live returns the bytes of the log that the newest versions need.
+func (s *LogSize) Live() int64 { return s.live.Load() }
+
+// Dead returns the bytes of the log that no newest version needs.
+func (s *LogSize) Dead() int64 { return max(s.log.Load()-s.live.Load(), 0) }
+
+// JobBytes returns the bytes of all jobs, keys included.
+func (s *LogSize) JobBytes() int64 { return s.jobs.Load() }
+
+// AddJobBytes counts jobs that were written.
+func (s *LogSize) AddJobBytes(n int64) { s.jobs.Add(n) }
+
+// SetJobBytes replaces the count, after a compaction dropped unused jobs.
+func (s *LogSize) SetJobBytes(n int64) { s.jobs.Store(n) }
+
+// AddLive counts a change of the bytes that the newest versions need.
+func (s *LogSize) AddLive(n int64) { s.live.Add(n) }

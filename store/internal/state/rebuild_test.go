@@ -1,0 +1,97 @@
+package state
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
+	"allocstore/store/internal/record"
+)
+
+// FuzzRebuild rebuilds a state from a log of any records. It must not panic. A log that is
+// accepted must give, for each ID, the version of its latest record, and lists that have the
+// existing allocations and no other.
+func FuzzRebuild(f *testing.F) {
+	f.Add([]byte{0, 3, 0, 0, 1, 3, 1, 0, 0, 2, 0, 0}, uint8(0))
+	f.Add([]byte{0, 3, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0}, uint8(2))
+	f.Fuzz(func(t *testing.T, ops []byte, floor uint8) {
+		st := newState(&Options{})
+		job := &Job{Hash: record.JobHash{1}}
+		st.Jobs.Add(job)
+		st.Floor.Store(uint64(floor))
+		records := fuzzRecords(ops)
+		err := rebuild(st, records)
+		if err != nil {
+			require.ErrorIs(t, err, record.ErrCorrupt)
+			return
+		}
+		latest := map[schema.ID]scanned{}
+		for _, r := range records {
+			latest[r.record.ID] = r
+		}
+		living := 0
+		for id, r := range latest {
+			v := st.Table.Get(&id)
+			require.NotNil(t, v)
+			require.Equal(t, r.key, v.Pair().Newest())
+			require.Equal(t, r.record.Tombstone(), v.Tombstone())
+			if !v.Tombstone() {
+				living++
+			}
+			require.Equal(t, !v.Tombstone(), st.Lists.Has(List{Kind: Everything}, id))
+		}
+		require.EqualValues(t, living, st.Counts.Allocations.Load())
+		require.EqualValues(t, len(latest)-living, st.Counts.Tombstones.Load())
+	})
+}
+
+// rebuild gives the records to a rebuilder, as a scan does.
+func rebuild(st *State, records []scanned) error {
+	sc := &scan{blocks: make(chan *block, 1), used: make(chan *block, 1)}
+	sc.blocks <- &block{records: records}
+	close(sc.blocks)
+	b := newRebuilder(st)
+	if err := b.readAll(context.Background(), sc); err != nil {
+		return err
+	}
+	return b.finish()
+}
+
+// fuzzRecords makes a record of every four bytes: the ID, the flags, how its Prev differs
+// from the right one, and the index and the job.
+func fuzzRecords(ops []byte) []scanned {
+	var records []scanned
+	versions := map[schema.ID]record.Pair{}
+	k := record.Key{Index: 1}
+	for ; len(ops) >= 4; ops = ops[4:] {
+		if ops[3]&1 == 0 {
+			k = record.Key{Index: k.Index + 1}
+		} else {
+			k.Pos++
+		}
+		id := schema.ID{ops[0] % 4}
+		r := record.Record{ID: id, Flags: record.Flags(ops[1] & 15), Prev: versions[id], Job: record.JobHash{1}}
+		switch ops[2] {
+		case 1:
+			r.Prev.Sched.Pos++
+		case 2:
+			r.Prev.Client = record.Key{}
+		case 3:
+			r.Prev = record.Pair{}
+		}
+		if ops[3]&2 != 0 {
+			r.Job = record.JobHash{2}
+		}
+		if r.Tombstone() {
+			r.Flags = record.FlagTombstone
+		} else if r.Flags&(record.FlagSched|record.FlagClient) == 0 {
+			r.Flags |= record.FlagClient
+		}
+		damaged := ops[3]&4 != 0 && !r.Tombstone()
+		records = append(records, scanned{key: k, size: 100, record: r, damaged: damaged, placement: Placement{ByNode: string(ops[:1])}})
+		versions[id] = r.PairAt(k)
+	}
+	return records
+}

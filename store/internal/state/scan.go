@@ -1,0 +1,128 @@
+package state
+
+import (
+	"errors"
+
+	"allocstore/store/internal/boltfile"
+	"allocstore/store/internal/record"
+)
+
+// A scan reads a log from its first record to its last in a goroutine of its own. It
+// verifies the order of the keys and the checksums, and hands the records over in blocks.
+type scan struct {
+	file *boltfile.File
+	log  boltfile.Bucket
+	last uint64 // the last index; no record is above it
+
+	blocks chan *block // closed at the end
+	used   chan *block // returned by the receiver
+	cancel chan struct{}
+	err    error // valid once blocks is closed: why the scan ended early
+
+	at  record.Key // of the last record read
+	sum record.ContentSum
+	cur *block // being filled
+}
+
+// A block is a part of the file that was read at once, and the records in it.
+type block struct {
+	buf     []byte
+	records []scanned
+}
+
+// A scanned record aliases its block.
+type scanned struct {
+	key       record.Key
+	size      int // bytes in the file, key included
+	record    record.Record
+	sums      PartSums
+	placement Placement // with a scheduler's part
+	damaged   bool      // the parts cannot be read
+	valueSum  uint32    // of a damaged record: the checksum of the stored bytes
+}
+
+// scanBlocks is the number of blocks, and so how far a scan may be ahead.
+const scanBlocks = 4
+
+var errCanceled = errors.New("scan canceled")
+
+// startScan starts a scan of the bucket.
+func startScan(f *boltfile.File, log boltfile.Bucket, last uint64) *scan {
+	sc := &scan{
+		file: f, log: log, last: last,
+		blocks: make(chan *block, scanBlocks),
+		used:   make(chan *block, scanBlocks),
+		cancel: make(chan struct{}),
+		cur:    new(block),
+	}
+	for range scanBlocks - 1 {
+		sc.used <- new(block)
+	}
+	go func() {
+		defer close(sc.blocks)
+		if sc.err = f.Walk(log, sc.visit, sc.send); sc.err == nil {
+			_, sc.err = sc.send(nil)
+		}
+	}()
+	return sc
+}
+
+// stop ends the scan, if it has not ended, and waits for its goroutine.
+func (sc *scan) stop() {
+	close(sc.cancel)
+	for range sc.blocks {
+	}
+	if errors.Is(sc.err, errCanceled) {
+		sc.err = nil
+	}
+}
+
+// send hands over the records in buf, and returns another buffer.
+func (sc *scan) send(buf []byte) ([]byte, error) {
+	sc.cur.buf = buf
+	if len(sc.cur.records) == 0 {
+		return buf, nil
+	}
+	select {
+	case sc.blocks <- sc.cur:
+	case <-sc.cancel:
+		return nil, errCanceled
+	}
+	select {
+	case sc.cur = <-sc.used:
+		sc.cur.records = sc.cur.records[:0]
+		return sc.cur.buf, nil
+	case <-sc.cancel:
+		return nil, errCanceled
+	}
+}
+
+// visit verifies the record v under k and adds it to the block.
+func (sc *scan) visit(k, v []byte) error {
+	if len(k) != record.KeyLen {
+		return record.CorruptAt(sc.at, "followed by a key of %d bytes", len(k))
+	}
+	at := record.ParseKey(k)
+	if at.Index == 0 || at.Index > sc.last {
+		return record.CorruptAt(at, "in a store whose last index is %d", sc.last)
+	}
+	r, err := record.Parse(at, v)
+	damaged := err == record.ErrDamaged
+	if err != nil && !damaged {
+		return record.CorruptAt(at, "%v", err)
+	}
+	var placement Placement
+	if r.Flags&record.FlagSched != 0 && !damaged {
+		if placement, err = DecodePlacement(r.Sched); err != nil {
+			return record.CorruptAt(at, "scheduler's part: %v", err)
+		}
+	}
+	sc.at = at
+	sc.sum.Add(record.SumNumber(at, v))
+	rec := scanned{at, len(k) + len(v), r, PartSums{record.PartSum(r.Sched), record.PartSum(r.Client)}, placement, damaged, 0}
+	if damaged {
+		rec.valueSum = record.PartSum(record.UnsafeString(v))
+	}
+	sc.cur.records = append(sc.cur.records, rec)
+	return nil
+}

@@ -1,0 +1,180 @@
+package state
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"allocstore/index"
+	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+)
+
+// A State is one file and what memory knows of it.
+//
+// Open loads one. Check loads a second one from the same file and compares. Restore loads
+// one from a backup and exchanges it for the store's. The committer alone changes the
+// state in use; any goroutine reads it.
+//
+// A reader keeps the *State that it began with. When the store has another one, the store
+// was restored: the old file is closed, and the reader starts over or reports it.
+type State struct {
+	File     *logfile.File
+	Index    index.Index // the last published index
+	Table    Table       // ID to newest version
+	Lists    Lists       // node, job and evaluation to IDs
+	Jobs     Jobs        // hash to job
+	Size     LogSize     // bytes of the log, live and dead
+	Damaged  Quarantine  // the damage in the file that the store can live with
+	Counts   Counts
+	Manifest logfile.Manifest // as of the last commit; the committer's
+
+	// Floor is the index up to which deletions and superseded changes may have been
+	// forgotten, 0 if none were. The sweeper raises it.
+	Floor atomic.Uint64
+
+	// Restored is the index of the last restore, 0 if there was none. It does not change
+	// while the state is in use.
+	Restored uint64
+
+	shared        schema.Shared // strings of decoded allocations
+	residentBytes int64
+	hasFreelist   bool // of the file as it was loaded
+}
+
+// Counts are the numbers of IDs in a state.
+type Counts struct {
+	Allocations, Tombstones, Quarantined atomic.Int64
+}
+
+// Options are the settings of a State.
+type Options struct {
+	FeedRetention int          // how many of the latest changes LogSize.Before is asked for
+	ResidentBytes int64        // bound of the decoded allocations; 0 for none
+	Logger        *slog.Logger // is told of damage that was mended
+}
+
+func newState(o *Options) *State {
+	st := &State{residentBytes: o.ResidentBytes}
+	st.Table.init()
+	st.Lists.init()
+	st.Jobs.init()
+	st.Size.init(o.FeedRetention)
+	return st
+}
+
+// Decode returns the allocation of v, which is no tombstone, and makes it resident. It
+// reads the file. The caller must keep compaction from removing the records of v.
+func (st *State) Decode(id schema.ID, v *Version) (a *schema.Allocation, err error) {
+	known, p := hints{v.alloc.Load(), v.Job}, v.Pair()
+	err = st.File.View(func(t logfile.Tx) (err error) {
+		a, err = st.assemble(t, id, p, known)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("allocation %v: %w", id, err)
+	}
+	a = st.Table.fill(&id, v, a)
+	if st.residentBytes > 0 {
+		st.Table.evict(st.residentBytes)
+	}
+	return a, nil
+}
+
+// AsOf returns the allocation as it was at an index, or nil if it did not exist then. It
+// goes back from p record by record; each names the version that it replaced. The caller
+// must keep compaction from removing these records.
+func (st *State) AsOf(id schema.ID, p record.Pair, index uint64) (a *schema.Allocation, err error) {
+	err = st.File.View(func(t logfile.Tx) error {
+		for p.Newest().Index > index {
+			rec, err := t.Record(p.Newest())
+			if err != nil {
+				return err
+			}
+			if rec.ID != id || !p.Newest().After(rec.Prev.Newest()) {
+				return record.CorruptAt(p.Newest(), "not a version of allocation %v", id)
+			}
+			p = rec.Prev
+		}
+		if p == (record.Pair{}) {
+			return nil
+		}
+		a, err = st.Assemble(t, id, p)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("allocation %v: %w", id, err)
+	}
+	return a, nil
+}
+
+// A Change is one new version that was committed.
+type Change struct {
+	ID     schema.ID
+	V      *Version
+	Before *Version  // nil if the store did not remember the ID
+	Move   *ListMove // nil if the allocation stays in its lists
+}
+
+// Publish makes a change visible in the table, the lists and the counts. It does not
+// raise Index.
+func (st *State) Publish(ch *Change) {
+	if ch.Before != nil && st.Damaged.Covers(ch.Before) {
+		st.Counts.Quarantined.Add(-1)
+	}
+	st.Table.put(&ch.ID, ch.V)
+	was, is := ch.Before != nil && !ch.Before.Tombstone(), !ch.V.Tombstone()
+	switch {
+	case was && is:
+		if ch.Move != nil {
+			st.Lists.move(ch.ID, ch.Move, ch.V.Modified())
+		}
+	case is:
+		st.Lists.insert(ch.ID, &ch.Move.To)
+		st.Counts.Allocations.Add(1)
+		if ch.Before != nil {
+			st.Counts.Tombstones.Add(-1)
+		}
+	case was:
+		st.Lists.remove(ch.ID, ch.Move, ch.V.Modified())
+		st.Counts.Allocations.Add(-1)
+		st.Counts.Tombstones.Add(1)
+	}
+}
+
+// JobRewritten notes that a damaged job is whole in the file again. Only the committer
+// calls it.
+func (st *State) JobRewritten(h record.JobHash) {
+	st.Damaged.removeJob(h)
+	n := 0
+	for _, v := range st.Table.All() {
+		if st.Damaged.Covers(v) {
+			n++
+		}
+	}
+	st.Counts.Quarantined.Store(int64(n))
+}
+
+// RecordRemoved notes that compaction has removed the record at k, of size bytes. If it was
+// a tombstone with which the ID is forgotten, forget is set.
+func (st *State) RecordRemoved(id schema.ID, k record.Key, size int, forget bool) {
+	st.Size.log.Add(-int64(size))
+	st.Damaged.removeRecord(k)
+	if forget && st.Table.forget(&id, k) {
+		st.Size.live.Add(-int64(size))
+		st.Counts.Tombstones.Add(-1)
+	}
+}
+
+// IDs returns how many IDs the state remembers.
+func (st *State) IDs() int { return int(st.Counts.Allocations.Load() + st.Counts.Tombstones.Load()) }
+
+// MarkRestored makes the state, which is not in use yet, one that was restored at an index.
+// The manifest has that index.
+func (st *State) MarkRestored(m logfile.Manifest) {
+	st.Manifest = m
+	st.Restored = m.Restored
+	st.Floor.Store(m.Floor)
+	st.Index.Publish(m.Last)
+}
