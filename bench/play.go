@@ -8,11 +8,11 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"allocstore/bench/internal/fleet"
 	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 	"allocstore/schema"
 	"allocstore/store"
@@ -73,14 +73,14 @@ func play(ctx context.Context, c config, dir string, p *progress) (*report.Repor
 		err = pl.reopen(ctx)
 	}
 	err = errors.Join(err, pl.s.Close())
-	pl.Tell("in all", time.Since(began).Seconds(), "s")
+	pl.Record("in all", time.Since(began).Seconds(), "s")
 	return pl.Report, err
 }
 
 // begin begins a phase of n operations. It is shown until the function that it
 // returns is called, which reports it with what it has come to.
-func (p *player) begin(name string, n int) (end func(operations int, h *report.Histogram)) {
-	stop, timing := p.show(name, n), report.Begin(name)
+func (p *player) startPhase(name string, n int) (end func(operations int, h *report.Histogram)) {
+	stop, timing := p.show(name, n), report.Start(name)
 	return func(operations int, h *report.Histogram) {
 		timing.End(p.Report, io.Discard, operations, h)
 		stop()
@@ -115,36 +115,26 @@ func (p *player) live(ctx context.Context, before int64) error {
 	}
 	p.states, p.sent = nil, nil // what follows is the store's memory alone
 	heap, _ := machine.InUse()
-	p.Tell("heap per allocation, resident, with ten events", float64(heap-before)/float64(p.Len()), "bytes")
+	p.Record("heap per allocation, resident, with ten events", float64(heap-before)/float64(p.Len()), "bytes")
 	return p.delete(ctx)
 }
 
 // place inserts all allocations, a job at a time.
 func (p *player) place(ctx context.Context) error {
-	end, h := p.begin("place, in batches of 1,000", p.Len()), new(report.Histogram)
-	defer func() { end(p.Len(), h) }()
-	for k := range p.Jobs() {
-		began := time.Now()
-		var b store.Batch
-		to := min((k+1)*fleet.PerJob, p.Len())
-		for i := k * fleet.PerJob; i < to; i++ {
-			b.Upsert(p.Alloc(i))
-		}
-		applied, err := p.s.Apply(ctx, &b)
-		if err != nil {
-			return err
-		}
-		p.created[k] = applied.Index
-		h.Record(time.Since(began))
+	end := p.startPhase("place, in batches of 1,000", p.Len())
+	h, err := p.Place(ctx, p.s, func(job int, index uint64) {
+		p.created[job] = index
+		_, to := p.JobRange(job)
 		p.done.Store(int64(to))
-	}
-	return nil
+	})
+	end(p.Len(), h)
+	return err
 }
 
 // lookUp gets allocations at random from two goroutines, one in 64 timed.
 func (p *player) lookUp(name string, n int) error {
 	const goroutines, timed = 2, 64
-	end := p.begin(name, n)
+	end := p.startPhase(name, n)
 	h, err := p.each(goroutines, func(g int, h *report.Histogram) error {
 		r := rand.New(rand.NewPCG(p.Seed, uint64(g)+1))
 		for k := range n / goroutines {
@@ -173,23 +163,15 @@ func (p *player) lookUp(name string, n int) error {
 
 // each runs fn in n goroutines and returns what all have timed, and their errors.
 func (p *player) each(n int, fn func(g int, h *report.Histogram) error) (*report.Histogram, error) {
-	histograms, errs := make([]report.Histogram, n), make([]error, n)
-	var wg sync.WaitGroup
-	for g := range n {
-		wg.Go(func() { errs[g] = fn(g, &histograms[g]) })
-	}
-	wg.Wait()
-	all := new(report.Histogram)
-	for g := range histograms {
-		all.Add(&histograms[g])
-	}
-	return all, errors.Join(errs...)
+	histograms := make([]report.Histogram, n)
+	err := program.Parallel(n, func(g int) error { return fn(g, &histograms[g]) })
+	return report.Merge(histograms), err
 }
 
 // events has every writer report events from to to of its own allocations.
 func (p *player) events(ctx context.Context, name string, from, to int) error {
 	n := p.Len() * (to - from)
-	end := p.begin(name, n)
+	end := p.startPhase(name, n)
 	h, err := p.each(p.writers, func(g int, h *report.Histogram) error {
 		for k := from; k < to; k++ {
 			for i := g; i < p.Len(); i += p.writers {
@@ -230,7 +212,7 @@ func (p *player) delete(ctx context.Context) error {
 	for i := 0; i < p.Len(); i += 10 {
 		tenth = append(tenth, i)
 	}
-	end, h := p.begin("delete, in batches of 1,000", len(tenth)), new(report.Histogram)
+	end, h := p.startPhase("delete, in batches of 1,000", len(tenth)), new(report.Histogram)
 	defer func() { end(len(tenth), h) }()
 	for batch := range slices.Chunk(tenth, fleet.PerJob) {
 		began := time.Now()

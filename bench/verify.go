@@ -18,20 +18,20 @@ func (p *player) reopen(ctx context.Context) error {
 	if err := p.close(); err != nil {
 		return err
 	}
-	timing := report.Begin("open")
+	timing := report.Start("open")
 	if err := p.open(); err != nil {
 		return err
 	}
 	opened := timing.End(p.Report, io.Discard, p.s.Stats().Allocations, nil)
-	p.Tell("open per allocation", opened.Seconds/float64(opened.Operations)*1e6, "µs")
+	p.Record("open per allocation", opened.Seconds/float64(opened.Operations)*1e6, "µs")
 	return p.check(ctx)
 }
 
 // close closes the store and notes what it had come to.
 func (p *player) close() error {
 	stats := p.s.Stats()
-	p.Tell("file per allocation placed, at the end", float64(stats.FileBytes)/float64(p.Len()), "bytes")
-	p.Tell("last index", float64(stats.LastIndex), "")
+	p.Record("file per allocation placed, at the end", float64(stats.FileBytes)/float64(p.Len()), "bytes")
+	p.Record("last index", float64(stats.LastIndex), "")
 	p.lastIndex = stats.LastIndex
 	return p.s.Close()
 }
@@ -52,7 +52,7 @@ func (p *player) check(ctx context.Context) error {
 
 // verify compares every allocation, read from the file, with what it must be.
 func (p *player) verify(ctx context.Context) error {
-	end := p.begin("get from the file and verify", p.Len())
+	end := p.startPhase("get from the file and verify", p.Len())
 	defer func() { end(p.Len(), nil) }()
 	for i := range p.Len() {
 		if err := p.verifyOne(ctx, i); err != nil {
@@ -125,7 +125,7 @@ func (p *player) verifyLists() error {
 // the map from the start.
 func (p *player) replay(ctx context.Context) error {
 	read := 0
-	end := p.begin("replay the feed", p.total())
+	end := p.startPhase("replay the feed", p.total())
 	defer func() { end(read, nil) }()
 	floor := p.s.Stats().Floor
 	content, err := p.unchangedSince(floor)

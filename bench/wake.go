@@ -28,7 +28,7 @@ func (p *player) wake(ctx context.Context) error {
 	readers := make([]reader, p.readers)
 	var parked sync.WaitGroup
 	var returned atomic.Int64
-	end := p.begin("park readers", p.readers)
+	end := p.startPhase("park readers", p.readers)
 	for k := range readers {
 		r := &readers[k]
 		r.alloc = k * (p.Len() / p.readers)
@@ -45,7 +45,7 @@ func (p *player) wake(ctx context.Context) error {
 		p.done.Store(int64(waiting))
 	}
 	end(p.readers, nil)
-	woken := report.Begin("readers woken, since the write")
+	woken := report.Start("readers woken, since the write")
 	if err := p.events(ctx, "client updates, readers parked", 0, 1); err != nil {
 		return err
 	}

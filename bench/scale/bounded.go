@@ -39,7 +39,7 @@ func (t *trial) bounded(context.Context) error {
 	}
 	stats := s.Stats()
 	t.AtMost("most that was resident, of Options.ResidentBytes", float64(most)/float64(bound), "x", 1.1)
-	t.Tell("reads that found their allocation resident", 100*float64(stats.Hits)/float64(stats.Hits+stats.Misses), "%")
+	t.Record("reads that found their allocation resident", 100*float64(stats.Hits)/float64(stats.Hits+stats.Misses), "%")
 	if err := t.close(); err != nil {
 		return err
 	}

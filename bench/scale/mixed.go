@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 )
 
@@ -32,12 +33,12 @@ func (t *trial) mix(ctx context.Context) error {
 	c := t.choose(min(t.Len(), 500_000))
 	runtime.GC()
 	then := machine.ProcessorNow()
-	reading, writing := report.Begin("mixed load: get"), report.Begin("mixed load: update")
+	reading, writing := report.Start("mixed load: get"), report.Start("mixed load: update")
 	go func() {
 		defer over.Store(true)
 		t.untilCollected(ctx, then.Collections+mixedCollections)
 	}()
-	err := t.each(getters+mixedWriters, func(g int) (err error) {
+	err := program.Parallel(getters+mixedWriters, func(g int) (err error) {
 		if g < getters {
 			err = t.mixedReads(c.part(g), &over, &reads)
 		} else {
@@ -56,8 +57,8 @@ func (t *trial) mix(ctx context.Context) error {
 		now = machine.ProcessorNow()
 	}
 	share, _ := now.Share(then)
-	t.Tell("of the processors' time under mixed load, collecting garbage", share*100, "%")
-	t.Tell("collections of it in that time", float64(now.Collections-then.Collections), "")
+	t.Record("of the processors' time under mixed load, collecting garbage", share*100, "%")
+	t.Record("collections of it in that time", float64(now.Collections-then.Collections), "")
 	return err
 }
 

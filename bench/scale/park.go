@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 	"allocstore/store"
 )
@@ -32,7 +33,7 @@ type lot struct {
 
 func (t *trial) newLot() *lot {
 	return &lot{
-		trial: t, stride: t.Len() / t.readers, since: t.s.LastIndex(), patience: 30 * time.Second,
+		trial: t, stride: t.Len() / t.readers, since: t.s.LastIndex(), patience: program.Patience,
 		awake: make(chan woken, 16), trouble: make(chan error, 1),
 	}
 }
@@ -48,10 +49,10 @@ type woken struct {
 func (t *trial) park(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	descriptor := descriptors(t.readers)
+	descriptor := machine.DescriptorBytes(t.readers)
 	heapBefore, stacksBefore := machine.InUse()
 	l := t.newLot()
-	timing := report.Begin("park readers")
+	timing := report.Start("park readers")
 	for k := range t.readers {
 		l.left.Add(1)
 		go l.reader(ctx, k*l.stride)
@@ -63,27 +64,11 @@ func (t *trial) park(ctx context.Context) error {
 	heap, stacks := machine.InUse()
 	each := func(bytes int64) float64 { return float64(bytes) / float64(t.readers) }
 	t.AtMost("a blocked reader", descriptor+each(heap+stacks-heapBefore-stacksBefore), "bytes", 3000)
-	t.Tell("of it stack", each(stacks-stacksBefore), "bytes")
+	t.Record("of it stack", each(stacks-stacksBefore), "bytes")
 	if err := l.wakeSome(ctx); err != nil {
 		return err
 	}
 	return l.end(cancel)
-}
-
-// descriptors starts and ends n goroutines, and returns the bytes of each that the
-// runtime keeps for good, to use them for later goroutines. They are part of what
-// a blocked reader takes, but only the first n goroutines would show them.
-func descriptors(n int) float64 {
-	before, _ := machine.InUse()
-	over := make(chan struct{})
-	var left sync.WaitGroup
-	for range n {
-		left.Go(func() { <-over })
-	}
-	close(over)
-	left.Wait()
-	after, _ := machine.InUse()
-	return float64(after-before) / float64(n)
 }
 
 // reader waits once. It has nothing on its stack that it can do without, and what it
@@ -120,13 +105,9 @@ func (l *lot) rise(ctx context.Context, i int, r *store.WaitResult, err error) {
 
 // parked waits until all readers are blocked.
 func (l *lot) parked() error {
-	for last, seen := time.Now(), 0; seen < l.readers; time.Sleep(time.Millisecond) {
-		if now := l.s.Stats().Waiters; now != seen {
-			last, seen = time.Now(), now
-		}
-		if time.Since(last) > l.patience {
-			return fmt.Errorf("%d of %d readers are parked, and no more for %v", seen, l.readers, l.patience)
-		}
+	n, ok := program.Await(l.readers, l.patience, func() int { return l.s.Stats().Waiters })
+	if !ok {
+		return fmt.Errorf("%d of %d readers are parked, and no more for %v", n, l.readers, l.patience)
 	}
 	return nil
 }
@@ -135,7 +116,7 @@ func (l *lot) parked() error {
 // then as many that no reader waits on, at which none must.
 func (l *lot) wakeSome(ctx context.Context) error {
 	fromCall, fromAnswer := new(report.Histogram), new(report.Histogram)
-	timing := report.Begin("wake one reader")
+	timing := report.Start("wake one reader")
 	order := rand.New(rand.NewPCG(l.Seed, 3)).Perm(l.readers)[:l.wakes]
 	for _, k := range order {
 		if err := l.wakeOne(ctx, k*l.stride, fromCall, fromAnswer); err != nil {
@@ -158,8 +139,8 @@ func (l *lot) wakeSome(ctx context.Context) error {
 	if woke != l.wakes {
 		return fmt.Errorf("%d readers woke, %d of them for a change to what they wait on", woke, l.wakes)
 	}
-	l.Tell("p50 from the update's answer to the reader awake", float64(fromAnswer.Quantile(.5).Nanoseconds())/1e3, "µs")
-	l.Tell("p99 from the update's answer to the reader awake", float64(fromAnswer.Quantile(.99).Nanoseconds())/1e3, "µs")
+	l.Record("p50 from the update's answer to the reader awake", float64(fromAnswer.Quantile(.5).Nanoseconds())/1e3, "µs")
+	l.Record("p99 from the update's answer to the reader awake", float64(fromAnswer.Quantile(.99).Nanoseconds())/1e3, "µs")
 	return nil
 }
 
@@ -187,7 +168,7 @@ func (l *lot) wakeOne(ctx context.Context, i int, fromCall, fromAnswer *report.H
 
 // end ends the readers that are left by their context.
 func (l *lot) end(cancel func()) error {
-	timing := report.Begin("end readers by their context")
+	timing := report.Start("end readers by their context")
 	cancel()
 	l.left.Wait()
 	left := l.readers - l.wakes

@@ -9,6 +9,7 @@ import (
 
 	"allocstore/bench/internal/fleet"
 	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 	"allocstore/schema"
 )
@@ -24,8 +25,8 @@ const (
 
 // readOnce gets every allocation, so that all are in memory.
 func (t *trial) readOnce(context.Context) error {
-	timing := report.Begin("get each once, after the updates")
-	err := t.each(getters, func(g int) error {
+	timing := report.Start("get each once, after the updates")
+	err := program.Parallel(getters, func(g int) error {
 		for i := g; i < t.Len(); i += getters {
 			if err := t.get(t.ID(i), t.last[i]); err != nil {
 				return err
@@ -106,15 +107,12 @@ func (t *trial) fromFile(context.Context) error {
 // measureGets looks about n up, each goroutine its part again and again.
 func (t *trial) measureGets(name string, c chosen, n int) error {
 	runtime.GC() // what went before is not to be paid here
-	timing := report.Begin(name)
-	var histograms [getters]report.Histogram
-	err := t.each(getters, func(g int) error {
+	timing := report.Start(name)
+	histograms := make([]report.Histogram, getters)
+	err := program.Parallel(getters, func(g int) error {
 		return t.gets(c.part(g), n/getters, &histograms[g])
 	})
-	for g := range getters - 1 {
-		histograms[0].Add(&histograms[g+1])
-	}
-	timing.End(t.Report, t.progress, n/getters*getters, &histograms[0])
+	timing.End(t.Report, t.progress, n/getters*getters, report.Merge(histograms))
 	return err
 }
 

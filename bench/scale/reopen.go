@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"allocstore/bench/internal/fleet"
 	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
 )
 
@@ -18,15 +18,15 @@ func (t *trial) openUpdated(context.Context) error { return t.reopen("after the 
 
 // compact compacts the store, and opens that.
 func (t *trial) compact(ctx context.Context) error {
-	timing := report.Begin("compact")
+	timing := report.Start("compact")
 	err := t.s.Compact(ctx)
 	timing.End(t.Report, t.progress, t.Len(), nil)
 	if err != nil {
 		return err
 	}
 	s := t.s.Stats()
-	t.Tell("file after it", float64(s.FileBytes)/1e9, "GB")
-	t.Tell("of the live bytes", float64(s.FileBytes)/float64(s.LiveBytes), "x")
+	t.Record("file after it", float64(s.FileBytes)/1e9, "GB")
+	t.Record("of the live bytes", float64(s.FileBytes)/float64(s.LiveBytes), "x")
 	return t.reopen("after compacting")
 }
 
@@ -39,7 +39,7 @@ func (t *trial) reopen(when string) error {
 		if err := t.close(); err != nil {
 			return err
 		}
-		machine.Settle()
+		machine.Release()
 		heapBefore, _ := machine.InUse()
 		before := machine.ResidentNow()
 		began := time.Now()
@@ -56,14 +56,14 @@ func (t *trial) reopen(when string) error {
 	t.AtMost("open "+when+", median", report.Median(took).Seconds(), "s", 2)
 	t.AtMost("heap "+when+" and opened", float64(report.Median(heaps))/1e6, "MB", 700)
 	t.AtMost("the process's own memory then, garbage included", float64(report.Median(own))/1e6, "MB", 700)
-	t.Tell("mapped pages of the file then", float64(report.Median(mapped))/1e6, "MB")
+	t.Record("mapped pages of the file then", float64(report.Median(mapped))/1e6, "MB")
 	return nil
 }
 
 // verify compares every allocation with what must be in the store.
 func (t *trial) verify(ctx context.Context) error {
-	timing := report.Begin("get each and check all of it")
-	err := t.each(getters, func(g int) error {
+	timing := report.Start("get each and check all of it")
+	err := program.Parallel(getters, func(g int) error {
 		for i := g; i < t.Len() && ctx.Err() == nil; i += getters {
 			a, err := t.s.Get(t.ID(i))
 			if err != nil {
@@ -103,7 +103,7 @@ func (t *trial) lists(context.Context) error {
 			return err
 		}
 	}
-	t.Tell("allocations checked after opening", float64(all), "")
+	t.Record("allocations checked after opening", float64(all), "")
 	return nil
 }
 
@@ -119,8 +119,8 @@ func (t *trial) listJob(k int) error {
 		}
 		n++
 	}
-	if want := min(fleet.PerJob, t.Len()-k*fleet.PerJob); n != want {
-		return fmt.Errorf("the list of %s has %d allocations, want %d", t.JobID(k), n, want)
+	if from, to := t.JobRange(k); n != to-from {
+		return fmt.Errorf("the list of %s has %d allocations, want %d", t.JobID(k), n, to-from)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*re
 	if err != nil {
 		return nil, err
 	}
-	machine.Settle()
+	machine.Release()
 	t, err := newTrial(c, filepath.Join(dir, "scale.db"), r, progress)
 	if err == nil {
 		err = t.all(ctx)
@@ -62,8 +62,8 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*re
 	}
 	t.compare(base)
 	t.AtMost("peak of the process's memory, mapped pages of the file included", float64(machine.ResidentNow().Peak)/1e9, "GB", 24*1.073741824)
-	t.Tell("peak of the process's own memory", float64(watch.Stop())/1e9, "GB")
-	t.Tell("in all", time.Since(began).Seconds(), "s")
+	t.Record("peak of the process's own memory", float64(watch.Stop())/1e9, "GB")
+	t.Record("in all", time.Since(began).Seconds(), "s")
 	return r, nil
 }
 
@@ -112,12 +112,12 @@ func (t *trial) truth(i int) fleet.Truth {
 // files tells what the file has come to.
 func (t *trial) files(context.Context) error {
 	s := t.s.Stats()
-	t.Tell("file", float64(s.FileBytes)/1e9, "GB")
-	t.Tell("of it live", float64(s.LiveBytes)/1e9, "GB")
-	t.Tell("of it dead", float64(s.DeadBytes)/1e9, "GB")
+	t.Record("file", float64(s.FileBytes)/1e9, "GB")
+	t.Record("of it live", float64(s.LiveBytes)/1e9, "GB")
+	t.Record("of it dead", float64(s.DeadBytes)/1e9, "GB")
 	t.AtMost("file, of the live bytes", float64(s.FileBytes)/float64(s.LiveBytes), "x", 3)
-	t.Tell("passes of compaction", float64(s.Passes), "")
-	t.Tell("updates in a commit, on average", float64(s.Batches)/float64(s.Commits), "")
+	t.Record("passes of compaction", float64(s.Passes), "")
+	t.Record("updates in a commit, on average", float64(s.Batches)/float64(s.Commits), "")
 	return nil
 }
 
@@ -152,7 +152,7 @@ func (t *trial) compare(base rates) {
 	small := fmt.Sprintf(", of that with %d allocations", t.small)
 	t.AtLeast("rate of updates"+small, now.updates/base.updates, "x", .5)
 	t.AtLeast("rate of lookups"+small, now.lookups/base.lookups, "x", .5)
-	t.Tell("one read of 128 MB of memory that has to wait for the one before", float64(machine.ReadLatency(128<<20).Nanoseconds()), "ns")
-	t.Tell("placements a second, of the challenge's 1,500", t.Phase("place").Rate()/challenge, "x")
-	t.Tell("updates a second, of the challenge's 1,500", now.updates/challenge, "x")
+	t.Record("one read of 128 MB of memory that has to wait for the one before", float64(machine.ReadLatency(128<<20).Nanoseconds()), "ns")
+	t.Record("placements a second, of the challenge's 1,500", t.Phase("place").Rate()/challenge, "x")
+	t.Record("updates a second, of the challenge's 1,500", now.updates/challenge, "x")
 }

@@ -35,9 +35,9 @@ func digest(i, n int, index uint64) uint64 {
 	return x ^ x>>32
 }
 
-// put notes that event n of allocation i, from 1, was acknowledged at index; 0
+// record notes that event n of allocation i, from 1, was acknowledged at index; 0
 // stands for the insert.
-func (k *acks) put(i, n int, index uint64) {
+func (k *acks) record(i, n int, index uint64) {
 	l := &k.locks[i%len(k.locks)]
 	l.Lock()
 	k.counts[i] = n
@@ -51,27 +51,27 @@ func (k *acks) put(i, n int, index uint64) {
 	k.digests.Add(digest(i, n, index))
 }
 
-// knowledge is what the acknowledgements say of one of them.
-type knowledge int
+// An ackState says whether the index of an event's acknowledgement is at hand.
+type ackState int
 
 const (
-	known   knowledge = iota
-	early             // it is not there yet
-	forgone           // it is no longer remembered
+	acked     ackState = iota
+	pending            // not acknowledged yet
+	forgotten          // acknowledged too long ago to be remembered
 )
 
 // at returns the index of event n of allocation i.
-func (k *acks) at(i, n int) (uint64, knowledge) {
+func (k *acks) at(i, n int) (uint64, ackState) {
 	l := &k.locks[i%len(k.locks)]
 	l.Lock()
 	defer l.Unlock()
 	switch count := k.counts[i]; {
 	case n > count:
-		return 0, early
+		return 0, pending
 	case n <= count-remembered:
-		return 0, forgone
+		return 0, forgotten
 	}
-	return k.indexes[i*remembered+n%remembered], known
+	return k.indexes[i*remembered+n%remembered], acked
 }
 
 // last returns how many events of allocation i there are, and the index of the

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
+	"allocstore/bench/internal/program"
 	"allocstore/store"
 )
 
@@ -17,31 +17,31 @@ type feed struct {
 	events         []int // by allocation
 }
 
-// errEnough ends the feed when everything has been read.
-var errEnough = errors.New("enough")
+// errFeedRead ends the feed when everything has been read.
+var errFeedRead = errors.New("the whole feed was read")
 
 // follow reads the feed from the last placement on until ctx ends, which is no
-// error if it ends with errEnough.
+// error if it ends with errFeedRead.
 func (s *soaker) follow(ctx context.Context) error {
 	s.feed.events = make([]int, s.Len())
 	s.feed.at.Store(s.from)
 	for ch, err := range s.s.Changes(ctx, s.from) {
-		if err != nil && context.Cause(ctx) == errEnough {
+		if err != nil && context.Cause(ctx) == errFeedRead {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("feed: %w", err)
 		}
-		if err := s.take(ch); err != nil {
+		if err := s.checkChange(ch); err != nil {
 			return fmt.Errorf("feed: %w", err)
 		}
 	}
 	return nil
 }
 
-// take checks one change: it is the next one of all, and the next one of its
+// checkChange checks one change: it is the next one of all, and the next one of its
 // allocation.
-func (s *soaker) take(ch store.Change) error {
+func (s *soaker) checkChange(ch store.Change) error {
 	f := &s.feed
 	i, ok := s.number[ch.ID]
 	if want := f.at.Load() + 1; !ok || ch.Index != want || !ch.Last || ch.Alloc == nil || ch.Alloc.ModifyIndex != want {
@@ -64,14 +64,15 @@ func (s *soaker) take(ch store.Change) error {
 
 // caughtUp waits until the feed reader has had everything.
 func (s *soaker) caughtUp(ctx context.Context) error {
-	const patience = 30 * time.Second
-	for last, seen := time.Now(), uint64(0); seen < s.s.LastIndex() && ctx.Err() == nil; time.Sleep(time.Millisecond) {
-		if now := s.feed.at.Load(); now != seen {
-			last, seen = time.Now(), now
+	last := int(s.s.LastIndex()) // the writers have ended
+	at, ok := program.Await(last, program.Patience, func() int {
+		if ctx.Err() != nil {
+			return last
 		}
-		if time.Since(last) > patience {
-			return fmt.Errorf("feed: it stays at %d, the last index is %d", seen, s.s.LastIndex())
-		}
+		return int(s.feed.at.Load())
+	})
+	if !ok {
+		return fmt.Errorf("feed: it stays at %d, the last index is %d", at, last)
 	}
 	return nil
 }

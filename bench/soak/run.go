@@ -21,7 +21,7 @@ import (
 type soaker struct {
 	config
 	*fleet.Fleet
-	outlet
+	output
 	path string
 	opts *store.Options
 	s    *store.Store
@@ -41,8 +41,8 @@ type soaker struct {
 }
 
 // soak does one run on a new file, and returns its samples.
-func soak(ctx context.Context, c config, opts *store.Options, path string, o outlet) ([]sample, error) {
-	s, err := newSoaker(c, opts, path, o)
+func soak(ctx context.Context, c config, opts *store.Options, path string, out output) ([]sample, error) {
+	s, err := newSoaker(c, opts, path, out)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +59,13 @@ func soak(ctx context.Context, c config, opts *store.Options, path string, o out
 	return s.samples, errors.Join(err, s.s.Close())
 }
 
-func newSoaker(c config, opts *store.Options, path string, o outlet) (*soaker, error) {
+func newSoaker(c config, opts *store.Options, path string, out output) (*soaker, error) {
 	f, err := fleet.New(c.Sample, c.allocs, c.Seed)
 	if err != nil {
 		return nil, err
 	}
 	s := &soaker{
-		config: c, Fleet: f, outlet: o, path: filepath.Clean(path), opts: opts,
+		config: c, Fleet: f, output: out, path: filepath.Clean(path), opts: opts,
 		number: make(map[string]int, c.allocs), states: make([]schema.TaskState, c.allocs),
 		acks: newAcks(c.allocs, c.writers), meters: make([]meter, c.writers), over: make(chan struct{}), answered: make(chan struct{}),
 	}
@@ -86,24 +86,15 @@ func (s *soaker) open() error {
 
 // place inserts all allocations, a job at a time.
 func (s *soaker) place(ctx context.Context) error {
-	timing := report.Begin("place" + s.suffix)
-	for from := 0; from < s.Len(); from += fleet.PerJob {
-		var b store.Batch
-		to := min(from+fleet.PerJob, s.Len())
-		for i := from; i < to; i++ {
-			b.Upsert(s.Alloc(i))
+	timing := report.Start("place" + s.suffix)
+	_, err := s.Place(ctx, s.s, func(job int, index uint64) {
+		for i, to := s.JobRange(job); i < to; i++ {
+			s.acks.record(i, 0, index)
 		}
-		applied, err := s.s.Apply(ctx, &b)
-		if err != nil {
-			return err
-		}
-		for i := from; i < to; i++ {
-			s.acks.put(i, 0, applied.Index)
-		}
-	}
+	})
 	s.from = s.s.LastIndex()
 	timing.End(s.Report, s.progress, s.Len(), nil)
-	return nil
+	return err
 }
 
 // run has everything go on at once until the time is up.
@@ -111,13 +102,13 @@ func (s *soaker) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	s.fail = fail
-	timing := report.Begin("update" + s.suffix)
+	timing := report.Start("update" + s.suffix)
 	var writers, others sync.WaitGroup
 	for g := range s.writers {
 		writers.Go(func() { s.check(s.write(ctx, g)) })
 	}
-	following, enough := context.WithCancelCause(ctx)
-	defer enough(nil)
+	following, stopFeed := context.WithCancelCause(ctx)
+	defer stopFeed(nil)
 	others.Go(func() { s.check(s.follow(following)) })
 	others.Go(func() { s.check(s.snapshots(ctx, 0)) })
 	others.Go(func() { s.check(s.snapshots(ctx, s.hold)) })
@@ -131,12 +122,12 @@ func (s *soaker) run(ctx context.Context) error {
 	close(s.answered)
 	s.end(timing)
 	s.check(s.caughtUp(ctx))
-	enough(errEnough)
+	stopFeed(errFeedRead)
 	others.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	s.tell()
+	s.reportChecks()
 	return s.feed.compare(s.acks)
 }
 
@@ -151,19 +142,19 @@ func (s *soaker) check(err error) {
 func (s *soaker) end(timing *report.Timing) {
 	all := new(report.Histogram)
 	for g := range s.meters {
-		all.Add(&s.meters[g].all)
+		all.Merge(&s.meters[g].all)
 	}
 	timing.End(s.Report, s.progress, all.Len(), all)
 }
 
-// tell adds what was read and checked.
-func (s *soaker) tell() {
-	s.Tell("changes that the feed reader checked"+s.suffix, float64(s.read.fed.Load()), "")
-	s.Tell("snapshots read"+s.suffix, float64(s.read.snapshots.Load()), "")
-	s.Tell("allocations in them that were checked"+s.suffix, float64(s.read.rows.Load()), "")
-	s.Tell("and that could not be"+s.suffix, float64(s.read.unchecked.Load()), "")
+// reportChecks adds what was read and checked.
+func (s *soaker) reportChecks() {
+	s.Record("changes that the feed reader checked"+s.suffix, float64(s.read.fed.Load()), "")
+	s.Record("snapshots read"+s.suffix, float64(s.read.snapshots.Load()), "")
+	s.Record("allocations in them that were checked"+s.suffix, float64(s.read.rows.Load()), "")
+	s.Record("and that could not be"+s.suffix, float64(s.read.unchecked.Load()), "")
 	stats := s.s.Stats()
-	s.Tell("file at the end"+s.suffix, float64(stats.FileBytes)/1e9, "GB")
+	s.Record("file at the end"+s.suffix, float64(stats.FileBytes)/1e9, "GB")
 }
 
 // reopen closes the store, opens it, and compares all that is in it.
@@ -171,13 +162,13 @@ func (s *soaker) reopen(ctx context.Context) error {
 	if err := s.s.Close(); err != nil {
 		return err
 	}
-	machine.Settle()
-	timing := report.Begin("open" + s.suffix)
+	machine.Release()
+	timing := report.Start("open" + s.suffix)
 	if err := s.open(); err != nil {
 		return err
 	}
 	timing.End(s.Report, s.progress, s.Len(), nil)
-	timing = report.Begin("get each and check all of it" + s.suffix)
+	timing = report.Start("get each and check all of it" + s.suffix)
 	if err := s.verify(ctx); err != nil {
 		return err
 	}

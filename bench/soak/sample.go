@@ -32,7 +32,7 @@ func (s *soaker) sampling(ctx context.Context) {
 		now := time.Now()
 		h := new(report.Histogram)
 		for g := range s.meters {
-			s.meters[g].take(h)
+			s.meters[g].drain(h)
 		}
 		if over && h.Len() < len(s.meters) && len(s.samples) > 0 {
 			return // what is left of the time is no sample

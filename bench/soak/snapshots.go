@@ -35,7 +35,7 @@ func (s *soaker) snapshots(ctx context.Context, hold time.Duration) error {
 		}
 		open = append(open, claims...)
 		over = s.sleep(ctx, between)
-		if open, err = s.settle(open, false); err != nil {
+		if open, err = s.checkClaims(open, false); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
 		}
 	}
@@ -43,7 +43,7 @@ func (s *soaker) snapshots(ctx context.Context, hold time.Duration) error {
 		return nil
 	}
 	<-s.answered
-	_, err := s.settle(open, true)
+	_, err := s.checkClaims(open, true)
 	return err
 }
 
@@ -106,27 +106,27 @@ func (s *soaker) readJob(sn *store.Snapshot, job int) ([]claim, error) {
 		}
 		claims = append(claims, claim{i, n, a.ModifyIndex, sn.Index()})
 	}
-	if want := min(fleet.PerJob, s.Len()-job*fleet.PerJob); len(claims) != want {
-		return nil, fmt.Errorf("%s at %d has %d allocations, want %d", s.JobID(job), sn.Index(), len(claims), want)
+	if from, to := s.JobRange(job); len(claims) != to-from {
+		return nil, fmt.Errorf("%s at %d has %d allocations, want %d", s.JobID(job), sn.Index(), len(claims), to-from)
 	}
 	return claims, nil
 }
 
-// settle compares the claims with the acknowledgements, and returns those whose
+// checkClaims compares the claims with the acknowledgements, and returns those whose
 // next event is not acknowledged yet. When all is over there is none.
-func (s *soaker) settle(claims []claim, over bool) (open []claim, err error) {
+func (s *soaker) checkClaims(claims []claim, over bool) (open []claim, err error) {
 	for _, c := range claims {
-		next, about := s.acks.at(c.i, c.n+1)
-		if about == early && !over {
+		next, nextState := s.acks.at(c.i, c.n+1)
+		if nextState == pending && !over {
 			open = append(open, c)
 			continue
 		}
-		index, own := s.acks.at(c.i, c.n)
-		if own == forgone || about == forgone {
+		index, state := s.acks.at(c.i, c.n)
+		if state == forgotten || nextState == forgotten {
 			s.read.unchecked.Add(1)
 			continue
 		}
-		if own == early || index != c.index || about == known && next <= c.snapshot {
+		if state == pending || index != c.index || nextState == acked && next <= c.snapshot {
 			return nil, fmt.Errorf("at %d, %s has %d events and changed at %d; they were acknowledged at %d, and the next at %d",
 				c.snapshot, s.ID(c.i), c.n, c.index, index, next)
 		}

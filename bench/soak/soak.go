@@ -25,7 +25,7 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*so
 	if err != nil {
 		return nil, fmt.Errorf("with compaction: %w", err)
 	}
-	machine.Settle()
+	machine.Release()
 	without, err := soak(ctx, c, &store.Options{FeedRetention: math.MaxInt}, filepath.Join(dir, "without.db"), s.with("without compaction", progress))
 	if err != nil {
 		return nil, fmt.Errorf("without compaction: %w", err)
@@ -35,15 +35,15 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*so
 	return s, nil
 }
 
-// An outlet is where a run puts its results.
-type outlet struct {
+// An output is where a run puts its results.
+type output struct {
 	*report.Report
 	suffix   string
 	progress io.Writer
 }
 
-func (s *soaking) with(suffix string, progress io.Writer) outlet {
-	return outlet{s.Report, ", " + suffix, progress}
+func (s *soaking) with(suffix string, progress io.Writer) output {
+	return output{s.Report, ", " + suffix, progress}
 }
 
 // judge adds the verdicts.
@@ -55,12 +55,12 @@ func (s *soaking) judge() {
 		return ratio
 	}
 	s.AtMost("file, of the live bytes, at the most", most(s.With), "x", 3)
-	s.Tell("the same without compaction", most(s.Without), "x")
+	s.Record("the same without compaction", most(s.Without), "x")
 	with, without := s.Phase("update, with compaction"), s.Phase("update, without compaction")
 	s.AtMost("p99 of updates, of that without compaction", float64(with.P99)/float64(without.P99), "x", 2)
 	s.AtMost("worst p99 of a sample, of the worst without compaction", float64(worst(s.With))/float64(worst(s.Without)), "x", 2)
-	s.Tell("rate of updates, of that without compaction", with.Rate()/without.Rate(), "x")
-	s.Tell("passes of compaction", float64(s.With[len(s.With)-1].Passes), "")
+	s.Record("rate of updates, of that without compaction", with.Rate()/without.Rate(), "x")
+	s.Record("passes of compaction", float64(s.With[len(s.With)-1].Passes), "")
 }
 
 // worst returns the highest p99 of the samples.

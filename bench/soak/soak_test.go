@@ -65,7 +65,7 @@ func placed(t *testing.T) *soaker {
 	t.Helper()
 	c, err := parse(tiny("-allocs", "100"), io.Discard)
 	require.NoError(t, err)
-	s, err := newSoaker(c, nil, filepath.Join(t.TempDir(), "soak.db"), outlet{new(report.Report), "", io.Discard})
+	s, err := newSoaker(c, nil, filepath.Join(t.TempDir(), "soak.db"), output{new(report.Report), "", io.Discard})
 	require.NoError(t, err)
 	require.NoError(t, s.open())
 	t.Cleanup(func() { require.NoError(t, s.s.Close()) })
@@ -91,23 +91,23 @@ func TestFeedIsChecked(t *testing.T) {
 		s.feed.at.Store(s.from)
 	}
 	rewind()
-	require.Error(t, s.take(changes[1]), "one was left out")
-	require.NoError(t, s.take(changes[0]))
-	require.Error(t, s.take(changes[0]), "one came twice")
+	require.Error(t, s.checkChange(changes[1]), "one was left out")
+	require.NoError(t, s.checkChange(changes[0]))
+	require.Error(t, s.checkChange(changes[0]), "one came twice")
 	require.Error(t, s.feed.compare(s.acks), "the last one is missing")
-	require.NoError(t, s.take(changes[1]))
+	require.NoError(t, s.checkChange(changes[1]))
 	require.NoError(t, s.feed.compare(s.acks))
 	rewind()
 	s.feed.events[0]++
-	require.Error(t, s.take(changes[0]), "an event was left out")
+	require.Error(t, s.checkChange(changes[0]), "an event was left out")
 	rewind()
 	ch := changes[0]
 	ch.Alloc = changes[1].Alloc
-	require.Error(t, s.take(ch), "another's content")
+	require.Error(t, s.checkChange(ch), "another's content")
 	rewind()
 	s.acks.digests.Add(1)
-	require.NoError(t, s.take(changes[0]))
-	require.NoError(t, s.take(changes[1]))
+	require.NoError(t, s.checkChange(changes[0]))
+	require.NoError(t, s.checkChange(changes[1]))
 	require.Error(t, s.feed.compare(s.acks), "at another index")
 }
 
@@ -117,14 +117,14 @@ func TestSnapshotsAreChecked(t *testing.T) {
 	claims, err := s.snapshot(t.Context(), 0, 0)
 	require.NoError(t, err)
 	require.Len(t, claims, 100)
-	open, err := s.settle(claims, false)
+	open, err := s.checkClaims(claims, false)
 	require.NoError(t, err)
 	require.Len(t, open, 100, "nothing came after the snapshot")
 	require.NoError(t, s.writeOne(t.Context(), 1, &s.meters[1]))
-	open, err = s.settle(open, false)
+	open, err = s.checkClaims(open, false)
 	require.NoError(t, err)
 	require.Len(t, open, 99)
-	_, err = s.settle(open, true)
+	_, err = s.checkClaims(open, true)
 	require.NoError(t, err)
 	require.EqualValues(t, 100, s.read.rows.Load())
 
@@ -135,13 +135,13 @@ func TestSnapshotsAreChecked(t *testing.T) {
 		"an event that nobody sent":          {1, 3, of.index, of.snapshot},
 		"a snapshot that is too old":         {1, 1, of.index, s.s.LastIndex()},
 	} {
-		_, err := s.settle([]claim{c}, true)
+		_, err := s.checkClaims([]claim{c}, true)
 		require.Error(t, err, name)
 	}
 	for range remembered {
 		require.NoError(t, s.writeOne(t.Context(), 1, &s.meters[1]))
 	}
-	_, err = s.settle([]claim{of}, true)
+	_, err = s.checkClaims([]claim{of}, true)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, s.read.unchecked.Load(), "the writers do not know any more")
 
@@ -154,11 +154,11 @@ func TestEndIsChecked(t *testing.T) {
 	t.Parallel()
 	s := placed(t)
 	require.NoError(t, s.reopen(t.Context()))
-	s.acks.put(0, 1, s.s.LastIndex())
+	s.acks.record(0, 1, s.s.LastIndex())
 	require.ErrorContains(t, s.verify(t.Context()), "the last index")
 	s.acks.updates.Add(^uint64(0))
 	require.ErrorContains(t, s.verify(t.Context()), s.ID(0), "at another index")
-	s.acks.put(0, 1, s.from+1)
+	s.acks.record(0, 1, s.from+1)
 	s.acks.updates.Add(^uint64(0))
 	require.NoError(t, s.verify(t.Context()))
 	_, err := s.s.UpdateFromClient(t.Context(), s.Update(5, new(schema.TaskState)))

@@ -25,11 +25,11 @@ func (m *meter) record(d time.Duration) {
 	m.all.Record(d)
 }
 
-// take adds what was recorded since the last time to h.
-func (m *meter) take(h *report.Histogram) {
+// drain adds what was recorded since the last time to h.
+func (m *meter) drain(h *report.Histogram) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h.Add(&m.since)
+	h.Merge(&m.since)
 	m.since = report.Histogram{}
 }
 
@@ -66,6 +66,6 @@ func (s *soaker) writeOne(ctx context.Context, i int, m *meter) error {
 	if applied.Unchanged != 0 || len(applied.Unknown) != 0 {
 		return fmt.Errorf("event %d of %s: applied as %+v", n+1, upd.ID, applied)
 	}
-	s.acks.put(i, n+1, applied.Index)
+	s.acks.record(i, n+1, applied.Index)
 	return nil
 }

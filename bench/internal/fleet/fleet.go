@@ -61,6 +61,10 @@ func (f *Fleet) Jobs() int { return len(f.jobs) }
 // JobID returns the ID of job k, which has the allocations from k*PerJob on.
 func (f *Fleet) JobID(k int) string { return f.jobs[k].ID }
 
+// JobRange returns the numbers of the allocations of job k: from, up to but not
+// including to.
+func (f *Fleet) JobRange(k int) (from, to int) { return k * PerJob, min((k+1)*PerJob, f.n) }
+
 // ID returns the ID of allocation i. No two are the same.
 func (f *Fleet) ID(i int) string { return unique(f.seed, uint64(i)) }
 

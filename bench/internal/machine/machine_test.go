@@ -33,7 +33,7 @@ func TestMemory(t *testing.T) {
 	require.Greater(t, with, heap+32<<20)
 	require.Greater(t, now.Anonymous, int64(64<<20))
 	require.GreaterOrEqual(t, now.Peak, now.Anonymous)
-	Settle()
+	Release()
 	require.GreaterOrEqual(t, w.Stop(), now.Anonymous/2)
 }
 

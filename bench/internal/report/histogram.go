@@ -41,8 +41,17 @@ func upper(b int) time.Duration {
 	return time.Duration(b-shift<<stepBits+1)<<shift - 1
 }
 
-// Add adds what the other has counted.
-func (h *Histogram) Add(other *Histogram) {
+// Merge returns the durations that all of the histograms counted.
+func Merge(all []Histogram) *Histogram {
+	merged := new(Histogram)
+	for i := range all {
+		merged.Merge(&all[i])
+	}
+	return merged
+}
+
+// Merge adds the durations that the other histogram counted.
+func (h *Histogram) Merge(other *Histogram) {
 	for b, count := range other.counts {
 		h.counts[b] += count
 	}

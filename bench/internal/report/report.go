@@ -53,13 +53,13 @@ func New(command, dir string) *Report {
 	return &Report{
 		Command:  command,
 		Date:     time.Now().UTC().Truncate(time.Second),
-		Revision: revision(),
+		Revision: Revision(),
 		Machine:  machine.Describe(dir),
 	}
 }
 
-// revision asks git, and returns "unknown" where it cannot tell.
-func revision() string {
+// Revision asks git, and returns "unknown" where it cannot tell.
+func Revision() string {
 	head, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {
 		return "unknown"
@@ -71,19 +71,19 @@ func revision() string {
 	return name
 }
 
-// Tell adds a figure that nothing is asked of.
-func (r *Report) Tell(name string, value float64, unit string) {
+// Record adds a figure that nothing is asked of.
+func (r *Report) Record(name string, value float64, unit string) {
 	r.Figures = append(r.Figures, Figure{Name: name, Value: value, Unit: unit})
 }
 
 // AtMost adds a figure that is to be no more than most.
-func (r *Report) AtMost(name string, value float64, unit string, most float64) {
-	r.judge(Figure{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("at most %v", brief(most))}, value <= most)
+func (r *Report) AtMost(name string, value float64, unit string, limit float64) {
+	r.judge(Figure{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("at most %v", brief(limit))}, value <= limit)
 }
 
 // AtLeast adds a figure that is to be no less than least.
-func (r *Report) AtLeast(name string, value float64, unit string, least float64) {
-	r.judge(Figure{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("at least %v", brief(least))}, value >= least)
+func (r *Report) AtLeast(name string, value float64, unit string, limit float64) {
+	r.judge(Figure{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("at least %v", brief(limit))}, value >= limit)
 }
 
 func (r *Report) judge(f Figure, met bool) {
@@ -136,6 +136,16 @@ func (r *Report) Phase(name string) Phase {
 		}
 	}
 	return Phase{}
+}
+
+// Figure returns the first figure of that name, or an empty one.
+func (r *Report) Figure(name string) Figure {
+	for _, f := range r.Figures {
+		if f.Name == name {
+			return f
+		}
+	}
+	return Figure{}
 }
 
 // brief writes a value with three digits that mean something.

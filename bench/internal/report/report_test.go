@@ -29,7 +29,7 @@ func TestHistogram(t *testing.T) {
 	}
 	slices.Sort(all)
 	h := &halves[0]
-	h.Add(&halves[1])
+	h.Merge(&halves[1])
 	require.Equal(t, len(all), h.Len())
 	for _, q := range []float64{0, .5, .9, .99, 1} {
 		want := all[min(len(all)-1, int(q*float64(len(all))))]
@@ -60,8 +60,8 @@ func TestWrite(t *testing.T) {
 	r := New("scale -allocs 1", dir)
 	h := new(Histogram)
 	h.Record(time.Second)
-	Begin("placing").End(r, io.Discard, 1000, h)
-	r.Tell("rate", 12.345, "/s")
+	Start("placing").End(r, io.Discard, 1000, h)
+	r.Record("rate", 12.345, "/s")
 	r.AtMost("memory", 25, "GB", 24)
 	r.AtLeast("ratio", 10, "x", 10)
 	var out bytes.Buffer

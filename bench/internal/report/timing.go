@@ -11,22 +11,22 @@ import (
 // A Timing is a phase under way.
 type Timing struct {
 	name  string
-	began time.Time
-	spent machine.Processor
+	start time.Time
+	then  machine.Processor
 }
 
-// Begin begins a phase.
-func Begin(name string) *Timing {
-	return &Timing{name: name, began: time.Now(), spent: machine.ProcessorNow()}
+// Start starts a phase.
+func Start(name string) *Timing {
+	return &Timing{name: name, start: time.Now(), then: machine.ProcessorNow()}
 }
 
 // End adds the phase to the report, which says so on w. h may be nil.
 func (t *Timing) End(r *Report, w io.Writer, operations int, h *Histogram) Phase {
-	p := Phase{Name: t.name, Operations: operations, Seconds: time.Since(t.began).Seconds(), Anonymous: machine.ResidentNow().Anonymous}
+	p := Phase{Name: t.name, Operations: operations, Seconds: time.Since(t.start).Seconds(), Anonymous: machine.ResidentNow().Anonymous}
 	if h != nil && h.Len() > 0 {
 		p.P50, p.P99 = h.Quantile(.5), h.Quantile(.99)
 	}
-	if share, ok := machine.ProcessorNow().Share(t.spent); ok {
+	if share, ok := machine.ProcessorNow().Share(t.then); ok {
 		p.Garbage = &share
 	}
 	r.Phases = append(r.Phases, p)
