@@ -37,18 +37,36 @@ func placedStore(b *testing.B) *player {
 // shuffled visits all allocations in an order that is no order.
 func shuffled(n int) int { return n * 7919 % benchAllocs }
 
+// getParallel measures Get from all processors.
+func getParallel(b *testing.B, p *player) {
+	b.ReportAllocs()
+	var next atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for n := int(next.Add(1)) * 1000; pb.Next(); n++ {
+			if _, err := p.s.Get(p.ids[shuffled(n)]); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// BenchmarkGetResident measures Get of decoded allocations.
+func BenchmarkGetResident(b *testing.B) {
+	p := placedStore(b)
+	for _, id := range p.ids {
+		_, err := p.s.Get(id)
+		require.NoError(b, err)
+	}
+	b.Run(fmt.Sprint("allocs=", benchAllocs), func(b *testing.B) { getParallel(b, p) })
+}
+
+// BenchmarkGet measures Get of allocations that are not decoded yet. A write does
+// not decode, so the first Get of each allocation does, and the figure of
+// from=memory depends on how often the benchmark visits each.
 func BenchmarkGet(b *testing.B) {
 	p := placedStore(b)
 	b.Run("from=memory", func(b *testing.B) {
-		b.ReportAllocs()
-		var next atomic.Int64
-		b.RunParallel(func(pb *testing.PB) {
-			for n := int(next.Add(1)) * 1000; pb.Next(); n++ {
-				if _, err := p.s.Get(p.ids[shuffled(n)]); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		getParallel(b, p)
 	})
 	b.Run("from=file", func(b *testing.B) {
 		b.ReportAllocs()

@@ -165,7 +165,7 @@ func (p *player) lookUp(name string, n int) error {
 func (p *player) each(n int, fn func(g int, h *report.Histogram) error) (*report.Histogram, error) {
 	histograms := make([]report.Histogram, n)
 	err := program.Parallel(n, func(g int) error { return fn(g, &histograms[g]) })
-	return report.Merge(histograms), err
+	return report.Merged(histograms), err
 }
 
 // events has every writer report events from to to of its own allocations.

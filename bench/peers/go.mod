@@ -4,7 +4,6 @@ go 1.25.0
 
 require (
 	allocstore v0.0.0
-	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/cilium/statedb v0.8.4
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/dgraph-io/badger/v4 v4.9.6

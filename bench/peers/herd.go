@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // neighbours is how many other allocations are written while a herd is parked.
@@ -85,7 +83,7 @@ func (h *herd) once(time.Duration) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	return h.sample(call, answer)
+	return h.sample(call, answer), nil
 }
 
 // touch writes to allocations, one after the other.
@@ -99,15 +97,13 @@ func (h *herd) touch(of ...int) error {
 }
 
 // sample measures from the call of the write, and from its answer.
-func (h *herd) sample(call, answer time.Time) (sample, error) {
-	fromCall, fromAnswer := newHistogram(), newHistogram()
+func (h *herd) sample(call, answer time.Time) sample {
+	var times wakeTimes
 	for _, at := range h.awake {
-		if err := errors.Join(record(fromCall, at.Sub(call)), record(fromAnswer, at.Sub(answer))); err != nil {
-			return sample{}, err
-		}
+		times.record(call, answer, at)
 	}
 	return sample{Parts: map[string]sample{
-		"call to last awake":   summary([]*hdrhistogram.Histogram{fromCall}),
-		"answer to last awake": summary([]*hdrhistogram.Histogram{fromAnswer}),
-	}}, nil
+		"call to last awake":   latencies(&times.fromCall),
+		"answer to last awake": latencies(&times.fromAnswer),
+	}}
 }

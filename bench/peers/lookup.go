@@ -1,17 +1,15 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"allocstore/bench/internal/program"
+	"allocstore/bench/internal/report"
 	"allocstore/schema"
 )
 
@@ -185,27 +183,21 @@ func steadyRead(g getter, pick picker, d time.Duration) (sample, error) {
 // runReaders measures all but the rate. Readers call between after each chunk.
 func runReaders(g getter, pick picker, d time.Duration, between func()) ([]*reader, sample, error) {
 	readers := make([]*reader, lookupReaders)
-	errs := make([]error, lookupReaders)
 	for i := range readers {
 		readers[i] = newReader(g, pick, uint64(i))
 	}
 	before := mallocs()
 	end := time.Now().Add(d)
-	var wg sync.WaitGroup
-	for i, r := range readers {
-		wg.Go(func() { errs[i] = r.run(end, between) })
-	}
-	wg.Wait()
+	err := program.Parallel(len(readers), func(i int) error { return readers[i].run(end, between) })
 	allocated := mallocs() - before
-	ops := 0
-	histograms := make([]*hdrhistogram.Histogram, len(readers))
-	for i, r := range readers {
+	ops, latency := 0, new(report.Histogram)
+	for _, r := range readers {
 		ops += r.ops
-		histograms[i] = r.latency
+		latency.Merge(&r.latency)
 	}
-	s := summary(histograms)
+	s := latencies(latency)
 	s.Allocs = pointer(float64(allocated) / float64(ops))
-	return readers, s, errors.Join(errs...)
+	return readers, s, err
 }
 
 // reader is one goroutine that looks up.
@@ -215,20 +207,18 @@ type reader struct {
 	rng     *rand.Rand
 	ids     []string
 	got     []found
-	latency *hdrhistogram.Histogram
+	latency report.Histogram
 	ops     int
-	chunks  *hdrhistogram.Histogram // nanoseconds of whole chunks
+	chunks  report.Histogram // durations of whole chunks
 }
 
 func newReader(g getter, pick picker, n uint64) *reader {
 	return &reader{
-		g:       g,
-		pick:    pick,
-		rng:     rand.New(rand.NewPCG(seed, n)),
-		ids:     make([]string, chunkLen),
-		got:     make([]found, chunkLen),
-		latency: newHistogram(),
-		chunks:  newHistogram(),
+		g:    g,
+		pick: pick,
+		rng:  rand.New(rand.NewPCG(seed, n)),
+		ids:  make([]string, chunkLen),
+		got:  make([]found, chunkLen),
 	}
 }
 
@@ -237,7 +227,7 @@ func (r *reader) rate() float64 {
 	if r.ops == 0 {
 		return 0
 	}
-	return chunkLen / time.Duration(r.chunks.ValueAtQuantile(50)).Seconds()
+	return chunkLen / r.chunks.Quantile(.5).Seconds()
 }
 
 // run looks up chunk by chunk.
@@ -253,9 +243,7 @@ func (r *reader) run(end time.Time, between func()) error {
 		}
 		now := time.Now()
 		r.ops += n
-		if err := r.whole(n, now.Sub(start)); err != nil {
-			return err
-		}
+		r.chunks.Record(now.Sub(start) * chunkLen / time.Duration(n)) // a last, shorter chunk is scaled up
 		for i, id := range r.ids[:n] {
 			if !r.got[i].is(id) {
 				return fmt.Errorf("asked for %s, got another or none", id)
@@ -267,11 +255,6 @@ func (r *reader) run(end time.Time, between func()) error {
 		}
 		between()
 	}
-}
-
-// whole records how long a chunk of n took; a last, shorter one is scaled up.
-func (r *reader) whole(n int, took time.Duration) error {
-	return r.chunks.RecordValue(int64(took) * chunkLen / int64(n))
 }
 
 // chunk looks up ids.
@@ -287,9 +270,7 @@ func (r *reader) chunk(ids []string) error {
 		if err := r.g.get(id, &r.got[i]); err != nil {
 			return err
 		}
-		if err := r.latency.RecordValue(int64(time.Since(start))); err != nil {
-			return err
-		}
+		r.latency.Record(time.Since(start))
 	}
 	return nil
 }

@@ -74,6 +74,8 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+
+	"allocstore/bench/internal/machine"
 )
 
 func main() {
@@ -89,31 +91,23 @@ func main() {
 
 // run does all the work that cfg asks for, prints the report to w, and saves it.
 func run(cfg config, w io.Writer) error {
-	r, err := newReport(cfg)
+	r, err := newComparison(cfg)
 	if err != nil {
 		return err
 	}
-	leaveRoom(r.Machine)
+	limitMemory(r.Machine.Machine)
 	results, notes, err := measure(cfg)
 	if err != nil {
 		return err
 	}
-	r.add(results, notes)
-	if cfg.out != "" {
-		if err := r.save(cfg.out); err != nil {
-			return err
-		}
-	}
-	if cfg.json {
-		return r.json(w)
-	}
-	return r.print(w)
+	r.setResults(results, notes)
+	return r.write(w, cfg.json, cfg.out)
 }
 
-// leaveRoom has the collector keep to 70 % of the memory: with all peers' 2,000,000
+// limitMemory has the collector keep to 70 % of the memory: with all peers' 2,000,000
 // allocations there, twice what is in use would be all of it, and none would be left
 // for the page cache.
-func leaveRoom(m machine) {
+func limitMemory(m machine.Machine) {
 	if m.MemoryBytes > 0 {
 		debug.SetMemoryLimit(m.MemoryBytes / 10 * 7)
 	}

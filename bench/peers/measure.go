@@ -6,10 +6,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
-	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"allocstore/bench/internal/program"
+	"allocstore/bench/internal/report"
 )
 
 // ours is the name of the store that the others are compared with.
@@ -147,36 +147,28 @@ func (b *bench) keepBytes(work, peer string, bytes float64) {
 // closedLoop has workers call op one after the other until d is over, and
 // measures each call.
 func closedLoop(workers int, d time.Duration, op func(worker int) error) (sample, error) {
-	histograms := make([]*hdrhistogram.Histogram, workers)
-	errs := make([]error, workers)
-	for i := range histograms {
-		histograms[i] = newHistogram()
-	}
+	histograms := make([]report.Histogram, workers)
 	before := mallocs()
 	start := time.Now()
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() { errs[w] = repeat(histograms[w], start.Add(d), func() error { return op(w) }) })
-	}
-	wg.Wait()
-	elapsed := time.Since(start)
-	s := summary(histograms)
-	ops := float64(histograms[0].TotalCount())
-	s.Rate = ops / elapsed.Seconds()
-	s.Allocs = pointer(float64(mallocs()-before) / ops)
-	return s, errors.Join(errs...)
+	err := program.Parallel(workers, func(w int) error {
+		return repeat(&histograms[w], start.Add(d), func() error { return op(w) })
+	})
+	elapsed, allocated := time.Since(start), mallocs()-before
+	all := report.Merged(histograms)
+	s := latencies(all)
+	s.Rate = float64(all.Len()) / elapsed.Seconds()
+	s.Allocs = pointer(float64(allocated) / float64(all.Len()))
+	return s, err
 }
 
 // repeat calls op until the end, at least once, and records how long each took.
-func repeat(h *hdrhistogram.Histogram, end time.Time, op func() error) error {
+func repeat(h *report.Histogram, end time.Time, op func() error) error {
 	for start := time.Now(); ; {
 		if err := op(); err != nil {
 			return err
 		}
 		now := time.Now()
-		if err := h.RecordValue(int64(now.Sub(start))); err != nil {
-			return err
-		}
+		h.Record(now.Sub(start))
 		if now.After(end) {
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"allocstore/bench/internal/machine"
 	"allocstore/schema"
 )
 
@@ -16,12 +17,12 @@ func (b *bench) memory() error {
 		}
 	}
 	if b.wants("memory", "go-memdb") {
-		if err := b.memdbMemory(); err != nil {
+		if err := b.rowMemory("go-memdb", func() (rows, error) { return newMemdb() }); err != nil {
 			return err
 		}
 	}
 	if b.wants("memory", "statedb") {
-		if err := b.statedbMemory(); err != nil {
+		if err := b.rowMemory("statedb", func() (rows, error) { return newStatedb() }); err != nil {
 			return err
 		}
 	}
@@ -64,24 +65,6 @@ func (b *bench) ourMemory() error {
 	return o.close()
 }
 
-func (b *bench) memdbMemory() error {
-	m := b.newMeter("go-memdb")
-	db, err := newMemdb()
-	if err != nil {
-		return err
-	}
-	return b.rowMemory(m, db)
-}
-
-func (b *bench) statedbMemory() error {
-	m := b.newMeter("statedb")
-	db, err := newStatedb()
-	if err != nil {
-		return err
-	}
-	return b.rowMemory(m, db)
-}
-
 // rows is a peer that keeps rows in memory, and replaces them.
 type rows interface {
 	insert(rows []*schema.Allocation) error
@@ -89,12 +72,17 @@ type rows interface {
 }
 
 // rowMemory takes it through its life.
-func (b *bench) rowMemory(m meter, db rows) error {
+func (b *bench) rowMemory(peer string, open func() (rows, error)) error {
+	m := b.newMeter(peer)
+	db, err := open()
+	if err != nil {
+		return err
+	}
 	if err := b.data.eachOwned(db.insert); err != nil {
 		return err
 	}
 	m.keep("memory/inserted")
-	err := b.tenEvents(func(sent []*schema.Allocation) error { return db.update(sent...) })
+	err = b.tenEvents(func(sent []*schema.Allocation) error { return db.update(sent...) })
 	m.keep("memory/ten events")
 	runtime.KeepAlive(db)
 	return err
@@ -129,46 +117,29 @@ func (b *bench) tenEvents(update func([]*schema.Allocation) error) error {
 type meter struct {
 	b      *bench
 	peer   string
-	before uint64
+	before int64
 }
 
 func (b *bench) newMeter(peer string) meter {
-	heap, _ := inUse()
+	heap, _ := machine.InUse()
 	return meter{b, peer, heap}
 }
 
 // keep keeps what an allocation takes as the result of this work.
 func (m meter) keep(work string) {
-	heap, _ := inUse()
-	m.b.keepBytes(work, m.peer, float64(int64(heap-m.before))/float64(m.b.data.n))
-}
-
-// inUse returns the bytes of what is reachable on the heap, and of the stacks.
-// Two collections: what a pool holds, and what has a finalizer, outlives one.
-func inUse() (heap, stacks uint64) {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc, m.StackInuse
+	heap, _ := machine.InUse()
+	m.b.keepBytes(work, m.peer, float64(heap-m.before)/float64(m.b.data.n))
 }
 
 // disk measures the bytes of an allocation in the files, before any update.
 func (b *bench) disk() error {
 	const work = "disk"
-	for _, p := range b.durables(work) {
-		if p.isVariant() {
-			continue
-		}
-		store, err := p.open()
-		if err != nil {
-			return fmt.Errorf("%s/%s: %w", work, p.name, err)
-		}
-		bytes, err := store.bytes()
+	return b.eachDurable(work, func(peer string, d durable) error {
+		bytes, err := d.bytes()
 		if err != nil {
 			return err
 		}
-		b.keepBytes(work, p.name, float64(bytes)/float64(b.data.n))
-	}
-	return nil
+		b.keepBytes(work, peer, float64(bytes)/float64(b.data.n))
+		return nil
+	})
 }

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"allocstore/schema"
 )
 
@@ -104,10 +102,10 @@ type mix struct {
 	block  int
 	acked  []int64 // see clients
 
-	slots                []atomic.Pointer[turn] // one of each blocked reader
-	mu                   sync.Mutex             // guards the histograms
-	fromCall, fromAnswer *hdrhistogram.Histogram
-	spurious             atomic.Int64
+	slots    []atomic.Pointer[turn] // one of each blocked reader
+	mu       sync.Mutex             // guards times
+	times    *wakeTimes
+	spurious atomic.Int64
 }
 
 // turn is one wait of a blocked reader, and the write that ends it. Writer and
@@ -129,7 +127,7 @@ func newMix(store mixer, d *data) *mix {
 // once runs the load for d.
 func (m *mix) once(d time.Duration) (sample, error) {
 	m.slots = make([]atomic.Pointer[turn], min(mixedReaders, m.block))
-	m.fromCall, m.fromAnswer = newHistogram(), newHistogram()
+	m.times = new(wakeTimes)
 	waiting, err := m.park()
 	if err != nil {
 		return sample{}, err
@@ -146,8 +144,8 @@ func (m *mix) once(d time.Duration) (sample, error) {
 	lookups.Allocs, updates.Allocs = nil, nil // nobody knows whose they are
 	s := sample{Parts: map[string]sample{"reads": lookups, "updates": updates}}
 	if m.parker != nil {
-		s.Parts["call to awake"] = summary([]*hdrhistogram.Histogram{m.fromCall})
-		s.Parts["answer to awake"] = summary([]*hdrhistogram.Histogram{m.fromAnswer})
+		s.Parts["call to awake"] = latencies(&m.times.fromCall)
+		s.Parts["answer to awake"] = latencies(&m.times.fromAnswer)
 	}
 	return s, nil
 }
@@ -190,20 +188,18 @@ func (m *mix) reader(ctx context.Context, r int) error {
 		if !t.taken.Load() {
 			m.spurious.Add(1)
 		}
-		if err := m.over(t); err != nil {
-			return err
-		}
+		m.over(t)
 	}
 }
 
 // over records the turn when it is called for the second time.
-func (m *mix) over(t *turn) error {
+func (m *mix) over(t *turn) {
 	if t.done.Add(1) < 2 {
-		return nil
+		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return errors.Join(record(m.fromCall, t.awake.Sub(t.called)), record(m.fromAnswer, t.awake.Sub(t.answered)))
+	m.times.record(t.called, t.answered, t.awake)
 }
 
 // write has the writers update allocations until d is over.
@@ -238,7 +234,8 @@ func (m *mix) wake(t *turn) error {
 		return err
 	}
 	t.answered = time.Now()
-	return m.over(t)
+	m.over(t)
+	return nil
 }
 
 // cold picks an allocation of w's in an odd block.

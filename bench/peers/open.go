@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"allocstore/bench/internal/machine"
+)
 
 // open measures Open with a warm page cache. The rate is allocations per second;
 // the latencies are those of a whole Open. Only allocstore rebuilds a table then.
@@ -33,13 +37,13 @@ func (b *bench) openHeap(work string) error {
 	if err != nil {
 		return err
 	}
-	before, _ := inUse()
+	before, _ := machine.InUse()
 	o, err := newOurs(path)
 	if err != nil {
 		return err
 	}
-	after, _ := inUse()
-	b.keepBytes(work, ours, float64(int64(after-before)))
+	after, _ := machine.InUse()
+	b.keepBytes(work, ours, float64(after-before))
 	return o.close()
 }
 

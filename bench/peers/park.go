@@ -10,8 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"allocstore/bench/internal/machine"
+	"allocstore/bench/internal/program"
+	"allocstore/bench/internal/report"
 	"allocstore/schema"
 )
 
@@ -38,7 +39,7 @@ func (b *bench) park() error {
 	if len(peers) == 0 {
 		return nil
 	}
-	b.descriptor = descriptors(b.data.n)
+	b.descriptor = machine.DescriptorBytes(b.data.n)
 	for _, p := range peers {
 		store, err := p.open()
 		if err == nil {
@@ -91,22 +92,6 @@ func (b *bench) statedbParker() (parker, error) {
 	return s, b.data.eachOwned(s.insert)
 }
 
-// descriptors starts and ends n goroutines, and returns the bytes of each that the
-// runtime keeps for good, to use them for later goroutines. They are part of what
-// a blocked reader takes, but only the first n goroutines would show them.
-func descriptors(n int) float64 {
-	before, _ := inUse()
-	over := make(chan struct{})
-	var left sync.WaitGroup
-	for range n {
-		left.Go(func() { <-over })
-	}
-	close(over)
-	left.Wait()
-	after, _ := inUse()
-	return float64(int64(after-before)) / float64(n)
-}
-
 // lot is where readers are parked.
 type lot struct {
 	p     parker
@@ -123,7 +108,7 @@ type wake struct {
 }
 
 func (b *bench) parkAll(peer string, p parker) error {
-	heapBefore, stacksBefore := inUse()
+	heapBefore, stacksBefore := machine.InUse()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	l := &lot{p: p, d: b.data, awake: make(chan wake, 16)}
@@ -133,10 +118,10 @@ func (b *bench) parkAll(peer string, p parker) error {
 	if err := parked(p, b.data.n); err != nil {
 		return err
 	}
-	heap, stacks := inUse()
-	each := func(now, before uint64) float64 { return float64(int64(now-before)) / float64(b.data.n) }
-	b.keepBytes("park/bytes each", peer, b.descriptor+each(heap+stacks, heapBefore+stacksBefore))
-	b.keepBytes("park/of it stacks", peer, each(stacks, stacksBefore))
+	heap, stacks := machine.InUse()
+	each := func(bytes int64) float64 { return float64(bytes) / float64(b.data.n) }
+	b.keepBytes("park/bytes each", peer, b.descriptor+each(heap+stacks-heapBefore-stacksBefore))
+	b.keepBytes("park/of it stacks", peer, each(stacks-stacksBefore))
 	err := b.wakeSome(peer, l)
 	cancel()
 	l.left.Wait()
@@ -144,19 +129,10 @@ func (b *bench) parkAll(peer string, p parker) error {
 	return err
 }
 
-// patience is how long a reader may take to park or to wake before it is taken
-// for lost.
-const patience = 30 * time.Second
-
 // parked waits until n readers are blocked.
 func parked(p parker, n int) error {
-	for last, seen := time.Now(), 0; seen < n; time.Sleep(time.Millisecond) {
-		if now := p.waiters(); now != seen {
-			last, seen = time.Now(), now
-		}
-		if time.Since(last) > patience {
-			return fmt.Errorf("%d of %d readers are parked, and no more for %v", seen, n, patience)
-		}
+	if seen, ok := program.Await(n, program.Patience, p.waiters); !ok {
+		return fmt.Errorf("%d of %d readers are parked, and no more for %v", seen, n, program.Patience)
 	}
 	return nil
 }
@@ -183,14 +159,14 @@ func (l *lot) tell(ctx context.Context, i int) {
 
 // next returns when the reader of allocation i woke up.
 func (l *lot) next(i int) (time.Time, error) {
-	for over := time.After(patience); ; {
+	for over := time.After(program.Patience); ; {
 		select {
 		case w := <-l.awake:
 			if w.i == i {
 				return w.at, nil
 			}
 		case <-over:
-			return time.Time{}, fmt.Errorf("the reader of %s did not wake within %v of a write", l.d.ids[i], patience)
+			return time.Time{}, fmt.Errorf("the reader of %s did not wake within %v of a write", l.d.ids[i], program.Patience)
 		}
 	}
 }
@@ -199,7 +175,7 @@ func (l *lot) next(i int) (time.Time, error) {
 // the same allocations once more, when nobody waits on them, and counts the
 // readers that woke though nothing they waited for was written.
 func (b *bench) wakeSome(peer string, l *lot) error {
-	fromCall, fromAnswer := newHistogram(), newHistogram()
+	var times wakeTimes
 	written := rand.New(rand.NewPCG(seed, 2)).Perm(l.d.n)[:min(wakes, l.d.n)]
 	for _, i := range written {
 		start := time.Now()
@@ -211,9 +187,7 @@ func (b *bench) wakeSome(peer string, l *lot) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(record(fromCall, at.Sub(start)), record(fromAnswer, at.Sub(answer))); err != nil {
-			return err
-		}
+		times.record(start, answer, at)
 	}
 	for _, i := range written {
 		if err := l.touch(i); err != nil {
@@ -221,8 +195,8 @@ func (b *bench) wakeSome(peer string, l *lot) error {
 		}
 	}
 	time.Sleep(settling)
-	b.keepLatency("park/write to awake", peer, fromCall)
-	b.keepLatency("park/answer to awake", peer, fromAnswer)
+	b.keepLatency("park/write to awake", peer, &times.fromCall)
+	b.keepLatency("park/answer to awake", peer, &times.fromAnswer)
 	b.keepCount("park/spurious wakes", peer, l.woken.Load()-int64(len(written)))
 	return nil
 }
@@ -235,10 +209,7 @@ func (l *lot) touch(i int) error {
 	return l.p.touch(clientUpdate(l.d.ids[i], nextStamp(), updateEvents))
 }
 
-// record counts a reader that was awake before the answer as awake at once.
-func record(h *hdrhistogram.Histogram, d time.Duration) error { return h.RecordValue(int64(max(d, 1))) }
-
 // keepLatency adds the quantiles of h to the results.
-func (b *bench) keepLatency(work, peer string, h *hdrhistogram.Histogram) {
-	b.add(result{Work: work, Peer: peer, sample: summary([]*hdrhistogram.Histogram{h})})
+func (b *bench) keepLatency(work, peer string, h *report.Histogram) {
+	b.add(result{Work: work, Peer: peer, sample: latencies(h)})
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"allocstore/bench/internal/report"
 	"allocstore/schema"
 )
 
@@ -21,15 +19,12 @@ func (b *bench) place() error {
 			return placeJobs(p, b.data, &next, d)
 		}})
 	}
-	for _, p := range b.durables(work) {
-		if p.isVariant() {
-			continue
-		}
-		store, err := p.open()
-		if err != nil {
-			return fmt.Errorf("%s/%s: %w", work, p.name, err)
-		}
-		add(p.name, store)
+	err := b.eachDurable(work, func(peer string, d durable) error {
+		add(peer, d)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if b.wants(work, "go-memdb") {
 		m, err := newMemdb()
@@ -44,7 +39,7 @@ func (b *bench) place() error {
 // placeJobs places job after job until d is over. Making the jobs, which is the
 // scheduler's work, is not measured.
 func placeJobs(p placer, d *data, next *int, each time.Duration) (sample, error) {
-	h := newHistogram()
+	h := new(report.Histogram)
 	var busy time.Duration
 	var allocated uint64
 	placed := 0
@@ -58,11 +53,9 @@ func placeJobs(p placer, d *data, next *int, each time.Duration) (sample, error)
 		busy += took
 		allocated += mallocs
 		placed += len(batch)
-		if err := h.RecordValue(int64(took)); err != nil {
-			return sample{}, err
-		}
+		h.Record(took)
 	}
-	s := summary([]*hdrhistogram.Histogram{h})
+	s := latencies(h)
 	s.Rate = float64(placed) / busy.Seconds()
 	s.Allocs = pointer(float64(allocated) / float64(placed))
 	return s, nil

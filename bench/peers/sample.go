@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"allocstore/bench/internal/report"
 )
 
 // sample is what one measurement found: all of it, or each of its parts.
@@ -66,24 +66,21 @@ func median[T cmp.Ordered](samples []sample, value func(sample) T) T {
 	for i, s := range samples {
 		values[i] = value(s)
 	}
-	slices.Sort(values)
-	return values[(len(values)-1)/2]
+	return report.Median(values)
 }
 
-// newHistogram returns an empty histogram of nanoseconds, exact to 1 %.
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, int64(10*time.Minute), 2)
+// latencies returns the quantiles of the histogram.
+func latencies(h *report.Histogram) sample {
+	return sample{P50: h.Quantile(.5), P99: h.Quantile(.99), Max: h.Max()}
 }
 
-// summary merges the histograms into the first and returns its quantiles.
-func summary(histograms []*hdrhistogram.Histogram) sample {
-	all := histograms[0]
-	for _, h := range histograms[1:] {
-		all.Merge(h)
-	}
-	return sample{
-		P50: time.Duration(all.ValueAtQuantile(50)),
-		P99: time.Duration(all.ValueAtQuantile(99)),
-		Max: time.Duration(all.Max()),
-	}
+// wakeTimes are the latencies of readers that a write woke.
+type wakeTimes struct {
+	fromCall, fromAnswer report.Histogram
+}
+
+// record counts a reader that was awake before the answer as awake 1 ns after it.
+func (w *wakeTimes) record(call, answer, awake time.Time) {
+	w.fromCall.Record(max(awake.Sub(call), 1))
+	w.fromAnswer.Record(max(awake.Sub(answer), 1))
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"allocstore/bench/internal/program"
 	"allocstore/schema"
 )
 
@@ -95,22 +96,18 @@ func peak(store durable, over <-chan struct{}) (most int64, err error) {
 
 // updateEach has writers update all allocations in turns.
 func updateEach(store durable, d *data) error {
-	errs := make([]error, sustainedWriters)
 	var next atomic.Int64
-	var left sync.WaitGroup
-	for w := range errs {
-		left.Go(func() {
-			for errs[w] == nil {
-				i := int(next.Add(1)) - 1
-				if i >= sustainedUpdates*d.n {
-					return
-				}
-				errs[w] = store.update(clientUpdate(d.ids[i%d.n], nextStamp(), updateEvents))
+	return program.Parallel(sustainedWriters, func(int) error {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= sustainedUpdates*d.n {
+				return nil
 			}
-		})
-	}
-	left.Wait()
-	return errors.Join(errs...)
+			if err := store.update(clientUpdate(d.ids[i%d.n], nextStamp(), updateEvents)); err != nil {
+				return err
+			}
+		}
+	})
 }
 
 // live is how many bytes the allocations and their jobs take, encoded, after an

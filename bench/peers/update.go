@@ -112,6 +112,24 @@ func (p *namedDurable) isVariant() bool {
 	return strings.HasPrefix(p.name, "bbolt Batch") || p.name == "Pebble, whole"
 }
 
+// eachDurable opens the durable peers that this work is wanted with, variants left
+// out, and calls do with each.
+func (b *bench) eachDurable(work string, do func(peer string, d durable) error) error {
+	for _, p := range b.durables(work) {
+		if p.isVariant() {
+			continue
+		}
+		d, err := p.open()
+		if err == nil {
+			err = do(p.name, d)
+		}
+		if err != nil {
+			return fmt.Errorf("%s/%s: %w", work, p.name, err)
+		}
+	}
+	return nil
+}
+
 // variant returns a function that opens a store that stands in front of another.
 func variant(open func() (durable, error), in func(durable) durable) func() (durable, error) {
 	return func() (durable, error) {

@@ -112,7 +112,7 @@ func (t *trial) measureGets(name string, c chosen, n int) error {
 	err := program.Parallel(getters, func(g int) error {
 		return t.gets(c.part(g), n/getters, &histograms[g])
 	})
-	timing.End(t.Report, t.progress, n/getters*getters, report.Merge(histograms))
+	timing.End(t.Report, t.progress, n/getters*getters, report.Merged(histograms))
 	return err
 }
 

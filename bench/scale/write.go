@@ -73,7 +73,7 @@ func (t *trial) updateAll(ctx context.Context) (*report.Histogram, error) {
 		}
 		return nil
 	})
-	return report.Merge(histograms), err
+	return report.Merged(histograms), err
 }
 
 // write has the clients of the allocations report one more event each, in one

@@ -32,21 +32,17 @@ func TestRun(t *testing.T) {
 	require.NoError(t, run(t.Context(), tiny("-json", "-out", dir, "-dir", t.TempDir()), &out, io.Discard))
 	var s soaking
 	require.NoError(t, json.Unmarshal(out.Bytes(), &s))
-	figures := make(map[string]report.Figure)
-	for _, f := range s.Figures {
-		figures[f.Name] = f
-	}
 	for _, suffix := range []string{", with compaction", ", without compaction"} {
 		updates := s.Phase("update" + suffix).Operations
 		require.Positive(t, updates)
-		require.EqualValues(t, updates, figures["changes that the feed reader checked"+suffix].Value)
-		require.GreaterOrEqual(t, figures["snapshots read"+suffix].Value, 2.0)
-		require.GreaterOrEqual(t, figures["allocations in them that were checked"+suffix].Value, 500.0)
+		require.EqualValues(t, updates, s.Figure("changes that the feed reader checked"+suffix).Value)
+		require.GreaterOrEqual(t, s.Figure("snapshots read"+suffix).Value, 2.0)
+		require.GreaterOrEqual(t, s.Figure("allocations in them that were checked"+suffix).Value, 500.0)
 	}
 	require.GreaterOrEqual(t, len(s.With), 2)
 	require.GreaterOrEqual(t, len(s.Without), 2)
 	require.Positive(t, s.With[0].Rate)
-	require.NotNil(t, figures["file, of the live bytes, at the most"].Met)
+	require.NotNil(t, s.Figure("file, of the live bytes, at the most").Met)
 	text, err := os.ReadFile(filepath.Join(dir, "soak.txt"))
 	require.NoError(t, err)
 	require.Contains(t, string(text), "feed behind")

@@ -33,7 +33,7 @@ func TestHistogram(t *testing.T) {
 	require.Equal(t, len(all), h.Len())
 	for _, q := range []float64{0, .5, .9, .99, 1} {
 		want := all[min(len(all)-1, int(q*float64(len(all))))]
-		require.InEpsilon(t, float64(want)+1, float64(h.Quantile(q))+1, .04, "quantile %v", q)
+		require.InEpsilon(t, float64(want)+1, float64(h.Quantile(q))+1, .01, "quantile %v", q)
 	}
 }
 

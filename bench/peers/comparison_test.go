@@ -26,7 +26,7 @@ func TestOutput(t *testing.T) {
 	cfg.json = true
 	var text bytes.Buffer
 	require.NoError(t, run(cfg, &text))
-	var r report
+	var r comparison
 	require.NoError(t, json.Unmarshal(text.Bytes(), &r), "-json prints JSON")
 	var works []string
 	for _, r := range r.Results {
@@ -42,16 +42,16 @@ func TestSave(t *testing.T) {
 	cfg.curves, cfg.rounds, cfg.out = true, 2, t.TempDir()
 	cfg.command, cfg.date = "peers -curves", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	cfg.only = regexp.MustCompile("^curve/.*/(" + ours + "|Pebble|sync.Map)$")
-	r, err := newReport(cfg)
+	r, err := newComparison(cfg)
 	require.NoError(t, err)
 	results, notes, err := measure(cfg)
 	require.NoError(t, err)
-	r.add(results, notes)
-	require.NoError(t, r.save(cfg.out))
+	r.setResults(results, notes)
+	require.NoError(t, r.write(io.Discard, false, cfg.out))
 
 	text, err := os.ReadFile(filepath.Join(cfg.out, "peers.json"))
 	require.NoError(t, err)
-	var again report
+	var again comparison
 	require.NoError(t, json.Unmarshal(text, &again))
 	require.Equal(t, *r, again, "JSON keeps everything")
 	for _, r := range again.Results {
@@ -90,7 +90,7 @@ func wellFormed(t *testing.T, file string) {
 }
 
 func TestMachine(t *testing.T) {
-	m, err := newMachine(t.TempDir())
+	m, err := describe(t.TempDir())
 	require.NoError(t, err)
 	require.Positive(t, m.Cores)
 	require.Positive(t, m.Sync.Fdatasync)
