@@ -16,13 +16,13 @@ import (
 	"allocstore/store"
 )
 
-// benchAllocs is how many allocations the benchmarks have in the store.
+// benchAllocs is the number of allocations in the benchmarks' store.
 const benchAllocs = 100_000
 
 // taskName is the one task of the documented allocation.
 const taskName = "redis"
 
-// placedStore is a store with benchAllocs allocations, placed as the job does.
+// placedStore returns a store with benchAllocs allocations, placed as the program places them.
 func placedStore(b *testing.B) *player {
 	b.Helper()
 	c := config{allocs: benchAllocs, readers: 1, writers: 256, Flags: program.Flags{Seed: 1, Sample: "../testdata/allocation.json"}}
@@ -34,7 +34,7 @@ func placedStore(b *testing.B) *player {
 	return p
 }
 
-// shuffled visits all allocations in an order that is no order.
+// shuffled maps n to an allocation, so that n = 0, 1, 2, ... visits all of them in a scattered order.
 func shuffled(n int) int { return n * 7919 % benchAllocs }
 
 // getParallel measures Get from all processors.
@@ -120,7 +120,7 @@ func BenchmarkPlace(b *testing.B) {
 			for i := range fleet.PerJob {
 				batch.Upsert(p.Alloc((placed + i) % benchAllocs))
 			}
-			if placed += fleet.PerJob; placed%benchAllocs == 0 { // all there: start over
+			if placed += fleet.PerJob; placed%benchAllocs == 0 { // all are placed: delete them
 				b.StopTimer()
 				for i := 0; i < benchAllocs; i += fleet.PerJob {
 					_, err := s.Delete(context.Background(), p.ids[i:i+fleet.PerJob]...)
@@ -147,7 +147,7 @@ func BenchmarkOpen(b *testing.B) {
 	})
 }
 
-// BenchmarkWait is one write and the one reader that it wakes.
+// BenchmarkWait measures one write together with the one reader that it wakes.
 func BenchmarkWait(b *testing.B) {
 	p := placedStore(b)
 	ctx := context.Background()

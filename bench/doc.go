@@ -1,22 +1,34 @@
 /*
-Bench is the store's main job as a program: it places allocations, looks them up,
-parks readers, plays the life of the tasks, deletes, closes, reopens, and checks
-everything against what it knows.
+Bench runs the main job of a store and checks it:
 
 	go run ./bench [-allocs n] [-readers n] [-writers n] [-dir path] [-seed n] [-json]
 
-It ends with exit status 1 and the first difference when anything is wrong: an
-allocation's fields or its task's events, as read from the file; a deletion that is
-not remembered; a reader that woke for anything but its allocation's first change; what
-lists have; an index that the feed leaves out, or a store that differs from what the
-feed leads to.
+It places allocations, looks them up, parks blocking readers, reports the events of
+all tasks, deletes a tenth of the allocations, then closes and reopens the store. It
+compares everything in the file with the state that it expects. The first difference
+ends it with exit status 1:
 
-It prints a row for each phase, and what an allocation takes: of the heap, of the
-file, and of the time to open the store. "open" counts the allocations that are there
-then; "replay the feed" counts changes, those above the compaction floor. The rate of
-client updates includes making them; their latencies do not.
+  - a field of an allocation, or an event of its task;
+  - a deletion that a wait does not report;
+  - a reader that wakes for anything but the first change of its allocation;
+  - a list with too few or too many allocations;
+  - a feed that skips an index, or that does not lead to the content of the store.
 
-The hot paths' benchmarks stand beside it in bench_test.go:
+It prints one row for each phase, and then the heap, the file size and the time to
+open the store, each per allocation. The row "open" counts live allocations. The row
+"replay the feed" counts changes above the compaction floor. The rate of client
+updates includes the time to make them; their latencies do not.
+
+Below this directory:
+
+	scale      two million allocations and a million blocked readers in one process
+	soak       updates at full rate for minutes, with and without compaction
+	peers      the same work on go-memdb, statedb, Pebble, Badger and bbolt; its own module
+	results    the kept results of all of them
+	internal   the generated data, the report, and the measuring of the machine
+
+The benchmarks of the hot paths are in bench_test.go; `.ci/gate` compares two
+revisions with them:
 
 	go test -bench . ./bench
 */

@@ -10,7 +10,7 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// config is what the flags say.
+// config holds the values of the flags.
 type config struct {
 	program.Flags
 	allocs, readers, writers int
@@ -18,7 +18,7 @@ type config struct {
 
 func main() { program.Main("bench", run) }
 
-// run is main with its surroundings as arguments.
+// run is main with its arguments and outputs passed in.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parse(args, stderr)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"allocstore/store"
 )
 
-// TestRun is the main job at a small size; it checks its own results.
+// TestRun runs the whole program at a small size. The program checks its own results.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -36,7 +36,7 @@ func TestRun(t *testing.T) {
 	require.Contains(t, out.String(), "heap per allocation")
 }
 
-func TestRunRefusesWhatCannotBe(t *testing.T) {
+func TestRunRefusesBadFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"-allocs", "5"}, {"-readers", "-1"}, {"-allocs", "100", "-readers", "101"}, {"-writers", "0"}, {"extra"},
@@ -46,7 +46,7 @@ func TestRunRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-// opened is a player of 50 allocations whose store is open and empty.
+// opened returns a player of 50 allocations whose store is open and empty.
 func opened(t *testing.T) *player {
 	t.Helper()
 	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, Flags: program.Flags{Sample: "../testdata/allocation.json"}}, t.TempDir(), new(progress))
@@ -61,7 +61,7 @@ func opened(t *testing.T) *player {
 	return p
 }
 
-// TestPlayFindsDifferences breaks what the run knows, and expects it to say so.
+// TestPlayFindsDifferences falsifies a value that the player expects. The check must then fail.
 func TestPlayFindsDifferences(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*player){
@@ -84,8 +84,7 @@ func TestPlayFindsDifferences(t *testing.T) {
 	}
 }
 
-// TestReplayFindsGaps has the store leave an index out, and has it write fewer
-// changes than the run makes.
+// TestReplayFindsGaps lets the store skip an index, and then write fewer changes than the player expects.
 func TestReplayFindsGaps(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -18,11 +18,10 @@ import (
 	"allocstore/store"
 )
 
-// eventsPerTask is more than the ten that the store keeps.
+// eventsPerTask exceeds the ten events that the store keeps.
 const eventsPerTask = 14
 
-// A player takes a store through the main job, phase by phase, and knows what must
-// be in it.
+// A player takes a store through the phases of the program, and holds the state that the store must have.
 type player struct {
 	config
 	*fleet.Fleet
@@ -30,16 +29,16 @@ type player struct {
 	*progress
 	path string
 	s    *store.Store
-	ids  []string // of all allocations, since making one takes as long as looking it up
+	ids  []string // of all allocations; making an ID takes as long as a lookup
 
-	states []schema.TaskState // of each allocation's task, as its client has it
-	sent   []time.Time        // when each allocation's first event was
+	states []schema.TaskState // of each allocation's task, as its client holds it
+	sent   []time.Time        // time at which each allocation's first event was sent
 
-	// What the store has answered.
+	// The indexes that the store returned.
 	created   []uint64 // by job: the index of its insert
 	last      []uint64 // by allocation: the index of its last event
 	deleted   []uint64 // by allocation: the index of its deletion, or 0
-	lastIndex uint64   // when it was closed
+	lastIndex uint64   // when the store was closed
 }
 
 func newPlayer(c config, dir string, p *progress) (*player, error) {
@@ -57,8 +56,7 @@ func newPlayer(c config, dir string, p *progress) (*player, error) {
 	return pl, nil
 }
 
-// play runs all phases on a file in dir, and returns what was measured, or the
-// first difference.
+// play runs all phases on a file in dir. It returns the measurements, or the first difference found.
 func play(ctx context.Context, c config, dir string, p *progress) (*report.Report, error) {
 	pl, err := newPlayer(c, dir, p)
 	if err != nil {
@@ -77,8 +75,8 @@ func play(ctx context.Context, c config, dir string, p *progress) (*report.Repor
 	return pl.Report, err
 }
 
-// begin begins a phase of n operations. It is shown until the function that it
-// returns is called, which reports it with what it has come to.
+// startPhase starts a phase of n operations and shows its progress. The returned
+// function ends the phase and adds it to the report.
 func (p *player) startPhase(name string, n int) (end func(operations int, h *report.Histogram)) {
 	stop, timing := p.show(name, n), report.Start(name)
 	return func(operations int, h *report.Histogram) {
@@ -87,7 +85,7 @@ func (p *player) startPhase(name string, n int) (end func(operations int, h *rep
 	}
 }
 
-// open opens the store. If that goes wrong p.s stays the one before, if any.
+// open opens the store. If that fails, p.s keeps its value.
 func (p *player) open() error {
 	s, err := store.Open(p.path, nil)
 	if err != nil {
@@ -97,8 +95,7 @@ func (p *player) open() error {
 	return nil
 }
 
-// live are the phases up to the end of the tasks' lives. before is what was on the
-// heap when there was no store.
+// live runs the phases up to the deletions. before is the size of the heap before the store was opened.
 func (p *player) live(ctx context.Context, before int64) error {
 	p.states, p.sent = make([]schema.TaskState, p.Len()), make([]time.Time, p.Len())
 	if err := p.place(ctx); err != nil {
@@ -113,13 +110,13 @@ func (p *player) live(ctx context.Context, before int64) error {
 	if err := p.events(ctx, "client updates", 1, eventsPerTask); err != nil {
 		return err
 	}
-	p.states, p.sent = nil, nil // what follows is the store's memory alone
+	p.states, p.sent = nil, nil // the heap measured next is the store's alone
 	heap, _ := machine.InUse()
 	p.Record("heap per allocation, resident, with ten events", float64(heap-before)/float64(p.Len()), "bytes")
 	return p.delete(ctx)
 }
 
-// place inserts all allocations, a job at a time.
+// place inserts all allocations, one job a batch.
 func (p *player) place(ctx context.Context) error {
 	end := p.startPhase("place, in batches of 1,000", p.Len())
 	h, err := p.Place(ctx, p.s, func(job int, index uint64) {
@@ -131,7 +128,7 @@ func (p *player) place(ctx context.Context) error {
 	return err
 }
 
-// lookUp gets allocations at random from two goroutines, one in 64 timed.
+// lookUp gets random allocations from two goroutines, and times one lookup in 64.
 func (p *player) lookUp(name string, n int) error {
 	const goroutines, timed = 2, 64
 	end := p.startPhase(name, n)
@@ -161,14 +158,14 @@ func (p *player) lookUp(name string, n int) error {
 	return err
 }
 
-// each runs fn in n goroutines and returns what all have timed, and their errors.
+// each runs fn in n goroutines. It returns all latencies that they recorded, and their errors.
 func (p *player) each(n int, fn func(g int, h *report.Histogram) error) (*report.Histogram, error) {
 	histograms := make([]report.Histogram, n)
 	err := program.Parallel(n, func(g int) error { return fn(g, &histograms[g]) })
 	return report.Merged(histograms), err
 }
 
-// events has every writer report events from to to of its own allocations.
+// events lets every writer report the events from up to to (exclusive) of its own allocations.
 func (p *player) events(ctx context.Context, name string, from, to int) error {
 	n := p.Len() * (to - from)
 	end := p.startPhase(name, n)
@@ -187,7 +184,7 @@ func (p *player) events(ctx context.Context, name string, from, to int) error {
 	return err
 }
 
-// event has the client of allocation i report event k.
+// event reports event k of allocation i.
 func (p *player) event(ctx context.Context, i, k int, h *report.Histogram) error {
 	fleet.Record(&p.states[i], i, k)
 	upd := p.Update(i, &p.states[i])

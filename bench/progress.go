@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// progress shows on a terminal what the run is at; anywhere else nothing.
+// progress shows the progress of a phase on a terminal. Elsewhere it shows nothing.
 type progress struct {
-	w    io.Writer // nil: not a terminal
+	w    io.Writer // nil if the output is not a terminal
 	done atomic.Int64
 }
 
@@ -23,7 +23,7 @@ func newProgress(w io.Writer) *progress {
 	return new(progress)
 }
 
-// show shows a phase until the function that it returns is called.
+// show shows a phase until the returned function is called.
 func (p *progress) show(name string, total int) (end func()) {
 	p.done.Store(0)
 	if p.w == nil {

@@ -27,7 +27,7 @@ func (p *player) reopen(ctx context.Context) error {
 	return p.check(ctx)
 }
 
-// close closes the store and notes what it had come to.
+// close closes the store, and records the file's size and the last index.
 func (p *player) close() error {
 	stats := p.s.Stats()
 	p.Record("file per allocation placed, at the end", float64(stats.FileBytes)/float64(p.Len()), "bytes")
@@ -36,10 +36,10 @@ func (p *player) close() error {
 	return p.s.Close()
 }
 
-// total is how many changes the run makes.
+// total returns the number of changes that the program makes.
 func (p *player) total() int { return p.Len()*(1+eventsPerTask) + (p.Len()+9)/10 }
 
-// check compares everything with what it must be.
+// check compares the reopened store with the player's state.
 func (p *player) check(ctx context.Context) error {
 	if got := p.s.LastIndex(); got != p.lastIndex {
 		return fmt.Errorf("after reopening the last index is %d, it was %d", got, p.lastIndex)
@@ -50,7 +50,7 @@ func (p *player) check(ctx context.Context) error {
 	return p.replay(ctx)
 }
 
-// verify compares every allocation, read from the file, with what it must be.
+// verify compares every allocation, as read from the file, with the player's state.
 func (p *player) verify(ctx context.Context) error {
 	end := p.startPhase("get from the file and verify", p.Len())
 	defer func() { end(p.Len(), nil) }()
@@ -74,8 +74,8 @@ func (p *player) verifyOne(ctx context.Context, i int) error {
 	return p.Check(i, got, fleet.Truth{Created: p.created[i/fleet.PerJob], Modified: p.last[i], Events: eventsPerTask})
 }
 
-// verifyDeleted checks that a deleted allocation is gone and that the deletion is
-// remembered. err is what getting it has returned.
+// verifyDeleted checks that allocation i is gone and that a wait reports its
+// deletion. err is the error that Get returned.
 func (p *player) verifyDeleted(ctx context.Context, i int, err error) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%s: get after the deletion: %v", p.ids[i], err)
@@ -90,7 +90,7 @@ func (p *player) verifyDeleted(ctx context.Context, i int, err error) error {
 	return nil
 }
 
-// verifyLists counts the lists.
+// verifyLists compares the lengths of two lists with the number of live allocations.
 func (p *player) verifyLists() error {
 	alive, ofJob := 0, 0
 	for i, deleted := range p.deleted {
@@ -120,9 +120,9 @@ func (p *player) verifyLists() error {
 	return nil
 }
 
-// replay reads the feed from its beginning into a map, which must come to equal
-// the store. What has not changed since compaction removed earlier changes is in
-// the map from the start.
+// replay applies the feed to a map, which must then equal the store. The feed starts
+// at the compaction floor, so the map starts with the allocations that have not
+// changed above the floor.
 func (p *player) replay(ctx context.Context) error {
 	read := 0
 	end := p.startPhase("replay the feed", p.total())
@@ -132,7 +132,7 @@ func (p *player) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := max(floor, 1) + 1 // the run leaves out no index; 1 is the store's own
+	next := max(floor, 1) + 1 // no index is skipped; index 1 is the store's creation
 	for ch, err := range p.s.Changes(ctx, floor) {
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (p *player) replay(ctx context.Context) error {
 	return p.compareWith(content)
 }
 
-// unchangedSince returns the allocations whose last change is not above index.
+// unchangedSince returns the allocations whose last change is at or below index.
 func (p *player) unchangedSince(index uint64) (map[string]*schema.Allocation, error) {
 	content := make(map[string]*schema.Allocation, p.Len())
 	for a, err := range p.s.All() {

@@ -13,7 +13,7 @@ import (
 	"allocstore/store"
 )
 
-// A reader is one blocking reader and what became of its wait.
+// A reader is a blocked reader and the result of its wait.
 type reader struct {
 	alloc  int
 	result store.WaitResult
@@ -21,9 +21,9 @@ type reader struct {
 	woke   time.Time
 }
 
-// wake parks the readers, has every client report its tasks' first event, and
-// checks that each reader woke once, for its own allocation, at the index of that
-// one write: nothing else has changed the allocation when the phase ends.
+// wake parks the readers, and reports the first event of every task. Each reader must
+// wake once, for its own allocation, at the index of that event: the allocation does
+// not change again within the phase.
 func (p *player) wake(ctx context.Context) error {
 	readers := make([]reader, p.readers)
 	var parked sync.WaitGroup
@@ -64,7 +64,7 @@ func (p *player) wake(ctx context.Context) error {
 	return nil
 }
 
-// checkWoken compares a wait's result with what the writer was answered.
+// checkWoken compares the result of a wait with the index that the writer got.
 func (p *player) checkWoken(r *reader) error {
 	id, index := p.ids[r.alloc], p.last[r.alloc]
 	switch res := r.result; {

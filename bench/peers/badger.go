@@ -81,8 +81,8 @@ func (b *badgerStore) place(batch []*schema.Allocation) error {
 
 func (b *badgerStore) load(d *data) error { return d.load(b) }
 
-// settle has nothing to wait for: Badger does not tell what it compacts.
-func (b *badgerStore) settle() error { return nil }
+// quiesce has nothing to wait for: Badger does not tell what it compacts.
+func (b *badgerStore) quiesce() error { return nil }
 
 // bytes is the size of its tables, its write-ahead log aside.
 func (b *badgerStore) bytes() (int64, error) {

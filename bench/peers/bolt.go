@@ -85,7 +85,7 @@ func (b *boltStore) load(d *data) error {
 	return b.db.Sync()
 }
 
-func (b *boltStore) settle() error { return nil }
+func (b *boltStore) quiesce() error { return nil }
 
 func (b *boltStore) bytes() (int64, error) {
 	info, err := os.Stat(b.db.Path())

@@ -105,14 +105,14 @@ func parseNumbers(name, list string) (numbers []int, err error) {
 }
 
 func (cfg *config) validate() error {
-	most := slices.Max(cfg.writers)
+	writers := slices.Max(cfg.writers)
 	if cfg.curves {
-		most = max(most, slices.Max(cfg.curveWriters))
+		writers = max(writers, slices.Max(cfg.curveWriters))
 		if slices.Min(cfg.sizes) < curveUpdaters {
 			return fmt.Errorf("-sizes must be at least %d, the writers of their updates", curveUpdaters)
 		}
 	}
-	if cfg.n < most || cfg.rounds < 1 || cfg.herd < 1 || cfg.each <= 0 {
+	if cfg.n < writers || cfg.rounds < 1 || cfg.herd < 1 || cfg.each <= 0 {
 		return fmt.Errorf("-n must be at least the number of writers, -rounds and -herd at least 1, -seconds above 0")
 	}
 	return nil

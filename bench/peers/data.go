@@ -207,7 +207,7 @@ func wholeOf(a *schema.Allocation) []byte {
 // owned returns a in memory of its own, but for the job, as a scheduler has it
 // after decoding what it read from a log: strings and all in one piece, which is
 // the leanest way.
-func owned(a *schema.Allocation) (*schema.Allocation, error) {
+func copyOf(a *schema.Allocation) (*schema.Allocation, error) {
 	own, err := schema.DecodeAllocation(string(wholeOf(a)))
 	if err != nil {
 		return nil, err
@@ -216,13 +216,13 @@ func owned(a *schema.Allocation) (*schema.Allocation, error) {
 	return own, nil
 }
 
-// eachOwned calls do with the allocations of each job, in memory of their own.
-func (d *data) eachOwned(do func(rows []*schema.Allocation) error) error {
+// eachCopy calls do with the allocations of each job, in memory of their own.
+func (d *data) eachCopy(do func(rows []*schema.Allocation) error) error {
 	for k := range d.jobs() {
 		rows := d.batch(k)
 		for i, a := range rows {
 			var err error
-			if rows[i], err = owned(a); err != nil {
+			if rows[i], err = copyOf(a); err != nil {
 				return err
 			}
 		}

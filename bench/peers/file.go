@@ -48,7 +48,7 @@ func (b *bench) wholes(work, peer string, fill func() (wholeStore, error)) (two 
 	for _, decode := range []bool{false, true} {
 		if b.wants(work, names[decode]) {
 			two = append(two, contender{names[decode], func(d time.Duration) (sample, error) {
-				return read(store.reader(decode), b.data.once(), d)
+				return lookups(store.reader(decode), b.data.once(), d)
 			}})
 		}
 	}
@@ -81,6 +81,6 @@ func (b *bench) freshOurs(d time.Duration) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	s, err := read(o, b.data.once(), d)
+	s, err := lookups(o, b.data.once(), d)
 	return s, errors.Join(err, o.close())
 }

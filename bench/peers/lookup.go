@@ -47,7 +47,7 @@ func (b *bench) lookup(work string) error {
 	var contenders []contender
 	add := func(peer string, g getter) {
 		contenders = append(contenders, contender{peer, func(d time.Duration) (sample, error) {
-			return read(g, b.data.random(), d)
+			return lookups(g, b.data.random(), d)
 		}})
 	}
 	if b.wants(work, ours) {
@@ -126,7 +126,7 @@ func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
 	if len(peers) == 0 {
 		return nil, nil
 	}
-	return peers, b.data.eachOwned(func(rows []*schema.Allocation) error {
+	return peers, b.data.eachCopy(func(rows []*schema.Allocation) error {
 		for _, p := range peers {
 			if err := p.insert(rows); err != nil {
 				return err
@@ -157,7 +157,7 @@ func (d *data) once() picker {
 //
 // A reader's rate is that of its median chunk, so that what else the machine
 // does, in slices longer than a chunk, is not taken for the store's doing.
-func read(g getter, pick picker, d time.Duration) (sample, error) {
+func lookups(g getter, pick picker, d time.Duration) (sample, error) {
 	readers, s, err := runReaders(g, pick, d, func() {})
 	for _, r := range readers {
 		s.Rate += r.rate()
@@ -165,12 +165,12 @@ func read(g getter, pick picker, d time.Duration) (sample, error) {
 	return s, err
 }
 
-// steadyRead is read whose rate is that of all the time, for what else the
+// steadyLookups is read whose rate is that of all the time, for what else the
 // machine does is the store's doing. After each chunk a reader lets others run, as
 // one does that goes back to its caller; otherwise, where there are no more
 // processors than readers, everybody else would wait for the runtime to take them
 // away, every 10 ms, and that is what would be measured.
-func steadyRead(g getter, pick picker, d time.Duration) (sample, error) {
+func steadyLookups(g getter, pick picker, d time.Duration) (sample, error) {
 	start := time.Now()
 	readers, s, err := runReaders(g, pick, d, runtime.Gosched)
 	elapsed := time.Since(start)

@@ -123,11 +123,11 @@ func (b *bench) startProfile() (err error) {
 
 // keep adds the medians of the samples to the results.
 func (b *bench) keep(work, peer string, samples []sample) {
-	b.add(result{Work: work, Peer: peer, sample: medians(samples), Samples: samples})
+	b.keepResult(result{Work: work, Peer: peer, sample: medians(samples), Samples: samples})
 }
 
-// add adds a result, of all allocations unless it says of how many.
-func (b *bench) add(r result) {
+// keepResult adds a result, of all allocations unless it says of how many.
+func (b *bench) keepResult(r result) {
 	if r.N == 0 {
 		r.N = b.data.n
 	}
@@ -136,12 +136,12 @@ func (b *bench) add(r result) {
 
 // keepCount adds a count to the results.
 func (b *bench) keepCount(work, peer string, count int64) {
-	b.add(result{Work: work, Peer: peer, Count: &count})
+	b.keepResult(result{Work: work, Peer: peer, Count: &count})
 }
 
 // keepBytes adds a size to the results.
 func (b *bench) keepBytes(work, peer string, bytes float64) {
-	b.add(result{Work: work, Peer: peer, Bytes: bytes})
+	b.keepResult(result{Work: work, Peer: peer, Bytes: bytes})
 }
 
 // closedLoop has workers call op one after the other until d is over, and

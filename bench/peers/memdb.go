@@ -59,7 +59,7 @@ func (m *memdbStore) place(batch []*schema.Allocation) error {
 	rows := make([]*schema.Allocation, len(batch))
 	for i, a := range batch {
 		var err error
-		if rows[i], err = owned(a); err != nil {
+		if rows[i], err = copyOf(a); err != nil {
 			return err
 		}
 	}

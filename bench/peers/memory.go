@@ -78,7 +78,7 @@ func (b *bench) rowMemory(peer string, open func() (rows, error)) error {
 	if err != nil {
 		return err
 	}
-	if err := b.data.eachOwned(db.insert); err != nil {
+	if err := b.data.eachCopy(db.insert); err != nil {
 		return err
 	}
 	m.keep("memory/inserted")
@@ -91,7 +91,7 @@ func (b *bench) rowMemory(peer string, open func() (rows, error)) error {
 func (b *bench) mapMemory() error {
 	m := b.newMeter("sync.Map")
 	bare := new(syncMap)
-	if err := b.data.eachOwned(bare.insert); err != nil {
+	if err := b.data.eachCopy(bare.insert); err != nil {
 		return err
 	}
 	m.keep("memory/inserted")

@@ -72,9 +72,9 @@ type namedMixer struct {
 // mixers returns the peers that this work is wanted with.
 func (b *bench) mixers(work string) (peers []namedMixer) {
 	for _, p := range []namedMixer{
-		{ours, func() (mixer, error) { return as[mixer](b.stores.ours.store()) }},
-		{"Pebble", func() (mixer, error) { return as[mixer](b.stores.pebble.store()) }},
-		{"go-memdb", func() (mixer, error) { return as[mixer](b.memdbParker()) }},
+		{ours, func() (mixer, error) { return asType[mixer](b.stores.ours.store()) }},
+		{"Pebble", func() (mixer, error) { return asType[mixer](b.stores.pebble.store()) }},
+		{"go-memdb", func() (mixer, error) { return asType[mixer](b.memdbParker()) }},
 	} {
 		if b.wants(work, p.name) {
 			peers = append(peers, p)
@@ -83,12 +83,12 @@ func (b *bench) mixers(work string) (peers []namedMixer) {
 	return peers
 }
 
-// as returns the store as what else it is.
-func as[T any](store any, err error) (as T, _ error) {
+// asType returns the store as what else it is.
+func asType[T any](store any, err error) (t T, _ error) {
 	if err == nil {
-		as = store.(T)
+		t = store.(T)
 	}
-	return as, err
+	return t, err
 }
 
 // mix is the mixed load on one store. The allocations are in blocks: readers wait
@@ -135,7 +135,7 @@ func (m *mix) once(d time.Duration) (sample, error) {
 	var lookups, updates sample
 	var lookupErr, updateErr error
 	var running sync.WaitGroup
-	running.Go(func() { lookups, lookupErr = steadyRead(m.store, m.data.random(), d) })
+	running.Go(func() { lookups, lookupErr = steadyLookups(m.store, m.data.random(), d) })
 	running.Go(func() { updates, updateErr = m.write(d) })
 	running.Wait()
 	if err := errors.Join(lookupErr, updateErr, waiting()); err != nil {
@@ -188,12 +188,12 @@ func (m *mix) reader(ctx context.Context, r int) error {
 		if !t.taken.Load() {
 			m.spurious.Add(1)
 		}
-		m.over(t)
+		m.finish(t)
 	}
 }
 
-// over records the turn when it is called for the second time.
-func (m *mix) over(t *turn) {
+// finish records the turn when it is called for the second time.
+func (m *mix) finish(t *turn) {
 	if t.done.Add(1) < 2 {
 		return
 	}
@@ -234,7 +234,7 @@ func (m *mix) wake(t *turn) error {
 		return err
 	}
 	t.answered = time.Now()
-	m.over(t)
+	m.finish(t)
 	return nil
 }
 

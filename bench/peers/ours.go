@@ -51,7 +51,7 @@ func (o *ourStore) place(batch []*schema.Allocation) error {
 
 func (o *ourStore) load(d *data) error { return d.load(o) }
 
-func (o *ourStore) settle() error { return nil }
+func (o *ourStore) quiesce() error { return nil }
 
 func (o *ourStore) bytes() (int64, error) { return o.s.Stats().FileBytes, nil }
 

@@ -81,7 +81,7 @@ func (b *bench) memdbParker() (parker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, b.data.eachOwned(m.insert)
+	return m, b.data.eachCopy(m.insert)
 }
 
 func (b *bench) statedbParker() (parker, error) {
@@ -89,7 +89,7 @@ func (b *bench) statedbParker() (parker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, b.data.eachOwned(s.insert)
+	return s, b.data.eachCopy(s.insert)
 }
 
 // lot is where readers are parked.
@@ -140,15 +140,15 @@ func parked(p parker, n int) error {
 // reader waits once, and tells when it is awake unless ctx ended it.
 func (l *lot) reader(ctx context.Context, i int) {
 	if err := l.p.wait(ctx, l.d.ids[i], nil); !errors.Is(err, context.Canceled) {
-		l.tell(ctx, i)
+		l.reportAwake(ctx, i)
 	}
 }
 
-// tell says that the reader of allocation i is awake. It is a function of its own
+// reportAwake says that the reader of allocation i is awake. It is a function of its own
 // so that a blocked reader's stack has little besides the store's.
 //
 //go:noinline
-func (l *lot) tell(ctx context.Context, i int) {
+func (l *lot) reportAwake(ctx context.Context, i int) {
 	at := time.Now()
 	l.woken.Add(1)
 	select {
@@ -211,5 +211,5 @@ func (l *lot) touch(i int) error {
 
 // keepLatency adds the quantiles of h to the results.
 func (b *bench) keepLatency(work, peer string, h *report.Histogram) {
-	b.add(result{Work: work, Peer: peer, sample: latencies(h)})
+	b.keepResult(result{Work: work, Peer: peer, sample: latencies(h)})
 }

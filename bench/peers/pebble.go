@@ -20,16 +20,16 @@ var (
 	_ mixer   = (*pebbleStore)(nil)
 )
 
-// quiet drops what Pebble logs of its work, and keeps what is wrong.
-type quiet struct{}
+// errorLogger drops what Pebble logs of its work, and keeps what is wrong.
+type errorLogger struct{}
 
-func (quiet) Infof(string, ...any) {}
+func (errorLogger) Infof(string, ...any) {}
 
-func (quiet) Errorf(format string, args ...any) {
+func (errorLogger) Errorf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "pebble: "+format+"\n", args...)
 }
 
-func (quiet) Fatalf(format string, args ...any) {
+func (errorLogger) Fatalf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "pebble: "+format+"\n", args...)
 	os.Exit(1)
 }
@@ -40,7 +40,7 @@ func (quiet) Fatalf(format string, args ...any) {
 func newPebble(dir string) (*pebbleStore, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
-		Logger:                      quiet{},
+		Logger:                      errorLogger{},
 		CacheSize:                   1 << 30,
 		MemTableSize:                64 << 20,
 		MemTableStopWritesThreshold: 4,
@@ -126,12 +126,12 @@ func (p *pebbleStore) load(d *data) error {
 	if err := p.db.Flush(); err != nil {
 		return err
 	}
-	return p.settle()
+	return p.quiesce()
 }
 
-// settle waits until no compaction runs, so that one that an update left behind
+// quiesce waits until no compaction runs, so that one that an update left behind
 // does not run during somebody else's turn. It gives up after a while.
-func (p *pebbleStore) settle() error {
+func (p *pebbleStore) quiesce() error {
 	const patience = 5 * time.Second
 	for start := time.Now(); time.Since(start) < patience; time.Sleep(5 * time.Millisecond) {
 		if m := p.db.Metrics(); m.Compact.NumInProgress == 0 && m.Flush.NumInProgress == 0 {

@@ -14,7 +14,7 @@ type durable interface {
 	updater
 	placer
 	load(*data) error
-	settle() error
+	quiesce() error
 	bytes() (int64, error)
 	close() error
 }

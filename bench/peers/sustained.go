@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	sustainedMost    = 100_000 // allocations
+	sustainedMax     = 100_000 // allocations
 	sustainedUpdates = 10      // of each
 	sustainedWriters = 256
 )
@@ -23,7 +23,7 @@ const (
 // allocation; live ones are keys and encoded values without the store around them.
 func (b *bench) sustained() error {
 	const work = "sustained"
-	d := newData(min(b.data.n, sustainedMost))
+	d := newData(min(b.data.n, sustainedMax))
 	for _, p := range []struct {
 		name, file string
 		open       opener
@@ -40,9 +40,9 @@ func (b *bench) sustained() error {
 			return fmt.Errorf("%s/%s: %w", work, p.name, err)
 		}
 		keep := func(what string, bytes int64) {
-			b.add(result{Work: work + "/" + what, Peer: p.name, N: d.n, Bytes: float64(bytes) / float64(d.n)})
+			b.keepResult(result{Work: work + "/" + what, Peer: p.name, N: d.n, Bytes: float64(bytes) / float64(d.n)})
 		}
-		keep("live", live(d))
+		keep("live", liveBytes(d))
 		keep("loaded", sizes.loaded)
 		keep("peak", sizes.peak)
 		keep("end", sizes.end)
@@ -70,7 +70,7 @@ func sustain(store durable, d *data) (s sizes, err error) {
 	err = updateEach(store, d)
 	close(over)
 	watching.Wait()
-	if err := errors.Join(err, watchErr, store.settle()); err != nil {
+	if err := errors.Join(err, watchErr, store.quiesce()); err != nil {
 		return s, err
 	}
 	s.end, err = store.bytes()
@@ -79,18 +79,18 @@ func sustain(store durable, d *data) (s sizes, err error) {
 }
 
 // peak returns the most bytes that the store had until over is closed.
-func peak(store durable, over <-chan struct{}) (most int64, err error) {
+func peak(store durable, over <-chan struct{}) (highest int64, err error) {
 	for {
 		select {
 		case <-over:
-			return most, nil
+			return highest, nil
 		case <-time.After(10 * time.Millisecond):
 		}
 		bytes, err := store.bytes()
 		if err != nil {
-			return most, err
+			return highest, err
 		}
-		most = max(most, bytes)
+		highest = max(highest, bytes)
 	}
 }
 
@@ -110,9 +110,9 @@ func updateEach(store durable, d *data) error {
 	})
 }
 
-// live is how many bytes the allocations and their jobs take, encoded, after an
+// liveBytes is how many bytes the allocations and their jobs take, encoded, after an
 // update of each, with 16 bytes of key.
-func live(d *data) (bytes int64) {
+func liveBytes(d *data) (bytes int64) {
 	client := len(schema.AppendClient(nil, clientUpdate(d.ids[0], nextStamp(), updateEvents)))
 	for k := range d.jobs() {
 		batch := d.batch(k)

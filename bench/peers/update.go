@@ -179,7 +179,7 @@ func (c *clients) run(writers int, d time.Duration) (sample, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, c.store.settle()
+	return s, c.store.quiesce()
 }
 
 // checked is how many updated allocations are read back.

@@ -8,14 +8,14 @@ import (
 	"allocstore/store"
 )
 
-// Of all allocations an eighth, more or less, may be resident when there is a bound.
+// With a bound, about an eighth of all allocations may be resident.
 const (
 	boundedShare  = 8
-	residentBytes = 2000 // about what a decoded allocation takes
+	residentBytes = 2000 // approximate size of a decoded allocation
 )
 
-// bounded opens the store with a bound on what is resident, reads as many as there are
-// at random, and tells how near to the bound that stays. The store is left open without one.
+// bounded opens the store with Options.ResidentBytes, reads as many random allocations as there are, and
+// reports how close the resident bytes come to the bound. It leaves the store open without the bound.
 func (t *trial) bounded(context.Context) error {
 	bound := max(int64(t.Len())*residentBytes/boundedShare, 1)
 	if err := t.close(); err != nil {
@@ -26,10 +26,10 @@ func (t *trial) bounded(context.Context) error {
 		return err
 	}
 	t.s = s
-	var most int64
+	var highest int64
 	var sampler sync.WaitGroup
 	over := make(chan struct{})
-	sampler.Go(func() { most = mostResident(s, over) })
+	sampler.Go(func() { highest = maxResident(s, over) })
 	c := t.draw(t.Len())
 	err = t.measureGets("get at random, an eighth resident", c, len(c.ids))
 	close(over)
@@ -38,7 +38,7 @@ func (t *trial) bounded(context.Context) error {
 		return err
 	}
 	stats := s.Stats()
-	t.AtMost("most that was resident, of Options.ResidentBytes", float64(most)/float64(bound), "x", 1.1)
+	t.AtMost("most that was resident, of Options.ResidentBytes", float64(highest)/float64(bound), "x", 1.1)
 	t.Record("reads that found their allocation resident", 100*float64(stats.Hits)/float64(stats.Hits+stats.Misses), "%")
 	if err := t.close(); err != nil {
 		return err
@@ -46,15 +46,15 @@ func (t *trial) bounded(context.Context) error {
 	return t.open()
 }
 
-// mostResident returns the most that was resident until over.
-func mostResident(s *store.Store, over <-chan struct{}) (most int64) {
+// maxResident samples the resident bytes until over is closed, and returns their maximum.
+func maxResident(s *store.Store, over <-chan struct{}) (highest int64) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
-		most = max(most, s.Stats().ResidentBytes)
+		highest = max(highest, s.Stats().ResidentBytes)
 		select {
 		case <-over:
-			return most
+			return highest
 		case <-tick.C:
 		}
 	}

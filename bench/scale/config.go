@@ -9,7 +9,7 @@ import (
 	"allocstore/bench/internal/program"
 )
 
-// config is what the flags say.
+// config holds the values of the flags.
 type config struct {
 	program.Flags
 	allocs, small, events, readers int

@@ -16,16 +16,16 @@ import (
 const (
 	mixedWriters = 64
 
-	// mixedCollections is how many collections the mixed load lasts, unless they
-	// take longer than mixedMost.
+	// The mixed load lasts for mixedCollections garbage collections, but no longer than
+	// mixedMax.
 	mixedCollections = 2
-	mixedMost        = 3 * time.Minute
+	mixedMax         = 3 * time.Minute
 )
 
-// mix reads and updates at once, and tells what of the processors' time goes to
-// collecting garbage while everything is in memory. It begins and ends at the end
-// of a collection, so that none counts for half.
-func (t *trial) mix(ctx context.Context) error {
+// mixedLoad reads and updates concurrently while all allocations are resident, and
+// reports the share of processor time spent on garbage collection. It starts and ends
+// at the end of a collection, so that it measures whole collections.
+func (t *trial) mixedLoad(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var over atomic.Bool
@@ -62,19 +62,19 @@ func (t *trial) mix(ctx context.Context) error {
 	return err
 }
 
-// untilCollected waits for that many collections, and for the least length.
+// untilCollected waits for the given collection, and at least for the time of -mixed.
 func (t *trial) untilCollected(ctx context.Context, collections uint64) {
 	for began := time.Now(); ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		took := time.Since(began)
 		enough := machine.ProcessorNow().Collections >= collections
-		if took > t.mixed && (enough || took > mixedMost) {
+		if took > t.mixed && (enough || took > mixedMax) {
 			return
 		}
 	}
 }
 
-// mixedReads looks allocations up until it is over. What they are changed at is
-// being written meanwhile, so only what stays is compared, of one in a turn.
+// mixedReads looks up allocations until over is set. Their ModifyIndex changes
+// concurrently, so it compares only ID and CreateIndex, once a turn.
 func (t *trial) mixedReads(c chosen, over *atomic.Bool, reads *atomic.Int64) error {
 	const turn = 128
 	for k := 0; !over.Load() && len(c.ids) > 0; {
@@ -94,8 +94,7 @@ func (t *trial) mixedReads(c chosen, over *atomic.Bool, reads *atomic.Int64) err
 	return nil
 }
 
-// mixedWrites reports one more event of one allocation after the other, at random
-// from those of the writer.
+// mixedWrites reports events of random allocations among the writer's own.
 func (t *trial) mixedWrites(ctx context.Context, g int, over *atomic.Bool, writes *atomic.Int64) error {
 	r := rand.New(rand.NewPCG(t.Seed, uint64(g)+1))
 	own := (t.Len() - g + mixedWriters - 1) / mixedWriters

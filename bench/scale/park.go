@@ -15,18 +15,18 @@ import (
 	"allocstore/store"
 )
 
-// settling is how long readers that should not wake are given to wake.
+// settling is the time given to readers that should stay asleep.
 const settling = 200 * time.Millisecond
 
-// A lot is where the readers are parked: reader k waits on allocation k*stride.
+// A lot is a set of parked readers: reader k waits on allocation k*stride.
 type lot struct {
 	*trial
 	stride   int
-	since    uint64        // the index that all have seen
-	patience time.Duration // how long a reader may take to park or to wake before it is taken for lost
+	since    uint64        // MinQueryIndex of all readers
+	patience time.Duration // longest time for a reader to park or to wake; a slower one is lost
 	awake    chan woken
 	left     sync.WaitGroup
-	woke     atomic.Int64 // whyever
+	woke     atomic.Int64 // for any reason but their context
 	ended    atomic.Int64 // by their context
 	trouble  chan error
 }
@@ -38,14 +38,14 @@ func (t *trial) newLot() *lot {
 	}
 }
 
-// woken is what became of a reader's wait.
+// woken is the result of a reader's wait.
 type woken struct {
 	i      int
 	at     time.Time
 	result store.WaitResult
 }
 
-// park blocks the readers, measures what one takes, wakes some, and ends them.
+// park blocks the readers, measures the memory of one, wakes some, and ends the rest.
 func (t *trial) park(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -71,18 +71,17 @@ func (t *trial) park(ctx context.Context) error {
 	return l.end(cancel)
 }
 
-// reader waits once. It has nothing on its stack that it can do without, and what it
-// does when it is awake is a function of its own, so that what is measured of a blocked
-// reader is Wait's.
+// reader waits once. Its stack is part of the measurement, so it keeps only Wait's
+// arguments and results, and reportAwake does the rest.
 func (l *lot) reader(ctx context.Context, i int) {
 	r, err := l.s.Wait(ctx, l.ID(i), store.QueryOptions{MinQueryIndex: l.since, MaxQueryTime: 10 * time.Minute})
-	l.rise(ctx, i, &r, err)
+	l.reportAwake(ctx, i, &r, err)
 }
 
-// rise tells that a reader is awake, unless its context ended it.
+// reportAwake reports an awake reader, unless its context ended it.
 //
 //go:noinline
-func (l *lot) rise(ctx context.Context, i int, r *store.WaitResult, err error) {
+func (l *lot) reportAwake(ctx context.Context, i int, r *store.WaitResult, err error) {
 	w := woken{i, time.Now(), *r}
 	defer l.left.Done()
 	if errors.Is(err, context.Canceled) {
@@ -112,8 +111,8 @@ func (l *lot) parked() error {
 	return nil
 }
 
-// wakeSome updates allocations of as many readers, each of which must wake, and
-// then as many that no reader waits on, at which none must.
+// wakeSome updates the allocations of some readers, which must wake. Then it updates
+// as many allocations without a reader, which must wake none of the others.
 func (l *lot) wakeSome(ctx context.Context) error {
 	fromCall, fromAnswer := new(report.Histogram), new(report.Histogram)
 	timing := report.Start("wake one reader")
@@ -125,9 +124,9 @@ func (l *lot) wakeSome(ctx context.Context) error {
 	}
 	timing.End(l.Report, l.progress, l.wakes, fromCall)
 	for n, k := range order {
-		i := k * l.stride // its reader is gone
+		i := k * l.stride // its reader has ended
 		if l.stride > 1 && n%2 == 0 {
-			i++ // never had one
+			i++ // it had no reader
 		}
 		if _, err := l.write(ctx, i); err != nil {
 			return err
@@ -166,7 +165,7 @@ func (l *lot) wakeOne(ctx context.Context, i int, fromCall, fromAnswer *report.H
 	}
 }
 
-// end ends the readers that are left by their context.
+// end ends the remaining readers by their context.
 func (l *lot) end(cancel func()) error {
 	timing := report.Start("end readers by their context")
 	cancel()

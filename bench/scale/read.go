@@ -14,16 +14,16 @@ import (
 	"allocstore/schema"
 )
 
-// getters is how many goroutines read. One lookup in timedGet is timed, and what it
-// returned is compared. Not more: an allocation that is only looked up is not
-// touched, and touching it took 0.4 to 0.8 µs, two to four times what Get took, with
-// 200,000 of them. All are compared elsewhere.
+// Lookups run in getters goroutines. Each times one lookup in timedGet and compares
+// its result. Comparing more would distort the rate: it touches the allocation, which
+// took 0.4 to 0.8 µs with 200,000 of them, two to four times as long as Get. Other
+// phases compare all allocations.
 const (
 	getters  = 2
 	timedGet = 64
 )
 
-// readOnce gets every allocation, so that all are in memory.
+// readOnce gets every allocation, so that all are resident afterwards.
 func (t *trial) readOnce(context.Context) error {
 	timing := report.Start("get each once, after the updates")
 	err := program.Parallel(getters, func(g int) error {
@@ -38,7 +38,7 @@ func (t *trial) readOnce(context.Context) error {
 	return err
 }
 
-// get looks an allocation up and compares what it was changed at.
+// get looks up an allocation and compares its ModifyIndex.
 func (t *trial) get(id string, last uint64) error {
 	a, err := t.s.Get(id)
 	if err != nil {
@@ -54,20 +54,20 @@ func compare(a *schema.Allocation, id string, last uint64) error {
 	return nil
 }
 
-// chosen are allocations to look up, with all that a lookup needs to know, in the
-// order of the lookups, so that making it or fetching it is not what is measured.
+// chosen is a list of allocations to look up, in the order of the lookups. It is
+// prepared in advance, so that a measurement contains lookups alone.
 type chosen struct {
 	ids  []string
 	jobs []uint32
-	last []uint64 // what each was changed at, when it was chosen
+	last []uint64 // ModifyIndex at the time of choosing
 }
 
-// choose returns n allocations in random order, none twice, or all there are.
+// choose returns n distinct allocations in random order, or all if there are fewer.
 func (t *trial) choose(n int) chosen {
 	return t.chosen(rand.New(rand.NewPCG(t.Seed, uint64(n))).Perm(t.Len())[:min(n, t.Len())])
 }
 
-// draw returns n allocations at random, each as likely as any at any time.
+// draw returns n random allocations, with repetitions.
 func (t *trial) draw(n int) chosen {
 	r := rand.New(rand.NewPCG(t.Seed, uint64(n)))
 	which := make([]int, n)
@@ -77,7 +77,7 @@ func (t *trial) draw(n int) chosen {
 	return t.chosen(which)
 }
 
-// chosen returns those allocations.
+// chosen returns the allocations with the given numbers.
 func (t *trial) chosen(which []int) (c chosen) {
 	for _, i := range which {
 		c.ids = append(c.ids, t.ID(i))
@@ -87,26 +87,26 @@ func (t *trial) chosen(which []int) (c chosen) {
 	return c
 }
 
-// part returns the part of goroutine g.
+// part returns the part for goroutine g.
 func (c chosen) part(g int) chosen {
 	from, to := len(c.ids)*g/getters, len(c.ids)*(g+1)/getters
 	return chosen{c.ids[from:to], c.jobs[from:to], c.last[from:to]}
 }
 
-// lookUp measures lookups of what is in memory, over all allocations.
+// lookUp measures lookups of resident allocations.
 func (t *trial) lookUp(context.Context) error {
 	return t.measureGets("get, resident", t.choose(t.Len()), t.lookups)
 }
 
-// fromFile measures lookups of what is not in memory yet.
+// fromFile measures lookups of allocations that are not yet resident.
 func (t *trial) fromFile(context.Context) error {
 	c := t.choose(200_000)
 	return t.measureGets("get, from the file", c, len(c.ids))
 }
 
-// measureGets looks about n up, each goroutine its part again and again.
+// measureGets makes about n lookups. Each goroutine repeats its part of c.
 func (t *trial) measureGets(name string, c chosen, n int) error {
-	runtime.GC() // what went before is not to be paid here
+	runtime.GC() // garbage of earlier phases is not part of this one
 	timing := report.Start(name)
 	histograms := make([]report.Histogram, getters)
 	err := program.Parallel(getters, func(g int) error {
@@ -116,7 +116,7 @@ func (t *trial) measureGets(name string, c chosen, n int) error {
 	return err
 }
 
-// gets looks n up, one after the other, again and again.
+// gets makes n lookups, repeating c.
 func (t *trial) gets(c chosen, n int, h *report.Histogram) error {
 	for k, at := 0, 0; k < n && len(c.ids) > 0; k++ {
 		if at == len(c.ids) {
@@ -140,7 +140,7 @@ func (t *trial) gets(c chosen, n int, h *report.Histogram) error {
 	return nil
 }
 
-// resident tells what an allocation takes of the heap, all being in memory.
+// resident reports the heap of an allocation while all are resident.
 func (t *trial) resident(context.Context) error {
 	heap, _ := machine.InUse()
 	t.AtMost("heap of a resident allocation", float64(heap-t.before)/float64(t.Len()), "bytes", 3000)

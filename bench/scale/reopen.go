@@ -10,13 +10,13 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// openPlaced opens the store as it was placed.
+// openPlaced reopens the store before any update.
 func (t *trial) openPlaced(context.Context) error { return t.reopen("as placed") }
 
-// openUpdated opens it with all that the updates have left in the file.
+// openUpdated reopens the store after the updates.
 func (t *trial) openUpdated(context.Context) error { return t.reopen("after the updates") }
 
-// compact compacts the store, and opens that.
+// compact compacts the store and reopens it.
 func (t *trial) compact(ctx context.Context) error {
 	timing := report.Start("compact")
 	err := t.s.Compact(ctx)
@@ -30,8 +30,8 @@ func (t *trial) compact(ctx context.Context) error {
 	return t.reopen("after compacting")
 }
 
-// reopen closes the store and opens it several times, and tells what it takes
-// before the first read. The store is left open.
+// reopen closes and opens the store -opens times, and reports the time and the memory
+// before the first read. It leaves the store open.
 func (t *trial) reopen(when string) error {
 	var took []time.Duration
 	var heaps, own, mapped []int64
@@ -60,7 +60,7 @@ func (t *trial) reopen(when string) error {
 	return nil
 }
 
-// verify compares every allocation with what must be in the store.
+// verify compares every allocation with its expected state.
 func (t *trial) verify(ctx context.Context) error {
 	timing := report.Start("get each and check all of it")
 	err := program.Parallel(getters, func(g int) error {
@@ -79,8 +79,8 @@ func (t *trial) verify(ctx context.Context) error {
 	return err
 }
 
-// lists compares the counts, and what lists return.
-func (t *trial) lists(context.Context) error {
+// checkLists compares the counts and the lists with their expected sizes.
+func (t *trial) checkLists(context.Context) error {
 	s := t.s.Stats()
 	if want := 1 + t.batches.Load(); s.LastIndex != want {
 		return fmt.Errorf("the last index is %d; there were %d batches, so it should be %d", s.LastIndex, t.batches.Load(), want)
@@ -99,7 +99,7 @@ func (t *trial) lists(context.Context) error {
 		return fmt.Errorf("the list of all has %d allocations, want %d", all, t.Len())
 	}
 	for k := range t.Jobs() {
-		if err := t.listJob(k); err != nil {
+		if err := t.checkJobList(k); err != nil {
 			return err
 		}
 	}
@@ -107,8 +107,8 @@ func (t *trial) lists(context.Context) error {
 	return nil
 }
 
-// listJob compares the list of job k: all of its allocations, and no others.
-func (t *trial) listJob(k int) error {
+// checkJobList checks that the list of job k has all allocations of the job and no others.
+func (t *trial) checkJobList(k int) error {
 	n := 0
 	for a, err := range t.s.ByJob(t.JobID(k)) {
 		if err != nil {

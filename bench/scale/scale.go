@@ -15,7 +15,7 @@ import (
 	"allocstore/store"
 )
 
-// A trial takes one store through the phases, and knows what must be in it.
+// A trial takes one store through the phases, and holds the expected state.
 type trial struct {
 	config
 	*fleet.Fleet
@@ -23,13 +23,13 @@ type trial struct {
 	progress io.Writer
 	path     string
 	s        *store.Store
-	before   int64 // bytes of the heap before the store was opened first
+	before   int64 // heap before the store was first opened
 
-	// What the store has acknowledged, by allocation, but for created, which is by
-	// job. An allocation's are written by one goroutine at a time.
+	// The acknowledged state: created by job, the others by allocation. At any time one
+	// goroutine writes the entries of an allocation.
 	created, last []uint64
 	sent          []uint32
-	batches       atomic.Uint64 // that changed something
+	batches       atomic.Uint64 // batches that changed the store
 }
 
 func newTrial(c config, path string, r *report.Report, progress io.Writer) (*trial, error) {
@@ -43,7 +43,7 @@ func newTrial(c config, path string, r *report.Report, progress io.Writer) (*tri
 	}, nil
 }
 
-// measure does it all, in dir.
+// measure runs the whole program in dir.
 func measure(ctx context.Context, c config, dir string, progress io.Writer) (*report.Report, error) {
 	r := report.New(c.Command, dir)
 	began, watch := time.Now(), machine.NewWatch(500*time.Millisecond)
@@ -60,25 +60,25 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*re
 	if err != nil {
 		return nil, err
 	}
-	t.compare(base)
+	t.compareRates(base)
 	t.AtMost("peak of the process's memory, mapped pages of the file included", float64(machine.ResidentNow().Peak)/1e9, "GB", 24*1.073741824)
 	t.Record("peak of the process's own memory", float64(watch.Stop())/1e9, "GB")
 	t.Record("in all", time.Since(began).Seconds(), "s")
 	return r, nil
 }
 
-// all takes the store through all phases.
+// all runs all phases.
 func (t *trial) all(ctx context.Context) error {
 	t.before, _ = machine.InUse()
 	if err := t.open(); err != nil {
 		return err
 	}
-	err := t.phases(ctx, t.place, t.openPlaced, t.update, t.readOnce, t.resident, t.lookUp, t.mix, t.park,
-		t.files, t.openUpdated, t.fromFile, t.verify, t.lists, t.bounded, t.compact, t.verify)
+	err := t.phases(ctx, t.place, t.openPlaced, t.update, t.readOnce, t.resident, t.lookUp, t.mixedLoad, t.park,
+		t.fileSize, t.openUpdated, t.fromFile, t.verify, t.checkLists, t.bounded, t.compact, t.verify)
 	return errors.Join(err, t.close())
 }
 
-// phases runs them until one fails.
+// phases runs the given phases until one fails.
 func (t *trial) phases(ctx context.Context, phases ...func(context.Context) error) error {
 	for _, phase := range phases {
 		if err := errors.Join(ctx.Err(), phase(ctx)); err != nil {
@@ -88,13 +88,13 @@ func (t *trial) phases(ctx context.Context, phases ...func(context.Context) erro
 	return nil
 }
 
-// open opens the store, with its default options.
+// open opens the store with default options.
 func (t *trial) open() (err error) {
 	t.s, err = store.Open(t.path, nil)
 	return err
 }
 
-// close closes the store if it is open, and lets go of it.
+// close closes the store if it is open, and releases it for the garbage collector.
 func (t *trial) close() error {
 	if t.s == nil {
 		return nil
@@ -104,13 +104,13 @@ func (t *trial) close() error {
 	return err
 }
 
-// truth returns what must be in the store of allocation i.
+// truth returns the expected state of allocation i.
 func (t *trial) truth(i int) fleet.Truth {
 	return fleet.Truth{Created: t.created[i/fleet.PerJob], Modified: t.last[i], Events: int(t.sent[i])}
 }
 
-// files tells what the file has come to.
-func (t *trial) files(context.Context) error {
+// fileSize reports the size of the file and its live and dead bytes.
+func (t *trial) fileSize(context.Context) error {
 	s := t.s.Stats()
 	t.Record("file", float64(s.FileBytes)/1e9, "GB")
 	t.Record("of it live", float64(s.LiveBytes)/1e9, "GB")
@@ -121,15 +121,14 @@ func (t *trial) files(context.Context) error {
 	return nil
 }
 
-// rates are what is compared between a small store and a large one.
+// rates are the rates that are compared between a small store and a large one.
 type rates struct{ updates, lookups float64 }
 
 func (t *trial) rates() rates {
 	return rates{t.Phase("update").Rate(), t.Phase("get, resident").Rate()}
 }
 
-// smallRates takes a small store through the same. It makes as many updates as
-// take a second or two.
+// smallRates runs the compared phases on a small store, which takes a second or two.
 func smallRates(ctx context.Context, c config, path string, progress io.Writer) (rates, error) {
 	c.allocs = c.small
 	t, err := newTrial(c, path, new(report.Report), progress)
@@ -145,9 +144,9 @@ func smallRates(ctx context.Context, c config, path string, progress io.Writer) 
 	return t.rates(), errors.Join(err, t.close())
 }
 
-// compare judges the rates by those of the small store, and by the challenge's.
-func (t *trial) compare(base rates) {
-	const challenge = 1500 // containers a second, on the challenge's own fleet
+// compareRates compares the rates with those of the small store and of the challenge.
+func (t *trial) compareRates(base rates) {
+	const challenge = 1500 // containers a second on the challenge's own fleet
 	now := t.rates()
 	small := fmt.Sprintf(", of that with %d allocations", t.small)
 	t.AtLeast("rate of updates"+small, now.updates/base.updates, "x", .5)

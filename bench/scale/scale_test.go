@@ -15,7 +15,7 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// tiny are the flags of a run that takes a second.
+// tiny returns the flags of a run that takes a second.
 func tiny(more ...string) []string {
 	return append([]string{
 		"-allocs", "2500", "-small", "300", "-events", "10", "-readers", "500", "-wakes", "20", "-writers", "256",
@@ -23,7 +23,7 @@ func tiny(more ...string) []string {
 	}, more...)
 }
 
-// TestRun checks its own results; here is what it says of them.
+// TestRun runs the whole program at a small size. The program checks its own results.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -52,7 +52,7 @@ func TestRunBatched(t *testing.T) {
 	require.NoError(t, run(t.Context(), tiny("-batch", "7", "-writers", "16", "-allocs", "600", "-dir", t.TempDir()), io.Discard, io.Discard))
 }
 
-func TestRunRefusesWhatCannotBe(t *testing.T) {
+func TestRunRefusesBadFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"-allocs", "5"}, {"-readers", "0"}, {"-events", "0"}, {"-wakes", "501"}, {"-batch", "-1"}, {"extra"}, {"-sample", "no such file"},
@@ -61,7 +61,7 @@ func TestRunRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-// played is a trial whose store has all its events.
+// played returns a trial whose store has all its events.
 func played(t *testing.T) *trial {
 	t.Helper()
 	c, err := parse(tiny("-allocs", "1500", "-events", "2"), io.Discard)
@@ -74,12 +74,12 @@ func played(t *testing.T) *trial {
 	return tr
 }
 
-// TestChecksFindDifferences breaks what the trial knows, and expects it to say so.
+// TestChecksFindDifferences falsifies a value that the trial expects. The checks must then fail.
 func TestChecksFindDifferences(t *testing.T) {
 	t.Parallel()
 	tr := played(t)
 	require.NoError(t, tr.reopen("as placed"))
-	require.NoError(t, tr.phases(t.Context(), tr.verify, tr.lists, tr.readOnce))
+	require.NoError(t, tr.phases(t.Context(), tr.verify, tr.checkLists, tr.readOnce))
 	for name, spoil := range map[string]func(by int){
 		"the last index of one": func(by int) { tr.last[1234] += uint64(by) },
 		"the events of one":     func(by int) { tr.sent[1234] += uint32(by) },
@@ -94,13 +94,13 @@ func TestChecksFindDifferences(t *testing.T) {
 	require.Error(t, tr.readOnce(t.Context()))
 	tr.last[7]++
 	tr.batches.Add(1)
-	require.Error(t, tr.lists(t.Context()), "a batch that was lost")
+	require.Error(t, tr.checkLists(t.Context()), "a batch that was lost")
 	tr.batches.Add(^uint64(0))
 	_, err := tr.s.Delete(t.Context(), tr.ID(3))
 	require.NoError(t, err)
 	tr.batches.Add(1)
-	require.Error(t, tr.lists(t.Context()), "an allocation that is gone")
-	require.Error(t, tr.listJob(0))
+	require.Error(t, tr.checkLists(t.Context()), "an allocation that is gone")
+	require.Error(t, tr.checkJobList(0))
 	require.Error(t, tr.verify(t.Context()))
 }
 

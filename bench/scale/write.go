@@ -11,7 +11,7 @@ import (
 	"allocstore/schema"
 )
 
-// place inserts all allocations, a job at a time.
+// place inserts all allocations, one job a batch.
 func (t *trial) place(ctx context.Context) error {
 	timing := report.Start("place")
 	h, err := t.Place(ctx, t.s, func(job int, index uint64) {
@@ -25,7 +25,7 @@ func (t *trial) place(ctx context.Context) error {
 	return err
 }
 
-// update has the clients report the events, one of each allocation at a time.
+// update reports the events of all tasks. Every task has its event n before any has event n+1.
 func (t *trial) update(ctx context.Context) error {
 	t.makeCost()
 	timing, all := report.Start("update"), new(report.Histogram)
@@ -44,8 +44,8 @@ func (t *trial) update(ctx context.Context) error {
 	return nil
 }
 
-// makeCost measures how long it takes to make an update, which is part of the
-// update's time.
+// makeCost measures the time to make an update, which is part of the measured time of
+// an update.
 func (t *trial) makeCost() {
 	const n = 20_000
 	began := time.Now()
@@ -55,7 +55,7 @@ func (t *trial) makeCost() {
 	t.Record("of an update's time, making it", time.Since(began).Seconds()/n*1e6, "µs")
 }
 
-// updateAll has every client report one more event of each of its allocations.
+// updateAll reports one more event of every allocation.
 func (t *trial) updateAll(ctx context.Context) (*report.Histogram, error) {
 	histograms := make([]report.Histogram, t.writers)
 	err := program.Parallel(t.writers, func(g int) error {
@@ -76,8 +76,8 @@ func (t *trial) updateAll(ctx context.Context) (*report.Histogram, error) {
 	return report.Merged(histograms), err
 }
 
-// write has the clients of the allocations report one more event each, in one
-// batch, and returns how long the store took.
+// write reports one more event of each of the allocations in one batch, and returns
+// the time that the store took.
 func (t *trial) write(ctx context.Context, batch ...int) (time.Duration, error) {
 	updates := make([]*schema.Allocation, len(batch))
 	for k, i := range batch {

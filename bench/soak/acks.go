@@ -5,17 +5,17 @@ import (
 	"sync/atomic"
 )
 
-// remembered is how many acknowledgements of an allocation are kept.
+// remembered is the number of latest acknowledgements that are kept for an allocation.
 const remembered = 64
 
-// acks are the indexes that the writers were given, by allocation and event.
+// acks are the indexes that the writers received, by allocation and event.
 type acks struct {
-	locks   []sync.Mutex // of the allocations of one writer each
-	counts  []int        // of the events of each allocation that were acknowledged
-	indexes []uint64     // of the latest of them, remembered for each allocation
-	created []uint64     // of the inserts; not written after placing
+	locks   []sync.Mutex // lock g guards the allocations of writer g
+	counts  []int        // acknowledged events of each allocation
+	indexes []uint64     // indexes of the latest events, remembered entries for each allocation
+	created []uint64     // indexes of the inserts; constant after placing
 
-	// How many updates were acknowledged, and the sum of what digest makes of them.
+	// The number of acknowledged updates, and the sum of their digests.
 	updates, digests atomic.Uint64
 }
 
@@ -26,7 +26,7 @@ func newAcks(allocs, writers int) *acks {
 	}
 }
 
-// digest is a number that another update, or another index of it, hardly has.
+// digest hashes an update and its index.
 func digest(i, n int, index uint64) uint64 {
 	x := uint64(i)<<32 ^ uint64(n)
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -35,8 +35,8 @@ func digest(i, n int, index uint64) uint64 {
 	return x ^ x>>32
 }
 
-// record notes that event n of allocation i, from 1, was acknowledged at index; 0
-// stands for the insert.
+// record records that event n of allocation i was acknowledged at index. Events count
+// from 1; event 0 is the insert.
 func (k *acks) record(i, n int, index uint64) {
 	l := &k.locks[i%len(k.locks)]
 	l.Lock()
@@ -51,13 +51,13 @@ func (k *acks) record(i, n int, index uint64) {
 	k.digests.Add(digest(i, n, index))
 }
 
-// An ackState says whether the index of an event's acknowledgement is at hand.
+// An ackState says whether the index of an acknowledgement is available.
 type ackState int
 
 const (
 	acked     ackState = iota
-	pending            // not acknowledged yet
-	forgotten          // acknowledged too long ago to be remembered
+	pending            // not yet acknowledged
+	forgotten          // acknowledged, but the index is no longer kept
 )
 
 // at returns the index of event n of allocation i.
@@ -74,8 +74,7 @@ func (k *acks) at(i, n int) (uint64, ackState) {
 	return k.indexes[i*remembered+n%remembered], acked
 }
 
-// last returns how many events of allocation i there are, and the index of the
-// last one.
+// last returns the number of events of allocation i, and the index of the last one.
 func (k *acks) last(i int) (n int, index uint64) {
 	l := &k.locks[i%len(k.locks)]
 	l.Lock()
@@ -83,5 +82,5 @@ func (k *acks) last(i int) (n int, index uint64) {
 	return k.counts[i], k.indexes[i*remembered+k.counts[i]%remembered]
 }
 
-// total returns how many updates were acknowledged.
+// total returns the number of acknowledged updates.
 func (k *acks) total() uint64 { return k.updates.Load() }

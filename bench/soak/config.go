@@ -9,7 +9,7 @@ import (
 	"allocstore/bench/internal/program"
 )
 
-// config is what the flags say.
+// config holds the values of the flags.
 type config struct {
 	program.Flags
 	length, every, hold time.Duration
@@ -24,7 +24,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 		flags.IntVar(&c.allocs, "allocs", 300_000, "allocations to place")
 		flags.IntVar(&c.writers, "writers", 256, "concurrent clients")
 		flags.DurationVar(&c.every, "every", 2*time.Second, "time between two samples")
-		flags.DurationVar(&c.hold, "hold", 5*time.Second, "how long snapshots are held by the one who holds them")
+		flags.DurationVar(&c.hold, "hold", 5*time.Second, "time that held snapshots stay open")
 		flags.StringVar(&c.Out, "out", "", "directory to write soak.txt and soak.json to")
 	})
 	if err != nil {

@@ -10,18 +10,18 @@ import (
 	"allocstore/store"
 )
 
-// A feed is what the feed reader has seen.
+// A feed is the progress of the feed reader.
 type feed struct {
-	at             atomic.Uint64 // the last index
+	at             atomic.Uint64 // index of the last change read
 	count, digests uint64
-	events         []int // by allocation
+	events         []int // events read, by allocation
 }
 
-// errFeedRead ends the feed when everything has been read.
+// errFeedRead ends the feed reader once it has read all changes.
 var errFeedRead = errors.New("the whole feed was read")
 
-// follow reads the feed from the last placement on until ctx ends, which is no
-// error if it ends with errFeedRead.
+// follow reads the feed from the last placement on, until ctx ends. It is no error if
+// ctx ends with errFeedRead.
 func (s *soaker) follow(ctx context.Context) error {
 	s.feed.events = make([]int, s.Len())
 	s.feed.at.Store(s.from)
@@ -39,8 +39,7 @@ func (s *soaker) follow(ctx context.Context) error {
 	return nil
 }
 
-// checkChange checks one change: it is the next one of all, and the next one of its
-// allocation.
+// checkChange checks that a change has the next index of the store and the next event of its allocation.
 func (s *soaker) checkChange(ch store.Change) error {
 	f := &s.feed
 	i, ok := s.number[ch.ID]
@@ -62,9 +61,9 @@ func (s *soaker) checkChange(ch store.Change) error {
 	return nil
 }
 
-// caughtUp waits until the feed reader has had everything.
+// caughtUp waits until the feed reader has read all changes.
 func (s *soaker) caughtUp(ctx context.Context) error {
-	last := int(s.s.LastIndex()) // the writers have ended
+	last := int(s.s.LastIndex()) // final, since the writers have ended
 	at, ok := program.Await(last, program.Patience, func() int {
 		if ctx.Err() != nil {
 			return last
@@ -77,7 +76,7 @@ func (s *soaker) caughtUp(ctx context.Context) error {
 	return nil
 }
 
-// compare compares what was fed with what was acknowledged.
+// compare compares the feed with the acknowledgements.
 func (f *feed) compare(k *acks) error {
 	if f.count != k.total() || f.digests != k.digests.Load() {
 		return fmt.Errorf("feed: %d changes, digest %x; %d updates were acknowledged, digest %x", f.count, f.digests, k.total(), k.digests.Load())

@@ -16,8 +16,7 @@ import (
 	"allocstore/store"
 )
 
-// A soaker is one of the two runs: a store, all that goes on in it, and what is
-// known of it.
+// A soaker is one of the two runs, with its store and the expected state.
 type soaker struct {
 	config
 	*fleet.Fleet
@@ -26,21 +25,21 @@ type soaker struct {
 	opts *store.Options
 	s    *store.Store
 
-	number  map[string]int // by ID
+	number  map[string]int // of an allocation, by its ID
 	states  []schema.TaskState
 	acks    *acks
-	from    uint64 // the last index after placing
+	from    uint64 // last index after placing
 	meters  []meter
 	samples []sample
 
-	fail     func(error)   // ends the run
+	fail     func(error)   // ends the run with an error
 	over     chan struct{} // closed when the time is up
-	answered chan struct{} // closed when all writers have been answered, after that
+	answered chan struct{} // closed later, when all writers have their answers
 	feed     feed
 	read     struct{ snapshots, rows, unchecked, fed atomic.Int64 }
 }
 
-// soak does one run on a new file, and returns its samples.
+// soak does one run on a new file and returns its samples.
 func soak(ctx context.Context, c config, opts *store.Options, path string, out output) ([]sample, error) {
 	s, err := newSoaker(c, opts, path, out)
 	if err != nil {
@@ -75,7 +74,7 @@ func newSoaker(c config, opts *store.Options, path string, out output) (*soaker,
 	return s, nil
 }
 
-// open opens the store. If that goes wrong s.s stays the one before, if any.
+// open opens the store. If that fails, s.s keeps its value.
 func (s *soaker) open() error {
 	opened, err := store.Open(s.path, s.opts)
 	if err == nil {
@@ -84,7 +83,7 @@ func (s *soaker) open() error {
 	return err
 }
 
-// place inserts all allocations, a job at a time.
+// place inserts all allocations, one job a batch.
 func (s *soaker) place(ctx context.Context) error {
 	timing := report.Start("place" + s.suffix)
 	_, err := s.Place(ctx, s.s, func(job int, index uint64) {
@@ -97,7 +96,7 @@ func (s *soaker) place(ctx context.Context) error {
 	return err
 }
 
-// run has everything go on at once until the time is up.
+// run runs writers, the feed reader and snapshots concurrently until the time is up.
 func (s *soaker) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -138,7 +137,7 @@ func (s *soaker) check(err error) {
 	}
 }
 
-// end ends the phase of updates, with the latencies of all.
+// end ends the phase of updates with the latencies of all writers.
 func (s *soaker) end(timing *report.Timing) {
 	all := new(report.Histogram)
 	for g := range s.meters {
@@ -147,7 +146,7 @@ func (s *soaker) end(timing *report.Timing) {
 	timing.End(s.Report, s.progress, all.Len(), all)
 }
 
-// reportChecks adds what was read and checked.
+// reportChecks records how many changes, snapshots and allocations were checked.
 func (s *soaker) reportChecks() {
 	s.Record("changes that the feed reader checked"+s.suffix, float64(s.read.fed.Load()), "")
 	s.Record("snapshots read"+s.suffix, float64(s.read.snapshots.Load()), "")
@@ -157,7 +156,7 @@ func (s *soaker) reportChecks() {
 	s.Record("file at the end"+s.suffix, float64(stats.FileBytes)/1e9, "GB")
 }
 
-// reopen closes the store, opens it, and compares all that is in it.
+// reopen closes and opens the store, and compares its content.
 func (s *soaker) reopen(ctx context.Context) error {
 	if err := s.s.Close(); err != nil {
 		return err
@@ -176,7 +175,7 @@ func (s *soaker) reopen(ctx context.Context) error {
 	return nil
 }
 
-// verify compares everything in the store with what was acknowledged last.
+// verify compares the whole store with the last acknowledgements.
 func (s *soaker) verify(ctx context.Context) error {
 	last, count := s.from, s.acks.total()
 	if got := s.s.LastIndex(); got != last+count {

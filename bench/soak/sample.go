@@ -11,19 +11,20 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// A sample is what went on in a few seconds, and what there was at their end.
+// A sample describes a few seconds of the run: rates and latencies over them, sizes at
+// their end.
 type sample struct {
-	Seconds                         float64 // since the run began
-	Rate                            float64 // of updates a second
+	Seconds                         float64 // since the start of the run
+	Rate                            float64 // updates a second
 	P50, P99                        time.Duration
 	FileBytes, LiveBytes, DeadBytes int64
-	Ratio                           float64 // of the file's bytes to the live ones
+	Ratio                           float64 // file bytes to live bytes
 	Passes                          uint64
-	Behind                          uint64 // how many changes the feed reader is behind
+	Behind                          uint64 // changes that the feed reader has not read yet
 	Anonymous                       int64  // bytes of the process's own memory
 }
 
-// sampling takes samples until the time is up.
+// sampling collects samples until the time is up.
 func (s *soaker) sampling(ctx context.Context) {
 	began := time.Now()
 	last := began
@@ -35,7 +36,7 @@ func (s *soaker) sampling(ctx context.Context) {
 			s.meters[g].drain(h)
 		}
 		if over && h.Len() < len(s.meters) && len(s.samples) > 0 {
-			return // what is left of the time is no sample
+			return // the rest is too short for a sample
 		}
 		one := s.sample(h, now.Sub(last))
 		one.Seconds = now.Sub(began).Seconds()
@@ -44,7 +45,7 @@ func (s *soaker) sampling(ctx context.Context) {
 	}
 }
 
-// sample is what the store says now.
+// sample reads the current state of the store into a sample.
 func (s *soaker) sample(h *report.Histogram, d time.Duration) sample {
 	fed := s.feed.at.Load()
 	stats := s.s.Stats()
@@ -56,7 +57,7 @@ func (s *soaker) sample(h *report.Histogram, d time.Duration) sample {
 	}
 }
 
-// Text writes the report for people: of the samples, some 30 of each run.
+// Text writes the report as text, with about 30 samples of each run.
 func (s *soaking) Text(w io.Writer) error {
 	if err := s.Report.Text(w); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (s *soaking) Text(w io.Writer) error {
 	return nil
 }
 
-// table writes the last sample, and one in so many of the others.
+// table writes every step-th sample, and the last one.
 func table(w io.Writer, samples []sample) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "seconds\tupdates/s\tp50\tp99\tfile, MB\tlive, MB\tdead, MB\tfile/live\tpasses\tfeed behind\tmemory, MB\t")

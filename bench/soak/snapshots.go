@@ -11,20 +11,20 @@ import (
 	"allocstore/store"
 )
 
-// between is the time between a snapshot and the next one of the same goroutine. A
-// snapshot's reading takes a third of that, most of it the checks.
+// between is the pause between two snapshots of a goroutine. Reading one takes a third
+// of it, mostly for the checks.
 const between = 250 * time.Millisecond
 
-// A claim is what a snapshot said of an allocation, that n of its events had been
-// reported, and what can be compared with the acknowledgements only later: that the
-// next event's index is above the snapshot's.
+// A claim is the state of one allocation in a snapshot: n events, the last one at
+// index. The acknowledgement of event n+1, which may come later, must be above the
+// snapshot's index.
 type claim struct {
 	i, n            int
 	index, snapshot uint64
 }
 
-// snapshots opens, reads and closes snapshots until the time is up. It holds each
-// for that long, and reads it again if that is not 0.
+// snapshots opens, reads and closes snapshots until the time is up. If hold is not 0,
+// it keeps each snapshot open for that time and then reads it again.
 func (s *soaker) snapshots(ctx context.Context, hold time.Duration) error {
 	r := rand.New(rand.NewPCG(s.Seed, uint64(hold)))
 	var open []claim
@@ -47,7 +47,7 @@ func (s *soaker) snapshots(ctx context.Context, hold time.Duration) error {
 	return err
 }
 
-// sleep sleeps, and reports whether the time is up.
+// sleep sleeps for d, or until the time is up, which it reports.
 func (s *soaker) sleep(ctx context.Context, d time.Duration) (over bool) {
 	select {
 	case <-time.After(d):
@@ -58,7 +58,7 @@ func (s *soaker) sleep(ctx context.Context, d time.Duration) (over bool) {
 	return true
 }
 
-// snapshot takes a snapshot and reads a job's list in it, once or twice.
+// snapshot takes a snapshot and reads the list of a job in it, twice if hold is not 0.
 func (s *soaker) snapshot(ctx context.Context, job int, hold time.Duration) (claims []claim, err error) {
 	sn, err := s.s.Snapshot()
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *soaker) snapshot(ctx context.Context, job int, hold time.Duration) (cla
 	return claims, nil
 }
 
-// readJob reads the list of a job, and checks what can be checked at once.
+// readJob reads the list of a job and checks all that needs no acknowledgement.
 func (s *soaker) readJob(sn *store.Snapshot, job int) ([]claim, error) {
 	var claims []claim
 	for a, err := range sn.ByJob(s.JobID(job)) {
@@ -112,8 +112,8 @@ func (s *soaker) readJob(sn *store.Snapshot, job int) ([]claim, error) {
 	return claims, nil
 }
 
-// checkClaims compares the claims with the acknowledgements, and returns those whose
-// next event is not acknowledged yet. When all is over there is none.
+// checkClaims compares the claims with the acknowledgements. It returns the claims
+// whose next event is not acknowledged yet, or none of them if the run is over.
 func (s *soaker) checkClaims(claims []claim, over bool) (open []claim, err error) {
 	for _, c := range claims {
 		next, nextState := s.acks.at(c.i, c.n+1)

@@ -12,13 +12,13 @@ import (
 	"allocstore/store"
 )
 
-// A soaking is the report of the two runs.
+// A soaking is the report of both runs.
 type soaking struct {
 	*report.Report
-	With, Without []sample // one after the other
+	With, Without []sample // in order of time
 }
 
-// measure does both runs, in dir.
+// measure does both runs in dir.
 func measure(ctx context.Context, c config, dir string, progress io.Writer) (*soaking, error) {
 	s := &soaking{Report: report.New(c.Command, dir)}
 	with, err := soak(ctx, c, nil, filepath.Join(dir, "with.db"), s.with("with compaction", progress))
@@ -35,7 +35,7 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*so
 	return s, nil
 }
 
-// An output is where a run puts its results.
+// An output receives the results of one run.
 type output struct {
 	*report.Report
 	suffix   string
@@ -46,25 +46,25 @@ func (s *soaking) with(suffix string, progress io.Writer) output {
 	return output{s.Report, ", " + suffix, progress}
 }
 
-// judge adds the verdicts.
+// judge compares the figures with their targets.
 func (s *soaking) judge() {
-	most := func(of []sample) (ratio float64) {
+	highest := func(of []sample) (ratio float64) {
 		for _, one := range of {
 			ratio = max(ratio, one.Ratio)
 		}
 		return ratio
 	}
-	s.AtMost("file, of the live bytes, at the most", most(s.With), "x", 3)
-	s.Record("the same without compaction", most(s.Without), "x")
+	s.AtMost("file, of the live bytes, at the most", highest(s.With), "x", 3)
+	s.Record("the same without compaction", highest(s.Without), "x")
 	with, without := s.Phase("update, with compaction"), s.Phase("update, without compaction")
 	s.AtMost("p99 of updates, of that without compaction", float64(with.P99)/float64(without.P99), "x", 2)
-	s.AtMost("worst p99 of a sample, of the worst without compaction", float64(worst(s.With))/float64(worst(s.Without)), "x", 2)
+	s.AtMost("worst p99 of a sample, of the worst without compaction", float64(highestP99(s.With))/float64(highestP99(s.Without)), "x", 2)
 	s.Record("rate of updates, of that without compaction", with.Rate()/without.Rate(), "x")
 	s.Record("passes of compaction", float64(s.With[len(s.With)-1].Passes), "")
 }
 
-// worst returns the highest p99 of the samples.
-func worst(of []sample) (p99 int64) {
+// highestP99 returns the highest p99 of the samples.
+func highestP99(of []sample) (p99 int64) {
 	for _, one := range of {
 		p99 = max(p99, int64(one.P99))
 	}

@@ -24,7 +24,7 @@ func tiny(more ...string) []string {
 	}, more...)
 }
 
-// TestRun checks its own results; here is what it says of them.
+// TestRun runs the whole program at a small size. The program checks its own results.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -49,14 +49,14 @@ func TestRun(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, "soak.json"))
 }
 
-func TestRunRefusesWhatCannotBe(t *testing.T) {
+func TestRunRefusesBadFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-writers", "0"}, {"-allocs", "5"}, {"-minutes", "0"}, {"extra"}, {"-sample", "no such file"}} {
 		require.Error(t, run(t.Context(), tiny(args...), io.Discard, io.Discard), "%v", args)
 	}
 }
 
-// placed is a run whose allocations have been placed, and the first two updated.
+// placed returns a run whose allocations are placed, with one update of each of the first two.
 func placed(t *testing.T) *soaker {
 	t.Helper()
 	c, err := parse(tiny("-allocs", "100"), io.Discard)
@@ -128,7 +128,7 @@ func TestSnapshotsAreChecked(t *testing.T) {
 	for name, c := range map[string]claim{
 		"an index that was not acknowledged": {1, 1, of.index + 1, of.snapshot},
 		"an event too few":                   {1, 0, s.acks.created[1], of.snapshot},
-		"an event that nobody sent":          {1, 3, of.index, of.snapshot},
+		"an event too many":                  {1, 3, of.index, of.snapshot},
 		"a snapshot that is too old":         {1, 1, of.index, s.s.LastIndex()},
 	} {
 		_, err := s.checkClaims([]claim{c}, true)
@@ -139,7 +139,7 @@ func TestSnapshotsAreChecked(t *testing.T) {
 	}
 	_, err = s.checkClaims([]claim{of}, true)
 	require.NoError(t, err)
-	require.EqualValues(t, 1, s.read.unchecked.Load(), "the writers do not know any more")
+	require.EqualValues(t, 1, s.read.unchecked.Load(), "the writers have forgotten it")
 
 	s.acks.created[7]++
 	_, err = s.snapshot(t.Context(), 0, time.Millisecond)
@@ -160,10 +160,10 @@ func TestEndIsChecked(t *testing.T) {
 	_, err := s.s.UpdateFromClient(t.Context(), s.Update(5, new(schema.TaskState)))
 	require.NoError(t, err)
 	s.acks.updates.Add(1)
-	require.ErrorContains(t, s.verify(t.Context()), s.ID(5), "an update that nobody knows of")
+	require.ErrorContains(t, s.verify(t.Context()), s.ID(5), "an update that was not acknowledged")
 }
 
-// TestRunStopsWhenSomethingIsWrong spoils what is known while all goes on.
+// TestRunStopsWhenSomethingIsWrong falsifies the expected state during a run.
 func TestRunStopsWhenSomethingIsWrong(t *testing.T) {
 	t.Parallel()
 	s := placed(t)

@@ -11,10 +11,10 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// A meter measures one writer.
+// A meter records the latencies of one writer.
 type meter struct {
 	mu    sync.Mutex
-	since report.Histogram // the last sample
+	since report.Histogram // since the last sample
 	all   report.Histogram
 }
 
@@ -25,7 +25,7 @@ func (m *meter) record(d time.Duration) {
 	m.all.Record(d)
 }
 
-// drain adds what was recorded since the last time to h.
+// drain moves the latencies recorded since the last drain to h.
 func (m *meter) drain(h *report.Histogram) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -33,8 +33,7 @@ func (m *meter) drain(h *report.Histogram) {
 	m.since = report.Histogram{}
 }
 
-// write reports events of the writer's own allocations, in random order, until
-// the time is up.
+// write reports events of the writer's own allocations in random order until the time is up.
 func (s *soaker) write(ctx context.Context, g int) error {
 	r := rand.New(rand.NewPCG(s.Seed, uint64(g)))
 	own := (s.Len() - g + s.writers - 1) / s.writers

@@ -8,15 +8,14 @@ import (
 	"allocstore/schema"
 )
 
-// Truth is what is known of one allocation: the index of its insert, that of its
-// last change, and how many events its client has reported.
+// Truth is the expected state of one allocation: the index of its insert, the index
+// of its last change, and the number of events that its client has reported.
 type Truth struct {
 	Created, Modified uint64
 	Events            int
 }
 
-// Check compares allocation i, as the store has it, with the truth: every field,
-// and every event of the ring.
+// Check compares every field of the stored allocation i, and every event of its ring, with the truth.
 func (f *Fleet) Check(i int, got *schema.Allocation, t Truth) error {
 	if want := f.ID(i); got == nil || got.ID != want {
 		return fmt.Errorf("allocation %d, %s: got %+v", i, want, got)
@@ -36,8 +35,8 @@ func (f *Fleet) Check(i int, got *schema.Allocation, t Truth) error {
 	return nil
 }
 
-// checkTask compares the task's state. want has counted the latest restarts and
-// dropped events only.
+// checkTask compares the task's state with want. The restarts and dropped events of
+// want are only those of the latest events, so both are compared separately.
 func (f *Fleet) checkTask(i int, got *schema.Allocation, want *schema.TaskState, events int) error {
 	ts := got.TaskStates[f.task]
 	if ts == nil || len(got.TaskStates) != 1 {
@@ -57,8 +56,7 @@ func (f *Fleet) checkTask(i int, got *schema.Allocation, want *schema.TaskState,
 	return nil
 }
 
-// kept returns a ring of the same events that has dropped none. Two of them are
-// equal if their events are.
+// kept returns a ring with the same events and no dropped ones. Two such rings are equal if their events are.
 func kept(r schema.EventRing) (same schema.EventRing) {
 	for ev := range r.All() {
 		same.Append(ev)
@@ -66,8 +64,7 @@ func kept(r schema.EventRing) (same schema.EventRing) {
 	return same
 }
 
-// recent is State, but for Restarts and what is dropped: of the events that came
-// before the last two lives it takes in none.
+// recent returns State without the events before the last two lives. Its Restarts and its dropped events lack them too.
 func recent(i, n int) *schema.TaskState {
 	ts := new(schema.TaskState)
 	for k := max(0, n-2*len(life)); k < n; k++ {
@@ -87,12 +84,12 @@ func restarts(n int) uint64 {
 	return uint64(count)
 }
 
-// Reported is how many events the ring of a task has had, dropped ones included.
+// Reported returns the number of events that a task's ring has received, dropped ones included.
 func Reported(ts *schema.TaskState) int { return ts.Events.Len() + int(ts.Events.Dropped()) }
 
-// Last returns how many events the client of allocation i had reported when a was
-// stored, or an error if the last of them is not the one it must be. It is a
-// quick look, where Check is a thorough one.
+// Last returns the number of events that the client of allocation i had reported
+// when a was stored. It fails if the last event in the ring is not that one. It is
+// quick where Check is thorough.
 func (f *Fleet) Last(i int, a *schema.Allocation) (int, error) {
 	if a == nil || a.ID != f.ID(i) {
 		return 0, fmt.Errorf("allocation %d, %s: got %+v", i, f.ID(i), a)

@@ -1,8 +1,8 @@
 /*
-Package fleet is the data of a large cluster: the documented allocation as often
-as wanted, 1,000 to a job, on 5,000 nodes, each with the life of its task.
+Package fleet generates the data of a large cluster: copies of the documented
+allocation, 1,000 to a job, on 5,000 nodes, and the events of their tasks.
 
-Everything follows from the number of the allocation and that of the event, so
-that millions of them need not be kept to be written, nor to be checked.
+Every allocation and event follows from its number. So the programs can write and
+check millions of allocations without keeping them in memory.
 */
 package fleet

@@ -9,14 +9,13 @@ import (
 )
 
 const (
-	// PerJob is how many allocations a job has; the last one may have fewer.
+	// PerJob is the number of allocations of a job; the last job may have fewer.
 	PerJob = 1000
 
 	nodes = 5000
 )
 
-// A Fleet is a number of allocations. Its methods may be called from any
-// goroutine.
+// A Fleet generates n allocations. Its methods are safe for concurrent use.
 type Fleet struct {
 	template *schema.Allocation // without its job
 	task     string
@@ -52,24 +51,22 @@ func New(sample string, n int, seed uint64) (*Fleet, error) {
 	return f, nil
 }
 
-// Len returns how many allocations there are.
+// Len returns the number of allocations.
 func (f *Fleet) Len() int { return f.n }
 
-// Jobs returns how many jobs they belong to.
+// Jobs returns the number of jobs.
 func (f *Fleet) Jobs() int { return len(f.jobs) }
 
-// JobID returns the ID of job k, which has the allocations from k*PerJob on.
+// JobID returns the ID of job k.
 func (f *Fleet) JobID(k int) string { return f.jobs[k].ID }
 
-// JobRange returns the numbers of the allocations of job k: from, up to but not
-// including to.
+// JobRange returns the allocations of job k: from (inclusive) up to to (exclusive).
 func (f *Fleet) JobRange(k int) (from, to int) { return k * PerJob, min((k+1)*PerJob, f.n) }
 
-// ID returns the ID of allocation i. No two are the same.
+// ID returns the ID of allocation i. All IDs are distinct.
 func (f *Fleet) ID(i int) string { return unique(f.seed, uint64(i)) }
 
-// unique returns a UUID that looks random, and differs for every n: mix is a
-// bijection.
+// unique returns a UUID that looks random. Different n give different UUIDs, since mix is a bijection.
 func unique(seed, n uint64) string {
 	var id schema.ID
 	binary.BigEndian.PutUint64(id[:], mix(seed+n))
@@ -77,7 +74,7 @@ func unique(seed, n uint64) string {
 	return id.String()
 }
 
-// mix is the last step of the generator SplitMix64.
+// mix is the final step of the SplitMix64 generator.
 func mix(x uint64) uint64 {
 	x *= 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -85,8 +82,8 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// Alloc returns allocation i as the scheduler places it, not started yet. The
-// caller may keep it, but shares the job.
+// Alloc returns allocation i as the scheduler places it, before its task starts. The
+// caller owns it, except for the job, which is shared and read-only.
 func (f *Fleet) Alloc(i int) *schema.Allocation {
 	a := f.template.Clone()
 	a.ID, a.NodeID = f.ID(i), unique(^f.seed, uint64(i%nodes))

@@ -39,7 +39,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// stored is allocation i as a store has it after n events.
+// stored returns allocation i as a store holds it after n events.
 func stored(f *Fleet, i, n int) *schema.Allocation {
 	a := f.Alloc(i)
 	a.CreateIndex, a.AllocModifyIndex, a.ModifyIndex = 2, 2, uint64(2+n)
@@ -50,8 +50,7 @@ func stored(f *Fleet, i, n int) *schema.Allocation {
 	return a
 }
 
-// TestCheckAgreesWithState: what Check derives from the latest events is what all
-// of them lead to.
+// TestCheckAgreesWithState compares the state that Check derives from the latest events with the state after all events.
 func TestCheckAgreesWithState(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3)

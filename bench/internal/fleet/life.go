@@ -6,7 +6,7 @@ import (
 	"allocstore/schema"
 )
 
-// life is what happens to every task, again and again.
+// life is the cycle of events that every task repeats.
 var life = []struct {
 	state string
 	event schema.TaskEvent
@@ -23,19 +23,17 @@ var life = []struct {
 	{schema.TaskStateRunning, schema.TaskEvent{Type: schema.TaskRestartSignaled, RestartReason: "User requested restart"}},
 }
 
-// Event is event n, from 0, in the life of allocation i. Its time tells the
-// events of an allocation apart.
+// Event returns event n, counted from 0, of allocation i. All events of an allocation have different times.
 func Event(i, n int) schema.TaskEvent {
 	ev := life[n%len(life)].event
 	ev.Time = 1447806038427841000 + int64(i)*int64(time.Second) + int64(n)*int64(time.Millisecond)
 	return ev
 }
 
-// Record takes event n of allocation i into the state of its task.
+// Record records event n of allocation i in the state of its task.
 func Record(ts *schema.TaskState, i, n int) { ts.Record(life[n%len(life)].state, Event(i, n)) }
 
-// State returns the state of the task of allocation i after its first n events.
-// It takes them in one by one.
+// State returns the task state of allocation i after its first n events, which it records one by one.
 func State(i, n int) *schema.TaskState {
 	ts := new(schema.TaskState)
 	for k := range n {
@@ -44,8 +42,8 @@ func State(i, n int) *schema.TaskState {
 	return ts
 }
 
-// Update is what the client of allocation i sends when the state of the task is
-// ts: all of it, as clients do.
+// Update returns the update that the client of allocation i sends when its task has
+// the state ts. It holds the whole state, as Nomad clients send it.
 func (f *Fleet) Update(i int, ts *schema.TaskState) *schema.Allocation {
 	return &schema.Allocation{ID: f.ID(i), ClientStatus: clientStatus(ts), TaskStates: map[string]*schema.TaskState{f.task: ts}}
 }

@@ -8,8 +8,8 @@ import (
 	"allocstore/store"
 )
 
-// Place inserts all allocations into the store, one job a batch. It calls placed
-// with each batch's job and index, and returns the batches' latencies.
+// Place inserts all allocations into the store, one job a batch. It passes each job
+// and its index to placed, and returns the latencies of the batches.
 func (f *Fleet) Place(ctx context.Context, s *store.Store, placed func(job int, index uint64)) (*report.Histogram, error) {
 	h := new(report.Histogram)
 	for k := range f.Jobs() {

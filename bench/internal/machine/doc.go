@@ -1,4 +1,4 @@
-// Package machine says where figures come from, and what the process takes of it:
-// memory as the runtime and as the system see it, and the processors' time that
-// goes to collecting garbage.
+// Package machine describes the machine that runs a benchmark, and measures the
+// resources of the process: its heap and stacks, its memory as the system counts it,
+// and the processor time spent on garbage collection.
 package machine

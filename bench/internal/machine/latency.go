@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// ReadLatency returns how long a read of so many bytes of memory takes, at a random
-// place that only the read before tells: what a lookup that misses the caches takes at
-// the least.
+// ReadLatency measures a read at a random place in memory of the given size. The
+// address of each read depends on the result of the read before, so reads do not
+// overlap. A lookup that misses the caches takes at least this time.
 func ReadLatency(bytes int) time.Duration {
 	const line, reads = 64 / 8, 1 << 20
 	memory := make([]uint64, bytes/8)
@@ -21,7 +21,7 @@ func ReadLatency(bytes int) time.Duration {
 		at = (at*6364136223846793005 + memory[at%lines*line]) >> 8
 	}
 	took := time.Since(began)
-	if at == 0 { // or the reads are not needed
+	if at == 0 { // use the result, so that the compiler keeps the reads
 		memory[0] = 1
 	}
 	return took / reads

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// Machine is where figures come from. What the system does not tell is empty.
+// Machine describes a machine. A field that the system does not report is empty.
 type Machine struct {
 	CPU         string
-	Cores       int // that the process may use at once
+	Cores       int // GOMAXPROCS
 	MemoryBytes int64
 	Kernel      string
 	Go          string
-	FileSystem  string // of the directory that the stores are in
+	FileSystem  string // of the directory with the stores
 }
 
-// Describe asks the system; dir is where the stores are.
+// Describe describes this machine and the file system of dir.
 func Describe(dir string) Machine {
 	m := Machine{
 		CPU:         field("/proc/cpuinfo", "model name"),
@@ -40,7 +40,7 @@ func (m Machine) String() string {
 		m.Cores, m.CPU, float64(m.MemoryBytes)/1e9, m.Kernel, m.Go, m.FileSystem)
 }
 
-// field returns the first value of a name in a file of "name: value" lines.
+// field returns the first value of name in a file with lines "name: value".
 func field(file, name string) (value string) {
 	eachLine(file, func(line string) {
 		key, rest, _ := strings.Cut(line, ":")
@@ -51,7 +51,7 @@ func field(file, name string) (value string) {
 	return value
 }
 
-// kilobytes returns such a value, which is in kB, in bytes; 0 if there is none.
+// kilobytes returns a field given in kB in bytes, or 0 if the file has no such field.
 func kilobytes(file, name string) int64 {
 	kB, err := strconv.ParseInt(strings.TrimSuffix(field(file, name), " kB"), 10, 64)
 	if err != nil {
@@ -80,7 +80,7 @@ func fileSystem(dir string) (kind string) {
 	return kind
 }
 
-// eachLine calls do with the lines of a file, if it can be read.
+// eachLine calls do with each line of the file, if the file can be read.
 func eachLine(file string, do func(line string)) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// Resident is the process's memory as the system sees it, in bytes. All is 0 on a
-// system that does not tell.
+// Resident is the resident memory of the process in bytes, as the system counts it. It is 0 where the system does not report it.
 type Resident struct {
-	Anonymous int64 // what the process itself has taken
-	Mapped    int64 // pages of files, the stores' above all, which the system takes back when it needs them
-	Peak      int64 // the most that both together have been
+	Anonymous int64 // memory of the process itself
+	Mapped    int64 // pages of files, mostly of stores; the system reclaims them when it needs memory
+	Peak      int64 // maximum of both together
 }
 
-// ResidentNow asks the system.
+// ResidentNow returns the current values.
 func ResidentNow() Resident {
 	const file = "/proc/self/status"
 	return Resident{
@@ -26,8 +25,8 @@ func ResidentNow() Resident {
 	}
 }
 
-// InUse returns the bytes of what is reachable on the heap, and of the stacks.
-// Two collections: what a pool holds, and what has a finalizer, outlives one.
+// InUse returns the reachable bytes of the heap and the bytes of the stacks. It
+// collects twice, since pooled and finalized objects survive one collection.
 func InUse() (heap, stacks int64) {
 	runtime.GC()
 	runtime.GC()
@@ -55,7 +54,7 @@ func DescriptorBytes(n int) float64 {
 	return float64(after-before) / float64(n)
 }
 
-// A Watch looks at the process's own memory now and then.
+// A Watch samples the anonymous memory of the process.
 type Watch struct {
 	most atomic.Int64
 	stop chan struct{}
@@ -63,7 +62,7 @@ type Watch struct {
 	over sync.WaitGroup
 }
 
-// NewWatch starts a watch, which Stop ends.
+// NewWatch starts a watch that samples at the given interval. Stop ends it.
 func NewWatch(every time.Duration) *Watch {
 	w := &Watch{stop: make(chan struct{})}
 	w.over.Go(func() {
@@ -81,7 +80,7 @@ func NewWatch(every time.Duration) *Watch {
 	return w
 }
 
-// Stop ends the watch and returns the most anonymous memory that it has seen.
+// Stop ends the watch and returns the maximum that it sampled.
 func (w *Watch) Stop() int64 {
 	w.once.Do(func() { close(w.stop) })
 	w.over.Wait()

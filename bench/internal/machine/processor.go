@@ -2,17 +2,17 @@ package machine
 
 import "runtime/metrics"
 
-// Processor is how much time the processors have spent, in seconds. The runtime
-// brings these up to date at the end of each collection, so a difference of two
-// holds when both were read right after one, and some collections apart: the classes
-// are counted at different moments, and over one alone may not add up.
+// Processor is the processor time of the process, in seconds. The runtime updates the
+// classes of time at different moments around the end of a collection. So the
+// difference of two values is valid if both were read right after a collection, and
+// several collections lie between them.
 type Processor struct {
-	Collections uint64  // of garbage, so far
-	Garbage     float64 // spent on them
-	Busy        float64 // spent on anything
+	Collections uint64  // number of garbage collections
+	Garbage     float64 // spent on garbage collection
+	Busy        float64 // spent on any work
 }
 
-// ProcessorNow asks the runtime.
+// ProcessorNow returns the current values.
 func ProcessorNow() Processor {
 	const (
 		cycles  = "/gc/cycles/total:gc-cycles"
@@ -29,8 +29,8 @@ func ProcessorNow() Processor {
 	}
 }
 
-// Share returns the share of the time since then that went to collecting garbage,
-// up to the last collection that has ended; false if none has.
+// Share returns the share of busy time spent on garbage collection since then, up to
+// the last completed collection. It returns false if no collection has completed.
 func (p Processor) Share(then Processor) (float64, bool) {
 	if p.Collections == then.Collections || p.Busy <= then.Busy {
 		return 0, false

@@ -1,6 +1,6 @@
 /*
-Package program is what the benchmark programs have in common: a main function that an
-interrupt ends, the flags that all of them have, a directory that is thrown away, and the
-report at the end.
+Package program holds the parts that the benchmark programs share: a main function
+that an interrupt ends, the common flags, a temporary directory, goroutines with
+joined errors, and the report at the end.
 */
 package program

@@ -18,7 +18,7 @@ func Parallel(n int, fn func(g int) error) error {
 	return errors.Join(errs...)
 }
 
-// Patience is how long the programs wait for a reader that makes no progress.
+// Patience is the time that the programs wait for a reader without progress.
 const Patience = 30 * time.Second
 
 // Await polls count until it returns want or more. It gives up when count has not

@@ -14,8 +14,7 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// Main runs a program, and ends the process with status 1 if it fails. An interrupt ends
-// the program's context.
+// Main runs a program and exits with status 1 if it fails. An interrupt ends the context.
 func Main(name string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -26,19 +25,19 @@ func Main(name string, run func(ctx context.Context, args []string, stdout, stde
 	}
 }
 
-// Flags are what the flags say that every program has.
+// Flags holds the flags that all programs have.
 type Flags struct {
 	Seed   uint64
 	Sample string // the file of the documented allocation
-	Dir    string // where the throw-away directory is made; "" is the system's place
-	Out    string // the directory that the report is written to; "" is none
+	Dir    string // parent of the temporary directory; "" is the system's default
+	Out    string // directory for the report; "" means that it is not saved
 	JSON   bool   // print the report as JSON
 
 	Command string // the whole command line
 }
 
-// Parse reads the flags, and those that declare adds, from the arguments of the program
-// in the folder dir. What is wrong with them goes to stderr too.
+// Parse parses the arguments of the program in the folder dir. declare adds the
+// program's own flags. Errors are also printed to stderr.
 func (f *Flags) Parse(dir string, args []string, stderr io.Writer, declare func(*flag.FlagSet)) error {
 	f.Command = strings.Join(append([]string{"go run ./" + dir}, args...), " ")
 	flags := flag.NewFlagSet(path.Base(dir), flag.ContinueOnError)
@@ -57,8 +56,8 @@ func (f *Flags) Parse(dir string, args []string, stderr io.Writer, declare func(
 	return nil
 }
 
-// Report has measure work in a directory that is removed afterwards, and writes what it
-// returns to w, and to files of that name if Out is set.
+// Report calls measure with a temporary directory, which it removes afterwards. It
+// writes the returned report to w and, if Out is set, to files of that name.
 func (f *Flags) Report(w io.Writer, name string, measure func(dir string) (report.Texter, error)) error {
 	dir, err := os.MkdirTemp(f.Dir, "allocstore-"+name+"-*")
 	if err != nil {

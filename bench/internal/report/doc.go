@@ -1,6 +1,6 @@
 /*
-Package report is what a long run has measured: its phases, and the figures that
-are judged, as a table for people and as JSON for programs, with the machine and
-the command that they come from.
+Package report records the results of a run: its phases with their rates and
+latencies, and figures with the targets that the design sets. It writes them as a
+table and as JSON, together with the command, the revision and the machine.
 */
 package report

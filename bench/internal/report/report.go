@@ -17,38 +17,37 @@ import (
 	"allocstore/bench/internal/machine"
 )
 
-// A Report is what a run has measured. There is none of a run that found anything
-// wrong.
+// A Report holds the measurements of a run. A run that finds a fault returns no report.
 type Report struct {
 	Command  string
 	Date     time.Time
-	Revision string // of the repository; "-dirty" if files differ from it
+	Revision string // of the repository; "-dirty" if files outside bench/results differ from it
 	Machine  machine.Machine
 	Phases   []Phase
 	Figures  []Figure
 }
 
-// A Phase is a number of operations and the time they took. Where single ones were
-// timed it says how long half of them and 99 in 100 took at the most.
+// A Phase is a number of operations and the time they took. P50 and P99 are 0 if the
+// operations were not timed one by one.
 type Phase struct {
 	Name       string
 	Operations int
 	Seconds    float64
 	P50, P99   time.Duration `json:",omitempty"`
-	Garbage    *float64      `json:",omitempty"` // share of the processors' busy time spent collecting it
-	Anonymous  int64         // bytes of memory that the process has at the end of it, mapped files aside
+	Garbage    *float64      `json:",omitempty"` // share of the processors' busy time spent on garbage collection
+	Anonymous  int64         // bytes of the process's own memory at the end, mapped files excluded
 }
 
-// A Figure is one result, as the design asks for it.
+// A Figure is one result, with its target if the design sets one.
 type Figure struct {
 	Name   string
 	Value  float64
 	Unit   string
-	Target string `json:",omitempty"` // in words; empty: it is only told
+	Target string `json:",omitempty"` // in words; empty: no target
 	Met    *bool  `json:",omitempty"`
 }
 
-// New returns an empty report of the command, whose stores are in dir.
+// New returns an empty report of a command whose stores are in dir.
 func New(command, dir string) *Report {
 	return &Report{
 		Command:  command,
@@ -58,7 +57,7 @@ func New(command, dir string) *Report {
 	}
 }
 
-// Revision asks git, and returns "unknown" where it cannot tell.
+// Revision returns the git revision, or "unknown".
 func Revision() string {
 	head, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {
@@ -71,17 +70,17 @@ func Revision() string {
 	return name
 }
 
-// Record adds a figure that nothing is asked of.
+// Record adds a figure without a target.
 func (r *Report) Record(name string, value float64, unit string) {
 	r.Figures = append(r.Figures, Figure{Name: name, Value: value, Unit: unit})
 }
 
-// AtMost adds a figure that is to be no more than most.
+// AtMost adds a figure with an upper limit.
 func (r *Report) AtMost(name string, value float64, unit string, limit float64) {
 	r.judge(Figure{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("at most %v", brief(limit))}, value <= limit)
 }
 
-// AtLeast adds a figure that is to be no less than least.
+// AtLeast adds a figure with a lower limit.
 func (r *Report) AtLeast(name string, value float64, unit string, limit float64) {
 	r.judge(Figure{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("at least %v", brief(limit))}, value >= limit)
 }
@@ -125,10 +124,10 @@ func (r *Report) figures(w io.Writer) error {
 	return t.Flush()
 }
 
-// Rate returns the operations per second.
+// Rate returns the number of operations per second.
 func (p Phase) Rate() float64 { return float64(p.Operations) / max(p.Seconds, 1e-9) }
 
-// Phase returns the first phase of that name, or an empty one.
+// Phase returns the first phase with that name, or an empty one.
 func (r *Report) Phase(name string) Phase {
 	for _, p := range r.Phases {
 		if p.Name == name {
@@ -138,7 +137,7 @@ func (r *Report) Phase(name string) Phase {
 	return Phase{}
 }
 
-// Figure returns the first figure of that name, or an empty one.
+// Figure returns the first figure with that name, or an empty one.
 func (r *Report) Figure(name string) Figure {
 	for _, f := range r.Figures {
 		if f.Name == name {
@@ -148,7 +147,7 @@ func (r *Report) Figure(name string) Figure {
 	return Figure{}
 }
 
-// brief writes a value with three digits that mean something.
+// brief formats a value with three significant digits.
 func brief(v float64) string {
 	switch {
 	case v == float64(int64(v)) || v >= 100 || v <= -100:
@@ -165,7 +164,7 @@ func duration(d time.Duration) string {
 	return d.Round(max(d/1000, 1)).String()
 }
 
-// Median returns the middle one of the values, the lower of two; 0 of none.
+// Median returns the median of the values, the lower of two middle ones, or 0 if values is empty.
 func Median[T cmp.Ordered](values []T) (middle T) {
 	if len(values) == 0 {
 		return middle
@@ -173,11 +172,11 @@ func Median[T cmp.Ordered](values []T) (middle T) {
 	return slices.Sorted(slices.Values(values))[(len(values)-1)/2]
 }
 
-// Texter is a report, which JSON encodes and which writes itself for people.
+// A Texter is a report that encodes as JSON and writes itself as text.
 type Texter interface{ Text(io.Writer) error }
 
-// Write writes the report to w, as text or as JSON, and, if dir is not empty, to
-// the files NAME.txt and NAME.json in dir.
+// Write writes the report to w, as text or as JSON. If dir is not empty, it also saves
+// the report there as NAME.txt and NAME.json.
 func Write(w io.Writer, asJSON bool, dir, name string, r Texter) error {
 	var text bytes.Buffer
 	if err := r.Text(&text); err != nil {

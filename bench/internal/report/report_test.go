@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHistogram compares with the sorted durations.
+// TestHistogram compares quantiles with those of the sorted durations.
 func TestHistogram(t *testing.T) {
 	t.Parallel()
 	require.Zero(t, new(Histogram).Quantile(.5))

@@ -8,7 +8,7 @@ import (
 	"allocstore/bench/internal/machine"
 )
 
-// A Timing is a phase under way.
+// A Timing measures a phase that is running.
 type Timing struct {
 	name  string
 	start time.Time
@@ -20,7 +20,7 @@ func Start(name string) *Timing {
 	return &Timing{name: name, start: time.Now(), then: machine.ProcessorNow()}
 }
 
-// End adds the phase to the report, which says so on w. h may be nil.
+// End ends the phase, adds it to the report, and prints a line about it to w. h may be nil.
 func (t *Timing) End(r *Report, w io.Writer, operations int, h *Histogram) Phase {
 	p := Phase{Name: t.name, Operations: operations, Seconds: time.Since(t.start).Seconds(), Anonymous: machine.ResidentNow().Anonymous}
 	if h != nil && h.Len() > 0 {
