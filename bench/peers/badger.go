@@ -7,19 +7,18 @@ import (
 	"allocstore/schema"
 )
 
-// badgerStore keeps allocations in Badger, and syncs every commit.
+// badgerStore keeps allocations in Badger and syncs every commit.
 type badgerStore struct {
 	db *badger.DB
 }
 
 var _ durable = (*badgerStore)(nil)
 
-// badgerOptions are DefaultOptions, "a list of recommended options for good
-// performance" by its documentation (pkg.go.dev/github.com/dgraph-io/badger/v4),
-// with SyncWrites, for Badger does not wait for the disk otherwise; without
-// DetectConflicts, which is for transactions that read, "can process transactions
-// at a higher rate" without, and which blind writes do not need; and without its
-// metrics and its log.
+// badgerOptions returns DefaultOptions, which Badger's documentation calls "a list of
+// recommended options for good performance" (pkg.go.dev/github.com/dgraph-io/badger/v4),
+// with four changes. SyncWrites is on, since Badger does not wait for the disk
+// otherwise. DetectConflicts is off: it serves transactions that read, and without it
+// Badger "can process transactions at a higher rate". Metrics and the log are off.
 func badgerOptions(dir string) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(true).
@@ -36,9 +35,9 @@ func newBadger(dir string) (*badgerStore, error) {
 	return &badgerStore{db: db}, nil
 }
 
-// update commits alone, in a transaction as in "Read-write transactions" of
-// docs/quickstart.md. Badger writes what comes meanwhile as one group, and still
-// syncs for each transaction of it.
+// update commits one write in a transaction of its own, as in "Read-write transactions"
+// of docs/quickstart.md. Badger writes concurrent transactions as one group, but syncs
+// once for each of them.
 func (b *badgerStore) update(a *schema.Allocation) error {
 	kv := pairs.Get().(*pair)
 	defer pairs.Put(kv)
@@ -60,7 +59,7 @@ func (b *badgerStore) client(id string) (a *schema.Allocation, err error) {
 	return a, err
 }
 
-// read calls do with the value of key, which is good until do returns.
+// read calls do with the value of key. The value is valid until do returns.
 func (b *badgerStore) read(key []byte, do func(value []byte) error) error {
 	return b.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(key)
@@ -81,10 +80,10 @@ func (b *badgerStore) place(batch []*schema.Allocation) error {
 
 func (b *badgerStore) load(d *data) error { return d.load(b) }
 
-// quiesce has nothing to wait for: Badger does not tell what it compacts.
+// quiesce does nothing, since Badger does not report its compactions.
 func (b *badgerStore) quiesce() error { return nil }
 
-// bytes is the size of its tables, its write-ahead log aside.
+// bytes returns the size of the tables, without the write-ahead log.
 func (b *badgerStore) bytes() (int64, error) {
 	var sum int64
 	for _, t := range b.db.Tables() {
@@ -95,18 +94,18 @@ func (b *badgerStore) bytes() (int64, error) {
 
 func (b *badgerStore) close() error { return b.db.Close() }
 
-// badgerWhole is a database in which an allocation is one value, to be read.
+// badgerWhole is a read-only database with each allocation as one value.
 type badgerWhole struct {
 	*badgerStore
-	decode bool // as a store would have to, on top of the bare read
+	decode bool // decode the value, as a store would
 }
 
 var _ getter = badgerWhole{}
 
-// newBadgerWhole fills a database in dir and opens it anew, so that everything is
-// in tables. It neither compresses nor caches blocks: its tables are mapped, and
-// "if compression and encryption both are disabled, adding a cache will lead to
-// unnecessary overhead" (Options.WithBlockCacheSize).
+// newBadgerWhole fills a database in dir and reopens it, so that all data are in
+// tables. Compression and the block cache are off: the tables are mapped, and "if
+// compression and encryption both are disabled, adding a cache will lead to unnecessary
+// overhead" (Options.WithBlockCacheSize).
 func newBadgerWhole(dir string, d *data) (*badgerStore, error) {
 	opts := badgerOptions(dir).WithCompression(options.None).WithBlockCacheSize(0)
 	db, err := badger.Open(opts)
@@ -123,8 +122,7 @@ func newBadgerWhole(dir string, d *data) (*badgerStore, error) {
 	return &badgerStore{db: db}, err
 }
 
-// fillWhole writes through a WriteBatch, as docs/troubleshooting.md recommends
-// for many writes at once.
+// fillWhole uses a WriteBatch, as docs/troubleshooting.md recommends for bulk writes.
 func fillWhole(db *badger.DB, d *data) error {
 	wb := db.NewWriteBatch()
 	defer wb.Cancel()
@@ -142,7 +140,7 @@ func fillWhole(db *badger.DB, d *data) error {
 	return wb.Flush()
 }
 
-// get copies the value, which is only good within the transaction.
+// get copies the value, which is valid only within the transaction.
 func (b badgerWhole) get(id string, got *found) error {
 	key, err := schema.ParseID(id)
 	if err != nil {

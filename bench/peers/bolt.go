@@ -18,7 +18,7 @@ type boltStore struct {
 
 var _ durable = (*boltStore)(nil)
 
-// newBolt opens a database with the settings that allocstore uses.
+// newBolt opens a database with allocstore's settings.
 func newBolt(path string) (*boltStore, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		FreelistType:    bbolt.FreelistMapType,
@@ -36,10 +36,10 @@ func newBolt(path string) (*boltStore, error) {
 	return &boltStore{db: db}, err
 }
 
-// update commits alone.
+// update commits one write in a transaction of its own.
 func (b *boltStore) update(a *schema.Allocation) error { return put(a, b.db.Update) }
 
-// put writes the client's part of a in a transaction of commit's.
+// put writes the client's part of a in a transaction that commit runs.
 func put(a *schema.Allocation, commit func(func(*bbolt.Tx) error) error) error {
 	kv := pairs.Get().(*pair)
 	defer pairs.Put(kv)
@@ -65,7 +65,7 @@ func (b *boltStore) place(batch []*schema.Allocation) error {
 	return b.db.Update(func(tx *bbolt.Tx) error { return putAll(tx, batch) })
 }
 
-// putAll copies what it puts: bbolt keeps it until the commit.
+// putAll copies keys and values, since bbolt keeps them until the commit.
 func putAll(tx *bbolt.Tx, batch []*schema.Allocation) error {
 	bucket := tx.Bucket(boltBucket)
 	return putBatch(batch, func(key, value []byte) error {
@@ -73,7 +73,7 @@ func putAll(tx *bbolt.Tx, batch []*schema.Allocation) error {
 	})
 }
 
-// load places everything with one sync at the end: by ID every batch rewrites a
+// load places everything with one sync at the end, since by ID every batch rewrites a
 // large part of the file.
 func (b *boltStore) load(d *data) error {
 	b.db.NoSync = true
@@ -97,30 +97,29 @@ func (b *boltStore) bytes() (int64, error) {
 
 func (b *boltStore) close() error { return b.db.Close() }
 
-// boltDelay is how long bbolt's group commit waits by default.
+// boltDelay is bbolt's default MaxBatchDelay.
 const boltDelay = 10 * time.Millisecond
 
-// boltBatch is boltStore whose updates go through bbolt's own group commit, which
-// waits for company.
+// boltBatch is boltStore with updates through DB.Batch, bbolt's own group commit.
 type boltBatch struct {
 	*boltStore
-	delay time.Duration // the longest wait
+	delay time.Duration // MaxBatchDelay
 }
 
-// prepare sets the delay, which two variants on one database do not share.
+// prepare sets the delay, since both variants use one database.
 func (b boltBatch) prepare() { b.db.MaxBatchDelay = b.delay }
 
 func (b boltBatch) update(a *schema.Allocation) error { return put(a, b.db.Batch) }
 
-// boltWhole is a database in which an allocation is one value, to be read.
+// boltWhole is a read-only database with each allocation as one value.
 type boltWhole struct {
 	*boltStore
-	decode bool // as a store would have to, on top of the bare read
+	decode bool // decode the value, as a store would
 }
 
 var _ getter = boltWhole{}
 
-// loadWhole writes the allocations in large transactions.
+// loadWhole writes the allocations, one job a transaction.
 func loadWhole(b *boltStore, d *data) error {
 	b.db.NoSync = true
 	defer func() { b.db.NoSync = false }()
@@ -146,7 +145,7 @@ func putWhole(tx *bbolt.Tx, batch []*schema.Allocation) error {
 	return nil
 }
 
-// get copies the value, which is only good within the transaction.
+// get copies the value, which is valid only within the transaction.
 func (b boltWhole) get(id string, got *found) error {
 	key, err := schema.ParseID(id)
 	if err != nil {

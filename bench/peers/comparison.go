@@ -8,18 +8,17 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// A comparison is the report of a run: its results, and all that is needed to
-// repeat it.
+// A comparison is the report of a run: its results, and the data to repeat it.
 type comparison struct {
 	Date     time.Time
 	Command  string
-	Revision string // of the repository; "-dirty" if files differ from it, results aside
+	Revision string // of the repository; "-dirty" if files outside bench/results differ from it
 	Machine  testMachine
 
-	Allocations int     // that were there already, unless a result says otherwise
-	Rounds      int     // of which the figures are medians
-	Seconds     float64 // of one measurement
-	Herd        int     // readers of one allocation
+	Allocations int     // in the stores before the work, unless a result has another number
+	Rounds      int     // number of rounds; figures are medians over them
+	Seconds     float64 // length of one measurement
+	Herd        int     // readers on one allocation
 
 	Results []result
 	Notes   []string
@@ -44,7 +43,7 @@ func newComparison(cfg config) (*comparison, error) {
 	}, nil
 }
 
-// setResults sets the results, and judges them by the targets.
+// setResults sets the results and compares them with the targets.
 func (r *comparison) setResults(results []result, notes []string) {
 	r.Results = grouped(results)
 	compare(r.Results)
@@ -52,7 +51,7 @@ func (r *comparison) setResults(results []result, notes []string) {
 	r.Targets = judge(figures{r.Results, r.Herd})
 }
 
-// Text writes the report for people.
+// Text writes the report as text.
 func (r *comparison) Text(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n%s, revision %s\n%v\n", r.Command, r.Date.Format(time.RFC3339), r.Revision, r.Machine)
 	fmt.Fprintf(w, "%d allocations, medians of %d rounds of %g s\n\n", r.Allocations, r.Rounds, r.Seconds)
@@ -66,8 +65,8 @@ func (r *comparison) Text(w io.Writer) error {
 	return printTargets(w, r.Targets)
 }
 
-// write writes the report to w, and, if dir is not empty, the report and its
-// pictures to dir.
+// write writes the report to w. If dir is not empty, it also saves the report and its
+// pictures there.
 func (r *comparison) write(w io.Writer, asJSON bool, dir string) error {
 	if err := report.Write(w, asJSON, dir, "peers", r); err != nil || dir == "" {
 		return err

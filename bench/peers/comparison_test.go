@@ -36,7 +36,7 @@ func TestOutput(t *testing.T) {
 		"-only leaves out what does not match")
 }
 
-// TestSave proves that what is saved is what was found, pictures included.
+// TestSave compares the saved report with the results, and checks the pictures.
 func TestSave(t *testing.T) {
 	cfg := tiny(t)
 	cfg.curves, cfg.rounds, cfg.out = true, 2, t.TempDir()
@@ -67,7 +67,7 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// wellFormed checks that the file is one whole SVG element.
+// wellFormed checks that the file is one complete SVG element.
 func wellFormed(t *testing.T, file string) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// config is what the flags say.
+// config holds the values of the flags.
 type config struct {
 	n       int
 	rounds  int
-	each    time.Duration // of one measurement
+	each    time.Duration // length of one measurement
 	writers []int
 	herd    int            // readers on one allocation
 	only    *regexp.Regexp // matched with "work/peer"
 
 	curves       bool
-	sizes        []int // numbers of allocations of the curves
+	sizes        []int // numbers of allocations on the curves
 	curveWriters []int
 
 	dir     string
-	out     string // where the report goes; empty: nowhere
+	out     string // directory for the report; empty: it is not saved
 	profile string
 	json    bool
 
-	command string    // as it was called
+	command string    // the command line
 	date    time.Time // of the run
 }
 
-// parseFlags reads the command line; a bad flag ends the program with its usage.
+// parseFlags parses the command line. A bad flag ends the program with its usage.
 func parseFlags(args []string) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("peers", flag.ExitOnError)
@@ -73,7 +73,7 @@ func parseFlags(args []string) (config, error) {
 	return cfg, cfg.validate()
 }
 
-// commandLine is how the program was called; a shell reads it back.
+// commandLine returns the command line, quoted for a shell.
 func commandLine(args []string) string {
 	line := "peers"
 	for _, arg := range args {
@@ -92,7 +92,7 @@ func parseDate(text string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-// parseNumbers reads the list of a flag.
+// parseNumbers parses a flag with a list of numbers.
 func parseNumbers(name, list string) (numbers []int, err error) {
 	for field := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(field))

@@ -7,14 +7,14 @@ import (
 	"slices"
 )
 
-// curveUpdaters is how many writers the curves over sizes have.
+// curveUpdaters is the number of writers for the curves over sizes.
 const curveUpdaters = 256
 
-// sizePeers take part in the curves over sizes. bbolt by random IDs does not: to
-// fill it with millions takes longer than everything else.
+// sizePeers are the peers on the curves over sizes. bbolt is not among them: filling
+// it with millions of random IDs takes longer than all other work.
 var sizePeers = []string{ours, "go-memdb", "statedb", "sync.Map", "Pebble", "Badger"}
 
-// writersCurve measures updates by every number of writers of the curve.
+// writersCurve measures updates by each number of writers on the curve.
 func (b *bench) writersCurve() error {
 	if !b.cfg.curves {
 		return nil
@@ -22,8 +22,8 @@ func (b *bench) writersCurve() error {
 	return b.updates("curve/update", b.cfg.curveWriters)
 }
 
-// sizeCurves measures lookups, Open and updates with every number of allocations
-// of the curve, one after the other, each with stores of its own.
+// sizeCurves measures lookups, Open and updates for each number of allocations on the
+// curve. Each number has stores of its own.
 func sizeCurves(cfg config) (results []result, notes []string, err error) {
 	if !cfg.curves {
 		return nil, nil, nil
@@ -54,7 +54,7 @@ func (b *bench) atSize() error {
 	return b.updateBy(at("update"), curveUpdaters)
 }
 
-// inBench does work in a throw-away directory, which it removes.
+// inBench does work in a temporary directory.
 func inBench(cfg config, work func(*bench) error) (results []result, notes []string, err error) {
 	dir, err := os.MkdirTemp(cfg.dir, "peers-")
 	if err != nil {

@@ -10,20 +10,20 @@ import (
 	"allocstore/schema"
 )
 
-// The shape of the data: a cluster of nodes, jobs of a thousand allocations
-// each, placed by one evaluation, every allocation like the documented one.
+// The data describe a cluster of nodes and jobs. One evaluation places the thousand
+// allocations of a job, and every allocation has the shape of the documented one.
 const (
 	seed     = 20151117
 	perJob   = 1000
 	nodes    = 5000
 	taskName = "redis"
 
-	// epoch is the time of the documented event; all times are after it.
+	// epoch is the time of the documented event. All times are later.
 	epoch = 1447806038427841000
 )
 
-// data are n allocations. Job k and its allocations depend on the seed and on k
-// alone, so that there are always more of them to place.
+// data are n allocations. Job k and its allocations depend only on the seed and on k,
+// so more jobs can always be generated.
 type data struct {
 	n     int
 	ids   []string // of allocation i, which belongs to job i/perJob
@@ -53,13 +53,13 @@ func randomID(rng *rand.Rand) string {
 	return id.String()
 }
 
-// rng returns the random numbers of job k, of which the first are its IDs.
+// rng returns the random numbers of job k. The first ones are the IDs.
 func (d *data) rng(k int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(k)+1)) }
 
-// jobs is how many jobs the n allocations have.
+// jobs returns the number of jobs of the n allocations.
 func (d *data) jobs() int { return (d.n + perJob - 1) / perJob }
 
-// size is how many allocations job k has.
+// size returns the number of allocations of job k.
 func (d *data) size(k int) int {
 	if left := d.n - k*perJob; left > 0 && left < perJob {
 		return left
@@ -67,8 +67,8 @@ func (d *data) size(k int) int {
 	return perJob
 }
 
-// batch returns the allocations of job k, which may be one beyond the n
-// allocations. They share nothing with those of other batches but their nodes.
+// batch returns the allocations of job k; k may exceed the jobs of the n allocations.
+// Batches share only the nodes.
 func (d *data) batch(k int) []*schema.Allocation {
 	rng := d.rng(k)
 	batch := make([]*schema.Allocation, d.size(k))
@@ -95,7 +95,7 @@ func (d *data) load(p placer) error {
 	return nil
 }
 
-// fill makes a what the documented allocation is, on a node of the cluster.
+// fill gives a the content of the documented allocation, on a random node.
 func (d *data) fill(a *schema.Allocation, job *schema.Job, rng *rand.Rand) {
 	port := 20000 + rng.IntN(40000)
 	a.NodeID = d.nodes[rng.IntN(len(d.nodes))]
@@ -126,7 +126,7 @@ func taskResources(port int) *schema.Resources {
 	}
 }
 
-// newJob is the documented job under another name.
+// newJob returns the documented job with another name.
 func newJob(k int) *schema.Job {
 	name := fmt.Sprintf("example-%d", k)
 	return &schema.Job{
@@ -162,8 +162,8 @@ func newTask() schema.Task {
 	}
 }
 
-// clientUpdate is what a client sends of an allocation that it has started: its
-// status, and the state of its task with events, the last of which is at stamp.
+// clientUpdate returns a client's update of a running allocation: its status, and the
+// task state with the given number of events. The last event has the time stamp.
 func clientUpdate(id string, stamp int64, events int) *schema.Allocation {
 	ts := &schema.TaskState{State: schema.TaskStatePending}
 	for i := range events {
@@ -186,7 +186,7 @@ func clientUpdate(id string, stamp int64, events int) *schema.Allocation {
 	}
 }
 
-// stampOf returns the time of the last event of a's task: which update it shows.
+// stampOf returns the time of the last event of a's task, which identifies the update.
 func stampOf(a *schema.Allocation) (stamp int64) {
 	if ts := a.TaskStates[taskName]; ts != nil {
 		for ev := range ts.Events.All() {
@@ -196,17 +196,15 @@ func stampOf(a *schema.Allocation) (stamp int64) {
 	return stamp
 }
 
-// wholeOf is a without its job, encoded: what a store that keeps an allocation
-// as one value keeps.
+// wholeOf encodes a without its job, as a store with one value per allocation keeps it.
 func wholeOf(a *schema.Allocation) []byte {
 	bare := *a
 	bare.Job = nil
 	return schema.AppendAllocation(nil, &bare)
 }
 
-// owned returns a in memory of its own, but for the job, as a scheduler has it
-// after decoding what it read from a log: strings and all in one piece, which is
-// the leanest way.
+// copyOf returns a copy of a that shares only the job. It decodes the copy from one
+// piece of memory, the leanest form, as a scheduler does when it reads a log.
 func copyOf(a *schema.Allocation) (*schema.Allocation, error) {
 	own, err := schema.DecodeAllocation(string(wholeOf(a)))
 	if err != nil {
@@ -216,7 +214,7 @@ func copyOf(a *schema.Allocation) (*schema.Allocation, error) {
 	return own, nil
 }
 
-// eachCopy calls do with the allocations of each job, in memory of their own.
+// eachCopy calls do with copies of the allocations of each job.
 func (d *data) eachCopy(do func(rows []*schema.Allocation) error) error {
 	for k := range d.jobs() {
 		rows := d.batch(k)
@@ -233,10 +231,10 @@ func (d *data) eachCopy(do func(rows []*schema.Allocation) error) error {
 	return nil
 }
 
-// picker fills a chunk with IDs to look up, and returns how many; 0 ends it.
+// picker fills a chunk with IDs to look up and returns their number, 0 at the end.
 type picker func(rng *rand.Rand, chunk []string) int
 
-// random picks any IDs, for ever.
+// random picks random IDs without end.
 func (d *data) random() picker {
 	return func(rng *rand.Rand, chunk []string) int {
 		var text strings.Builder
@@ -248,8 +246,8 @@ func (d *data) random() picker {
 	}
 }
 
-// cut fills the chunk with the IDs in text. The IDs are new strings, not those
-// that a map may have as its keys: equal strings at one address compare faster.
+// cut fills the chunk with the IDs in text. They must not share memory with a map's
+// keys, since equal strings at one address compare faster.
 func cut(text string, chunk []string) int {
 	n := len(text) / 36
 	for i := range n {

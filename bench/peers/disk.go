@@ -41,8 +41,8 @@ const (
 	probeSize = 4 << 10
 )
 
-// probe measures writes of a page, each with an fdatasync, to a file that is on
-// the disk in full already, which is what a database's file mostly is.
+// probe measures writes of one page with an fdatasync each. The file's blocks are
+// allocated before, as most blocks of a database's file are.
 func probe(dir string) (cost syncCost, err error) {
 	f, err := os.CreateTemp(dir, "peers-probe-")
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// fromFile measures Get of what is in the file only. Every allocation is asked
-// for once: after that it may be in memory.
+// fromFile measures Get of allocations that are not in memory. It asks for each
+// allocation once, since the first Get may keep it in memory.
 func (b *bench) fromFile() error {
 	const work = "file"
 	var contenders []contender
@@ -27,15 +27,14 @@ func (b *bench) fromFile() error {
 	return b.rounds(work, append(append(contenders, bolts...), badgers...))
 }
 
-// wholeStore is a filled store of whole values, which reads them with decoding or
-// without.
+// wholeStore is a filled store with one value per allocation.
 type wholeStore struct {
 	reader func(decode bool) getter
 	close  func() error
 }
 
-// wholes returns the two contenders that read the values of one store, as far as
-// they are wanted, and what closes the store.
+// wholes returns the contenders that read one store without and with decoding, as far
+// as they are wanted, and a function that closes the store.
 func (b *bench) wholes(work, peer string, fill func() (wholeStore, error)) (two []contender, end func() error, err error) {
 	names := map[bool]string{false: peer, true: peer + ", decode"}
 	if !b.wants(work, names[false]) && !b.wants(work, names[true]) {

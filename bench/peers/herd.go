@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// neighbours is how many other allocations are written while a herd is parked.
+// neighbours is the number of other allocations written while a herd is parked.
 const neighbours = 100
 
-// herd parks many readers on one allocation and wakes them all by one write. Max
-// is when the last of them is awake.
+// herd parks many readers on one allocation and wakes them by one write. Max is the
+// time until the last reader is awake.
 func (b *bench) herd() error {
 	const work = "herd"
 	var herds []*herd
@@ -38,17 +38,17 @@ func (b *bench) herd() error {
 	return nil
 }
 
-// herd is one store's readers.
+// herd is the readers of one store.
 type herd struct {
 	p   parker
 	d   *data
 	rng *rand.Rand
 
-	awake    []time.Time // when each reader was
-	spurious int64       // readers that woke before their write, in all rounds
+	awake    []time.Time // by reader: when it woke
+	spurious int64       // readers that woke before their write, over all rounds
 }
 
-// once parks the readers, writes to other allocations, and then to theirs.
+// once parks the readers, writes to other allocations, and then to the readers' own.
 func (h *herd) once(time.Duration) (sample, error) {
 	picked := h.rng.Perm(h.d.n)[:min(neighbours+1, h.d.n)]
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -70,7 +70,7 @@ func (h *herd) once(time.Duration) (sample, error) {
 	if err := h.touch(picked[1:]...); err != nil {
 		return sample{}, err
 	}
-	runtime.GC() // what parking left behind
+	runtime.GC() // collect the garbage of parking
 	h.spurious += woken.Load()
 
 	call := time.Now()
@@ -86,7 +86,7 @@ func (h *herd) once(time.Duration) (sample, error) {
 	return h.sample(call, answer), nil
 }
 
-// touch writes to allocations, one after the other.
+// touch writes to the allocations one by one.
 func (h *herd) touch(of ...int) error {
 	for _, i := range of {
 		if err := h.p.touch(clientUpdate(h.d.ids[i], nextStamp(), updateEvents)); err != nil {
@@ -96,7 +96,7 @@ func (h *herd) touch(of ...int) error {
 	return nil
 }
 
-// sample measures from the call of the write, and from its answer.
+// sample returns the latencies from the call of the write and from its answer.
 func (h *herd) sample(call, answer time.Time) sample {
 	var times wakeTimes
 	for _, at := range h.awake {

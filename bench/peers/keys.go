@@ -6,14 +6,15 @@ import (
 	"allocstore/schema"
 )
 
-// The layout of an ordered key-value store that holds allocations: the parts
-// that change apart are apart, as they are in allocstore, and a job is kept once.
+// An ordered key-value store keeps the scheduler's part and the client's part of an
+// allocation under separate keys, since they change separately, and each job once.
+// allocstore does the same.
 const (
 	schedulerPart = 's'
 	clientPart    = 'c'
 )
 
-// partKey appends the key of one part of an allocation: 16 bytes and the part.
+// partKey appends the key of one part of an allocation: the 16 bytes of its ID, and the part.
 func partKey(dst []byte, id string, part byte) ([]byte, error) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
@@ -22,32 +23,32 @@ func partKey(dst []byte, id string, part byte) ([]byte, error) {
 	return append(append(dst, parsed[:]...), part), nil
 }
 
-// jobKey is longer than the key of a part, so that it is never one.
+// jobKey returns the key of a job. It is longer than any partKey, so they differ.
 func jobKey(j *schema.Job) []byte { return []byte("jobs, each kept once/" + j.ID) }
 
-// pair is room for a key and its value, reused from write to write.
+// pair holds a key and its value; its memory is reused.
 type pair struct {
 	key, value []byte
 }
 
 var pairs = sync.Pool{New: func() any { return new(pair) }}
 
-// encodeClient makes p the write of the client's part of a.
+// encodeClient sets p to the client's part of a.
 func (p *pair) encodeClient(a *schema.Allocation) (err error) {
 	p.key, err = partKey(p.key[:0], a.ID, clientPart)
 	p.value = schema.AppendClient(p.value[:0], a)
 	return err
 }
 
-// encodeScheduler makes p the write of the scheduler's part of a.
+// encodeScheduler sets p to the scheduler's part of a.
 func (p *pair) encodeScheduler(a *schema.Allocation) (err error) {
 	p.key, err = partKey(p.key[:0], a.ID, schedulerPart)
 	p.value = schema.AppendScheduler(p.value[:0], a)
 	return err
 }
 
-// putBatch writes the parts of all allocations of a batch, and its jobs, by put,
-// which must keep neither key nor value.
+// putBatch writes both parts of each allocation, and each job once, by calls of put.
+// put must not keep its arguments.
 func putBatch(batch []*schema.Allocation, put func(key, value []byte) error) error {
 	var p pair
 	var job *schema.Job

@@ -13,19 +13,19 @@ import (
 	"allocstore/schema"
 )
 
-// getter finds an allocation by its ID.
+// getter looks up an allocation by its ID.
 type getter interface {
 	get(id string, got *found) error
 }
 
-// found is what a getter found: an allocation, or its bytes, copied into raw.
+// found is the result of a lookup: an allocation, or its encoding, copied into raw.
 type found struct {
 	alloc *schema.Allocation
 	raw   []byte
-	id    string // whose bytes they are, if they do not say so themselves
+	id    string // ID of the allocation in raw, if the encoding lacks it
 }
 
-// is reports whether that is the allocation with this ID.
+// is reports whether the result is the allocation with this ID.
 func (f *found) is(id string) bool {
 	switch {
 	case f.alloc != nil:
@@ -38,11 +38,11 @@ func (f *found) is(id string) bool {
 
 const (
 	lookupReaders = 2   // goroutines
-	chunkLen      = 128 // lookups between two looks at the clock
-	timedEvery    = 64  // one in so many lookups is timed by itself
+	chunkLen      = 128 // lookups between two readings of the clock
+	timedEvery    = 64  // one lookup in timedEvery is timed by itself
 )
 
-// lookup measures Get of what is in memory.
+// lookup measures Get of allocations in memory.
 func (b *bench) lookup(work string) error {
 	var contenders []contender
 	add := func(peer string, g getter) {
@@ -68,7 +68,7 @@ func (b *bench) lookup(work string) error {
 	return b.rounds(work, contenders)
 }
 
-// resident opens our store and reads everything once.
+// resident opens our store and reads every allocation once.
 func (b *bench) resident() (*ourStore, error) {
 	path, err := b.stores.ours.file()
 	if err != nil {
@@ -95,7 +95,7 @@ func readAll(g getter, ids []string) error {
 	return nil
 }
 
-// inMemory is a peer that keeps pointers to allocations.
+// inMemory is a peer that keeps pointers to allocations in memory.
 type inMemory interface {
 	getter
 	insert(rows []*schema.Allocation) error
@@ -106,7 +106,7 @@ type namedInMemory struct {
 	inMemory
 }
 
-// inMemory returns the peers that hold allocations in memory, all the same ones.
+// inMemory returns the in-memory peers, filled with the same allocations.
 func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
 	mem, err := newMemdb()
 	if err != nil {
@@ -136,7 +136,7 @@ func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
 	})
 }
 
-// once picks every ID once, in an order of its own.
+// once picks every ID once, in random order.
 func (d *data) once() picker {
 	order := rand.New(rand.NewPCG(seed, 0)).Perm(d.n)
 	var next atomic.Int64
@@ -151,12 +151,11 @@ func (d *data) once() picker {
 	}
 }
 
-// read looks up what pick picks, from several goroutines, until d is over or
-// there is nothing left. Picking and checking are not measured: a caller has its
-// ID at hand.
+// lookups looks up IDs from several goroutines until d has passed or pick has no more
+// IDs. It measures neither picking nor checking, since a caller has its ID at hand.
 //
-// A reader's rate is that of its median chunk, so that what else the machine
-// does, in slices longer than a chunk, is not taken for the store's doing.
+// A reader's rate is the rate of its median chunk. So other work on the machine, in
+// time slices longer than a chunk, does not lower it.
 func lookups(g getter, pick picker, d time.Duration) (sample, error) {
 	readers, s, err := runReaders(g, pick, d, func() {})
 	for _, r := range readers {
@@ -165,11 +164,10 @@ func lookups(g getter, pick picker, d time.Duration) (sample, error) {
 	return s, err
 }
 
-// steadyLookups is read whose rate is that of all the time, for what else the
-// machine does is the store's doing. After each chunk a reader lets others run, as
-// one does that goes back to its caller; otherwise, where there are no more
-// processors than readers, everybody else would wait for the runtime to take them
-// away, every 10 ms, and that is what would be measured.
+// steadyLookups is lookups with the rate over the whole time, for the mixed load, where
+// the other work is part of the measurement. A reader yields after each chunk, as a
+// reader does that returns to its caller. If readers occupied all processors without a
+// yield, the other goroutines would wait up to 10 ms for the runtime to preempt them.
 func steadyLookups(g getter, pick picker, d time.Duration) (sample, error) {
 	start := time.Now()
 	readers, s, err := runReaders(g, pick, d, runtime.Gosched)
@@ -180,7 +178,7 @@ func steadyLookups(g getter, pick picker, d time.Duration) (sample, error) {
 	return s, err
 }
 
-// runReaders measures all but the rate. Readers call between after each chunk.
+// runReaders measures everything but the rate. Readers call between after each chunk.
 func runReaders(g getter, pick picker, d time.Duration, between func()) ([]*reader, sample, error) {
 	readers := make([]*reader, lookupReaders)
 	for i := range readers {
@@ -200,7 +198,7 @@ func runReaders(g getter, pick picker, d time.Duration, between func()) ([]*read
 	return readers, s, err
 }
 
-// reader is one goroutine that looks up.
+// reader is a goroutine that makes lookups.
 type reader struct {
 	g       getter
 	pick    picker
@@ -222,7 +220,7 @@ func newReader(g getter, pick picker, n uint64) *reader {
 	}
 }
 
-// rate is lookups per second; 0 if there were too few IDs for this reader.
+// rate returns lookups per second, or 0 if the reader got no IDs.
 func (r *reader) rate() float64 {
 	if r.ops == 0 {
 		return 0

@@ -12,7 +12,7 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// ours is the name of the store that the others are compared with.
+// ours is the name of the store that the peers are compared with.
 const ours = "allocstore"
 
 // bench is one run of the program.
@@ -22,10 +22,10 @@ type bench struct {
 	data    *data
 	stores  *stores
 	results []result
-	notes   []string // what a reader of the results should know
+	notes   []string // remarks for readers of the results
 	profile *os.File
-	only    func(peer string) bool // nil: all of them
-	clients map[string]*clients    // that update, by their peer
+	only    func(peer string) bool // nil: every peer
+	clients map[string]*clients    // by peer
 
 	descriptor float64 // bytes of a goroutine apart from its stack; see park
 }
@@ -35,7 +35,7 @@ func newBench(cfg config, dir string) *bench {
 	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d), clients: make(map[string]*clients)}
 }
 
-// note says what a reader of the results should know.
+// note adds a remark for readers of the results.
 func (b *bench) note(format string, args ...any) {
 	b.notes = append(b.notes, fmt.Sprintf(format, args...))
 }
@@ -50,19 +50,19 @@ func (b *bench) close() error {
 	return err
 }
 
-// wants reports whether this piece of work is to be done with this peer.
+// wants reports whether the flags ask for this work with this peer.
 func (b *bench) wants(work, peer string) bool {
 	return b.cfg.only.MatchString(work+"/"+peer) && (b.only == nil || b.only(peer))
 }
 
-// contender is a peer, and how to take one measurement of it.
+// contender is a peer with a function that takes one measurement.
 type contender struct {
 	peer string
 	once func(d time.Duration) (sample, error)
 }
 
-// rounds measures the contenders in turns, in an order that rotates, and keeps
-// the medians. The first, shorter round only warms up.
+// rounds measures the contenders in turn, in rotating order, and keeps the medians. A
+// shorter first round warms up.
 func (b *bench) rounds(work string, contenders []contender) error {
 	if len(contenders) == 0 {
 		return nil
@@ -92,8 +92,7 @@ func (b *bench) rounds(work string, contenders []contender) error {
 	return nil
 }
 
-// keepAll keeps the medians of every contender's samples, or those of each of
-// their parts.
+// keepAll keeps the medians of every contender's samples, or of each part of them.
 func (b *bench) keepAll(work string, contenders []contender, samples [][]sample) {
 	parts := make([][]sample, len(contenders))
 	for _, name := range partNames(samples) {
@@ -109,8 +108,8 @@ func (b *bench) keepAll(work string, contenders []contender, samples [][]sample)
 	}
 }
 
-// startProfile starts the CPU profile, once: at the first measurement, so that
-// the preparations before it are not in it.
+// startProfile starts the CPU profile at the first measurement, so that it excludes the
+// preparations.
 func (b *bench) startProfile() (err error) {
 	if b.cfg.profile == "" || b.profile != nil {
 		return nil
@@ -126,7 +125,7 @@ func (b *bench) keep(work, peer string, samples []sample) {
 	b.keepResult(result{Work: work, Peer: peer, sample: medians(samples), Samples: samples})
 }
 
-// keepResult adds a result, of all allocations unless it says of how many.
+// keepResult keeps a result. Its N is the number of all allocations, unless it is set.
 func (b *bench) keepResult(r result) {
 	if r.N == 0 {
 		r.N = b.data.n
@@ -134,18 +133,17 @@ func (b *bench) keepResult(r result) {
 	b.results = append(b.results, r)
 }
 
-// keepCount adds a count to the results.
+// keepCount keeps a count as a result.
 func (b *bench) keepCount(work, peer string, count int64) {
 	b.keepResult(result{Work: work, Peer: peer, Count: &count})
 }
 
-// keepBytes adds a size to the results.
+// keepBytes keeps a size as a result.
 func (b *bench) keepBytes(work, peer string, bytes float64) {
 	b.keepResult(result{Work: work, Peer: peer, Bytes: bytes})
 }
 
-// closedLoop has workers call op one after the other until d is over, and
-// measures each call.
+// closedLoop runs workers that each repeat op until d has passed, and measures each call.
 func closedLoop(workers int, d time.Duration, op func(worker int) error) (sample, error) {
 	histograms := make([]report.Histogram, workers)
 	before := mallocs()
@@ -161,7 +159,7 @@ func closedLoop(workers int, d time.Duration, op func(worker int) error) (sample
 	return s, err
 }
 
-// repeat calls op until the end, at least once, and records how long each took.
+// repeat calls op until end, at least once, and records each duration.
 func repeat(h *report.Histogram, end time.Time, op func() error) error {
 	for start := time.Now(); ; {
 		if err := op(); err != nil {
@@ -176,7 +174,7 @@ func repeat(h *report.Histogram, end time.Time, op func() error) error {
 	}
 }
 
-// mallocs returns the number of heap objects that were ever allocated.
+// mallocs returns the number of heap objects allocated so far.
 func mallocs() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -11,8 +11,8 @@ import (
 	"allocstore/schema"
 )
 
-// memdbStore keeps allocations in go-memdb, as a scheduler's state store does: a
-// table of pointers by UUID, and by node, job and evaluation.
+// memdbStore keeps allocations in go-memdb, as a scheduler's state store does: a table
+// of pointers, indexed by UUID, node, job and evaluation.
 type memdbStore struct {
 	db      *memdb.MemDB
 	waiting atomic.Int64
@@ -66,7 +66,7 @@ func (m *memdbStore) place(batch []*schema.Allocation) error {
 	return m.insert(rows)
 }
 
-// insert keeps rows as they are.
+// insert inserts the rows without copying them.
 func (m *memdbStore) insert(rows []*schema.Allocation) error {
 	txn := m.db.Txn(true)
 	defer txn.Abort()
@@ -79,7 +79,7 @@ func (m *memdbStore) insert(rows []*schema.Allocation) error {
 	return nil
 }
 
-// update replaces rows by ones with what the client sent.
+// update replaces each row by a copy with the client's update.
 func (m *memdbStore) update(sent ...*schema.Allocation) error {
 	txn := m.db.Txn(true)
 	defer txn.Abort()

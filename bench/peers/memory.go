@@ -32,7 +32,7 @@ func (b *bench) memory() error {
 	return nil
 }
 
-// ourMemory takes our store through its life.
+// ourMemory measures our store at each stage.
 func (b *bench) ourMemory() error {
 	path := filepath.Join(b.dir, "memory.db")
 	m := b.newMeter(ours)
@@ -65,13 +65,13 @@ func (b *bench) ourMemory() error {
 	return o.close()
 }
 
-// rows is a peer that keeps rows in memory, and replaces them.
+// rows is a peer that keeps rows in memory and replaces them.
 type rows interface {
 	insert(rows []*schema.Allocation) error
 	update(sent ...*schema.Allocation) error
 }
 
-// rowMemory takes it through its life.
+// rowMemory measures such a peer at each stage.
 func (b *bench) rowMemory(peer string, open func() (rows, error)) error {
 	m := b.newMeter(peer)
 	db, err := open()
@@ -99,7 +99,7 @@ func (b *bench) mapMemory() error {
 	return nil
 }
 
-// tenEvents has the client of every allocation report as many events as are kept.
+// tenEvents updates every allocation with as many events as a ring keeps.
 func (b *bench) tenEvents(update func([]*schema.Allocation) error) error {
 	for from := 0; from < b.data.n; from += perJob {
 		var sent []*schema.Allocation
@@ -113,7 +113,7 @@ func (b *bench) tenEvents(update func([]*schema.Allocation) error) error {
 	return nil
 }
 
-// meter measures what is on the heap since it was made.
+// meter measures the growth of the heap since it was made.
 type meter struct {
 	b      *bench
 	peer   string
@@ -125,13 +125,13 @@ func (b *bench) newMeter(peer string) meter {
 	return meter{b, peer, heap}
 }
 
-// keep keeps what an allocation takes as the result of this work.
+// keep keeps the growth, divided by the number of allocations, as the result of work.
 func (m meter) keep(work string) {
 	heap, _ := machine.InUse()
 	m.b.keepBytes(work, m.peer, float64(heap-m.before)/float64(m.b.data.n))
 }
 
-// disk measures the bytes of an allocation in the files, before any update.
+// disk measures the file bytes of an allocation before any update.
 func (b *bench) disk() error {
 	const work = "disk"
 	return b.eachDurable(work, func(peer string, d durable) error {

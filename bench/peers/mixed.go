@@ -12,23 +12,23 @@ import (
 	"allocstore/schema"
 )
 
-// The mixed load is what a scheduler's store lives with: lookups, clients'
-// updates and blocked readers at once.
+// The mixed load is the typical load of a scheduler's store: concurrent lookups,
+// clients' updates and blocked readers.
 const (
 	mixedWriters = 64
 	mixedReaders = 1000 // blocked ones
 )
 
-// mixer is a store that can take the mixed load; if it is a parker, it has
-// blocked readers too.
+// mixer is a store that can take the mixed load. If it is a parker, it gets blocked
+// readers too.
 type mixer interface {
 	getter
 	touch(*schema.Allocation) error
 	client(id string) (*schema.Allocation, error)
 }
 
-// mixed measures lookups from two goroutines, updates by 64 writers, half of them
-// of allocations on which somebody waits, and 1,000 blocked readers, at once. A
+// mixed measures two goroutines of lookups, 64 writers of updates and 1,000 blocked
+// readers at once. Half of the updates are of allocations that a reader waits on. A
 // reader that woke waits on another allocation next.
 func (b *bench) mixed() error {
 	const work = "mixed"
@@ -63,13 +63,13 @@ func (b *bench) mixed() error {
 	return nil
 }
 
-// namedMixer is a peer that takes the mixed load, opened when it is needed.
+// namedMixer is a peer for the mixed load, opened on demand.
 type namedMixer struct {
 	name string
 	open func() (mixer, error)
 }
 
-// mixers returns the peers that this work is wanted with.
+// mixers returns the peers that the flags ask for.
 func (b *bench) mixers(work string) (peers []namedMixer) {
 	for _, p := range []namedMixer{
 		{ours, func() (mixer, error) { return asType[mixer](b.stores.ours.store()) }},
@@ -83,7 +83,7 @@ func (b *bench) mixers(work string) (peers []namedMixer) {
 	return peers
 }
 
-// asType returns the store as what else it is.
+// asType returns the store as a T.
 func asType[T any](store any, err error) (t T, _ error) {
 	if err == nil {
 		t = store.(T)
@@ -91,25 +91,25 @@ func asType[T any](store any, err error) (t T, _ error) {
 	return t, err
 }
 
-// mix is the mixed load on one store. The allocations are in blocks: readers wait
-// on those of even blocks, of which only those on which somebody waits are
-// written, and all of the odd ones are. Writer w has every allocation whose
-// number, modulo the writers, is w.
+// mix is the mixed load on one store. The allocations are divided into blocks of equal
+// size. Readers wait on allocations of even blocks, which are written only while a
+// reader waits on them. Allocations of odd blocks are always written. Writer w owns
+// every allocation whose number modulo the number of writers is w.
 type mix struct {
 	store  mixer
-	parker parker // nil if it cannot wait
+	parker parker // nil if the store has no waits
 	data   *data
 	block  int
 	acked  []int64 // see clients
 
-	slots    []atomic.Pointer[turn] // one of each blocked reader
+	slots    []atomic.Pointer[turn] // one for each blocked reader
 	mu       sync.Mutex             // guards times
 	times    *wakeTimes
 	spurious atomic.Int64
 }
 
-// turn is one wait of a blocked reader, and the write that ends it. Writer and
-// reader both say when they are done, and the later one records the latency.
+// turn is one wait of a blocked reader and the write that ends it. The later of writer
+// and reader to finish records the latency.
 type turn struct {
 	i                       int // allocation
 	taken                   atomic.Bool
@@ -141,7 +141,7 @@ func (m *mix) once(d time.Duration) (sample, error) {
 	if err := errors.Join(lookupErr, updateErr, waiting()); err != nil {
 		return sample{}, err
 	}
-	lookups.Allocs, updates.Allocs = nil, nil // nobody knows whose they are
+	lookups.Allocs, updates.Allocs = nil, nil // they cannot be told apart
 	s := sample{Parts: map[string]sample{"reads": lookups, "updates": updates}}
 	if m.parker != nil {
 		s.Parts["call to awake"] = latencies(&m.times.fromCall)
@@ -150,7 +150,7 @@ func (m *mix) once(d time.Duration) (sample, error) {
 	return s, nil
 }
 
-// park starts the blocked readers, and returns what ends them.
+// park starts the blocked readers, and returns a function that ends them.
 func (m *mix) park() (end func() error, err error) {
 	if m.parker == nil {
 		return func() error { return nil }, nil
@@ -172,7 +172,7 @@ func (m *mix) park() (end func() error, err error) {
 	return end, nil
 }
 
-// reader waits on one allocation of an even block after the other.
+// reader waits on allocations of even blocks, one after the other.
 func (m *mix) reader(ctx context.Context, r int) error {
 	blocks := max(1, m.data.n/(2*m.block))
 	for k := 0; ; k = (k + 1) % blocks {
@@ -192,7 +192,7 @@ func (m *mix) reader(ctx context.Context, r int) error {
 	}
 }
 
-// finish records the turn when it is called for the second time.
+// finish records the turn at its second call.
 func (m *mix) finish(t *turn) {
 	if t.done.Add(1) < 2 {
 		return
@@ -202,7 +202,7 @@ func (m *mix) finish(t *turn) {
 	m.times.record(t.called, t.answered, t.awake)
 }
 
-// write has the writers update allocations until d is over.
+// write runs the writers until d has passed.
 func (m *mix) write(d time.Duration) (sample, error) {
 	rngs := make([]*rand.Rand, mixedWriters)
 	for w := range rngs {
@@ -216,8 +216,8 @@ func (m *mix) write(d time.Duration) (sample, error) {
 	})
 }
 
-// waitedOn takes the turn of a reader whose allocations are w's, in half of the
-// calls, or returns nil; also if the reader it thought of is not back yet.
+// waitedOn takes the turn of a reader on one of w's allocations. It returns nil for
+// half of the calls, and if the chosen reader is not waiting yet.
 func (m *mix) waitedOn(w int, rng *rand.Rand) *turn {
 	share := (len(m.slots) - w + mixedWriters - 1) / mixedWriters
 	if m.parker == nil || rng.IntN(2) == 0 || share <= 0 {
@@ -238,7 +238,7 @@ func (m *mix) wake(t *turn) error {
 	return nil
 }
 
-// cold picks an allocation of w's in an odd block.
+// cold picks one of w's allocations in an odd block.
 func (m *mix) cold(w int, rng *rand.Rand) int {
 	blocks := max(1, m.data.n/(2*m.block))
 	i := (2*rng.IntN(blocks)+1)*m.block + w + mixedWriters*rng.IntN(m.block/mixedWriters)
@@ -255,5 +255,5 @@ func (m *mix) update(i int) error {
 	return nil
 }
 
-// check reads a sample of what was updated.
+// check reads back a sample of the updated allocations.
 func (m *mix) check() error { return checkAcked(m.data, m.acked, m.store.client) }

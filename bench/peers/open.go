@@ -6,8 +6,8 @@ import (
 	"allocstore/bench/internal/machine"
 )
 
-// open measures Open with a warm page cache. The rate is allocations per second;
-// the latencies are those of a whole Open. Only allocstore rebuilds a table then.
+// open measures Open with a warm page cache. The rate is allocations per second; the
+// latencies are those of the whole Open. Of the peers, only allocstore rebuilds a table.
 func (b *bench) open(work, heap string) error {
 	var contenders []contender
 	for _, p := range []struct {
@@ -31,7 +31,7 @@ func (b *bench) open(work, heap string) error {
 	return b.openHeap(heap)
 }
 
-// openHeap measures what is on the heap after Open of ours, in all.
+// openHeap measures the total heap of our store after Open.
 func (b *bench) openHeap(work string) error {
 	path, err := b.stores.ours.file()
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *bench) openHeap(work string) error {
 	return o.close()
 }
 
-// timedOpen opens a store of n allocations, and closes it.
+// timedOpen opens and closes a store of n allocations.
 func timedOpen(open opener, path string, n int) (sample, error) {
 	start, before := time.Now(), mallocs()
 	store, err := open(path)

@@ -8,7 +8,7 @@ import (
 	"allocstore/store"
 )
 
-// ourStore is allocstore behind the peers' interfaces.
+// ourStore adapts allocstore to the peers' interfaces.
 type ourStore struct {
 	s *store.Store
 }

@@ -16,24 +16,24 @@ import (
 	"allocstore/schema"
 )
 
-// parker lets readers block until one allocation changes.
+// parker blocks readers until an allocation changes.
 type parker interface {
-	// wait blocks until the allocation changes or ctx ends. It calls armed,
-	// unless that is nil, when it will not miss a change that comes after.
+	// wait blocks until the allocation changes or ctx ends. If armed is not nil, wait
+	// calls it once any later change is sure to end the wait.
 	wait(ctx context.Context, id string, armed func()) error
 
-	// waiters is how many are blocked.
+	// waiters returns the number of blocked readers.
 	waiters() int
 
 	// touch changes the allocation.
 	touch(*schema.Allocation) error
 }
 
-// wakes is how many readers are woken, one at a time.
+// wakes is the number of readers woken one at a time.
 const wakes = 1000
 
-// park blocks a reader on every allocation, measures what that takes, and wakes
-// some of them, each by a write to its allocation.
+// park blocks a reader on every allocation, measures the memory of one, and wakes some
+// of them by a write each.
 func (b *bench) park() error {
 	peers := b.parkers("park")
 	if len(peers) == 0 {
@@ -52,13 +52,13 @@ func (b *bench) park() error {
 	return nil
 }
 
-// namedParker is a peer that can wait, opened and filled when it is needed.
+// namedParker is a peer with waits, opened and filled on demand.
 type namedParker struct {
 	name string
 	open func() (parker, error)
 }
 
-// parkers returns the peers that this work is wanted with.
+// parkers returns the peers that the flags ask for.
 func (b *bench) parkers(work string) (peers []namedParker) {
 	for _, p := range []namedParker{{ours, b.ourParker}, {"go-memdb", b.memdbParker}, {"statedb", b.statedbParker}} {
 		if b.wants(work, p.name) {
@@ -92,16 +92,16 @@ func (b *bench) statedbParker() (parker, error) {
 	return s, b.data.eachCopy(s.insert)
 }
 
-// lot is where readers are parked.
+// lot is a set of parked readers.
 type lot struct {
 	p     parker
 	d     *data
 	awake chan wake
 	left  sync.WaitGroup
-	woken atomic.Int64 // readers that woke, whyever
+	woken atomic.Int64 // readers that woke for any reason
 }
 
-// wake is a reader of allocation i that woke up.
+// wake is a reader of allocation i that woke.
 type wake struct {
 	i  int
 	at time.Time
@@ -137,15 +137,15 @@ func parked(p parker, n int) error {
 	return nil
 }
 
-// reader waits once, and tells when it is awake unless ctx ended it.
+// reader waits once, and reports that it is awake unless ctx ended it.
 func (l *lot) reader(ctx context.Context, i int) {
 	if err := l.p.wait(ctx, l.d.ids[i], nil); !errors.Is(err, context.Canceled) {
 		l.reportAwake(ctx, i)
 	}
 }
 
-// reportAwake says that the reader of allocation i is awake. It is a function of its own
-// so that a blocked reader's stack has little besides the store's.
+// reportAwake reports that the reader of allocation i is awake. It is a separate
+// function to keep the stack of a blocked reader small.
 //
 //go:noinline
 func (l *lot) reportAwake(ctx context.Context, i int) {
@@ -157,7 +157,7 @@ func (l *lot) reportAwake(ctx context.Context, i int) {
 	}
 }
 
-// next returns when the reader of allocation i woke up.
+// next returns the time at which the reader of allocation i woke.
 func (l *lot) next(i int) (time.Time, error) {
 	for over := time.After(program.Patience); ; {
 		select {
@@ -171,9 +171,9 @@ func (l *lot) next(i int) (time.Time, error) {
 	}
 }
 
-// wakeSome measures from the call of the write, and from its answer. It writes to
-// the same allocations once more, when nobody waits on them, and counts the
-// readers that woke though nothing they waited for was written.
+// wakeSome measures wakes from the call of the write and from its answer. Then it
+// writes to the same allocations again, which no longer have readers, and counts
+// spurious wakes.
 func (b *bench) wakeSome(peer string, l *lot) error {
 	var times wakeTimes
 	written := rand.New(rand.NewPCG(seed, 2)).Perm(l.d.n)[:min(wakes, l.d.n)]
@@ -201,7 +201,7 @@ func (b *bench) wakeSome(peer string, l *lot) error {
 	return nil
 }
 
-// settling is how long readers that a write should not wake are given to wake.
+// settling is the time given to readers that should stay asleep.
 const settling = 50 * time.Millisecond
 
 // touch writes to allocation i.
@@ -209,7 +209,7 @@ func (l *lot) touch(i int) error {
 	return l.p.touch(clientUpdate(l.d.ids[i], nextStamp(), updateEvents))
 }
 
-// keepLatency adds the quantiles of h to the results.
+// keepLatency keeps the quantiles of h as a result.
 func (b *bench) keepLatency(work, peer string, h *report.Histogram) {
 	b.keepResult(result{Work: work, Peer: peer, sample: latencies(h)})
 }

@@ -10,7 +10,7 @@ import (
 	"allocstore/schema"
 )
 
-// pebbleStore keeps allocations in Pebble, and syncs every commit.
+// pebbleStore keeps allocations in Pebble and syncs every commit.
 type pebbleStore struct {
 	db *pebble.DB
 }
@@ -20,7 +20,7 @@ var (
 	_ mixer   = (*pebbleStore)(nil)
 )
 
-// errorLogger drops what Pebble logs of its work, and keeps what is wrong.
+// errorLogger prints Pebble's errors and drops the rest of its log.
 type errorLogger struct{}
 
 func (errorLogger) Infof(string, ...any) {}
@@ -34,9 +34,9 @@ func (errorLogger) Fatalf(format string, args ...any) {
 	os.Exit(1)
 }
 
-// newPebble creates a database in dir. The memtable is as large as CockroachDB
-// has it: with the default of 4 MB, flushes and compactions take most of the
-// processor from the writers. The cache holds all that is read.
+// newPebble creates a database in dir. The memtable has CockroachDB's size; with the
+// default of 4 MB, flushes and compactions take most of the processor time from the
+// writers. The cache holds all data that are read.
 func newPebble(dir string) (*pebbleStore, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -70,7 +70,7 @@ func (p *pebbleStore) client(id string) (*schema.Allocation, error) {
 	return clientIn(id, value)
 }
 
-// get copies both parts, and leaves decoding them to the caller.
+// get copies both parts without decoding them.
 func (p *pebbleStore) get(id string, got *found) error {
 	var room [17]byte
 	key, err := partKey(room[:0], id, schedulerPart)
@@ -118,7 +118,7 @@ func (p *pebbleStore) place(batch []*schema.Allocation) error {
 	return b.Commit(pebble.Sync)
 }
 
-// load places everything and has it flushed and compacted.
+// load places everything, then flushes and compacts.
 func (p *pebbleStore) load(d *data) error {
 	if err := d.load(p); err != nil {
 		return err
@@ -129,8 +129,8 @@ func (p *pebbleStore) load(d *data) error {
 	return p.quiesce()
 }
 
-// quiesce waits until no compaction runs, so that one that an update left behind
-// does not run during somebody else's turn. It gives up after a while.
+// quiesce waits until no compaction runs, so that this store's compactions do not run
+// during another peer's turn. It gives up after a while.
 func (p *pebbleStore) quiesce() error {
 	const patience = 5 * time.Second
 	for start := time.Now(); time.Since(start) < patience; time.Sleep(5 * time.Millisecond) {
@@ -141,7 +141,7 @@ func (p *pebbleStore) quiesce() error {
 	return nil
 }
 
-// bytes is the size of what it holds on the disk, its write-ahead log aside.
+// bytes returns the disk space used, without the write-ahead log.
 func (p *pebbleStore) bytes() (int64, error) {
 	m := p.db.Metrics()
 	return int64(m.DiskSpaceUsage() - m.WAL.PhysicalSize), nil
@@ -149,14 +149,14 @@ func (p *pebbleStore) bytes() (int64, error) {
 
 func (p *pebbleStore) close() error { return p.db.Close() }
 
-// pebbleWhole is pebbleStore whose updates rewrite the whole allocation, as a
-// store does that keeps it as one value: it reads what the scheduler owns, and
-// writes that again with what the client sent.
+// pebbleWhole is pebbleStore with updates that rewrite the whole allocation, as a store
+// with one value per allocation does: it reads the scheduler's part and writes it again
+// with the client's.
 type pebbleWhole struct {
 	*pebbleStore
 }
 
-// wholePart is the part of a key under which the whole is.
+// wholePart is the part of a key that holds the whole allocation.
 const wholePart = 'w'
 
 func (p pebbleWhole) update(a *schema.Allocation) error {
@@ -178,7 +178,7 @@ func (p pebbleWhole) update(a *schema.Allocation) error {
 	return p.db.Set(kv.key, kv.value, pebble.Sync)
 }
 
-// client finds the client's part behind the scheduler's.
+// client decodes the client's part, which follows the scheduler's.
 func (p pebbleWhole) client(id string) (*schema.Allocation, error) {
 	scheduler, err := p.value(id, schedulerPart)
 	if err != nil {

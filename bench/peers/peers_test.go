@@ -10,7 +10,7 @@ import (
 	"allocstore/schema"
 )
 
-// tiny does all the work, as briefly as it can be done.
+// tiny returns flags that run all work as briefly as possible.
 func tiny(t *testing.T) config {
 	return config{
 		n:            2000,
@@ -25,8 +25,8 @@ func tiny(t *testing.T) config {
 	}
 }
 
-// TestEverythingRuns keeps the program alive: every peer does all its work, and
-// what it reads back is right, or there is an error.
+// TestEverythingRuns runs all work with every peer. The program checks the data that
+// it reads back.
 func TestEverythingRuns(t *testing.T) {
 	cfg := tiny(t)
 	cfg.curves = true
@@ -125,7 +125,7 @@ func TestClientUpdate(t *testing.T) {
 	}
 }
 
-// TestPebbleGet checks the bytes, which the mixed load takes as they are.
+// TestPebbleGet checks the bytes, since the mixed load does not decode them.
 func TestPebbleGet(t *testing.T) {
 	d := newData(10)
 	p, err := newPebble(t.TempDir())

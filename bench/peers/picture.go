@@ -17,11 +17,11 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// picture is a curve of each peer, both axes logarithmic.
+// picture has one curve for each peer, on two logarithmic axes.
 type picture struct {
 	file        string
 	title, x, y string
-	work        *regexp.Regexp // whose only group is x
+	work        *regexp.Regexp // its only group is x
 	value       func(*result) float64
 }
 
@@ -38,13 +38,13 @@ var pictures = []picture{
 
 func rateOf(r *result) float64 { return r.Rate }
 
-// curves are the points of each peer, in the order of the results.
+// curves holds the points of each peer, in the order of the results.
 type curves struct {
 	peers  []string
 	points map[string]plotter.XYs
 }
 
-// curves picks what the picture shows.
+// curves selects the picture's points from the results.
 func (p *picture) curves(results []result) curves {
 	c := curves{points: make(map[string]plotter.XYs)}
 	for i := range results {
@@ -64,7 +64,7 @@ func (p *picture) curves(results []result) curves {
 	return c
 }
 
-// drawAll writes every picture that has a point into dir.
+// drawAll writes every picture with at least one point to dir.
 func drawAll(dir string, results []result) error {
 	for i := range pictures {
 		p := &pictures[i]
@@ -83,7 +83,7 @@ func drawAll(dir string, results []result) error {
 	return nil
 }
 
-// svg returns the drawn curves.
+// svg draws the curves.
 func (p *picture) svg(c curves) ([]byte, error) {
 	sheet, err := p.sheet(c)
 	if err != nil {
@@ -96,7 +96,7 @@ func (p *picture) svg(c curves) ([]byte, error) {
 	return svg.Bytes(), err
 }
 
-// sheet returns the curves on their axes.
+// sheet returns the plot of the curves.
 func (p *picture) sheet(c curves) (*plot.Plot, error) {
 	sheet := plot.New()
 	sheet.Title.Text = p.title

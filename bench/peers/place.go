@@ -7,14 +7,14 @@ import (
 	"allocstore/schema"
 )
 
-// place measures durable placement, one job's allocations to a batch, by one
-// scheduler. The rate is allocations per second; the latencies are of a batch.
-// go-memdb takes part without a disk.
+// place measures durable placement by one scheduler, one job a batch. The rate is
+// allocations per second; the latencies are those of batches. go-memdb takes part
+// without a disk.
 func (b *bench) place() error {
 	const work = "place"
 	var contenders []contender
 	add := func(peer string, p placer) {
-		next := b.data.jobs() // everybody places the same jobs
+		next := b.data.jobs() // every peer places the same jobs
 		contenders = append(contenders, contender{peer, func(d time.Duration) (sample, error) {
 			return placeJobs(p, b.data, &next, d)
 		}})
@@ -36,8 +36,8 @@ func (b *bench) place() error {
 	return b.rounds(work, contenders)
 }
 
-// placeJobs places job after job until d is over. Making the jobs, which is the
-// scheduler's work, is not measured.
+// placeJobs places jobs until d has passed. Making the jobs is the scheduler's work and
+// is not measured.
 func placeJobs(p placer, d *data, next *int, each time.Duration) (sample, error) {
 	h := new(report.Histogram)
 	var busy time.Duration

@@ -9,7 +9,7 @@ import (
 	"allocstore/bench/internal/report"
 )
 
-// sample is what one measurement found: all of it, or each of its parts.
+// sample is the result of one measurement: its own values, or those of its parts.
 type sample struct {
 	Rate   float64       `json:",omitempty"` // operations per second
 	Allocs *float64      `json:",omitempty"` // heap allocations per operation
@@ -17,13 +17,13 @@ type sample struct {
 	P99    time.Duration `json:",omitempty"`
 	Max    time.Duration `json:",omitempty"`
 
-	// Parts are what was measured at once, by the names of their work.
+	// Parts are concurrent measurements, by the name of their work.
 	Parts map[string]sample `json:"-"`
 }
 
 func pointer(f float64) *float64 { return &f }
 
-// partNames returns the names of the samples' parts, in order.
+// partNames returns the sorted names of the samples' parts.
 func partNames(samples [][]sample) []string {
 	names := make(map[string]bool)
 	for _, of := range samples {
@@ -46,7 +46,7 @@ func partOf(samples []sample, name string) (parts []sample) {
 	return parts
 }
 
-// medians returns the medians of everything, each by itself.
+// medians returns the median of each value over the samples.
 func medians(samples []sample) sample {
 	m := sample{
 		Rate: median(samples, func(s sample) float64 { return s.Rate }),
@@ -60,7 +60,7 @@ func medians(samples []sample) sample {
 	return m
 }
 
-// median returns the middle one of the samples' values, the lower of two.
+// median returns the median of one value over the samples.
 func median[T cmp.Ordered](samples []sample, value func(sample) T) T {
 	values := make([]T, len(samples))
 	for i, s := range samples {
@@ -74,12 +74,13 @@ func latencies(h *report.Histogram) sample {
 	return sample{P50: h.Quantile(.5), P99: h.Quantile(.99), Max: h.Max()}
 }
 
-// wakeTimes are the latencies of readers that a write woke.
+// wakeTimes are the latencies of woken readers.
 type wakeTimes struct {
 	fromCall, fromAnswer report.Histogram
 }
 
-// record counts a reader that was awake before the answer as awake 1 ns after it.
+// record records a reader's latencies. A reader that is awake before the answer counts
+// as awake 1 ns after it.
 func (w *wakeTimes) record(call, answer, awake time.Time) {
 	w.fromCall.Record(max(awake.Sub(call), 1))
 	w.fromAnswer.Record(max(awake.Sub(answer), 1))

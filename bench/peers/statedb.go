@@ -11,8 +11,8 @@ import (
 	"allocstore/schema"
 )
 
-// statedbStore keeps allocations in cilium's statedb: a table of pointers with
-// one index, by ID, as the "Guide to StateDB" of its README sets one up.
+// statedbStore keeps allocations in cilium's statedb: a table of pointers with one
+// index, by ID, set up as in the "Guide to StateDB" of its README.
 type statedbStore struct {
 	db      *statedb.DB
 	rows    statedb.RWTable[*schema.Allocation]
@@ -24,8 +24,8 @@ var (
 	_ parker   = (*statedbStore)(nil)
 )
 
-// statedbByID has the ID's 16 bytes as its key, which its tree finds sooner than
-// the 36 of the text.
+// statedbByID uses the ID's 16 bytes as its key; statedb finds them faster than the 36
+// characters of the text.
 var statedbByID = statedb.Index[*schema.Allocation, string]{
 	Name:       "id",
 	FromObject: func(a *schema.Allocation) index.KeySet { return index.NewKeySet(statedbKey(a.ID)) },
@@ -33,7 +33,7 @@ var statedbByID = statedb.Index[*schema.Allocation, string]{
 	Unique:     true,
 }
 
-// statedbKey is nil, under which nothing is, for what is no ID.
+// statedbKey returns nil for an invalid ID. No row has that key.
 func statedbKey(id string) index.Key {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
@@ -42,8 +42,8 @@ func statedbKey(id string) index.Key {
 	return parsed[:]
 }
 
-// newStatedb does not start the database: that would start the collector of what
-// was deleted, and nothing is.
+// newStatedb does not start the database, since that only starts the collection of
+// deleted rows.
 func newStatedb() (*statedbStore, error) {
 	db := statedb.New()
 	header := func() []string { return []string{"ID"} }
@@ -58,7 +58,7 @@ func (s *statedbStore) get(id string, got *found) error {
 	return nil
 }
 
-// insert keeps rows as they are.
+// insert inserts the rows without copying them.
 func (s *statedbStore) insert(rows []*schema.Allocation) error {
 	txn := s.db.WriteTxn(s.rows)
 	defer txn.Abort()
@@ -71,7 +71,7 @@ func (s *statedbStore) insert(rows []*schema.Allocation) error {
 	return nil
 }
 
-// update replaces rows by ones with what the client sent.
+// update replaces each row by a copy with the client's update.
 func (s *statedbStore) update(sent ...*schema.Allocation) error {
 	txn := s.db.WriteTxn(s.rows)
 	defer txn.Abort()
@@ -106,8 +106,8 @@ func (s *statedbStore) wait(ctx context.Context, id string, armed func()) error 
 	}
 }
 
-// watch is apart from wait so that nobody holds a transaction while waiting, as
-// the README advises under "Performance considerations".
+// watch is a separate function so that a waiting reader holds no transaction, as the
+// README advises under "Performance considerations".
 func (s *statedbStore) watch(id string) (<-chan struct{}, error) {
 	_, _, changed, ok := s.rows.GetWatch(s.db.ReadTxn(), statedbByID.Query(id))
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"allocstore/schema"
 )
 
-// durable is a store on a disk, with the n allocations in it.
+// durable is a store on disk that holds the n allocations.
 type durable interface {
 	updater
 	placer
@@ -19,40 +19,40 @@ type durable interface {
 	close() error
 }
 
-// updater takes a client's update, and returns when it is on the disk.
+// updater makes a client's update durable before update returns.
 type updater interface {
 	update(*schema.Allocation) error
 
-	// client returns an allocation with at least what the client owns.
+	// client returns an allocation with at least its client-owned fields.
 	client(id string) (*schema.Allocation, error)
 }
 
-// placer takes new allocations, all of one job, as one durable write.
+// placer makes the new allocations of one job durable in one write.
 type placer interface {
 	place(batch []*schema.Allocation) error
 }
 
-// stores are the durable stores, each made and filled when it is first asked for
-// and kept to the end, for filling them takes longer than most of the work.
+// stores are the durable stores. Each is created and filled on first use and kept to
+// the end, since filling takes longer than most of the work.
 type stores struct {
 	ours, pebble, badger, bolt prepared
 
 	opened []durable
 }
 
-// prepared is a store that is filled when one of its functions is first called.
+// prepared is a store that is filled on first use.
 type prepared struct {
-	// file is where it is, filled and closed. It may be opened until store is
-	// called.
+	// file returns the path of the filled and closed store. The store may be opened there
+	// until store is called.
 	file func() (string, error)
 
-	// store is it, open.
+	// store returns the open store.
 	store func() (durable, error)
 
 	open opener
 }
 
-// opener opens a store, and creates it if there is none.
+// opener opens a store, and creates it if it does not exist.
 type opener func(path string) (durable, error)
 
 func newStores(dir string, d *data) *stores {
@@ -64,7 +64,7 @@ func newStores(dir string, d *data) *stores {
 	return s
 }
 
-// openerOf returns open as an opener.
+// openerOf converts open to an opener.
 func openerOf[D durable](open func(string) (D, error)) opener {
 	return func(path string) (durable, error) {
 		d, err := open(path)
@@ -95,7 +95,7 @@ func (s *stores) prepare(path string, d *data, open opener) prepared {
 	return p
 }
 
-// keep remembers a store that was opened, to close it.
+// keep registers an open store, to be closed at the end.
 func (s *stores) keep(p durable, err error) (durable, error) {
 	if err != nil {
 		return nil, err

@@ -14,13 +14,13 @@ import (
 
 const (
 	sustainedMax     = 100_000 // allocations
-	sustainedUpdates = 10      // of each
+	sustainedUpdates = 10      // updates of each allocation
 	sustainedWriters = 256
 )
 
-// sustained measures how much larger than what is live a store's files become
-// while every allocation is updated again and again. The bytes are those of an
-// allocation; live ones are keys and encoded values without the store around them.
+// sustained measures the size of a store's files while every allocation is updated
+// several times. Sizes are bytes per allocation. The live size is that of keys and
+// encoded values alone.
 func (b *bench) sustained() error {
 	const work = "sustained"
 	d := newData(min(b.data.n, sustainedMax))
@@ -50,12 +50,12 @@ func (b *bench) sustained() error {
 	return nil
 }
 
-// sizes are those of a store's files in time.
+// sizes are the sizes of a store's files over time.
 type sizes struct {
 	loaded, peak, end int64
 }
 
-// sustain fills the store, and updates everything as often as that is due.
+// sustain fills the store and updates all allocations.
 func sustain(store durable, d *data) (s sizes, err error) {
 	if err := store.load(d); err != nil {
 		return s, err
@@ -78,7 +78,7 @@ func sustain(store durable, d *data) (s sizes, err error) {
 	return s, err
 }
 
-// peak returns the most bytes that the store had until over is closed.
+// peak samples the size of the store until over is closed, and returns the maximum.
 func peak(store durable, over <-chan struct{}) (highest int64, err error) {
 	for {
 		select {
@@ -94,7 +94,7 @@ func peak(store durable, over <-chan struct{}) (highest int64, err error) {
 	}
 }
 
-// updateEach has writers update all allocations in turns.
+// updateEach updates all allocations in turn, sustainedUpdates times each.
 func updateEach(store durable, d *data) error {
 	var next atomic.Int64
 	return program.Parallel(sustainedWriters, func(int) error {
@@ -110,8 +110,8 @@ func updateEach(store durable, d *data) error {
 	})
 }
 
-// liveBytes is how many bytes the allocations and their jobs take, encoded, after an
-// update of each, with 16 bytes of key.
+// liveBytes returns the encoded size of the allocations after one update each, and of
+// their jobs, with 16 bytes of key per allocation.
 func liveBytes(d *data) (bytes int64) {
 	client := len(schema.AppendClient(nil, clientUpdate(d.ids[0], nextStamp(), updateEvents)))
 	for k := range d.jobs() {

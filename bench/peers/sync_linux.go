@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// fdatasync waits until what was written to f is on the disk.
+// fdatasync makes the writes to f durable.
 func fdatasync(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// fdatasync waits until what was written to f is on the disk.
+// fdatasync makes the writes to f durable.
 func fdatasync(f *os.File) error { return f.Sync() }

@@ -7,7 +7,7 @@ import (
 	"allocstore/schema"
 )
 
-// syncMap is the standard library's concurrent map, by the ID's string.
+// syncMap is the standard library's concurrent map, keyed by the ID's string.
 type syncMap struct {
 	m sync.Map
 }
@@ -28,13 +28,13 @@ func (s *syncMap) insert(rows []*schema.Allocation) error {
 
 const mapShards = 256
 
-// shardedMap is a set of plain maps, each behind a lock of its own.
+// shardedMap is a set of plain maps, each behind its own lock.
 type shardedMap struct {
 	seed   maphash.Seed
 	shards [mapShards]struct {
 		sync.RWMutex
 		m map[string]*schema.Allocation
-		_ [32]byte // a cache line for each shard
+		_ [32]byte // padding, so that each shard has its own cache line
 	}
 }
 

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// result is one line of the table: a rate with its latencies, or a size.
+// result is one line of the table: a rate with latencies, latencies alone, a size or a count.
 type result struct {
 	Work string
 	Peer string
-	N    int // allocations
+	N    int // number of allocations
 	sample
 	Bytes  float64 `json:",omitempty"`
-	Count  *int64  `json:",omitempty"` // of what must not happen
-	ToOurs float64 `json:",omitempty"` // the peer's rate, bytes or p99 as a multiple of ours
+	Count  *int64  `json:",omitempty"` // of events that must not happen
+	ToOurs float64 `json:",omitempty"` // multiple of our rate, bytes or p99
 
-	Samples []sample `json:",omitempty"` // of each round
+	Samples []sample `json:",omitempty"` // one for each round
 }
 
-// figure is what two results of the same work are compared by: of those that have
-// latencies alone, the p99, for half of the readers may be awake at once.
+// figure returns the value that results of the same work are compared by. For latencies
+// alone it is the p99, since half of the readers may be awake at once.
 func (r *result) figure() float64 {
 	switch {
 	case r.Rate != 0:
@@ -32,7 +32,7 @@ func (r *result) figure() float64 {
 	return float64(r.P99)
 }
 
-// compare sets ToOurs wherever ours did the same work.
+// compare sets ToOurs of all results whose work our store did too.
 func compare(results []result) {
 	base := make(map[string]float64)
 	for i := range results {
@@ -47,8 +47,7 @@ func compare(results []result) {
 	}
 }
 
-// grouped returns the results of each piece of work next to each other, in the
-// order in which the work was first done.
+// grouped sorts the results by work, in the order in which the work was first done.
 func grouped(results []result) (all []result) {
 	done := make(map[string]bool)
 	for _, first := range results {
@@ -65,7 +64,7 @@ func grouped(results []result) (all []result) {
 	return all
 }
 
-// printTable prints the results, a blank line between pieces of work.
+// printTable prints the results, with a blank line between pieces of work.
 func printTable(w io.Writer, results []result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "work\tpeer\trate/s\tp50\tp99\tmax\tallocs/op\tbytes\tcount\tto ours\t")
@@ -83,7 +82,7 @@ func printTable(w io.Writer, results []result) error {
 	return t.Flush()
 }
 
-// number formats f, or nothing if it is 0.
+// number formats f, or returns "" for 0.
 func number(format string, f float64) string {
 	if f == 0 {
 		return ""
@@ -91,7 +90,7 @@ func number(format string, f float64) string {
 	return fmt.Sprintf(format, f)
 }
 
-// duration formats d to about three digits, or nothing if it is 0.
+// duration formats d to about three digits, or returns "" for 0.
 func duration(d time.Duration) string {
 	switch {
 	case d == 0:

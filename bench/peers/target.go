@@ -7,12 +7,12 @@ import (
 	"text/tabwriter"
 )
 
-// target is a row of section 7 of the design, and what became of it in this run.
+// target is a target of the design with its result in this run.
 type target struct {
 	What    string
 	Want    string
 	Figure  string // empty if the work was not done
-	Verdict string // met, not met, or not run: not at all or not at this size
+	Verdict string // met, not met, or not run: not done, or at a smaller size
 }
 
 const (
@@ -21,7 +21,7 @@ const (
 	notRun = "not run"
 )
 
-// The sizes at which the design asks for figures.
+// The sizes that the design sets for the figures.
 const (
 	lookupSize = 1_000_000
 	updateSize = 300_000
@@ -31,17 +31,17 @@ const (
 	smallSize  = 10_000
 )
 
-// nomadPlacement is allocations per second that Nomad's own store places, in
-// memory only; it is not in the run.
+// nomadPlacement is the number of allocations per second that Nomad's own in-memory
+// store places. This program does not measure it.
 const nomadPlacement = 16_600
 
-// figures are the results to judge by.
+// figures are the results that targets are compared with.
 type figures struct {
 	results []result
-	herd    int // readers of a herd
+	herd    int // number of readers in a herd
 }
 
-// judge compares the results with the design's targets.
+// judge compares the results with the targets.
 func judge(f figures) []target {
 	return []target{
 		f.getAgainst("go-memdb"),
@@ -63,8 +63,8 @@ func judge(f figures) []target {
 	}
 }
 
-// find returns the peer's result of this work, at the size n if there is one: its
-// own or the curve's.
+// find returns the peer's result of this work, if possible at size n: its own, or a
+// point of a curve.
 func (f figures) find(peer, work string, n int) (best *result) {
 	curve := fmt.Sprintf("curve/%s/n=%d", work, n)
 	for i := range f.results {
@@ -80,8 +80,7 @@ func (f figures) find(peer, work string, n int) (best *result) {
 	return best
 }
 
-// verdict judges a figure that was measured with n of what the design wants with
-// at least atLeast.
+// verdict judges a figure measured at size n, where the target needs at least atLeast.
 func verdict(good bool, n, atLeast int) string {
 	switch {
 	case n < atLeast:
@@ -92,7 +91,7 @@ func verdict(good bool, n, atLeast int) string {
 	return notMet
 }
 
-// ratio is a target for a's figure as a multiple of b's.
+// ratio judges a's figure as a multiple of b's.
 func ratio(t target, a, b *result, good func(float64) bool, atLeast int) target {
 	t.Verdict = notRun
 	if a == nil || b == nil || b.figure() == 0 {
@@ -110,7 +109,7 @@ func (f figures) getAgainst(peer string) target {
 	return ratio(t, a, b, func(x float64) bool { return x >= 10 }, lookupSize)
 }
 
-// getAgainstMap takes the faster one of the bare maps.
+// getAgainstMap compares with the faster of the two bare maps.
 func (f figures) getAgainstMap() target {
 	t := target{What: "Get, resident, beside the bare concurrent map", Want: "at most 1.5x its time"}
 	a, b := f.find(ours, "lookup", lookupSize), f.find("sync.Map", "lookup", lookupSize)
@@ -154,7 +153,7 @@ func (f figures) placement() target {
 	return t
 }
 
-// bytes is a target for a size.
+// bytes judges a size.
 func (f figures) bytes(what, work string, most float64, atLeast int) target {
 	t := target{What: what, Want: fmt.Sprintf("at most %.0f B", most), Verdict: notRun}
 	if r := f.find(ours, work, atLeast); r != nil {
@@ -164,7 +163,7 @@ func (f figures) bytes(what, work string, most float64, atLeast int) target {
 	return t
 }
 
-// spurious adds up what woke without a write, wherever readers were blocked.
+// spurious sums the spurious wakes over all work with blocked readers.
 func (f figures) spurious() target {
 	t := target{What: "one write wakes exactly its reader; spurious wakes", Want: "0", Verdict: notRun}
 	sum, seen := int64(0), []string(nil)
@@ -181,8 +180,8 @@ func (f figures) spurious() target {
 	return t
 }
 
-// herdAwake goes by the latency from the write's call, which holds the commit:
-// the store wakes the readers before it answers the writer.
+// herdAwake judges the latency from the call of the write. It includes the commit,
+// since the store wakes readers before it answers the writer.
 func (f figures) herdAwake() target {
 	t := target{What: "one ID, 100,000 readers, all awake after the commit", Want: "at most 200 ms", Verdict: notRun}
 	call, answer := f.find(ours, "herd/call to last awake", 0), f.find(ours, "herd/answer to last awake", 0)
@@ -212,7 +211,7 @@ func (f figures) openHeap() target {
 	return t
 }
 
-// growth compares the rates at the ends of a curve.
+// growth compares our rates at both ends of a curve.
 func (f figures) growth(what, curve string) target {
 	t := target{What: what + " rate, 10,000 allocations beside 2,000,000", Want: "at most 2x", Verdict: notRun}
 	small, large := f.end(curve, smallSize), f.end(curve, openSize)
@@ -240,7 +239,7 @@ func (f figures) fileSize() target {
 	return t
 }
 
-// printTargets prints them as a table.
+// printTargets prints the targets as a table.
 func printTargets(w io.Writer, targets []target) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "target\twanted\tthis run\tverdict")

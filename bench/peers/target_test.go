@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// verdicts judges the results, and returns what became of each target.
+// verdicts returns the verdict of each target on the results.
 func verdicts(results ...result) map[string]string {
 	all := make(map[string]string)
 	for _, t := range judge(figures{results, herdSize}) {

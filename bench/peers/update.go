@@ -10,13 +10,13 @@ import (
 	"allocstore/schema"
 )
 
-// updateEvents is how many events an update carries: received, set up, started.
+// updateEvents is the number of events in an update: received, set up, started.
 const updateEvents = 3
 
-// aloneWriters is the most writers of a store whose updates commit alone.
+// aloneWriters is the maximum number of writers for a store that commits updates one by one.
 const aloneWriters = 256
 
-// updates measures durable client's updates by every number of writers.
+// updates measures durable client updates by each number of writers.
 func (b *bench) updates(work string, numbers []int) error {
 	for _, writers := range numbers {
 		if err := b.updateBy(fmt.Sprintf("%s/writers=%d", work, writers), writers); err != nil {
@@ -26,7 +26,7 @@ func (b *bench) updates(work string, numbers []int) error {
 	return nil
 }
 
-// updateBy measures them by so many writers, and checks a sample.
+// updateBy measures updates by that many writers, and reads back a sample.
 func (b *bench) updateBy(work string, writers int) error {
 	contenders, err := b.updaters(work, writers)
 	if err != nil {
@@ -67,7 +67,7 @@ func (b *bench) updaters(work string, writers int) (contenders []contender, err 
 	return contenders, nil
 }
 
-// acks returns what was acknowledged of these rows, which two peers may write.
+// acks returns the acknowledgements of these rows, which several peers may share.
 func acks(all map[string]*clients, rows string, n int) []int64 {
 	for _, c := range all {
 		if c.rows == rows {
@@ -77,15 +77,15 @@ func acks(all map[string]*clients, rows string, n int) []int64 {
 	return make([]int64, n)
 }
 
-// namedDurable is a durable peer that is opened when it is needed.
+// namedDurable is a durable peer, opened on demand.
 type namedDurable struct {
 	name string
-	rows string // which rows it writes; peers that write the same ones share them
+	rows string // name of the rows it writes; peers with the same name share them
 	open func() (durable, error)
 }
 
-// durables returns the durable peers that this work is wanted with. Only updates
-// tell the variants of a peer apart.
+// durables returns the durable peers that the flags ask for. Variants of a peer differ
+// only in their updates.
 func (b *bench) durables(work string) (peers []namedDurable) {
 	whole := variant(b.stores.pebble.store, func(d durable) durable { return pebbleWhole{d.(*pebbleStore)} })
 	batch := func(delay time.Duration) func() (durable, error) {
@@ -107,13 +107,13 @@ func (b *bench) durables(work string) (peers []namedDurable) {
 	return peers
 }
 
-// isVariant reports whether the peer differs from another by its updates only.
+// isVariant reports whether the peer differs from another only in its updates.
 func (p *namedDurable) isVariant() bool {
 	return strings.HasPrefix(p.name, "bbolt Batch") || p.name == "Pebble, whole"
 }
 
-// eachDurable opens the durable peers that this work is wanted with, variants left
-// out, and calls do with each.
+// eachDurable opens the durable peers that the flags ask for, except variants, and
+// calls do with each.
 func (b *bench) eachDurable(work string, do func(peer string, d durable) error) error {
 	for _, p := range b.durables(work) {
 		if p.isVariant() {
@@ -130,7 +130,7 @@ func (b *bench) eachDurable(work string, do func(peer string, d durable) error) 
 	return nil
 }
 
-// variant returns a function that opens a store that stands in front of another.
+// variant returns a function that opens a store in front of another.
 func variant(open func() (durable, error), in func(durable) durable) func() (durable, error) {
 	return func() (durable, error) {
 		d, err := open()
@@ -141,23 +141,23 @@ func variant(open func() (durable, error), in func(durable) durable) func() (dur
 	}
 }
 
-// stamps numbers all updates of the run, so that no two are equal.
+// stamps numbers all updates of the run, so that they differ.
 var stamps atomic.Int64
 
 func nextStamp() int64 { return epoch + 1000*stamps.Add(1) }
 
-// clients are what writes to one store.
+// clients are the writers of one store.
 type clients struct {
 	store durable
 	rows  string
 	data  *data
 
-	// acked is the stamp of the last acknowledged update of each allocation. An
-	// allocation has one writer at a time, which knows what was the last.
+	// acked holds the stamp of each allocation's last acknowledged update. At any time one
+	// writer writes an allocation.
 	acked []int64
 }
 
-// run has writers update random allocations, each of its own share.
+// run lets the writers update random allocations, each among its own.
 func (c *clients) run(writers int, d time.Duration) (sample, error) {
 	if p, ok := c.store.(interface{ prepare() }); ok {
 		p.prepare()
@@ -182,13 +182,13 @@ func (c *clients) run(writers int, d time.Duration) (sample, error) {
 	return s, c.store.quiesce()
 }
 
-// checked is how many updated allocations are read back.
+// checked is the number of updated allocations to read back.
 const checked = 1000
 
-// check reads a sample of what was updated.
+// check reads back a sample of the updated allocations.
 func (c *clients) check() error { return checkAcked(c.data, c.acked, c.store.client) }
 
-// checkAcked compares a sample of what was updated with what was acknowledged.
+// checkAcked compares a sample of the updated allocations with the last acknowledged updates.
 func checkAcked(d *data, acked []int64, client func(id string) (*schema.Allocation, error)) error {
 	seen := 0
 	for _, i := range rand.New(rand.NewPCG(seed, 1)).Perm(d.n) {
