@@ -58,7 +58,7 @@ func (s *soaker) sample(h *report.Histogram, d time.Duration) sample {
 }
 
 // Text writes the report as text, with about 30 samples of each run.
-func (s *soaking) Text(w io.Writer) error {
+func (s *soakReport) Text(w io.Writer) error {
 	if err := s.Report.Text(w); err != nil {
 		return err
 	}

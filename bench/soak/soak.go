@@ -12,15 +12,15 @@ import (
 	"allocstore/store"
 )
 
-// A soaking is the report of both runs.
-type soaking struct {
+// A soakReport is the report of both runs.
+type soakReport struct {
 	*report.Report
 	With, Without []sample // in order of time
 }
 
 // measure does both runs in dir.
-func measure(ctx context.Context, c config, dir string, progress io.Writer) (*soaking, error) {
-	s := &soaking{Report: report.New(c.Command, dir)}
+func measure(ctx context.Context, c config, dir string, progress io.Writer) (*soakReport, error) {
+	s := &soakReport{Report: report.New(c.Command, dir)}
 	with, err := soak(ctx, c, nil, filepath.Join(dir, "with.db"), s.with("with compaction", progress))
 	if err != nil {
 		return nil, fmt.Errorf("with compaction: %w", err)
@@ -42,12 +42,12 @@ type output struct {
 	progress io.Writer
 }
 
-func (s *soaking) with(suffix string, progress io.Writer) output {
+func (s *soakReport) with(suffix string, progress io.Writer) output {
 	return output{s.Report, ", " + suffix, progress}
 }
 
 // judge compares the figures with their targets.
-func (s *soaking) judge() {
+func (s *soakReport) judge() {
 	highest := func(of []sample) (ratio float64) {
 		for _, one := range of {
 			ratio = max(ratio, one.Ratio)

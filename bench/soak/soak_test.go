@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "out")
 	require.NoError(t, run(t.Context(), tiny("-json", "-out", dir, "-dir", t.TempDir()), &out, io.Discard))
-	var s soaking
+	var s soakReport
 	require.NoError(t, json.Unmarshal(out.Bytes(), &s))
 	for _, suffix := range []string{", with compaction", ", without compaction"} {
 		updates := s.Phase("update" + suffix).Operations

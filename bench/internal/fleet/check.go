@@ -64,7 +64,8 @@ func kept(r schema.EventRing) (same schema.EventRing) {
 	return same
 }
 
-// recent returns State without the events before the last two lives. Its Restarts and its dropped events lack them too.
+// recent returns State without the events before the last two lives. Its Restarts
+// and its dropped events lack them too.
 func recent(i, n int) *schema.TaskState {
 	ts := new(schema.TaskState)
 	for k := max(0, n-2*len(life)); k < n; k++ {

@@ -50,7 +50,8 @@ func stored(f *Fleet, i, n int) *schema.Allocation {
 	return a
 }
 
-// TestCheckAgreesWithState compares the state that Check derives from the latest events with the state after all events.
+// TestCheckAgreesWithState compares the state that Check derives from the latest
+// events with the state after all events.
 func TestCheckAgreesWithState(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Resident is the resident memory of the process in bytes, as the system counts it. It is 0 where the system does not report it.
+// Resident is the resident memory of the process in bytes, as the system counts it.
+// It is 0 where the system does not report it.
 type Resident struct {
 	Anonymous int64 // memory of the process itself
 	Mapped    int64 // pages of files, mostly of stores; the system reclaims them when it needs memory
