@@ -132,17 +132,17 @@ func (m *mix) once(d time.Duration) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	var lookups, updates sample
-	var lookupErr, updateErr error
+	var reads, updates sample
+	var readErr, updateErr error
 	var running sync.WaitGroup
-	running.Go(func() { lookups, lookupErr = steadyLookups(m.store, m.data.random(), d) })
+	running.Go(func() { reads, readErr = steadyLookups(m.store, m.data.random(), d) })
 	running.Go(func() { updates, updateErr = m.write(d) })
 	running.Wait()
-	if err := errors.Join(lookupErr, updateErr, waiting()); err != nil {
+	if err := errors.Join(readErr, updateErr, waiting()); err != nil {
 		return sample{}, err
 	}
-	lookups.Allocs, updates.Allocs = nil, nil // they cannot be told apart
-	s := sample{Parts: map[string]sample{"reads": lookups, "updates": updates}}
+	reads.Allocs, updates.Allocs = nil, nil // they cannot be told apart
+	s := sample{Parts: map[string]sample{"reads": reads, "updates": updates}}
 	if m.parker != nil {
 		s.Parts["call to awake"] = latencies(&m.times.fromCall)
 		s.Parts["answer to awake"] = latencies(&m.times.fromAnswer)
