@@ -97,7 +97,7 @@ func TestFront(t *testing.T) {
 	s := open(t)
 	for _, opts := range []*httpapi.Options{nil, {MaxCacheBytes: -1}, {DisplayMessages: true}} {
 		server := httptest.NewServer(httpapi.New(s, opts))
-		require.NoError(t, storetest.TestFront(t.Context(), s, client{server.URL}))
+		require.NoError(t, storetest.TestReader(t.Context(), s, client{server.URL}))
 		server.CloseClientConnections() // the suite leaves waits behind
 		server.Close()
 	}

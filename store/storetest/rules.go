@@ -13,179 +13,133 @@ import (
 	"allocstore/store"
 )
 
-// rules are what a front must keep, each with its name.
+// rules are the rules for a Reader, each with its check.
 var rules = []struct {
 	name  string
-	check func(*suite) error
+	check func(*suite)
 }{
-	{"an allocation reads as it was written, with all three indexes at the insert's", (*suite).reads},
+	{"an allocation reads as it was written, with all three indexes at the insert's", (*suite).readsAsWritten},
 	{"an ID may be in upper case", (*suite).upperCase},
 	{"a malformed ID is ErrInvalidID, an absent one ErrNotFound", (*suite).malformed},
-	{"a client's write moves ModifyIndex alone and changes what the client owns alone", (*suite).clientWrite},
-	{"a scheduler's write keeps what the client owns, and the job where it has none", (*suite).schedulerWrite},
+	{"a client's write moves ModifyIndex alone and changes the client's fields alone", (*suite).clientWrite},
+	{"a scheduler's write keeps the client's fields, and the job if it has none itself", (*suite).schedulerWrite},
 	{"a task keeps its latest ten events, oldest first", (*suite).events},
-	{"what was deleted is not found", (*suite).deletion},
+	{"a deleted allocation is not found", (*suite).deletion},
 	{"index 0 does not wait, and no answer has index 0", (*suite).zeroIndex},
 	{"a change above the index returns at once", (*suite).returnsAtOnce},
 	{"a wait returns on its allocation's change, and not on another's", (*suite).wakes},
 	{"a wait for an absent ID returns when it is placed", (*suite).creation},
 	{"a deletion ends a wait, with its index and no allocation", (*suite).deletionEndsWait},
-	{"a wait that runs out of time returns what there is, without an error", (*suite).timeOut},
+	{"a wait that runs out of time returns the current state, without an error", (*suite).timeOut},
 	{"the end of its context ends a wait", (*suite).contextEnds},
-	{"lists hold what belongs to them, in the order of IDs", (*suite).lists},
+	{"lists hold their members, in the order of IDs", (*suite).lists},
 	{"the feed has every change above an index, in order", (*suite).feed},
 }
 
-func (u *suite) reads() error {
-	index, err := u.place(1)
-	if err != nil {
-		return err
+// wantAlloc ends the check unless the n-th allocation reads as want.
+func (u *suite) wantAlloc(n int, want *schema.Allocation) {
+	got := u.get(n)
+	if !bytes.Equal(schema.AppendAllocation(nil, got), schema.AppendAllocation(nil, want)) {
+		u.failf("got %+v, want %+v", got, want)
 	}
-	got, err := u.get(1)
-	if err != nil {
-		return err
-	}
+}
+
+func (u *suite) readsAsWritten() {
+	index := u.place(1)
 	want := u.alloc(1)
 	want.CreateIndex, want.ModifyIndex, want.AllocModifyIndex = index, index, index
-	return equal(got, want)
+	u.wantAlloc(1, want)
 }
 
-func equal(got, want *schema.Allocation) error {
-	if !bytes.Equal(schema.AppendAllocation(nil, got), schema.AppendAllocation(nil, want)) {
-		return fmt.Errorf("got %+v, want %+v", got, want)
+func (u *suite) upperCase() {
+	u.place(1)
+	got, err := u.r.Get(strings.ToUpper(u.id(1)))
+	u.must(err)
+	if got.ID != u.id(1) {
+		u.failf("ID %q, want %q", got.ID, u.id(1))
 	}
-	return nil
 }
 
-func (u *suite) upperCase() error {
-	if _, err := u.place(1); err != nil {
-		return err
-	}
-	got, err := u.f.Get(strings.ToUpper(u.id(1)))
-	if err == nil && got.ID != u.id(1) {
-		err = fmt.Errorf("ID %q, want %q", got.ID, u.id(1))
-	}
-	return err
-}
-
-func (u *suite) malformed() error {
+func (u *suite) malformed() {
 	for _, id := range []string{"x", u.id(1)[1:], u.id(1) + "0", strings.Replace(u.id(1), "-", "0", 1)} {
-		if _, err := u.f.Get(id); !errors.Is(err, store.ErrInvalidID) {
-			return fmt.Errorf("get of %q: %v", id, err)
+		if _, err := u.r.Get(id); !errors.Is(err, store.ErrInvalidID) {
+			u.failf("get of %q: %v", id, err)
 		}
-		if _, err := u.f.Wait(u.ctx, id, store.QueryOptions{MinQueryIndex: 1}); !errors.Is(err, store.ErrInvalidID) {
-			return fmt.Errorf("wait for %q: %v", id, err)
+		if _, err := u.r.Wait(u.ctx, id, store.QueryOptions{MinQueryIndex: 1}); !errors.Is(err, store.ErrInvalidID) {
+			u.failf("wait for %q: %v", id, err)
 		}
 	}
-	if _, err := u.get(1); !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("get of an absent ID: %v", err)
-	}
-	return nil
+	u.wantAbsent(1)
 }
 
-func (u *suite) clientWrite() error {
-	placed, err := u.place(1)
-	if err != nil {
-		return err
+// wantAbsent ends the check unless the n-th allocation is not found.
+func (u *suite) wantAbsent(n int) {
+	if _, err := u.r.Get(u.id(n)); !errors.Is(err, store.ErrNotFound) {
+		u.failf("get of an absent ID: %v", err)
 	}
+}
+
+func (u *suite) clientWrite() {
+	placed := u.place(1)
 	states := map[string]*schema.TaskState{"redis": {State: schema.TaskStateRunning}}
-	upd := &schema.Allocation{ID: u.id(1), ClientStatus: "running", ClientDescription: "fine", TaskStates: states, NodeID: "not the client's to say"}
-	applied, err := u.s.UpdateFromClient(u.ctx, upd)
-	if err != nil {
-		return err
-	}
-	got, err := u.get(1)
-	if err != nil {
-		return err
-	}
+	updated := u.update(&schema.Allocation{
+		ID: u.id(1), ClientStatus: "running", ClientDescription: "fine", TaskStates: states, NodeID: "the scheduler's field",
+	})
 	want := u.alloc(1)
 	want.ClientStatus, want.ClientDescription, want.TaskStates = "running", "fine", states
-	want.CreateIndex, want.ModifyIndex, want.AllocModifyIndex = placed, applied.Index, placed
-	return equal(got, want)
+	want.CreateIndex, want.ModifyIndex, want.AllocModifyIndex = placed, updated, placed
+	u.wantAlloc(1, want)
 }
 
-func (u *suite) schedulerWrite() error {
-	placed, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	if _, err := u.s.UpdateFromClient(u.ctx, &schema.Allocation{ID: u.id(1), ClientStatus: "running"}); err != nil {
-		return err
-	}
-	upd := u.alloc(1)
-	upd.Job, upd.DesiredStatus = nil, schema.DesiredStatusStop
-	applied, err := u.s.Upsert(u.ctx, upd)
-	if err != nil {
-		return err
-	}
-	got, err := u.get(1)
-	if err != nil {
-		return err
-	}
+func (u *suite) schedulerWrite() {
+	placed := u.place(1)
+	u.update(&schema.Allocation{ID: u.id(1), ClientStatus: "running"})
+	stop := u.alloc(1)
+	stop.Job, stop.DesiredStatus = nil, schema.DesiredStatusStop
+	stopped := u.upsert(stop)
 	want := u.alloc(1)
 	want.DesiredStatus, want.ClientStatus = schema.DesiredStatusStop, "running"
-	want.CreateIndex, want.ModifyIndex, want.AllocModifyIndex = placed, applied.Index, applied.Index
-	return equal(got, want)
+	want.CreateIndex, want.ModifyIndex, want.AllocModifyIndex = placed, stopped, stopped
+	u.wantAlloc(1, want)
 }
 
-func (u *suite) events() error {
-	if _, err := u.place(1); err != nil {
-		return err
-	}
+func (u *suite) events() {
+	u.place(1)
 	var want []schema.TaskEvent
 	for i := range 11 {
 		ev := schema.TaskEvent{Type: schema.TaskTerminated, Time: int64(1447806038427841000 + i), ExitCode: i, Message: "m"}
-		if _, err := u.s.AppendTaskEvent(u.ctx, u.id(1), "redis", schema.TaskStateDead, ev); err != nil {
-			return err
-		}
+		_, err := u.s.AppendTaskEvent(u.ctx, u.id(1), "redis", schema.TaskStateDead, ev)
+		u.must(err)
 		want = append(want, ev)
 	}
-	a, err := u.get(1)
-	if err != nil {
-		return err
-	}
-	ts := a.TaskStates["redis"]
+	ts := u.get(1).TaskStates["redis"]
 	if ts == nil {
-		return errors.New("the task has no state")
+		u.failf("the task has no state")
 	}
 	if got := slices.Collect(ts.Events.All()); fmt.Sprint(got) != fmt.Sprint(want[1:]) {
-		return fmt.Errorf("events %+v, want %+v", got, want[1:])
+		u.failf("events %+v, want %+v", got, want[1:])
 	}
 	if ts.State != schema.TaskStateDead || int64(ts.FinishedAt) != want[0].Time {
-		return fmt.Errorf("state %q since %d, want dead since %d", ts.State, ts.FinishedAt, want[0].Time)
+		u.failf("state %q since %d, want dead since %d", ts.State, ts.FinishedAt, want[0].Time)
 	}
-	return nil
 }
 
-func (u *suite) deletion() error {
-	if _, err := u.place(1); err != nil {
-		return err
-	}
-	if _, err := u.s.Delete(u.ctx, u.id(1)); err != nil {
-		return err
-	}
-	if _, err := u.get(1); !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("get: %v", err)
-	}
-	return nil
+func (u *suite) deletion() {
+	u.place(1)
+	u.remove(1)
+	u.wantAbsent(1)
 }
 
-func (u *suite) lists() error {
-	l, ok := u.f.(Lister)
+func (u *suite) lists() {
+	l, ok := u.r.(Lister)
 	if !ok {
-		return nil
+		return
 	}
 	longer := u.alloc(3)
 	longer.NodeID += "0"
-	if _, err := u.s.Upsert(u.ctx, u.alloc(2), u.alloc(1), longer); err != nil {
-		return err
-	}
-	if _, err := u.place(4); err != nil {
-		return err
-	}
-	if _, err := u.s.Delete(u.ctx, u.id(4)); err != nil {
-		return err
-	}
+	u.upsert(u.alloc(2), u.alloc(1), longer)
+	u.place(4)
+	u.remove(4)
 	for _, list := range []struct {
 		name string
 		got  store.Allocations
@@ -195,53 +149,43 @@ func (u *suite) lists() error {
 		{"ByJob", l.ByJob(u.name("job")), []string{u.id(1), u.id(2), u.id(3)}},
 		{"ByEval", l.ByEval(u.name("eval")), []string{u.id(1), u.id(2), u.id(3)}},
 		{"ByPrefix", l.ByPrefix(strings.ToUpper(u.id(1)[:23])), []string{u.id(1), u.id(2), u.id(3)}},
-		{"ByNode of nobody", l.ByNode(u.name("nobody")), nil},
+		{"ByNode of an unknown node", l.ByNode(u.name("unknown")), nil},
 	} {
 		var ids []string
 		for a, err := range list.got {
 			if err != nil {
-				return fmt.Errorf("%s: %w", list.name, err)
+				u.failf("%s: %w", list.name, err)
 			}
 			ids = append(ids, a.ID)
 		}
 		if !slices.Equal(ids, list.want) {
-			return fmt.Errorf("%s: %v, want %v", list.name, ids, list.want)
+			u.failf("%s: %v, want %v", list.name, ids, list.want)
 		}
 	}
-	return nil
 }
 
-func (u *suite) feed() error {
-	feed, ok := u.f.(Feed)
+func (u *suite) feed() {
+	feed, ok := u.r.(Feed)
 	if !ok {
-		return nil
+		return
 	}
 	after := u.s.LastIndex()
-	inserted, err := u.s.Upsert(u.ctx, u.alloc(1), u.alloc(2))
-	if err != nil {
-		return err
-	}
-	deleted, err := u.s.Delete(u.ctx, u.id(1))
-	if err != nil {
-		return err
-	}
+	inserted := u.upsert(u.alloc(1), u.alloc(2))
+	deleted := u.remove(1)
 	want := []string{
-		fmt.Sprint(inserted.Index, u.id(1), false, false), fmt.Sprint(inserted.Index, u.id(2), false, true),
-		fmt.Sprint(deleted.Index, u.id(1), true, true),
+		fmt.Sprint(inserted, u.id(1), false, false), fmt.Sprint(inserted, u.id(2), false, true),
+		fmt.Sprint(deleted, u.id(1), true, true),
 	}
 	ctx, cancel := context.WithTimeout(u.ctx, time.Minute)
 	defer cancel()
 	var got []string
 	for ch, err := range feed.Changes(ctx, after) {
-		if err != nil {
-			return err
-		}
+		u.must(err)
 		if got = append(got, fmt.Sprint(ch.Index, ch.ID, ch.Alloc == nil, ch.Last)); len(got) == len(want) {
 			break
 		}
 	}
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("changes %v, want %v", got, want)
+		u.failf("changes %v, want %v", got, want)
 	}
-	return nil
 }

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"allocstore/schema"
@@ -11,201 +10,135 @@ import (
 )
 
 const (
-	// moment is how long a wait that must go on is watched.
+	// moment is the time after which a wait counts as blocked.
 	moment = 30 * time.Millisecond
 
-	// patience is how long a wait that must return may take.
+	// patience is the longest time for a wait to return.
 	patience = 30 * time.Second
 )
 
 // A pending wait delivers its result on a channel.
 type pending struct {
-	result chan store.WaitResult
-	err    chan error
+	u      *suite
+	result chan result
 }
 
-// wait begins a wait for the n-th allocation.
-func (u *suite) wait(ctx context.Context, n int, opts store.QueryOptions) *pending {
-	p := &pending{result: make(chan store.WaitResult, 1), err: make(chan error, 1)}
+// A result is the return of a wait.
+type result struct {
+	store.WaitResult
+	err error
+}
+
+// wait starts a wait for the n-th allocation.
+func (u *suite) wait(n int, opts store.QueryOptions) *pending { return u.waitWith(u.ctx, n, opts) }
+
+func (u *suite) waitWith(ctx context.Context, n int, opts store.QueryOptions) *pending {
+	p := &pending{u, make(chan result, 1)}
 	go func() {
-		r, err := u.f.Wait(ctx, u.id(n), opts)
-		if err != nil {
-			p.err <- err
-			return
-		}
-		p.result <- r
+		r, err := u.r.Wait(ctx, u.id(n), opts)
+		p.result <- result{r, err}
 	}()
 	return p
 }
 
-// expect waits for the result and compares its index and its outcome.
-func (p *pending) expect(outcome store.Outcome, index uint64) (store.WaitResult, error) {
+// returned waits until the wait returns.
+func (p *pending) returned() result {
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	select {
-	case err := <-p.err:
-		return store.WaitResult{}, fmt.Errorf("the wait ends with %w", err)
+	case r := <-p.result:
+		return r
 	case <-timeout.C:
-		return store.WaitResult{}, errors.New("the wait does not return")
-	case r := <-p.result:
-		if r.Index != index {
-			return r, fmt.Errorf("index %d, want %d", r.Index, index)
-		}
-		if r.Outcome != 0 && r.Outcome != outcome {
-			return r, fmt.Errorf("outcome %v, want %v", r.Outcome, outcome)
-		}
-		return r, nil
+		p.u.failf("the wait does not return")
+		return result{}
 	}
 }
 
-// goesOn returns an error if the wait has returned, or does so in a moment.
-func (p *pending) goesOn(why string) error {
+// want ends the check unless the wait returns that outcome and that index.
+func (p *pending) want(outcome store.Outcome, index uint64) store.WaitResult {
+	r := p.returned()
+	switch {
+	case r.err != nil:
+		p.u.failf("the wait ends with %w", r.err)
+	case r.Index != index:
+		p.u.failf("index %d, want %d", r.Index, index)
+	case r.Outcome != 0 && r.Outcome != outcome:
+		p.u.failf("outcome %v, want %v", r.Outcome, outcome)
+	}
+	return r.WaitResult
+}
+
+// wantAlloc is want for a result that has the n-th allocation.
+func (p *pending) wantAlloc(n int, outcome store.Outcome, index uint64) {
+	r := p.want(outcome, index)
+	id := p.u.id(n)
+	if r.Alloc == nil || r.Alloc.ID != id || r.Alloc.ModifyIndex != r.Index || r.ID != "" && r.ID != id {
+		p.u.failf("result %+v, want allocation %s", r, id)
+	}
+}
+
+// wantBlocked ends the check if the wait returns within a moment.
+func (p *pending) wantBlocked(why string) {
 	select {
 	case r := <-p.result:
-		return fmt.Errorf("%s, and the wait returns %+v", why, r)
-	case err := <-p.err:
-		return fmt.Errorf("%s, and the wait ends with %w", why, err)
+		p.u.failf("%s, and the wait returns %+v, error %v", why, r.WaitResult, r.err)
 	case <-time.After(moment):
-		return nil
 	}
 }
 
-// holds returns an error unless r has the n-th allocation.
-func (u *suite) holds(r store.WaitResult, n int) error {
-	if r.Alloc == nil || r.Alloc.ID != u.id(n) || r.Alloc.ModifyIndex != r.Index || r.ID != "" && r.ID != u.id(n) {
-		return fmt.Errorf("result %+v, want allocation %s", r, u.id(n))
-	}
-	return nil
+func (u *suite) zeroIndex() {
+	u.wait(1, store.QueryOptions{}).want(store.NotFound, u.s.LastIndex())
+	index := u.place(1)
+	u.wait(1, store.QueryOptions{}).wantAlloc(1, store.Changed, index)
 }
 
-func (u *suite) zeroIndex() error {
-	if _, err := u.wait(u.ctx, 1, store.QueryOptions{}).expect(store.NotFound, u.s.LastIndex()); err != nil {
-		return fmt.Errorf("an absent ID: %w", err)
-	}
-	index, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	r, err := u.wait(u.ctx, 1, store.QueryOptions{}).expect(store.Changed, index)
-	if err != nil {
-		return err
-	}
-	return u.holds(r, 1)
+func (u *suite) returnsAtOnce() {
+	index := u.place(1)
+	u.wait(1, store.QueryOptions{MinQueryIndex: index - 1}).wantAlloc(1, store.Changed, index)
 }
 
-func (u *suite) returnsAtOnce() error {
-	index, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	r, err := u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: index - 1}).expect(store.Changed, index)
-	if err != nil {
-		return err
-	}
-	return u.holds(r, 1)
+func (u *suite) wakes() {
+	p := u.wait(1, store.QueryOptions{MinQueryIndex: u.place(1)})
+	u.place(2)
+	u.place(1) // changes nothing
+	p.wantBlocked("another allocation was placed, and this one written without a change")
+	index := u.update(&schema.Allocation{ID: u.id(1), ClientStatus: "running"})
+	p.wantAlloc(1, store.Changed, index)
 }
 
-func (u *suite) wakes() error {
-	index, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	p := u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: index})
-	if _, err := u.place(2); err != nil {
-		return err
-	}
-	if _, err := u.place(1); err != nil { // which changes nothing
-		return err
-	}
-	if err := p.goesOn("another allocation was placed, and this one written as it is"); err != nil {
-		return err
-	}
-	applied, err := u.s.UpdateFromClient(u.ctx, &schema.Allocation{ID: u.id(1), ClientStatus: "running"})
-	if err != nil {
-		return err
-	}
-	r, err := p.expect(store.Changed, applied.Index)
-	if err != nil {
-		return err
-	}
-	return u.holds(r, 1)
+func (u *suite) creation() {
+	p := u.wait(1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
+	p.wantBlocked("the ID is absent")
+	p.wantAlloc(1, store.Changed, u.place(1))
 }
 
-func (u *suite) creation() error {
-	p := u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
-	if err := p.goesOn("the ID is absent"); err != nil {
-		return err
-	}
-	index, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	r, err := p.expect(store.Changed, index)
-	if err != nil {
-		return err
-	}
-	return u.holds(r, 1)
-}
-
-func (u *suite) deletionEndsWait() error {
-	index, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	during := u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: index})
-	if err := during.goesOn("nothing has happened"); err != nil {
-		return err
-	}
-	applied, err := u.s.Delete(u.ctx, u.id(1))
-	if err != nil {
-		return err
-	}
-	for _, p := range []*pending{during, u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: index})} {
-		r, err := p.expect(store.Deleted, applied.Index)
-		if err != nil {
-			return err
-		}
-		if r.Alloc != nil {
-			return fmt.Errorf("the result has allocation %+v", r.Alloc)
+func (u *suite) deletionEndsWait() {
+	index := u.place(1)
+	during := u.wait(1, store.QueryOptions{MinQueryIndex: index})
+	during.wantBlocked("nothing has happened")
+	deleted := u.remove(1)
+	for _, p := range []*pending{during, u.wait(1, store.QueryOptions{MinQueryIndex: index})} {
+		if r := p.want(store.Deleted, deleted); r.Alloc != nil {
+			u.failf("the result has allocation %+v", r.Alloc)
 		}
 	}
-	return u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: applied.Index, MaxQueryTime: patience}).goesOn("the deletion was seen")
+	u.wait(1, store.QueryOptions{MinQueryIndex: deleted, MaxQueryTime: patience}).wantBlocked("the deletion was seen")
 }
 
-func (u *suite) timeOut() error {
-	index, err := u.place(1)
-	if err != nil {
-		return err
-	}
-	r, err := u.wait(u.ctx, 1, store.QueryOptions{MinQueryIndex: index + 1000, MaxQueryTime: moment}).expect(store.TimedOut, index)
-	if err != nil {
-		return err
-	}
-	if err := u.holds(r, 1); err != nil {
-		return err
-	}
+func (u *suite) timeOut() {
+	index := u.place(1)
+	u.wait(1, store.QueryOptions{MinQueryIndex: index + 1000, MaxQueryTime: moment}).wantAlloc(1, store.TimedOut, index)
 	last := u.s.LastIndex()
-	_, err = u.wait(u.ctx, 2, store.QueryOptions{MinQueryIndex: last, MaxQueryTime: moment}).expect(store.TimedOut, last)
-	return err
+	u.wait(2, store.QueryOptions{MinQueryIndex: last, MaxQueryTime: moment}).want(store.TimedOut, last)
 }
 
-func (u *suite) contextEnds() error {
+func (u *suite) contextEnds() {
 	ctx, cancel := context.WithCancel(u.ctx)
-	p := u.wait(ctx, 1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
-	if err := p.goesOn("nothing has happened"); err != nil {
-		cancel()
-		return err
-	}
+	defer cancel()
+	p := u.waitWith(ctx, 1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
+	p.wantBlocked("nothing has happened")
 	cancel()
-	select {
-	case err := <-p.err:
-		if !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("the wait ends with %w", err)
-		}
-		return nil
-	case r := <-p.result:
-		return fmt.Errorf("the wait returns %+v", r)
-	case <-time.After(patience):
-		return errors.New("the wait goes on")
+	if r := p.returned(); !errors.Is(r.err, context.Canceled) {
+		u.failf("the wait returns %+v, error %v", r.WaitResult, r.err)
 	}
 }

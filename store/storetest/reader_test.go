@@ -16,7 +16,7 @@ import (
 
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "front.db"), &store.Options{DetectMutation: true})
+	s, err := store.Open(filepath.Join(t.TempDir(), "reader.db"), &store.Options{DetectMutation: true})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for err := range s.Check(context.Background()) {
@@ -30,12 +30,12 @@ func open(t *testing.T) *store.Store {
 func TestStorePasses(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	for range 2 { // the second time on what the first has left
-		require.NoError(t, storetest.TestFront(t.Context(), s, s))
+	for range 2 { // the second time with the remains of the first
+		require.NoError(t, storetest.TestReader(t.Context(), s, s))
 	}
 }
 
-// broken is a front with one fault.
+// broken is a Reader with one fault.
 type broken struct {
 	*store.Store
 	get  func(string, *schema.Allocation, error) (*schema.Allocation, error)
@@ -58,11 +58,11 @@ func (b broken) Wait(ctx context.Context, id string, opts store.QueryOptions) (s
 	return r, err
 }
 
-// TestBrokenFrontsFail tests the suite: each front has one fault, and the suite
-// must name the rule that it breaks.
-func TestBrokenFrontsFail(t *testing.T) {
+// TestBrokenReadersFail tests the suite: each Reader has one fault, and the suite must name the rule
+// that it breaks.
+func TestBrokenReadersFail(t *testing.T) {
 	t.Parallel()
-	for rule, front := range map[string]broken{
+	for rule, reader := range map[string]broken{
 		"reads as it was written": {get: func(_ string, a *schema.Allocation, err error) (*schema.Allocation, error) {
 			if a = a.Clone(); a != nil {
 				a.AllocModifyIndex = 0
@@ -112,8 +112,8 @@ func TestBrokenFrontsFail(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			front.Store = open(t)
-			err := storetest.TestFront(t.Context(), front.Store, front)
+			reader.Store = open(t)
+			err := storetest.TestReader(t.Context(), reader.Store, reader)
 			require.ErrorContains(t, err, "rule broken")
 			require.ErrorContains(t, err, rule)
 		})
