@@ -2,14 +2,10 @@ package httpapi_test
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,85 +16,125 @@ import (
 	"allocstore/store/storetest"
 )
 
-// open opens a store that is checked at the end.
-func open(t testing.TB) *store.Store {
+var _ storetest.Reader = (*httpapi.Client)(nil)
+
+// clientOf returns a client of the handler, and its address.
+func clientOf(t *testing.T, h http.Handler) (*httpapi.Client, string) {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), &store.Options{DetectMutation: true})
+	server := httptest.NewServer(h)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // some tests leave waits behind
+		server.Close()
+	})
+	client, err := httpapi.NewClient(server.URL, nil)
 	require.NoError(t, err)
-	t.Cleanup(func() { shut(t, s) })
-	return s
+	return client, server.URL
 }
 
-// shut closes a store that has to be sound.
-func shut(t testing.TB, s *store.Store) {
-	t.Helper()
-	for err := range s.Check(context.Background()) {
-		require.NoError(t, err)
-	}
-	require.NoError(t, s.Close())
-}
-
-// A client reads from the endpoint as from a store.
-type client struct{ base string }
-
-func (c client) Get(id string) (*schema.Allocation, error) {
-	a, _, err := c.get(context.Background(), id, nil)
-	return a, err
-}
-
-// Wait leaves the outcome open, which the endpoint does not tell.
-func (c client) Wait(ctx context.Context, id string, opts store.QueryOptions) (store.WaitResult, error) {
-	q := url.Values{"index": {strconv.FormatUint(opts.MinQueryIndex, 10)}}
-	if opts.MaxQueryTime > 0 {
-		q.Set("wait", opts.MaxQueryTime.String())
-	}
-	a, index, err := c.get(ctx, id, q)
-	if index > 0 {
-		err = nil // absent, and said as of when
-	}
-	return store.WaitResult{Alloc: a, ID: strings.ToLower(id), Index: index}, err
-}
-
-func (c client) get(ctx context.Context, id string, q url.Values) (a *schema.Allocation, index uint64, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/v1/allocation/"+url.PathEscape(id)+"?"+q.Encode(), nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, 0, err
-	}
-	if text := response.Header.Get("X-Nomad-Index"); text != "" {
-		if index, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return nil, 0, err
-		}
-	}
-	switch response.StatusCode {
-	case http.StatusOK:
-		a, err = schema.DecodeJSON(body)
-	case http.StatusNotFound:
-		err = store.ErrNotFound
-	case http.StatusBadRequest:
-		err = fmt.Errorf("%w: %s", store.ErrInvalidID, body)
-	default:
-		err = fmt.Errorf("%s: %s", response.Status, body)
-	}
-	return a, index, err
-}
-
-// TestFront is the conformance suite, over HTTP.
-func TestFront(t *testing.T) {
+// TestReader runs the conformance suite over HTTP.
+func TestReader(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for _, opts := range []*httpapi.Options{nil, {MaxCacheBytes: -1}, {DisplayMessages: true}} {
-		server := httptest.NewServer(httpapi.New(s, opts))
-		require.NoError(t, storetest.TestReader(t.Context(), s, client{server.URL}))
-		server.CloseClientConnections() // the suite leaves waits behind
-		server.Close()
+		client, _ := clientOf(t, httpapi.New(s, opts))
+		require.NoError(t, storetest.TestReader(t.Context(), s, client))
 	}
+}
+
+// TestClientOutcomes compares the results of a client with those of the store.
+func TestClientOutcomes(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	index := place(t, s)
+	client, _ := clientOf(t, httpapi.New(s, nil))
+	wait := func(id string, above uint64) store.WaitResult {
+		opts := store.QueryOptions{MinQueryIndex: above, MaxQueryTime: 1}
+		got, err := client.Wait(t.Context(), id, opts)
+		require.NoError(t, err)
+		want, err := s.Wait(t.Context(), id, opts)
+		require.NoError(t, err)
+		if got.Outcome == 0 {
+			got.Outcome = want.Outcome
+			require.Nil(t, want.Alloc, "the outcome is known")
+		}
+		require.Equal(t, want, got)
+		return got
+	}
+	require.Equal(t, store.Changed, wait(documentedID, 0).Outcome)
+	require.Equal(t, store.Changed, wait(documentedID, 1).Outcome)
+	require.Equal(t, store.TimedOut, wait(documentedID, index).Outcome)
+	require.Equal(t, store.NotFound, wait("f"+documentedID[1:], 0).Outcome)
+	require.Equal(t, store.TimedOut, wait("f"+documentedID[1:], index).Outcome)
+	deleted, err := s.Delete(t.Context(), documentedID)
+	require.NoError(t, err)
+	require.Equal(t, store.Deleted, wait(documentedID, index).Outcome)
+	require.Equal(t, store.TimedOut, wait(documentedID, deleted.Index).Outcome)
+}
+
+// TestClientErrors has every kind of error.
+func TestClientErrors(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"", "localhost:4646", "ftp://localhost", "http://", "http://%zz"} {
+		_, err := httpapi.NewClient(address, nil)
+		require.ErrorIs(t, err, store.ErrInvalid, address)
+	}
+
+	s, err := store.Open(t.TempDir()+"/state.db", nil)
+	require.NoError(t, err)
+	client, address := clientOf(t, httpapi.New(s, &httpapi.Options{Logger: slog.New(slog.DiscardHandler)}))
+	_, err = client.Get("../" + documentedID)
+	require.ErrorIs(t, err, store.ErrInvalidID)
+	_, err = client.Get(documentedID)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = client.Wait(ctx, documentedID, store.QueryOptions{})
+	require.ErrorIs(t, err, context.Canceled)
+
+	shut(t, s)
+	_, err = client.Get(documentedID)
+	require.Equal(t, &httpapi.StatusError{Address: address, Code: http.StatusServiceUnavailable, Reason: "allocstore: closed"}, err)
+	require.EqualError(t, err, address+": 503 Service Unavailable: allocstore: closed")
+
+	elsewhere, err := httpapi.NewClient(address+"/elsewhere", nil)
+	require.NoError(t, err)
+	_, err = elsewhere.Get(documentedID)
+	require.ErrorContains(t, err, "404 Not Found: no such path")
+}
+
+// TestClientOfAnotherServer reads from servers that do not answer as the endpoint does.
+func TestClientOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		`X-Nomad-Index ""`: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") },
+		"malformed JSON": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Nomad-Index", "9")
+			_, _ = io.WriteString(w, "<html>")
+		},
+		"unexpected EOF": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Nomad-Index", "9")
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "{")
+		},
+	} {
+		client, _ := clientOf(t, answer)
+		_, err := client.Get(documentedID)
+		require.ErrorContains(t, err, name)
+	}
+}
+
+// TestClientKeepsNothing has two readers of one answer change their allocations.
+func TestClientKeepsNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	place(t, s)
+	client, _ := clientOf(t, httpapi.New(s, nil))
+	first, err := client.Get(documentedID)
+	require.NoError(t, err)
+	*first = schema.Allocation{}
+	second, err := client.Get(documentedID)
+	require.NoError(t, err)
+	want, err := s.Get(documentedID)
+	require.NoError(t, err)
+	require.Equal(t, want, second)
 }

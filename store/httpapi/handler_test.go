@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +23,24 @@ import (
 
 const documentedID = "203266e5-e0d6-9486-5e05-397ed2b184af"
 
+// open opens a store, and checks it at the end of the test.
+func open(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), &store.Options{DetectMutation: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { shut(t, s) })
+	return s
+}
+
+// shut checks the store and closes it.
+func shut(t testing.TB, s *store.Store) {
+	t.Helper()
+	for err := range s.Check(context.Background()) {
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
+}
+
 // documented returns the documented allocation and its JSON.
 func documented(t testing.TB) (*schema.Allocation, []byte) {
 	t.Helper()
@@ -32,7 +51,7 @@ func documented(t testing.TB) (*schema.Allocation, []byte) {
 	return a, text
 }
 
-// place places the documented allocation and has it run, with its event.
+// place inserts the documented allocation, as its scheduler and its client report it.
 func place(t testing.TB, s *store.Store) (index uint64) {
 	t.Helper()
 	a, _ := documented(t)
@@ -46,7 +65,7 @@ func place(t testing.TB, s *store.Store) (index uint64) {
 	return applied.Index
 }
 
-// ask returns the answer to a request of the handler.
+// ask returns the handler's answer to a request.
 func ask(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -57,7 +76,7 @@ func ask(h http.Handler, method, target string, header ...string) *httptest.Resp
 	return w
 }
 
-// TestAnswers has every kind of answer, with what it must say.
+// TestAnswers has every kind of answer.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -85,6 +104,9 @@ func TestAnswers(t *testing.T) {
 
 		{"GET", "/v1/allocation/", 400, "no allocation ID"},
 		{"GET", "/v1/allocation/x", 400, `"x"`},
+		{"GET", at + "0", 400, "invalid allocation ID"},
+		{"GET", at[:len(at)-1], 400, "invalid allocation ID"},
+		{"GET", strings.Replace(at, "5-e", "5e", 1) + "?index=1", 400, "invalid allocation ID"},
 		{"GET", at + "%00", 400, "ID"},
 		{"GET", at + "?index=", 400, `index ""`},
 		{"GET", at + "?index", 400, `index ""`},
@@ -117,7 +139,7 @@ func TestAnswers(t *testing.T) {
 			require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 		}
 		if c.status != 200 && c.says != "alloc not found" {
-			require.Empty(t, w.Header().Get("X-Nomad-Index"), "an index that nothing was read at: %s", c.target)
+			require.Empty(t, w.Header().Get("X-Nomad-Index"), "an index without a read: %s", c.target)
 			continue
 		}
 		require.Regexp(t, "^[1-9][0-9]*$", w.Header().Get("X-Nomad-Index"), c.target)
@@ -172,10 +194,10 @@ func TestForms(t *testing.T) {
 				for _, accept := range []string{"", "gzip", "br, gzip;q=0.5", "*", "gzip;q=0", "identity"} {
 					w := ask(h, "GET", "/v1/allocation/"+documentedID+pretty, "Accept-Encoding", accept)
 					body := w.Body.Bytes()
-					if packed := w.Header().Get("Content-Encoding") == "gzip"; packed {
-						unpacked, err := gzip.NewReader(bytes.NewReader(body))
+					if w.Header().Get("Content-Encoding") == "gzip" {
+						unzipped, err := gzip.NewReader(bytes.NewReader(body))
 						require.NoError(t, err)
-						body, err = io.ReadAll(unpacked)
+						body, err = io.ReadAll(unzipped)
 						require.NoError(t, err)
 						require.NotContains(t, []string{"", "gzip;q=0", "identity"}, accept)
 					} else {
@@ -190,7 +212,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestDisplayMessages has them in the answer, and nowhere else.
+// TestDisplayMessages has the messages in the answer only if Options asks for them.
 func TestDisplayMessages(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -204,11 +226,11 @@ func TestDisplayMessages(t *testing.T) {
 	require.NoError(t, err)
 	b, err := schema.DecodeJSON(plain)
 	require.NoError(t, err)
-	require.Equal(t, b, a, "but for the messages it is the same")
+	require.Equal(t, b, a, "the same without the messages")
 }
 
-// TestStoreThatCannot has the store closed.
-func TestStoreThatCannot(t *testing.T) {
+// TestClosedStore asks for an allocation of a closed store.
+func TestClosedStore(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.TempDir()+"/state.db", nil)
 	require.NoError(t, err)
@@ -221,8 +243,7 @@ func TestStoreThatCannot(t *testing.T) {
 	require.Contains(t, log.String(), "status=503")
 }
 
-// FuzzHandler sends anything at all: the answer is one of the documented ones, and never
-// blames the store.
+// FuzzHandler sends arbitrary requests: each answer has a documented status other than 500.
 func FuzzHandler(f *testing.F) {
 	s := open(f)
 	place(f, s)
@@ -235,7 +256,7 @@ func FuzzHandler(f *testing.F) {
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
 		r.Header.Set("Accept-Encoding", accept)
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // no wait goes on
+		cancel() // no request blocks
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r.WithContext(ctx))
 		switch w.Code {

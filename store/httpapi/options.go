@@ -19,46 +19,43 @@ const (
 	DefaultMaxCacheBytes   = 32 << 20
 )
 
-// Options are the settings of a handler. A nil *Options and a zero field mean the
-// default.
+// Options are the settings of a handler. A nil *Options and a zero field mean the default.
 type Options struct {
-	// Region is the region that this handler answers for. Default "global".
+	// Region is the region of this handler. Default "global".
 	Region string
 
-	// Regions are the addresses of agents of other regions: scheme, host, and a path
-	// before /v1 if there is one. Requests for them are passed on as they are, and blocked as
-	// long as they block there. Those that do not block have to be answered within 30 seconds.
+	// Regions are the addresses of agents of other regions: scheme, host, and optionally a path
+	// before /v1. The handler passes requests on to them unchanged, and blocks as long as they
+	// block. A request that does not block must be answered within 30 seconds.
 	Regions map[string]*url.URL
 
-	// DisplayMessages adds the key DisplayMessage to every task event in an answer: a
-	// sentence for people. The stored event does not have it.
+	// DisplayMessages adds the key DisplayMessage to every task event in an answer: a sentence for
+	// people. The stored event does not have it.
 	DisplayMessages bool
 
-	// MaxWaits is how many requests may be blocked at once, those that are passed on
-	// included. One more is answered 429. Default 100,000; below 0 none may be.
+	// MaxWaits bounds the blocked requests, including those that are passed on. One more is
+	// answered 429. Default 100,000; a negative value means 0.
 	MaxWaits int
 
-	// MaxRequestBytes bounds the request line and the headers. What is larger is
-	// answered 431. Default 16 KiB.
+	// MaxRequestBytes bounds the request line and the headers. A larger request is answered 431.
+	// Default 16 KiB.
 	MaxRequestBytes int
 
-	// MaxCacheBytes bounds the memory of encoded answers. Default 32 MiB; below 0 none is
-	// kept.
+	// MaxCacheBytes bounds the memory for encoded answers. Default 32 MiB; a negative value turns
+	// the cache off.
 	MaxCacheBytes int
 
-	// Transport is what requests to other regions are made with. Default is one of
-	// the handler's own, like http.DefaultTransport but for compression, which is the
-	// client's business.
+	// Transport sends the requests to other regions. The default is like http.DefaultTransport
+	// without compression, which is left to the client.
 	Transport http.RoundTripper
 
-	// Logger is told of answers that are no fault of the client. Nil means
+	// Logger logs the answers that are not the client's fault: status 500 and above. Nil means
 	// [slog.Default].
 	Logger *slog.Logger
 }
 
-// Validate reports every setting that cannot be, at once: an address of a region that is
-// nil or not one of HTTP, and a negative MaxRequestBytes. A nil o is valid. Errors are
-// store.ErrInvalid.
+// Validate reports every invalid setting at once: an address of a region that is nil or not an HTTP
+// address, and a negative MaxRequestBytes. A nil o is valid. The errors are store.ErrInvalid.
 func (o *Options) Validate() error {
 	if o == nil {
 		return nil
@@ -73,12 +70,17 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkAddress says why requests cannot be passed on to that address, if so.
+// checkAddress returns an error unless the region has an HTTP address.
 func checkAddress(region string, to *url.URL) error {
-	if to == nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
+	if !isHTTP(to) {
 		return fmt.Errorf("%w: Options.Regions[%q] is %v: want http or https and a host", store.ErrInvalid, region, to)
 	}
 	return nil
+}
+
+// isHTTP reports whether u can be the base of an HTTP request.
+func isHTTP(u *url.URL) bool {
+	return u != nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // withDefaults returns a copy of o in which no field is zero.
