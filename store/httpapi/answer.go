@@ -8,7 +8,7 @@ import (
 	"allocstore/store"
 )
 
-// answer writes what the store has returned.
+// answer writes the result of a wait.
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.WaitResult, as form) error {
 	header := w.Header()
 	header.Set("X-Nomad-Index", strconv.FormatUint(result.Index, 10))
@@ -18,23 +18,23 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.W
 		return &refusal{http.StatusNotFound, "alloc not found"}
 	}
 	if acceptsGzip(r.Header) {
-		as |= packed
+		as |= gzipped
 	}
-	body, err := h.bodies.of(result.ID, result.Alloc, as)
+	body, err := h.bodies.get(result.ID, result.Alloc, as)
 	if err != nil {
 		return err
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Vary", "Accept-Encoding")
-	if as&packed != 0 {
+	if as&gzipped != 0 {
 		header.Set("Content-Encoding", "gzip")
 	}
-	_, _ = w.Write(body) // whoever has hung up does not want it
+	_, _ = w.Write(body) // an error means that the client has hung up
 	return nil
 }
 
-// acceptsGzip reports whether the client takes gzip: RFC 9110, 12.5.3.
+// acceptsGzip reports whether the client accepts gzip: RFC 9110, 12.5.3.
 func acceptsGzip(header http.Header) bool {
 	accepts := false
 	for _, line := range header.Values("Accept-Encoding") {

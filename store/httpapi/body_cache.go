@@ -10,34 +10,33 @@ import (
 	"allocstore/schema"
 )
 
-// A form is how an allocation is encoded.
+// A form is the encoding of an allocation: a set of flags.
 type form uint8
 
 const (
 	pretty form = 1 << iota
-	packed      // with gzip
+	gzipped
 
 	forms = 1 << iota
 )
 
-// bodies are the latest encoded answers, each in one of the few slots that its ID and its
-// form have: there is nothing to lock, and nothing to be put in order.
+// A bodyCache holds the latest encoded answers. It is a set-associative table without locks: the ID
+// and the form select a set, and each slot of the set holds one body.
 //
-// A store never changes an allocation that it has handed out: a write makes a new one. So
-// a body is good as long as the store returns the very allocation that it was made of,
-// and nothing has to be told of writes. One that is not good any more is replaced
-// by the next of its ID, or of another that has the same slots.
-type bodies struct {
+// Writes need not invalidate anything. A store never changes an allocation that it has returned; a
+// write makes a new one. So a body is valid as long as the store returns the very allocation from
+// which the body was encoded. An invalid body stays until another body takes its slot.
+type bodyCache struct {
 	limit   int64 // bytes
 	display bool  // with DisplayMessages
 
-	seed  maphash.Seed // against IDs made to collide
+	seed  maphash.Seed // so that no client can make IDs collide
 	sets  []set
-	bytes atomic.Int64  // of all that are kept
-	hand  atomic.Uint64 // goes round the slots, and empties them when there is too much
+	bytes atomic.Int64  // of all bodies in the cache
+	next  atomic.Uint64 // the next slot to replace or to evict, round robin
 }
 
-// A set has the slots of whatever has the same hash.
+// A set holds the bodies with the same hash.
 type set [ways]atomic.Pointer[body]
 
 const ways = 4
@@ -49,66 +48,65 @@ type body struct {
 	text []byte
 }
 
-// slotBytes is how many bytes there are to a slot: half of what the documented allocation
-// takes, with its body.
+// slotBytes is the share of the limit for each slot: half the size of the documented allocation
+// with its body.
 const slotBytes = 4 << 10
 
-// maxSets is how many sets there are at the most, 32 MiB of slots: whoever sets no limit to
-// speak of, such as math.MaxInt, has that many.
+// maxSets bounds the slots to 32 MiB, for a huge limit such as math.MaxInt.
 const maxSets = 1 << 20
 
-func newBodies(limit int, display bool) *bodies {
+func newBodyCache(limit int, display bool) *bodyCache {
 	sets := forms
 	for sets < maxSets && sets*ways*slotBytes < limit {
 		sets *= 2
 	}
-	return &bodies{limit: int64(limit), display: display, seed: maphash.MakeSeed(), sets: make([]set, sets)}
+	return &bodyCache{limit: int64(limit), display: display, seed: maphash.MakeSeed(), sets: make([]set, sets)}
 }
 
-// of returns the encoded allocation of that ID. It must not be changed.
-func (b *bodies) of(id string, a *schema.Allocation, as form) ([]byte, error) {
-	set := &b.sets[(maphash.String(b.seed, id)+uint64(as))&uint64(len(b.sets)-1)]
+// get returns the allocation with that ID in that form, from the cache or encoded now. The result is
+// shared and must not be changed.
+func (c *bodyCache) get(id string, a *schema.Allocation, as form) ([]byte, error) {
+	set := &c.sets[(maphash.String(c.seed, id)+uint64(as))&uint64(len(c.sets)-1)]
 	for i := range set {
-		if kept := set[i].Load(); kept != nil && kept.of == a && kept.as == as {
-			return kept.text, nil
+		if b := set[i].Load(); b != nil && b.of == a && b.as == as {
+			return b.text, nil
 		}
 	}
-	text, err := b.encode(a, as)
+	text, err := c.encode(a, as)
 	if err == nil {
-		b.keep(set, &body{a, as, text})
+		c.insert(set, &body{a, as, text})
 	}
 	return text, err
 }
 
-// keep puts the body into one of its slots, and empties others as long as there is too
-// much.
-func (b *bodies) keep(in *set, with *body) {
-	b.bytes.Add(with.size() - b.slotFor(in, with).Swap(with).size())
-	for range len(b.sets) * ways {
-		if b.bytes.Load() <= b.limit {
+// insert stores a body in its set, and evicts others while the cache is above its limit.
+func (c *bodyCache) insert(in *set, b *body) {
+	c.bytes.Add(b.size() - c.slot(in, b).Swap(b).size())
+	for range len(c.sets) * ways {
+		if c.bytes.Load() <= c.limit {
 			break
 		}
-		next := b.hand.Add(1)
-		b.bytes.Add(-b.sets[next/ways%uint64(len(b.sets))][next%ways].Swap(nil).size())
+		next := c.next.Add(1)
+		c.bytes.Add(-c.sets[next/ways%uint64(len(c.sets))][next%ways].Swap(nil).size())
 	}
 }
 
-// slotFor returns the slot of what the body replaces, or an empty one, or any.
-func (b *bodies) slotFor(in *set, with *body) *atomic.Pointer[body] {
-	to := &in[b.hand.Add(1)%ways]
+// slot returns the slot with an older body of the same ID and form; else an empty slot; else the next.
+func (c *bodyCache) slot(in *set, b *body) *atomic.Pointer[body] {
+	to := &in[c.next.Add(1)%ways]
 	for i := range in {
-		switch kept := in[i].Load(); {
-		case kept == nil:
+		switch old := in[i].Load(); {
+		case old == nil:
 			to = &in[i]
-		case kept.as == with.as && kept.of.ID == with.of.ID:
+		case old.as == b.as && old.of.ID == b.of.ID:
 			return &in[i]
 		}
 	}
 	return to
 }
 
-// size is about the memory of a body, with the allocation, which it may be all that still
-// holds. A nil body has none.
+// size estimates the memory of a body and of its allocation, which only the body may still refer to.
+// The size of nil is 0.
 func (b *body) size() int64 {
 	if b == nil {
 		return 0
@@ -118,9 +116,9 @@ func (b *body) size() int64 {
 }
 
 // encode returns the allocation in that form.
-func (b *bodies) encode(a *schema.Allocation, as form) (text []byte, err error) {
+func (c *bodyCache) encode(a *schema.Allocation, as form) (text []byte, err error) {
 	var v any = a
-	if b.display {
+	if c.display {
 		v = schema.Displayed{Allocation: a}
 	}
 	if as&pretty != 0 {
@@ -129,12 +127,12 @@ func (b *bodies) encode(a *schema.Allocation, as form) (text []byte, err error) 
 	} else {
 		text, err = json.Marshal(v)
 	}
-	if err != nil || as&packed == 0 {
+	if err != nil || as&gzipped == 0 {
 		return text, err
 	}
-	var short bytes.Buffer
-	w := gzip.NewWriter(&short)
-	_, _ = w.Write(text) // to memory
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	_, _ = w.Write(text) // a bytes.Buffer returns no error
 	err = w.Close()
-	return short.Bytes(), err
+	return buf.Bytes(), err
 }

@@ -24,17 +24,17 @@ func sample(t testing.TB, n int) *schema.Allocation {
 	return a
 }
 
-// TestBodiesStayBounded asks for more than is kept, and for versions that follow each
-// other, and compares with what encoding/json says.
-func TestBodiesStayBounded(t *testing.T) {
+// TestBodyCacheStaysBounded asks for more bodies than the cache holds, and for successive versions,
+// and compares them with the output of encoding/json.
+func TestBodyCacheStaysBounded(t *testing.T) {
 	t.Parallel()
 	const limit = 100_000
-	b := newBodies(limit, false)
+	b := newBodyCache(limit, false)
 	for n := range 2000 {
 		a := sample(t, n%60*n%37)
 		a.ModifyIndex = uint64(n)
 		for range 2 {
-			got, err := b.of(a.ID, a, form(0))
+			got, err := b.get(a.ID, a, form(0))
 			require.NoError(t, err)
 			want, err := json.Marshal(a)
 			require.NoError(t, err)
@@ -49,18 +49,18 @@ func TestBodiesStayBounded(t *testing.T) {
 		}
 		require.Equal(t, sum, b.bytes.Load())
 	}
-	require.Greater(t, b.bytes.Load(), int64(limit/2), "it is used")
-	b = newBodies(-1, false)
-	_, err := b.of("1", sample(t, 1), form(0))
+	require.Greater(t, b.bytes.Load(), int64(limit/2), "the cache is used")
+	b = newBodyCache(-1, false)
+	_, err := b.get("1", sample(t, 1), form(0))
 	require.NoError(t, err)
-	require.Zero(t, b.bytes.Load(), "nothing is kept")
-	require.Len(t, newBodies(math.MaxInt, false).sets, maxSets)
+	require.Zero(t, b.bytes.Load(), "the cache is off")
+	require.Len(t, newBodyCache(math.MaxInt, false).sets, maxSets)
 }
 
-// TestBodiesTogether has several ask for the same few at once, in all forms.
-func TestBodiesTogether(t *testing.T) {
+// TestBodyCacheConcurrent has several goroutines ask for the same few bodies at once, in all forms.
+func TestBodyCacheConcurrent(t *testing.T) {
 	t.Parallel()
-	b := newBodies(60_000, false)
+	b := newBodyCache(60_000, false)
 	all := make([]*schema.Allocation, 20)
 	for i := range all {
 		all[i] = sample(t, i)
@@ -70,7 +70,7 @@ func TestBodiesTogether(t *testing.T) {
 		wg.Go(func() {
 			for n := range 2000 {
 				a, as := all[(n*7+g)%len(all)], form(n%forms)
-				text, err := b.of(a.ID, a, as)
+				text, err := b.get(a.ID, a, as)
 				want, e := b.encode(a, as)
 				if err != nil || e != nil || string(text) != string(want) {
 					t.Errorf("form %d: %v, %v", as, err, e)
@@ -85,15 +85,15 @@ func TestBodiesTogether(t *testing.T) {
 
 var sink []byte
 
-// BenchmarkBody is what an answer takes beside copying its bytes: of one allocation, and
-// of 1,000 in another order than they were asked for first.
+// BenchmarkBody compares an answer with a copy of its bytes: for one allocation, and for 1,000 that
+// are asked for in another order than at first.
 func BenchmarkBody(b *testing.B) {
 	for _, n := range []int{1, 1000} {
-		bodies := newBodies(DefaultMaxCacheBytes, false)
+		cache := newBodyCache(DefaultMaxCacheBytes, false)
 		all, encoded := make([]*schema.Allocation, n), make([][]byte, n)
 		for i := range all {
 			all[i] = sample(b, i)
-			encoded[i], _ = bodies.of(all[i].ID, all[i], form(0))
+			encoded[i], _ = cache.get(all[i].ID, all[i], form(0))
 		}
 		buf := make([]byte, 0, 16<<10)
 		each := func(name string, body func(i int) ([]byte, error)) {
@@ -108,7 +108,7 @@ func BenchmarkBody(b *testing.B) {
 			})
 		}
 		each("copied", func(i int) ([]byte, error) { return encoded[i], nil })
-		each("unchanged", func(i int) ([]byte, error) { return bodies.of(all[i].ID, all[i], form(0)) })
-		each("changed", func(i int) ([]byte, error) { return bodies.encode(all[i], form(0)) })
+		each("unchanged", func(i int) ([]byte, error) { return cache.get(all[i].ID, all[i], form(0)) })
+		each("changed", func(i int) ([]byte, error) { return cache.encode(all[i], form(0)) })
 	}
 }

@@ -5,72 +5,68 @@ import (
 	"time"
 )
 
-// writeTimeout is how long a client may take to take a part of an answer, once there is one.
+// writeTimeout is the time for a client to read each part of an answer.
 const writeTimeout = 30 * time.Second
 
-// limited has whatever h answers be read in time, and bodies arrive in time.
+// limited returns h with deadlines: for the client to read the answer, and to send a body.
 func limited(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := hurry(w)
-		defer answer.end()
-		answer.limitBody(r)
-		h.ServeHTTP(answer, r)
+		dw := &deadlineWriter{ResponseWriter: w, controller: http.NewResponseController(w)}
+		defer dw.finish()
+		dw.limitBody(r)
+		h.ServeHTTP(dw, r)
 	})
 }
 
-// A hurried response is one each part of which has to be read in time. Until there is a
-// part nothing hurries: a request may be blocked for long, and a server of HTTP/2 ends a
-// stream whose time is up.
-type hurried struct {
+// A deadlineWriter sets a new write deadline for each part of a response. Before the first part there is
+// no deadline: a request may be blocked for long, and an HTTP/2 server ends a stream whose deadline has
+// passed. A response without support for deadlines has no limit.
+type deadlineWriter struct {
 	http.ResponseWriter
-	c       *http.ResponseController
-	written bool
+	controller *http.ResponseController
+	written    bool
 }
 
-func hurry(w http.ResponseWriter) *hurried {
-	return &hurried{ResponseWriter: w, c: http.NewResponseController(w)}
-}
-
-// WriteHeader implements http.ResponseWriter. An answer may have no more than a header.
-func (w *hurried) WriteHeader(status int) {
-	w.start()
+// WriteHeader implements http.ResponseWriter. The header may be the whole response.
+func (w *deadlineWriter) WriteHeader(status int) {
+	w.extend()
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements io.Writer.
-func (w *hurried) Write(b []byte) (int, error) {
-	w.start()
+func (w *deadlineWriter) Write(b []byte) (int, error) {
+	w.extend()
 	return w.ResponseWriter.Write(b)
 }
 
 // Flush implements http.Flusher.
-func (w *hurried) Flush() {
-	w.start()
-	_ = w.c.Flush()
+func (w *deadlineWriter) Flush() {
+	w.extend()
+	_ = w.controller.Flush()
 }
 
 // Unwrap is for http.ResponseController.
-func (w *hurried) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// start begins the time of the next part. A response that has no deadline goes without.
-func (w *hurried) start() {
+// extend moves the deadline for the next part.
+func (w *deadlineWriter) extend() {
 	w.written = true
-	_ = w.c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = w.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-// end sends what was written, in time, and leaves no deadline to the connection's next
-// request.
-func (w *hurried) end() {
+// finish sends the rest under the last deadline, and then removes the deadline: the next request
+// may use the same connection.
+func (w *deadlineWriter) finish() {
 	if w.written {
-		_ = w.c.Flush()
-		_ = w.c.SetWriteDeadline(time.Time{})
+		_ = w.controller.Flush()
+		_ = w.controller.SetWriteDeadline(time.Time{})
 	}
 }
 
-// limitBody bounds how long the body of a request may take, if it has one: the server reads
-// what was not read of it before it answers.
-func (w *hurried) limitBody(r *http.Request) {
+// limitBody sets a read deadline if the request has a body: the server reads the rest of a body
+// before it sends the answer.
+func (w *deadlineWriter) limitBody(r *http.Request) {
 	if r.ContentLength != 0 {
-		_ = w.c.SetReadDeadline(time.Now().Add(readTimeout))
+		_ = w.controller.SetReadDeadline(time.Now().Add(readTimeout))
 	}
 }

@@ -14,35 +14,33 @@ import (
 // root is the path of the endpoint, before the ID.
 const root = "/v1/allocation/"
 
-// A handler answers for a store. New returns one that is limited.
+// A handler answers requests from a store. New adds the deadlines.
 type handler struct {
 	s       *store.Store
 	opts    Options
 	regions map[string]http.Handler
-	bodies  *bodies
-	waits   atomic.Int64 // requests that are blocked, or may be in a moment
+	bodies  *bodyCache
+	waits   atomic.Int64 // requests that are blocked, or about to block
 }
 
-// New returns a handler of GET and HEAD /v1/allocation/<ID>. A nil opts means the
-// defaults. A region whose address cannot be one is answered 502, and a negative
-// MaxRequestBytes has everything be too large: see [Options.Validate].
+// New returns a handler for GET and HEAD of /v1/allocation/<ID>. A nil opts means the defaults. New
+// accepts invalid options, see [Options.Validate]: a region with an invalid address is answered 502,
+// and with a negative MaxRequestBytes every request is too large.
 //
-// The parameters are:
+// The parameters, each at most once; others are ignored:
 //
-//	index   an index that the client has seen: block until the allocation changes above it; 0 does not
-//	wait    how long at most, such as 60s or 5m; default 5 minutes, at most 10, and up to a sixteenth more
-//	region  whose allocation; default the handler's own
-//	pretty  any value but 0: indented, and with a newline at the end
-//	stale   without a value, true or false: taken, and changes nothing, since there is one store
+//	index   an index that the client has seen: block until the allocation changes above it; 0 does not block
+//	wait    the longest time to block, such as 60s or 5m; default 5 minutes, at most 10, and up to a sixteenth more
+//	region  the region to ask; default the handler's own
+//	pretty  any value but 0: indent the JSON, with a newline at the end
+//	stale   no value, true or false: no effect, since there is one store
 //
-// Others are ignored. Each may be given once.
+// The status codes. Except for 200, the body is one line of text with the reason:
 //
-// Answers, which have the reason as their text unless they are 200:
-//
-//	200  the allocation, as it is now
-//	400  the ID, a parameter or the region is not one; or a body, which GET does not have
-//	404  there is no such allocation, or it was deleted meanwhile; or no such path
-//	405  another method
+//	200  the allocation as it is now
+//	400  the ID, a parameter or the region is invalid; or the request has a body
+//	404  no such allocation, also after a deletion; or no such path
+//	405  a method other than GET and HEAD
 //	429  too many requests are blocked
 //	431  the request is too large
 //	500  the allocation cannot be read: its record is damaged
@@ -50,13 +48,13 @@ type handler struct {
 //	503  the store is closed, or has failed; or the server has ended the request's context
 //	508  two agents pass a region on to each other
 //
-// A 200, and the 404 of an allocation, has X-Nomad-Index, never 0, to be given back as the next
-// index; X-Nomad-KnownLeader, true; and X-Nomad-LastContact, 0 milliseconds.
+// A 200, and the 404 of an allocation, has the header X-Nomad-Index: never 0, and the value for index
+// in the next request. It also has X-Nomad-KnownLeader, true, and X-Nomad-LastContact, 0 milliseconds.
 //
-// The handler may be used by any number of requests at once.
+// The handler may serve any number of requests at once.
 func New(s *store.Store, opts *Options) http.Handler {
 	h := &handler{s: s, opts: opts.withDefaults()}
-	h.bodies = newBodies(h.opts.MaxCacheBytes, h.opts.DisplayMessages)
+	h.bodies = newBodyCache(h.opts.MaxCacheBytes, h.opts.DisplayMessages)
 	h.regions = make(map[string]http.Handler)
 	for region, to := range h.opts.Regions {
 		h.regions[region] = h.passTo(region, to)
@@ -74,7 +72,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers the request, or returns why it does not.
+// serve answers the request, or returns an error and leaves the answer to refuse.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	id, err := h.check(r)
 	if err != nil {
@@ -87,7 +85,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	elsewhere := q.region != "" && q.region != h.opts.Region
 	to := h.regions[q.region]
 	if elsewhere && to == nil {
-		return bad("No path to region")
+		return badRequest("No path to region")
 	}
 	if q.MinQueryIndex > 0 && (elsewhere || !h.atOnce(r.Context(), id, q.MinQueryIndex)) {
 		if h.waits.Add(1) > int64(h.opts.MaxWaits) {
@@ -106,18 +104,18 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	return h.answer(w, r, &result, q.as)
 }
 
-// atOnce reports whether a wait for a change above that index ends at once. What has
-// changed above it stays so.
+// atOnce reports whether a wait for a change above that index returns at once. If it does now, it also
+// does later, since indexes only grow.
 func (h *handler) atOnce(ctx context.Context, id string, above uint64) bool {
 	now, err := h.s.Wait(ctx, id, store.QueryOptions{})
 	return err != nil || now.Outcome != store.NotFound && now.Index > above
 }
 
-// check looks at everything but the parameters, and returns the ID.
+// check checks everything except the parameters, and returns the ID.
 func (h *handler) check(r *http.Request) (id string, err error) {
 	if size := sizeOf(r); size > h.opts.MaxRequestBytes {
 		return "", &refusal{http.StatusRequestHeaderFieldsTooLarge,
-			fmt.Sprintf("request of %d bytes: at most %d are taken", size, h.opts.MaxRequestBytes)}
+			fmt.Sprintf("request of %d bytes: at most %d are accepted", size, h.opts.MaxRequestBytes)}
 	}
 	id, ours := strings.CutPrefix(r.URL.Path, root)
 	switch {
@@ -126,16 +124,15 @@ func (h *handler) check(r *http.Request) (id string, err error) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return "", &refusal{http.StatusMethodNotAllowed, "method " + r.Method + ": want GET or HEAD"}
 	case r.ContentLength != 0:
-		// Also because the server does not notice that a client hangs up as long as its
-		// body has not been read.
-		return "", bad("a body: %s has none", r.Method)
+		// An unread body would also keep the server from noticing that the client hangs up.
+		return "", badRequest("unexpected body of a %s request", r.Method)
 	case id == "":
-		return "", bad("no allocation ID")
+		return "", badRequest("no allocation ID")
 	}
 	return id, nil
 }
 
-// sizeOf is about how long the request is, its body aside.
+// sizeOf estimates the size of the request without its body.
 func sizeOf(r *http.Request) int {
 	size := len(r.Method) + len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {
@@ -146,7 +143,7 @@ func sizeOf(r *http.Request) int {
 	return size
 }
 
-// A refusal is an answer that is not 200.
+// A refusal is an answer other than 200.
 type refusal struct {
 	status int
 	reason string
@@ -155,22 +152,23 @@ type refusal struct {
 // Error returns the reason.
 func (r *refusal) Error() string { return r.reason }
 
-// ended is the refusal of a request whose context has ended, which is nobody's fault.
-var ended = &refusal{http.StatusServiceUnavailable, "the request was ended"}
+// errEnded refuses a request whose context has ended. It is not logged, since nothing is wrong.
+var errEnded = &refusal{http.StatusServiceUnavailable, "the request was ended"}
 
-// bad is the refusal of a request that is not one.
-func bad(format string, args ...any) error {
+// badRequest returns a refusal with status 400.
+func badRequest(format string, args ...any) error {
 	return &refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// refuse answers with the reason. Whether the client has hung up or the server ends the
-// request is not known: who is still there is told, and not given an empty 200.
+// refuse answers with the reason. An ended context may mean that the client has hung up or that the
+// server ends the request. The client may still be there, and an empty 200 would mislead it: so it
+// gets an answer in both cases.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var no *refusal
 	switch {
 	case errors.As(err, &no):
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		no = ended
+		no = errEnded
 	case errors.Is(err, store.ErrInvalidID):
 		no = &refusal{http.StatusBadRequest, err.Error()}
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFailed):
@@ -184,7 +182,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "1")
 	}
-	if no.status >= http.StatusInternalServerError && no != ended {
+	if no.status >= http.StatusInternalServerError && no != errEnded {
 		h.opts.Logger.ErrorContext(r.Context(), "allocstore: request failed", "path", r.URL.Path, "status", no.status, "error", err)
 	}
 	http.Error(w, no.reason, no.status)

@@ -20,7 +20,7 @@ import (
 	"allocstore/store/httpapi"
 )
 
-// A network connects without the machine's: as many connections as there is memory for.
+// A network is a net.Listener for connections in memory, as many as the memory allows.
 type network struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -51,7 +51,7 @@ func (n *network) dial() net.Conn {
 	return ours
 }
 
-// serve serves the handler, and returns the network to it.
+// serve runs the server on a network of its own.
 func serve(t *testing.T, server *http.Server) *network {
 	t.Helper()
 	n := newNetwork()
@@ -64,7 +64,7 @@ func serve(t *testing.T, server *http.Server) *network {
 	return n
 }
 
-// used returns how many goroutines there are, and the bytes in use.
+// used returns the number of goroutines, and the bytes in use.
 func used() (goroutines int, bytes int64) {
 	runtime.GC()
 	runtime.GC()
@@ -73,8 +73,8 @@ func used() (goroutines int, bytes int64) {
 	return runtime.NumGoroutine(), int64(m.HeapAlloc + m.StackInuse)
 }
 
-// TestThousandsHangUp has 10,000 clients block and then go away without a word. It does
-// not run beside other tests, whose goroutines it would count.
+// TestThousandsHangUp has 10,000 clients block and then close their connections. It does not run in
+// parallel with other tests, since it counts goroutines.
 func TestThousandsHangUp(t *testing.T) {
 	s := open(t)
 	place(t, s)
@@ -92,7 +92,7 @@ func TestThousandsHangUp(t *testing.T) {
 		}
 		waiters(t, s, 0)
 	}
-	crowd(100) // what is made once
+	crowd(100) // allocates the buffers that stay
 	goroutines, bytes := used()
 	crowd(10_000)
 	require.Eventually(t, func() bool {
@@ -101,7 +101,7 @@ func TestThousandsHangUp(t *testing.T) {
 	}, 20*time.Second, 50*time.Millisecond, "as before: %d goroutines, %d bytes", goroutines, bytes)
 }
 
-// A timed response notes by when what is written has to be read.
+// A timed response records the write deadline.
 type timed struct {
 	*httptest.ResponseRecorder
 	deadline time.Time
@@ -118,8 +118,8 @@ func (w *timed) Write(b []byte) (int, error) {
 	return w.ResponseRecorder.Write(b)
 }
 
-// TestReadsNothing has every answer, of here and of another region, be read in time or not
-// at all; and nobody else on the connection be in a hurry.
+// TestReadsNothing writes answers of this and of another region. Each write has a deadline, and the
+// connection has no deadline afterwards.
 func TestReadsNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -139,8 +139,8 @@ func TestReadsNothing(t *testing.T) {
 	}
 }
 
-// TestSlowBody announces a body that never comes: whatever the server has beside the
-// endpoint, and whatever server the endpoint has, the connection ends.
+// TestSlowBody announces a body that never arrives. The connection ends, with NewServer for any
+// handler, and with any server for the handler of New.
 func TestSlowBody(t *testing.T) {
 	endpoint := httpapi.New(nil, nil)
 	for name, server := range map[string]func() *http.Server{
@@ -163,7 +163,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// TestSlowAndHuge sends what never ends.
+// TestSlowAndHuge sends headers that never end, and huge ones.
 func TestSlowAndHuge(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -176,18 +176,18 @@ func TestSlowAndHuge(t *testing.T) {
 	require.NoError(t, err, "the connection is closed")
 	require.NotContains(t, string(answer), " 200 ")
 
-	n := serve(t, httpapi.NewServer("", httpapi.New(s, nil))) // with time to read, on a busy machine too
-	for what, request := range map[string]string{
+	n := serve(t, httpapi.NewServer("", httpapi.New(s, nil))) // with the usual timeout, for a busy machine
+	for name, request := range map[string]string{
 		"a URL":           "GET /v1/allocation/" + strings.Repeat("x", 1<<20) + " HTTP/1.1\r\nHost: x\r\n\r\n",
 		"a URL, not as":   "GET /v1/allocation/" + strings.Repeat("x", 20<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n",
 		"headers":         "GET /v1/allocation/x HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Some: thing\r\n", 1<<16) + "\r\n",
 		"headers, not as": "GET /v1/allocation/x HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Some: thing\r\n", 2000) + "\r\n",
 	} {
 		c := n.dial()
-		go func() { _, _ = io.WriteString(c, request) }() // it is not read to its end
+		go func() { _, _ = io.WriteString(c, request) }() // the server does not read all of it
 		response, err := http.ReadResponse(bufio.NewReader(c), nil)
-		require.NoError(t, err, what)
-		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode, what)
+		require.NoError(t, err, name)
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode, name)
 		_ = response.Body.Close()
 		require.NoError(t, c.Close())
 	}

@@ -20,19 +20,19 @@ import (
 	"allocstore/store/httpapi"
 )
 
-// A far agent of another region is whatever answers in its place.
+// A far is a fake agent of another region.
 type far func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f far) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// toFar is the options of an agent that passes the region eu on.
+// toFar returns the options of an agent that passes requests for the region eu on to f.
 func toFar(f far) *httpapi.Options {
 	return &httpapi.Options{Regions: map[string]*url.URL{"eu": {Scheme: "http", Host: "eu"}}, Transport: f}
 }
 
-// TestPassedOnLate has the other region block for longer than a client may take to read,
-// and then send the header of its answer before the body.
+// TestPassedOnLate has the other region block for longer than the write deadline, and then send the
+// header of its answer before the body.
 func TestPassedOnLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := func(r *http.Request) (*http.Response, error) {
@@ -65,8 +65,7 @@ func TestPassedOnLate(t *testing.T) {
 	})
 }
 
-// TestEnded has the server end requests, as one that shuts down does: the clients are
-// there, and are told.
+// TestEnded has the server end requests, as at a shutdown: the clients get an answer.
 func TestEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := store.Open(filepath.Join(t.TempDir(), "ended.db"), nil)
@@ -97,12 +96,12 @@ func TestEnded(t *testing.T) {
 			require.Equal(t, "the request was ended\n", string(body))
 			require.NoError(t, c.Close())
 		}
-		require.Empty(t, log.String(), "no fault of the server's")
+		require.Empty(t, log.String(), "not a failure")
 		shut(t, s)
 	})
 }
 
-// TestRegionHangs has the other region take requests and not answer: nobody is held for ever.
+// TestRegionHangs has the other region accept requests without answering: each request ends.
 func TestRegionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -117,13 +116,13 @@ func TestRegionHangs(t *testing.T) {
 			w := ask(h, "GET", "/v1/allocation/"+documentedID+"?region=eu"+query)
 			require.Equal(t, http.StatusBadGateway, w.Code)
 			require.LessOrEqual(t, time.Since(began), atMost)
-			require.GreaterOrEqual(t, time.Since(began), atMost-2*time.Minute, "what blocks has its time")
+			require.GreaterOrEqual(t, time.Since(began), atMost-2*time.Minute, "a blocked request has its time")
 		}
 		require.Contains(t, log.String(), "status=502")
 	})
 }
 
-// TestPassedHeaders has a proxy before, whose headers are not this agent's to remove.
+// TestPassedHeaders has a proxy in front of this agent: its headers are kept.
 func TestPassedHeaders(t *testing.T) {
 	t.Parallel()
 	var got http.Header

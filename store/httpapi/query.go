@@ -8,46 +8,46 @@ import (
 	"allocstore/store"
 )
 
-// A query is what the parameters of a request say.
+// A query holds the parameters of a request.
 type query struct {
 	store.QueryOptions
 	region string
 	as     form
 }
 
-// parseQuery reads the parameters. Errors are refusals.
+// parseQuery parses the parameters. Errors are refusals.
 func parseQuery(raw string) (q query, err error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return q, bad("parameters: %v", err)
+		return q, badRequest("parameters: %v", err)
 	}
 	for _, p := range []struct {
 		name string
-		take func(string) error
-	}{{"index", q.index}, {"wait", q.wait}, {"region", q.setRegion}, {"stale", stale}, {"pretty", q.setPretty}} {
+		set  func(string) error
+	}{{"index", q.setIndex}, {"wait", q.setWait}, {"region", q.setRegion}, {"stale", checkStale}, {"pretty", q.setPretty}} {
 		switch given := values[p.name]; len(given) {
 		case 0:
 		case 1:
-			if err := p.take(given[0]); err != nil {
+			if err := p.set(given[0]); err != nil {
 				return q, err
 			}
 		default:
-			return q, bad("%s is given %d times", p.name, len(given))
+			return q, badRequest("%s is given %d times", p.name, len(given))
 		}
 	}
 	return q, nil
 }
 
-func (q *query) index(text string) (err error) {
+func (q *query) setIndex(text string) (err error) {
 	if q.MinQueryIndex, err = strconv.ParseUint(text, 10, 64); err != nil {
-		return bad("index %q: want a number from 0 to 2^64-1", text)
+		return badRequest("index %q: want a number from 0 to 2^64-1", text)
 	}
 	return nil
 }
 
-func (q *query) wait(text string) (err error) {
+func (q *query) setWait(text string) (err error) {
 	if q.MaxQueryTime, err = time.ParseDuration(text); err != nil {
-		return bad("wait %q: want a duration such as 60s or 5m", text)
+		return badRequest("wait %q: want a duration such as 60s or 5m", text)
 	}
 	return nil
 }
@@ -64,10 +64,10 @@ func (q *query) setPretty(text string) error {
 	return nil
 }
 
-func stale(text string) error {
+func checkStale(text string) error {
 	switch text {
 	case "", "true", "false":
 		return nil
 	}
-	return bad("stale %q: want true, false or nothing", text)
+	return badRequest("stale %q: want true, false or nothing", text)
 }

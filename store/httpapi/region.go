@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httputil"
@@ -14,13 +15,13 @@ import (
 	"allocstore/store"
 )
 
-// passTo returns what passes requests on to the agent of another region: with all that
-// they have, until the client hangs up.
+// passTo returns a handler that passes requests on to the agent of another region, with all their
+// parameters and headers, until the client hangs up.
 func (h *handler) passTo(region string, to *url.URL) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport:     h.opts.Transport,
-		FlushInterval: -1, // at once
-		ErrorLog:      log.New(quiet{}, "", 0),
+		FlushInterval: -1,                         // flush every write
+		ErrorLog:      log.New(io.Discard, "", 0), // it logs clients that hang up
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			keepForwarded(r)
@@ -28,7 +29,7 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if errors.Is(r.Context().Err(), context.Canceled) {
-				h.refuse(w, r, ended)
+				h.refuse(w, r, errEnded)
 				return
 			}
 			h.noPath(region, err).ServeHTTP(w, r)
@@ -36,23 +37,23 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 	}
 }
 
-// keepForwarded says for whom the request is passed on, beside what the proxies before have
-// said of that.
+// keepForwarded adds the client to X-Forwarded-For, and keeps the headers that proxies before this
+// agent have set.
 func keepForwarded(r *httputil.ProxyRequest) {
 	r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
 	r.SetXForwarded()
 	for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if said, ok := r.In.Header[name]; ok {
-			r.Out.Header[name] = said
+		if values, ok := r.In.Header[name]; ok {
+			r.Out.Header[name] = values
 		}
 	}
 }
 
-// via names this agent to those that requests are passed on to: RFC 9110, 7.6.3.
+// via is the entry of this agent in the Via header: RFC 9110, 7.6.3.
 func (h *handler) via() string { return "1.1 allocstore-" + url.PathEscape(h.opts.Region) }
 
-// passed reports whether this agent has passed the request on before. Proxies may have
-// written several agents in one line.
+// passed reports whether this agent has passed the request on before. A Via line may name several
+// agents.
 func (h *handler) passed(header http.Header) bool {
 	for _, line := range header.Values("Via") {
 		for by := range strings.SplitSeq(line, ",") {
@@ -64,14 +65,14 @@ func (h *handler) passed(header http.Header) bool {
 	return false
 }
 
-// How long the agent of another region may take to answer: a moment, or, if the request
-// blocks, a moment more than the longest wait, to which a sixteenth may have been added.
+// The time for the agent of another region to answer. A request that blocks gets passTimeout more than
+// the longest wait, which includes up to a sixteenth of jitter.
 const (
 	passTimeout    = 30 * time.Second
 	blockedTimeout = store.LongestMaxQueryTime + store.LongestMaxQueryTime/16 + passTimeout
 )
 
-// pass has to answer, unless the request has been here before.
+// pass has the handler of another region answer, unless the request has been here before.
 func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler, blocks bool) error {
 	if h.passed(r.Header) {
 		return &refusal{http.StatusLoopDetected, "the request was passed on, and came back: regions are at each other's addresses"}
@@ -92,9 +93,3 @@ func (h *handler) noPath(region string, err error) http.Handler {
 		h.refuse(w, r, &refusal{http.StatusBadGateway, fmt.Sprintf("region %s cannot be reached: %v", region, err)})
 	})
 }
-
-// quiet takes what the proxy logs of clients that hang up in the middle of an answer.
-type quiet struct{}
-
-// Write implements io.Writer.
-func (quiet) Write(b []byte) (int, error) { return len(b), nil }

@@ -52,7 +52,7 @@ func TestRegions(t *testing.T) {
 		t.Cleanup(func() { _ = response.Body.Close() })
 		return response
 	}
-	require.Equal(t, http.StatusNotFound, get(t.Context(), "").StatusCode, "here it is not")
+	require.Equal(t, http.StatusNotFound, get(t.Context(), "").StatusCode, "not in this region")
 	require.Equal(t, http.StatusNotFound, get(t.Context(), "?region=us").StatusCode)
 
 	response := get(t.Context(), "?region=eu&pretty=1&stale&other=%41")
@@ -94,7 +94,7 @@ func TestRegions(t *testing.T) {
 	require.Equal(t, http.StatusBadGateway, get(t.Context(), "?region=mars").StatusCode)
 }
 
-// waiters waits until there are so many.
+// waiters waits until n readers are blocked.
 func waiters(t *testing.T, s *store.Store, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.Stats().Waiters == n }, 20*time.Second, time.Millisecond)

@@ -5,17 +5,20 @@ import (
 	"time"
 )
 
-// readTimeout is how long the headers of a request may take to arrive, and then its body.
+// readTimeout is the time for the headers of a request to arrive, and then for its body.
 const readTimeout = 10 * time.Second
 
-// NewServer returns a server of the handler at that address, with limits for the internet:
-// headers have to arrive within 10 seconds and be smaller than 64 KiB, which is 431
-// otherwise; so have bodies, of which the endpoint takes none; each part of an answer has to
-// be read within 30 seconds; an idle connection is closed after two minutes. None of them
-// bounds how long a request may be blocked. It is not listening yet.
+// NewServer returns a server for h at the address, with limits for the internet. It does not listen yet.
 //
-// Its Shutdown waits for blocked requests: have it end their context, which
-// [http.Server.BaseContext] makes, or close the store, or give it a context that ends.
+//	headers          must arrive within 10 seconds and be smaller than 64 KiB, else 431
+//	a body           must arrive within 10 seconds; the endpoint accepts no body
+//	an answer        the client must read each part within 30 seconds
+//	idle connection  closed after two minutes
+//
+// No limit ends a blocked request.
+//
+// Shutdown of the server waits for blocked requests. To end them, cancel the context that
+// [http.Server.BaseContext] returns, or close the store, or give Shutdown a context with a deadline.
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr:              addr,

@@ -25,18 +25,18 @@ func bubble(t *testing.T, opts *httpapi.Options, fn func(t *testing.T, s *store.
 		require.NoError(t, err)
 		fn(t, s, httpapi.New(s, opts))
 		synctest.Wait()
-		require.Zero(t, s.Stats().Waiters, "nobody is left behind")
+		require.Zero(t, s.Stats().Waiters, "no waiter is left")
 		shut(t, s)
 	})
 }
 
-// An asked request is under way.
+// An asked request is in progress.
 type asked struct {
 	*httptest.ResponseRecorder
 	done chan time.Duration
 }
 
-// block asks, and expects that the answer takes its time.
+// block asks, and expects that the request blocks.
 func block(ctx context.Context, t *testing.T, h http.Handler, target string) asked {
 	t.Helper()
 	a := asked{httptest.NewRecorder(), make(chan time.Duration, 1)}
@@ -59,11 +59,11 @@ func TestBlocking(t *testing.T) {
 		placed := block(ctx, t, h, at+"?index=1")
 		index := place(t, s)
 		<-placed.done
-		require.Equal(t, http.StatusOK, placed.Code, "an ID that is absent is waited for")
+		require.Equal(t, http.StatusOK, placed.Code, "a request for an absent ID blocks")
 
 		for _, c := range []struct {
 			wait     string
-			at, most time.Duration
+			min, max time.Duration
 		}{
 			{"", 5 * time.Minute, 5*time.Minute + 5*time.Minute/16},
 			{"&wait=60s", time.Minute, time.Minute + time.Minute/16},
@@ -72,8 +72,8 @@ func TestBlocking(t *testing.T) {
 		} {
 			timesOut := block(ctx, t, h, at+"?index="+strconv.FormatUint(index, 10)+c.wait)
 			took := <-timesOut.done
-			require.GreaterOrEqual(t, took, c.at, c.wait)
-			require.Less(t, took, c.most, c.wait)
+			require.GreaterOrEqual(t, took, c.min, c.wait)
+			require.Less(t, took, c.max, c.wait)
 			require.Equal(t, http.StatusOK, timesOut.Code)
 			require.Equal(t, strconv.FormatUint(index, 10), timesOut.index())
 		}
@@ -97,7 +97,7 @@ func TestBlocking(t *testing.T) {
 		left := block(gone, t, h, at+"?index="+deleted.index())
 		hangUp()
 		require.Zero(t, <-left.done, "at once")
-		require.Equal(t, http.StatusServiceUnavailable, left.Code, "if it is the server that has ended it, the client is told")
+		require.Equal(t, http.StatusServiceUnavailable, left.Code, "the server may have ended it: the client gets an answer")
 	})
 }
 
@@ -109,12 +109,12 @@ func TestTooManyBlocked(t *testing.T) {
 		third := ask(h, "GET", at+"?index=1")
 		require.Equal(t, http.StatusTooManyRequests, third.Code)
 		require.Equal(t, "1", third.Header().Get("Retry-After"))
-		require.Equal(t, http.StatusNotFound, ask(h, "GET", at).Code, "who does not block is answered")
+		require.Equal(t, http.StatusNotFound, ask(h, "GET", at).Code, "a request that does not block is answered")
 		other, _ := documented(t)
 		other.ID = "f" + documentedID[1:]
 		_, err := s.Upsert(ctx, other)
 		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, ask(h, "GET", "/v1/allocation/"+other.ID+"?index=1").Code, "nor does who is behind")
+		require.Equal(t, http.StatusOK, ask(h, "GET", "/v1/allocation/"+other.ID+"?index=1").Code, "so is one with an old index")
 		_, err = s.Delete(ctx, other.ID)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNotFound, ask(h, "GET", "/v1/allocation/"+other.ID+"?index=2").Code)

@@ -19,7 +19,7 @@ import (
 
 const id = "203266e5-e0d6-9486-5e05-397ed2b184af"
 
-// start serves a store with the documented allocation, and returns Nomad's client of it.
+// start serves a store with the documented allocation, and returns it with a client.
 func start(t *testing.T) (*store.Store, *api.Client) {
 	t.Helper()
 	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), nil)
@@ -44,7 +44,7 @@ func start(t *testing.T) (*store.Store, *api.Client) {
 	return s, client
 }
 
-// TestReads compares what the client makes of the answer with the document.
+// TestReads compares the client's allocation with the documented one.
 func TestReads(t *testing.T) {
 	t.Parallel()
 	s, client := start(t)
@@ -76,8 +76,8 @@ func TestReads(t *testing.T) {
 	require.Equal(t, "The task is up", redis.Events[0].DisplayMessage)
 }
 
-// TestBlocks has the client block until the allocation changes, time out, and find that it
-// was deleted.
+// TestBlocks has the client block until the allocation changes, until the time is over, and until the
+// allocation is deleted.
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	s, client := start(t)
@@ -113,7 +113,7 @@ func TestBlocks(t *testing.T) {
 	began := time.Now()
 	got = <-info(50*time.Millisecond, applied.Index)
 	require.NoError(t, got.err)
-	require.Equal(t, applied.Index, got.LastIndex, "it timed out, with what there is")
+	require.Equal(t, applied.Index, got.LastIndex, "it timed out, with the current state")
 	require.GreaterOrEqual(t, time.Since(began), 50*time.Millisecond)
 
 	deleted := info(time.Minute, applied.Index)
@@ -128,7 +128,7 @@ func TestBlocks(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, refused.StatusCode())
 }
 
-// TestMisused has the client ask for what is not there.
+// TestMisused has the client send an invalid ID and an unknown region.
 func TestMisused(t *testing.T) {
 	t.Parallel()
 	_, client := start(t)

@@ -1,6 +1,5 @@
 /*
-Package nomadtest has HashiCorp's own Go client for Nomad read from the endpoint of
-package httpapi: what a client that nobody here wrote sees. It is a module of its own, so
-that the client is no dependency of the store's.
+Package nomadtest reads from package httpapi with HashiCorp's own Go client for Nomad. It is a module of
+its own, so that the store does not depend on that client.
 */
 package nomadtest
