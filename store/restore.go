@@ -10,6 +10,7 @@ import (
 
 	"allocstore/index"
 	"allocstore/schema"
+	"allocstore/store/internal/ctxio"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
@@ -55,8 +56,8 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	from, stop := interruptible(ctx, r)
-	defer stop()
+	from := ctxio.NewReader(ctx, r)
+	defer from.Close()
 	rs := &restoration{Successor: n, s: s, from: frameReader{r: from, max: s.opts.maxFrame()}}
 	if err := rs.read(ctx); err != nil {
 		return err
@@ -81,20 +82,6 @@ func (s *Store) newSuccessor(ctx context.Context) (*logfile.Successor, error) {
 		return nil, err
 	}
 	return s.state.Load().File.NewSuccessor()
-}
-
-// interruptible returns a reader of r whose reads end with ctx, even if r's do not.
-func interruptible(ctx context.Context, r io.Reader) (_ io.Reader, stop func()) {
-	from, to := io.Pipe()
-	go func() {
-		_, err := io.Copy(to, r)
-		to.CloseWithError(err)
-	}()
-	ended := context.AfterFunc(ctx, func() { from.CloseWithError(ctx.Err()) })
-	return from, func() {
-		ended()
-		_ = from.Close()
-	}
 }
 
 // A restoration reads a backup into a new file, loads a state from it, and exchanges that

@@ -1,0 +1,2 @@
+// Package ctxio reads with a context.
+package ctxio
