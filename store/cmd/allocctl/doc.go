@@ -1,22 +1,47 @@
 /*
-Allocctl looks after a store of allocations: it serves it over HTTP, reads it, and keeps it
-in order.
+Allocctl serves a store of allocations over HTTP, reads it, and maintains its file. It is a module of its
+own: go -C store/cmd/allocctl build.
 
-	allocctl --file state.db list --node node1
-	allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af
+	allocctl -f state.db list --job example       # also --node, --eval, --prefix; --json
+	allocctl -f state.db get ID                   # as JSON
+	allocctl -f state.db events ID redis          # the latest ten events of a task
+	allocctl -f state.db follow --after 1200      # every change, as JSON lines
+	allocctl -f state.db export > all.jsonl       # and import
+	allocctl -f state.db backup state.bak         # and restore
+	allocctl -f state.db check                    # exit code 6 if anything is damaged
+	allocctl -f state.db compact                  # and stats
+	allocctl -f state.db serve --listen :4646     # with /metrics and /health
+	allocctl --addr http://host:4646 wait ID      # also get, events, list: from a process that serves
 
-Every command works on a file (--file, or ALLOCSTORE_FILE), which is opened read-only
-unless the command writes. While another process has the file open for writing, nobody else
-can open it: get, wait, events and list then ask that process instead, if it serves the
-endpoint (--addr, or ALLOCSTORE_ADDR).
+A command works on a file (--file, or ALLOCSTORE_FILE), which it opens read-only unless it writes. While a
+process has the file open for writing, no other can open it. If that process serves the endpoint, get,
+wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR).
+
+	$ export ALLOCSTORE_FILE=state.db ID=203266e5-e0d6-9486-5e05-397ed2b184af
+	$ allocctl import allocations.jsonl
+	1 allocations, of which 0 were there as they are; the store is at index 2
+	$ allocctl list
+	 ID                                    Name              Node                                  Desired  Status   Index
+	 203266e5-e0d6-9486-5e05-397ed2b184af  example.cache[0]  e02b6169-83bd-9df6-69bd-832765f333eb  run      running      2
+	$ allocctl events $ID
+	Task "redis" is running
+	 Time                                       Type     What happened
+	 2015-11-18 00:20:38.427 UTC  11 years ago  Started  The task is up
+	$ allocctl check
+	state.db is sound: 1 allocations, index 2
+	$ allocctl backup state.bak
+	index 2: 1 records, 1 jobs, 738 B
+	$ allocctl get 203266e5-e0d6-9486-5e05-000000000000; echo "exit code $?"
+	allocctl: allocstore: allocation not found: 203266e5-e0d6-9486-5e05-000000000000
+	exit code 3
 
 # Exit codes
 
 	0    done
-	1    something failed; the message says what
+	1    failed; the message says why
 	2    the command line is wrong
 	3    there is no such allocation, or it was deleted
-	4    the wait ran out of time
+	4    the wait timed out
 	5    another process has the file open
 	6    the file or the backup is damaged
 	130  interrupted
