@@ -13,21 +13,21 @@ import (
 	"allocstore/store"
 )
 
-// An app is what all commands have in common.
+// An app holds the standard streams and the flags of all commands.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
 
 	file, addr string
-	began      bool // the command line was understood
+	parsed     bool // the command line is valid
 }
 
-// newRoot returns the command that has all others.
+// newRoot returns the root command with all others.
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "allocctl",
 		Short: "Look after a store of allocations",
-		Long: `Allocctl serves a store of allocations over HTTP, reads it, and keeps it in order.
+		Long: `Allocctl serves a store of allocations over HTTP, reads it, and maintains its file.
 
 Give it the file, or the address of a process that serves one.
 
@@ -36,9 +36,12 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 		Example: `  allocctl -f state.db list --node node1
   allocctl -f state.db serve --listen 127.0.0.1:4646
   allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af`,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.begin(cmd) },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			a.parsed = true
+			a.preferFlags(cmd)
+		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.file, "file", "f", os.Getenv("ALLOCSTORE_FILE"), "the store's file (ALLOCSTORE_FILE)")
@@ -50,10 +53,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 	return root
 }
 
-// begin takes note that the command line was understood. Of the file and the address, what
-// is on it goes before what is in the environment.
-func (a *app) begin(cmd *cobra.Command) {
-	a.began = true
+// preferFlags drops the address or the file of the environment if only the other one is a flag.
+func (a *app) preferFlags(cmd *cobra.Command) {
 	file, addr := cmd.Flags().Changed("file"), cmd.Flags().Changed("addr")
 	switch {
 	case file && !addr:
@@ -63,59 +64,70 @@ func (a *app) begin(cmd *cobra.Command) {
 	}
 }
 
-// source returns where to read from: the file, or whoever serves one.
-func (a *app) source() (source, error) {
+// withSource calls fn with the file, or with the store at the address.
+func (a *app) withSource(fn func(source) error) error {
 	switch {
 	case a.file != "" && a.addr != "":
-		return nil, usage("give --file or --addr (ALLOCSTORE_FILE or ALLOCSTORE_ADDR), not both")
+		return usage("give --file or --addr (ALLOCSTORE_FILE or ALLOCSTORE_ADDR), not both")
 	case a.addr != "":
-		return newRemote(a.addr)
+		r, err := newRemote(a.addr)
+		if err != nil {
+			return err
+		}
+		return fn(r)
 	}
-	s, err := a.open(true)
-	if err != nil {
-		return nil, err
-	}
-	return local{s}, nil
+	return a.withStore(readOnly, func(s *store.Store) error { return fn(local{s}) })
 }
 
-// open opens the file. A command that only reads does not create it.
-func (a *app) open(readOnly bool) (*store.Store, error) {
-	return a.openWith(&store.Options{ReadOnly: readOnly})
-}
+// readOnly are the options of a command that only reads. It does not create the file.
+var readOnly = store.Options{ReadOnly: true}
 
-// openKeeping opens the file for writing, and has so many changes be kept.
-func (a *app) openKeeping(changes int) (*store.Store, error) {
-	if changes == 0 {
-		changes = -1 // 0 is the default
-	}
-	return a.openWith(&store.Options{FeedRetention: changes})
-}
-
-func (a *app) openWith(opts *store.Options) (*store.Store, error) {
+// withStore opens the file, calls fn, and closes the file.
+func (a *app) withStore(opts store.Options, fn func(*store.Store) error) error {
 	switch {
 	case a.addr != "" && a.file == "":
-		return nil, usage("this works on a file: give --file, not --addr")
+		return usage("this works on a file: give --file, not --addr")
 	case a.file == "":
-		return nil, usage("which store? Give --file, or set ALLOCSTORE_FILE")
+		return usage("which store? Give --file, or set ALLOCSTORE_FILE")
 	}
 	opts.Logger = a.logger()
-	s, err := store.Open(a.file, opts)
+	s, err := store.Open(a.file, &opts)
 	if errors.Is(err, store.ErrLocked) {
-		return nil, fmt.Errorf("%w: another process has %s open. If that one serves it, ask it: allocctl --addr http://HOST:PORT (get, wait, events, list)", store.ErrLocked, a.file)
+		return fmt.Errorf("%w: another process has %s open. If that one serves it, ask it: allocctl --addr http://HOST:PORT (get, wait, events, list)", store.ErrLocked, a.file)
 	}
-	return s, err
+	if err != nil {
+		return err
+	}
+	err = fn(s)
+	return errors.Join(err, s.Close())
+}
+
+// openInput opens the file at path, or the standard input for "-". size is -1 if it is unknown.
+func (a *app) openInput(path string) (in io.ReadCloser, size int64, err error) {
+	if path == "-" {
+		return io.NopCloser(a.in), -1, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return f, -1, nil
+	}
+	return f, info.Size(), nil
 }
 
 // logger writes to the error output.
 func (a *app) logger() *slog.Logger { return slog.New(slog.NewTextHandler(a.err, nil)) }
 
-// isTerminal reports whether a person is looking at what is written to w.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// colors reports whether there are to be any: see https://no-color.org.
+// colors reports whether to use colors: see https://no-color.org.
 func (a *app) colors() bool {
 	return isTerminal(a.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -18,38 +18,20 @@ func newBackup(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a backup, or - for the standard output",
-		Long: `Write the store as it is at its last index, with its feed, to a new file. The file has its name
-once all of it is on the disk, and none before.`,
+		Long: `Write the store at its last index, with its feed, to a new file. The file gets its name
+when it is complete and on the disk.`,
 		Example: "  allocctl -f state.db backup state.bak",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.checkTarget(args[0]); err != nil {
 				return err
 			}
-			s, err := a.open(true)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			var info store.BackupInfo
-			if args[0] == "-" {
-				info, err = s.Backup(cmd.Context(), a.out)
-			} else {
-				info, err = a.backupTo(cmd.Context(), s, args[0])
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.err, "index %d: %d records, %d jobs, %s\n", info.Index, info.Records, info.Jobs, humanize.Bytes(uint64(info.Bytes)))
-			if info.Damaged > 0 {
-				return fmt.Errorf("%w: the backup is complete, and has %d records and jobs that are damaged, as the store has: see check", store.ErrCorrupt, info.Damaged)
-			}
-			return nil
+			return a.withStore(readOnly, func(s *store.Store) error { return a.backup(cmd.Context(), s, args[0]) })
 		},
 	}
 }
 
-// checkTarget refuses to replace what should not be: the store itself, and what is no file.
+// checkTarget refuses to replace the store itself, or anything but a regular file.
 func (a *app) checkTarget(path string) error {
 	target, err := os.Stat(path)
 	if path == "-" || err != nil {
@@ -64,8 +46,26 @@ func (a *app) checkTarget(path string) error {
 	return nil
 }
 
-// backupTo writes a backup to a file that is whole or not there.
-func (a *app) backupTo(ctx context.Context, s *store.Store, path string) (info store.BackupInfo, err error) {
+// backup writes a backup to a file, or to the standard output for "-".
+func (a *app) backup(ctx context.Context, s *store.Store, path string) (err error) {
+	var info store.BackupInfo
+	if path == "-" {
+		info, err = s.Backup(ctx, a.out)
+	} else {
+		info, err = a.backupFile(ctx, s, path)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "index %d: %d records, %d jobs, %s\n", info.Index, info.Records, info.Jobs, humanize.Bytes(uint64(info.Bytes)))
+	if info.Damaged > 0 {
+		return fmt.Errorf("%w: the backup is complete, and has %d records and jobs that are damaged, as the store has: see check", store.ErrCorrupt, info.Damaged)
+	}
+	return nil
+}
+
+// backupFile writes a backup to a file that is complete or absent.
+func (a *app) backupFile(ctx context.Context, s *store.Store, path string) (info store.BackupInfo, err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return info, err

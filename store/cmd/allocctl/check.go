@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,30 +13,29 @@ func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Verify the whole file",
-		Long: `Verify the structure of the file, all checksums, what refers to what, and that every
+		Long: `Verify the structure of the file, all checksums and references, and that every
 allocation can be read. Every fault is a line; the exit code is 6 if there is one.`,
 		Example: "  allocctl -f state.db check",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(true)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			faults := 0
-			for err := range s.Check(cmd.Context()) {
-				if cmd.Context().Err() != nil {
-					return err
-				}
-				faults++
-				fmt.Fprintln(a.out, err)
-			}
-			if faults > 0 {
-				return fmt.Errorf("%w: %d faults", store.ErrCorrupt, faults)
-			}
-			stats := s.Stats()
-			fmt.Fprintf(a.out, "%s is sound: %d allocations, index %d\n", a.file, stats.Allocations, stats.LastIndex)
-			return nil
+			return a.withStore(readOnly, func(s *store.Store) error { return a.check(cmd.Context(), s) })
 		},
 	}
+}
+
+func (a *app) check(ctx context.Context, s *store.Store) error {
+	faults := 0
+	for err := range s.Check(ctx) {
+		if ctx.Err() != nil {
+			return err
+		}
+		faults++
+		fmt.Fprintln(a.out, err)
+	}
+	if faults > 0 {
+		return fmt.Errorf("%w: %d faults", store.ErrCorrupt, faults)
+	}
+	stats := s.Stats()
+	fmt.Fprintf(a.out, "%s is sound: %d allocations, index %d\n", a.file, stats.Allocations, stats.LastIndex)
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
@@ -14,27 +13,28 @@ func newCompact(a *app) *cobra.Command {
 	keep := store.DefaultFeedRetention
 	cmd := &cobra.Command{
 		Use:     "compact",
-		Short:   "Remove what is superseded, and make the file as small as its content",
+		Short:   "Remove superseded records, and make the file as small as its content",
 		Example: "  allocctl -f state.db compact --keep 0",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if keep < 0 {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts := store.Options{FeedRetention: keep}
+			switch {
+			case keep < 0:
 				return usage("--keep %d: want 0 or more", keep)
+			case keep == 0:
+				opts.FeedRetention = -1 // 0 is the default
 			}
-			s, err := a.openKeeping(keep)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			before := s.Stats().FileBytes
-			if err := s.Compact(cmd.Context()); err != nil {
-				return err
-			}
-			after := s.Stats()
-			fmt.Fprintf(a.err, "%s, was %s; the feed begins after index %d\n", humanize.Bytes(uint64(after.FileBytes)), humanize.Bytes(uint64(before)), after.Floor)
-			return nil
+			return a.withStore(opts, func(s *store.Store) error {
+				before := s.Stats().FileBytes
+				if err := s.Compact(cmd.Context()); err != nil {
+					return err
+				}
+				after := s.Stats()
+				fmt.Fprintf(a.err, "%s, was %s; the feed begins after index %d\n", humanize.Bytes(uint64(after.FileBytes)), humanize.Bytes(uint64(before)), after.Floor)
+				return nil
+			})
 		},
 	}
-	cmd.Flags().IntVar(&keep, "keep", keep, "how many of the latest changes to keep for readers of the feed")
+	cmd.Flags().IntVar(&keep, "keep", keep, "number of latest changes to keep for readers of the feed")
 	return cmd
 }

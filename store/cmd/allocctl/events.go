@@ -29,27 +29,24 @@ func newEvents(a *app) *cobra.Command {
   allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af --json`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.source()
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			alloc, err := s.Get(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			tasks := slices.Sorted(maps.Keys(alloc.TaskStates))
-			if len(args) == 2 {
-				if !slices.Contains(tasks, args[1]) {
-					return fmt.Errorf("allocation %s has no task %q that was heard of: it has %q", alloc.ID, args[1], tasks)
+			return a.withSource(func(s source) error {
+				alloc, err := get(cmd.Context(), s, args[0])
+				if err != nil {
+					return err
 				}
-				tasks = args[1:]
-			}
-			if asJSON {
-				return a.printEventLines(alloc, tasks)
-			}
-			a.printEvents(alloc, tasks)
-			return nil
+				tasks := slices.Sorted(maps.Keys(alloc.TaskStates))
+				if len(args) == 2 {
+					if !slices.Contains(tasks, args[1]) {
+						return fmt.Errorf("allocation %s has no task %q that was heard of: it has %q", alloc.ID, args[1], tasks)
+					}
+					tasks = args[1:]
+				}
+				if asJSON {
+					return a.printEventLines(alloc, tasks)
+				}
+				a.printEvents(alloc, tasks)
+				return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one event each")
@@ -58,7 +55,11 @@ func newEvents(a *app) *cobra.Command {
 
 func (a *app) printEventLines(alloc *schema.Allocation, tasks []string) error {
 	for _, task := range tasks {
-		for ev := range eventsOf(alloc.TaskStates[task]) {
+		ts := alloc.TaskStates[task]
+		if ts == nil {
+			continue
+		}
+		for ev := range ts.Events.All() {
 			if err := printLine(a.out, taskEvent{task, ev, ev.DisplayMessage()}); err != nil {
 				return err
 			}
@@ -94,12 +95,4 @@ func (a *app) printEvents(alloc *schema.Allocation, tasks []string) {
 		}
 		t.Render()
 	}
-}
-
-// eventsOf yields the events of a task, of which nothing may be known.
-func eventsOf(ts *schema.TaskState) func(func(schema.TaskEvent) bool) {
-	if ts == nil {
-		ts = new(schema.TaskState)
-	}
-	return ts.Events.All()
 }

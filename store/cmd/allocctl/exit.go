@@ -7,7 +7,7 @@ import (
 	"allocstore/store"
 )
 
-// Exit codes; see the package's comment.
+// Exit codes; doc.go describes them.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
@@ -19,8 +19,7 @@ const (
 )
 
 var (
-	// errUsage marks a command line that makes no sense, although each of its flags
-	// and arguments can be parsed.
+	// errUsage marks a command line whose flags and arguments parse, but do not fit together.
 	errUsage = errors.New("usage")
 
 	errTimedOut = errors.New("timed out")

@@ -20,39 +20,36 @@ func newExport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write all allocations as JSON lines",
-		Long: `Write all allocations as JSON lines to the standard output, in the order in which they
-last changed, all as of one index.
+		Long: `Write all allocations as JSON lines to the standard output, in the order of their last
+changes, all as of one index.
 
-An export that was interrupted goes on with --after and the index that it has named; so does
-one that is to have only what has changed since. Deletions are not in it: a backup has them.`,
+To continue an interrupted export, give --after the index in its message. To export only later
+changes, give --after the index of the last export. An export has no deletions: a backup has.`,
 		Example: `  allocctl -f state.db export > allocations.jsonl
   allocctl -f state.db export --after 1200 >> allocations.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(true)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			sn, err := s.Snapshot()
-			if err != nil {
-				return err
-			}
-			defer sn.Close()
-			return a.export(cmd.Context(), sn, after)
+			return a.withStore(readOnly, func(s *store.Store) error {
+				sn, err := s.Snapshot()
+				if err != nil {
+					return err
+				}
+				defer sn.Close()
+				return a.export(cmd.Context(), sn, after)
+			})
 		},
 	}
-	cmd.Flags().Uint64Var(&after, "after", 0, "only what has changed above this index")
+	cmd.Flags().Uint64Var(&after, "after", 0, "only allocations that changed above this index")
 	return cmd
 }
 
-// A changed allocation is one that is to be exported.
+// A changed is an allocation to export.
 type changed struct {
 	id    schema.ID
 	index uint64
 }
 
-// export writes what has changed, and says up to which index it has come.
+// export writes the changed allocations, and reports the index that it has reached.
 func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) error {
 	all, damaged, err := changedAfter(ctx, sn, after)
 	if err != nil {
@@ -78,7 +75,7 @@ func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) erro
 		err = out.Flush()
 	}
 	switch {
-	case err != nil: // and it is not known what of the last lines was written
+	case err != nil: // some of the last lines may not have been written: do not report an index
 		return err
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w (go on with --after %d)", ctx.Err(), done)
@@ -90,8 +87,8 @@ func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) erro
 	return nil
 }
 
-// changedAfter returns what has changed above an index, in that order, and how many there
-// are, of any index, that cannot be read.
+// changedAfter returns the allocations that changed above an index, ordered by index, and the number of
+// allocations, of any index, that cannot be read.
 func changedAfter(ctx context.Context, sn *store.Snapshot, after uint64) (all []changed, damaged int, err error) {
 	for alloc, err := range sn.All() {
 		switch {

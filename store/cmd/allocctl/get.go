@@ -16,21 +16,18 @@ func newGet(a *app) *cobra.Command {
 		Example: "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.source()
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			alloc, err := s.Get(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printJSON(a.out, alloc)
+			return a.withSource(func(s source) error {
+				alloc, err := get(cmd.Context(), s, args[0])
+				if err != nil {
+					return err
+				}
+				return printJSON(a.out, alloc)
+			})
 		},
 	}
 }
 
-// printJSON writes an allocation for people, as the endpoint does with ?pretty.
+// printJSON writes an allocation for people, like the endpoint with ?pretty.
 func printJSON(w io.Writer, alloc *schema.Allocation) error {
 	text, err := json.MarshalIndent(alloc, "", "    ")
 	if err == nil {

@@ -7,16 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"allocstore/schema"
 	"allocstore/store"
+	"allocstore/store/internal/ctxio"
 )
 
-// importBatch and importBytes are how many allocations, and of how many bytes of JSON, are
-// written at a time.
+// The limits of a batch: the number of allocations, and their bytes of JSON.
 const (
 	importBatch = 1000
 	importBytes = 8 << 20
@@ -28,75 +27,65 @@ func newImport(a *app) *cobra.Command {
 		Use:   "import [FILE]",
 		Short: "Read allocations from JSON lines",
 		Long: `Read allocations from JSON lines, such as export writes, from a file or the standard input,
-and write them to the store, which is created if it is not there. What is there already under
-an ID is replaced; what is there as it is costs nothing. Indexes are the store's own.
+and write them to the store, which is created if it does not exist. An allocation with the same
+ID is replaced; an equal one costs nothing. Indexes are the store's own.
 
-Every line is checked. The first that cannot be read or stored ends the import, and is named;
-what comes before it is in the store. An import that was interrupted goes on with --after and the
-index that it has named, of the lines; they have to be in the order of their indexes, as export
-writes them. Otherwise it begins again.`,
+Every line is checked. The import ends at the first line that cannot be read or stored, and names
+it; the lines before it are in the store. To continue an interrupted import, give --after the index
+in its message. That needs lines in the order of their ModifyIndex, as export writes them. Otherwise
+import all of them again.`,
 		Example: `  allocctl -f state.db import allocations.jsonl
   zcat allocations.jsonl.gz | allocctl -f state.db import`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			in, size := a.in, int64(-1)
-			if len(args) == 1 && args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				in = f
-				if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-					size = info.Size()
-				}
-			}
-			s, err := a.open(false)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, size, err := a.openInput(append(args, "-")[0]) // the standard input without FILE
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			return a.importLines(cmd.Context(), s, in, size, after)
+			defer in.Close()
+			return a.withStore(store.Options{}, func(s *store.Store) error {
+				return a.importLines(cmd.Context(), &importer{s: s, after: after, done: after}, in, size)
+			})
 		},
 	}
 	cmd.Flags().Uint64Var(&after, "after", 0, "leave out lines whose ModifyIndex is not above this")
 	return cmd
 }
 
-// An importer writes allocations to a store, some at a time.
+// An importer writes allocations to a store in batches.
 type importer struct {
 	s     *store.Store
 	after uint64
 
-	line      int    // the last that was read
-	index     uint64 // the highest of the lines that were read
-	complete  uint64 // the highest below that one
+	line      int    // number of the last line read
+	index     uint64 // the highest of the lines read
+	complete  uint64 // the highest below index: all lines up to it have been read, if they are in order
 	unordered bool   // a line's index is below that of a line before it
 
 	batch []imported
-	bytes int // of their lines
+	bytes int // of the lines in batch
 
 	written   int    // allocations in the store
-	unchanged int    // of them, those that were there as they are
+	unchanged int    // those of them that were equal before
 	done      uint64 // all lines up to this index are in the store, if they are in order
 }
 
-// An imported allocation is one that was read.
+// An imported is an allocation of the batch.
 type imported struct {
 	*schema.Allocation
 	line     int
-	complete uint64 // lines up to this index come before it, all of them
+	complete uint64 // importer.complete when the line was read
 }
 
-func (a *app) importLines(ctx context.Context, s *store.Store, in io.Reader, size int64, after uint64) error {
+// importLines reads all lines, until one cannot be read or stored, or ctx ends.
+func (a *app) importLines(ctx context.Context, im *importer, from io.Reader, size int64) error {
 	bar := a.progress("importing", size, true)
-	im := &importer{s: s, after: after, done: after}
-	in, stop := interruptible(ctx, in)
-	defer stop()
+	in := ctxio.NewReader(ctx, from)
+	defer in.Close()
 	lines := newLines(in)
 	var err error
-	for err == nil && lines.Scan() && lines.Err() == nil { // or else the line was cut
-		err = im.take(lines.Bytes())
+	for err == nil && lines.Scan() && lines.Err() == nil { // after an error the line is not whole
+		err = im.importLine(lines.Bytes())
 		_ = bar.Add(len(lines.Bytes()) + 1)
 	}
 	switch cut := lines.Err(); {
@@ -107,34 +96,19 @@ func (a *app) importLines(ctx context.Context, s *store.Store, in io.Reader, siz
 	case err == nil && cut != nil:
 		err = fmt.Errorf("line %d: %w", im.line+1, cut)
 	}
-	if e := im.flush(); err == nil { // what came before the fault is good
+	if e := im.flush(); err == nil { // the lines before the fault are good
 		err = e
 	}
 	_ = bar.Finish()
 	if err != nil {
 		return fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, im.rest())
 	}
-	fmt.Fprintf(a.err, "%d allocations, of which %d were there as they are; the store is at index %d\n", im.written, im.unchanged, s.LastIndex())
+	fmt.Fprintf(a.err, "%d allocations, of which %d were there as they are; the store is at index %d\n", im.written, im.unchanged, im.s.LastIndex())
 	return nil
 }
 
-// interruptible returns what reads from in until ctx ends or stop is called: a terminal or
-// a pipe may have nothing to read for long.
-func interruptible(ctx context.Context, in io.Reader) (_ io.Reader, stop func()) {
-	r, w := io.Pipe()
-	go func() {
-		_, err := io.Copy(w, in)
-		_ = w.CloseWithError(err)
-	}()
-	ended := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
-	return r, func() {
-		ended()
-		_ = r.Close()
-	}
-}
-
-// take reads a line.
-func (im *importer) take(text []byte) error {
+// importLine adds the allocation of a line to the batch, and writes a full batch.
+func (im *importer) importLine(text []byte) error {
 	im.line++
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
@@ -147,7 +121,7 @@ func (im *importer) take(text []byte) error {
 		err = fmt.Errorf("%w: allocation %s", store.ErrNoJob, alloc.ID)
 	}
 	if err == nil {
-		err = im.order(alloc.ModifyIndex)
+		err = im.advance(alloc.ModifyIndex)
 	}
 	if err != nil {
 		return fmt.Errorf("line %d: %w", im.line, err)
@@ -162,9 +136,9 @@ func (im *importer) take(text []byte) error {
 	return im.flush()
 }
 
-// order takes note of the index of a line. Lines that are left out by their index must not
-// be among those that were never read.
-func (im *importer) order(index uint64) error {
+// advance records the index of a line. Lines out of order are an error with --after: a line that it
+// leaves out may then be one that the first import never read.
+func (im *importer) advance(index uint64) error {
 	switch {
 	case index > im.index:
 		im.index, im.complete = index, im.index
@@ -177,7 +151,7 @@ func (im *importer) order(index uint64) error {
 	return nil
 }
 
-// rest says how to go on.
+// rest tells how to continue.
 func (im *importer) rest() string {
 	if im.unordered || im.done == 0 {
 		return "begin again: what is there costs nothing"
@@ -185,7 +159,7 @@ func (im *importer) rest() string {
 	return fmt.Sprintf("go on with --after %d", im.done)
 }
 
-// flush writes what was read.
+// flush writes the batch.
 func (im *importer) flush() error {
 	err := im.write(im.batch)
 	clear(im.batch)
@@ -193,9 +167,9 @@ func (im *importer) flush() error {
 	return err
 }
 
-// write writes what the scheduler owns, and then what the client does, which an update of
-// the scheduler's leaves alone. It is not interrupted. If one allocation is refused, those
-// before it are written.
+// write writes the allocations twice in one batch: as the scheduler, and then as the client, since a
+// scheduler's update keeps the client's fields. ctx does not interrupt it. If one allocation is
+// refused, those before it are written.
 func (im *importer) write(part []imported) error {
 	if len(part) == 0 {
 		return nil
@@ -221,7 +195,7 @@ func (im *importer) write(part []imported) error {
 	return nil
 }
 
-// refused reports whether it is an allocation that cannot be written, and not the store.
+// refused reports whether the store refuses the allocation, rather than all writes.
 func refused(err error) bool {
 	return errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrCorrupt)
 }

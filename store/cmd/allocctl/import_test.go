@@ -14,8 +14,8 @@ import (
 	"allocstore/store"
 )
 
-// TestImportInterrupted has somebody press Ctrl-C while nothing comes from the standard
-// input: what was read is in the store.
+// TestImportInterrupted interrupts an import that waits for the standard input: the lines before are in
+// the store.
 func TestImportInterrupted(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -28,7 +28,7 @@ func TestImportInterrupted(t *testing.T) {
 		`{"ID":"00000001-0000-0000-0000-000000000000","ModifyIndex":11,"Job":{"ID":"a"}}` + "\n",
 		`{"ID":"00000002-0000-0000-0000-000000000000","ModifyIndex":12,"Job":{"ID":"a"}}` + "\n",
 		`{"ID":"000000`,
-		`03-`, // is taken once all before it is
+		`03-`, // this write returns when all lines before it are read
 	} {
 		_, err := io.WriteString(typed, line)
 		require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestImportInterrupted(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestImportLarge has as many allocations as go in a batch, of more bytes than do.
+// TestImportLarge has allocations enough for one batch by number, and too many by size.
 func TestImportLarge(t *testing.T) {
 	t.Parallel()
 	var lines strings.Builder
@@ -54,8 +54,8 @@ func TestImportLarge(t *testing.T) {
 	require.Contains(t, said, "90 allocations, of which 0")
 }
 
-// TestImportRefused has a line that is too large among those of a batch: it is named, and
-// what comes before it is in the store.
+// TestImportRefused has a line that is too large within a batch: the error names it, and the lines
+// before it are in the store.
 func TestImportRefused(t *testing.T) {
 	t.Parallel()
 	code, said := importText(t, sized(1, 1)+sized(2, 1)+sized(3, 2<<20)+sized(4, 1))
@@ -63,7 +63,7 @@ func TestImportRefused(t *testing.T) {
 	require.Regexp(t, `^allocctl: line 3: allocstore: too large: .*\(2 allocations are in the store; begin again`, said)
 }
 
-// TestImportOddLines has empty lines, which are none, and one that is too long to be read.
+// TestImportOddLines has empty lines, which do not count, and one that is too long.
 func TestImportOddLines(t *testing.T) {
 	t.Parallel()
 	code, said := importText(t, "\r\n"+sized(1, 1)+" \t\r\n"+sized(2, maxLine))
@@ -71,12 +71,12 @@ func TestImportOddLines(t *testing.T) {
 	require.Contains(t, said, "allocctl: line 4: longer than 16777216 bytes (1 allocations")
 }
 
-// sized is a line with an allocation that has a name of that size.
+// sized returns a line with an allocation whose name has that size.
 func sized(n, size int) string {
 	return fmt.Sprintf(`{"ID":"%08d-0000-0000-0000-000000000000","Job":{"ID":"a"},"Name":%q}`+"\n", n, strings.Repeat("x", size))
 }
 
-// importText imports the lines into a new store, and returns the exit code and what is said.
+// importText imports the lines into a new store, and returns the exit code and the error output.
 func importText(t *testing.T, lines string) (code int, said string) {
 	var text bytes.Buffer
 	a := &app{in: strings.NewReader(lines), out: io.Discard, err: &text}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -23,27 +22,24 @@ func newList(a *app) *cobra.Command {
 			if err := by.check(); err != nil {
 				return err
 			}
-			s, err := a.source()
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			if asJSON {
-				return a.listLines(s.List(cmd.Context(), by))
-			}
-			return a.listTable(s.List(cmd.Context(), by))
+			return a.withSource(func(s source) error {
+				if asJSON {
+					return a.listLines(s.List(cmd.Context(), by))
+				}
+				return a.listTable(s.List(cmd.Context(), by))
+			})
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&by.Node, "node", "", "of this node")
-	flags.StringVar(&by.Job, "job", "", "of this job")
-	flags.StringVar(&by.Eval, "eval", "", "placed by this evaluation")
-	flags.StringVar(&by.Prefix, "prefix", "", "whose ID begins with this")
+	flags.StringVar(&by.Node, "node", "", "allocations on this node")
+	flags.StringVar(&by.Job, "job", "", "allocations of this job")
+	flags.StringVar(&by.Eval, "eval", "", "allocations of this evaluation")
+	flags.StringVar(&by.Prefix, "prefix", "", "allocations with this prefix of their ID")
 	flags.BoolVar(&asJSON, "json", false, "JSON lines, one allocation each")
 	return cmd
 }
 
-// listLines prints what it has read, also if it cannot read all.
+// listLines prints the allocations that can be read, and returns the last error.
 func (a *app) listLines(all store.Allocations) (failed error) {
 	for alloc, err := range all {
 		if err != nil {
@@ -71,8 +67,8 @@ func (a *app) listTable(all store.Allocations) (failed error) {
 	return failed
 }
 
-// listPath is where serve has the lists, which the documented endpoint has not: JSON
-// lines, and in a trailer why they are not all, if so.
+// The lists of serve, beside the documented endpoint: JSON lines, and an error in a trailer if the list
+// is incomplete.
 const (
 	listPath  = "/v1/allocctl/allocations"
 	listError = "Allocctl-Error"
@@ -82,17 +78,13 @@ func (by filter) values() url.Values {
 	return url.Values{"node": {by.Node}, "job": {by.Job}, "eval": {by.Eval}, "prefix": {by.Prefix}}
 }
 
-// serveList answers with a list. What cannot be read is left out of it; the trailer then
-// says why, of the last.
+// serveList answers with a list. It leaves out allocations that cannot be read; the trailer has the last
+// error.
 func serveList(s *store.Store) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		by := filter{Node: q.Get("node"), Job: q.Get("job"), Eval: q.Get("eval"), Prefix: q.Get("prefix")}
-		err := by.check()
-		if err == nil {
-			_, _, err = schema.IDRange(by.Prefix)
-		}
-		if err != nil {
+		if err := by.check(); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}

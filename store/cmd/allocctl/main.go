@@ -10,13 +10,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// run is main with its surroundings as arguments.
+// run is main with the environment as arguments, for tests.
 func run(ctx context.Context, a *app, args []string) (code int) {
 	root := newRoot(a)
 	root.SetArgs(args)
@@ -33,7 +33,7 @@ func run(ctx context.Context, a *app, args []string) (code int) {
 		err = fmt.Errorf("interrupted: %w", err)
 	}
 	fmt.Fprintln(a.err, "allocctl:", err)
-	if !a.began {
+	if !a.parsed {
 		fmt.Fprintln(a.err, "Try allocctl --help.")
 		code = exitUsage
 	}

@@ -10,7 +10,7 @@ import (
 	"allocstore/store"
 )
 
-// metrics are what Prometheus is told.
+// metrics are the metrics for Prometheus.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -20,19 +20,19 @@ type metrics struct {
 func newMetrics(s *store.Store) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "allocstore_http_requests_total", Help: "Requests that were answered."}, []string{"code", "method"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "allocstore_http_requests_in_flight", Help: "Requests that are not answered yet, blocked ones included."}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "allocstore_http_requests_total", Help: "Answered requests."}, []string{"code", "method"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "allocstore_http_requests_in_flight", Help: "Requests without an answer yet, including blocked ones."}),
 	}
 	m.registry.MustRegister(m.requests, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), storeCollector{s})
 	return m
 }
 
-// count has the requests to h counted.
+// count counts the requests to h.
 func (m *metrics) count(h http.Handler) http.Handler {
 	return promhttp.InstrumentHandlerInFlight(m.inFlight, promhttp.InstrumentHandlerCounter(m.requests, h))
 }
 
-// A storeCollector tells a store's Stats.
+// A storeCollector collects the Stats of a store.
 type storeCollector struct{ s *store.Store }
 
 // A figure is one field of Stats.
@@ -42,29 +42,33 @@ type figure struct {
 	of   func(*store.Stats) float64
 }
 
-func newFigure(name, help string, kind prometheus.ValueType, of func(*store.Stats) float64) figure {
-	return figure{prometheus.NewDesc("allocstore_"+name, help, nil, nil), kind, of}
+func gauge(name, help string, of func(*store.Stats) float64) figure {
+	return figure{prometheus.NewDesc("allocstore_"+name, help, nil, nil), prometheus.GaugeValue, of}
+}
+
+func counter(name, help string, of func(*store.Stats) float64) figure {
+	return figure{prometheus.NewDesc("allocstore_"+name, help, nil, nil), prometheus.CounterValue, of}
 }
 
 var figures = []figure{
-	newFigure("last_index", "Index of the last write.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.LastIndex) }),
-	newFigure("floor_index", "Index up to which changes may have been removed.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Floor) }),
-	newFigure("allocations", "Allocations.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Allocations) }),
-	newFigure("tombstones", "Deleted IDs that are remembered.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Tombstones) }),
-	newFigure("jobs", "Distinct jobs.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Jobs) }),
-	newFigure("waiters", "Blocked readers.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Waiters) }),
-	newFigure("readers", "Open snapshots, lists and feed readers.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Readers) }),
-	newFigure("file_bytes", "Size of the file.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.FileBytes) }),
-	newFigure("live_bytes", "Bytes of records that are needed, and of jobs.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.LiveBytes) }),
-	newFigure("dead_bytes", "Bytes of superseded records.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.DeadBytes) }),
-	newFigure("resident_bytes", "About how much memory decoded allocations take.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.ResidentBytes) }),
-	newFigure("damaged", "Records and jobs in the file that are damaged.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Damaged) }),
-	newFigure("quarantined_allocations", "Allocations that cannot be read for that.", prometheus.GaugeValue, func(s *store.Stats) float64 { return float64(s.Quarantined) }),
-	newFigure("commits_total", "Transactions since the store was opened.", prometheus.CounterValue, func(s *store.Stats) float64 { return float64(s.Commits) }),
-	newFigure("batches_total", "Batches that changed something.", prometheus.CounterValue, func(s *store.Stats) float64 { return float64(s.Batches) }),
-	newFigure("writes_total", "Records written.", prometheus.CounterValue, func(s *store.Stats) float64 { return float64(s.Writes) }),
-	newFigure("compaction_passes_total", "Passes of compaction.", prometheus.CounterValue, func(s *store.Stats) float64 { return float64(s.Passes) }),
-	newFigure("decoded_total", "Reads that had to decode an allocation.", prometheus.CounterValue, func(s *store.Stats) float64 { return float64(s.Misses) }),
+	gauge("last_index", "Index of the last write.", func(s *store.Stats) float64 { return float64(s.LastIndex) }),
+	gauge("floor_index", "Index up to which changes may have been removed.", func(s *store.Stats) float64 { return float64(s.Floor) }),
+	gauge("allocations", "Allocations.", func(s *store.Stats) float64 { return float64(s.Allocations) }),
+	gauge("tombstones", "Deleted IDs that are remembered.", func(s *store.Stats) float64 { return float64(s.Tombstones) }),
+	gauge("jobs", "Distinct jobs.", func(s *store.Stats) float64 { return float64(s.Jobs) }),
+	gauge("waiters", "Blocked readers.", func(s *store.Stats) float64 { return float64(s.Waiters) }),
+	gauge("readers", "Open snapshots, lists and feed readers.", func(s *store.Stats) float64 { return float64(s.Readers) }),
+	gauge("file_bytes", "Size of the file.", func(s *store.Stats) float64 { return float64(s.FileBytes) }),
+	gauge("live_bytes", "Bytes of live records, and of jobs.", func(s *store.Stats) float64 { return float64(s.LiveBytes) }),
+	gauge("dead_bytes", "Bytes of superseded records.", func(s *store.Stats) float64 { return float64(s.DeadBytes) }),
+	gauge("resident_bytes", "Estimated memory of decoded allocations.", func(s *store.Stats) float64 { return float64(s.ResidentBytes) }),
+	gauge("damaged", "Damaged records and jobs in the file.", func(s *store.Stats) float64 { return float64(s.Damaged) }),
+	gauge("quarantined_allocations", "Allocations that damage keeps from being read.", func(s *store.Stats) float64 { return float64(s.Quarantined) }),
+	counter("commits_total", "Transactions since the store was opened.", func(s *store.Stats) float64 { return float64(s.Commits) }),
+	counter("batches_total", "Batches that changed something.", func(s *store.Stats) float64 { return float64(s.Batches) }),
+	counter("writes_total", "Records written.", func(s *store.Stats) float64 { return float64(s.Writes) }),
+	counter("compaction_passes_total", "Passes of compaction.", func(s *store.Stats) float64 { return float64(s.Passes) }),
+	counter("decoded_total", "Reads that had to decode an allocation.", func(s *store.Stats) float64 { return float64(s.Misses) }),
 }
 
 // Describe implements prometheus.Collector.

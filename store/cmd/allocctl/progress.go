@@ -6,11 +6,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress returns a bar of n things, or bytes; -1 is an n that is not known. Nobody sees
-// it unless the error output is a terminal.
-func (a *app) progress(what string, n int64, bytes bool) *progressbar.ProgressBar {
+// progress returns a bar of n items or bytes; -1 means that n is unknown. It is invisible unless the
+// error output is a terminal.
+func (a *app) progress(title string, n int64, bytes bool) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(n,
-		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetDescription(title),
 		progressbar.OptionSetWriter(a.err),
 		progressbar.OptionSetVisibility(isTerminal(a.err)),
 		progressbar.OptionShowBytes(bytes),

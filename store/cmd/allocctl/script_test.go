@@ -15,8 +15,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"allocctl": main})
 }
 
-// TestScripts runs what people type, and compares what they see. In a script $DOCUMENTED is
-// the documented allocation as a line of JSON, and $ID its ID.
+// TestScripts runs the scripts of testdata: command lines with their output. In a script $DOCUMENTED is
+// a file with the documented allocation as a line of JSON, and $ID its ID.
 func TestScripts(t *testing.T) {
 	text, err := os.ReadFile("../../../testdata/allocation.json")
 	require.NoError(t, err)
@@ -32,8 +32,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// await FILE NAME waits until there is something in the file, and sets the variable to
-// that.
+// await FILE NAME waits until the file has content, and sets the variable to it.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	for range 1000 {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))

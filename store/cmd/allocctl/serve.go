@@ -37,33 +37,28 @@ func newServe(a *app) *cobra.Command {
   /metrics                    the store's counts, for Prometheus
   /v1/allocctl/allocations    lists, for allocctl list --addr
 
-The file is open read-only: others can read it meanwhile, and nobody can write to it. A scheduler
-serves its own store by package httpapi. SIGINT and SIGTERM end blocked requests, let others
-come to their end, and then end the process.`,
+The file is open read-only: other processes can read it meanwhile, and none can write to it. A
+scheduler serves its own store with package httpapi. SIGINT and SIGTERM end blocked requests, wait
+for the others, and then end the process.`,
 		Example: `  allocctl -f state.db serve --listen 127.0.0.1:4646
   curl 'http://127.0.0.1:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af?pretty'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(true)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return o.serve(cmd.Context(), s, a.logger())
+			return a.withStore(readOnly, func(s *store.Store) error { return o.serve(cmd.Context(), s, a.logger()) })
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:4646", "address to listen on; port 0 is any")
-	flags.StringVar(&o.addressFile, "address-file", "", "file to write the address to, once it is listened on")
-	flags.StringVar(&o.Region, "region", httpapi.DefaultRegion, "region that is served")
-	flags.StringToStringVar(&o.regions, "regions", nil, "where the other regions are, such as eu=http://10.0.0.1:4646")
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:4646", "address to listen on; port 0 means any free port")
+	flags.StringVar(&o.addressFile, "address-file", "", "file to write the address to, when the server listens")
+	flags.StringVar(&o.Region, "region", httpapi.DefaultRegion, "this server's region")
+	flags.StringToStringVar(&o.regions, "regions", nil, "addresses of other regions, such as eu=http://10.0.0.1:4646")
 	flags.BoolVar(&o.DisplayMessages, "display-messages", false, "add a sentence for people to every task event")
-	flags.IntVar(&o.MaxWaits, "max-waits", httpapi.DefaultMaxWaits, "requests that may be blocked at once; below 0 none may be")
-	flags.DurationVar(&o.grace, "grace", 10*time.Second, "how long requests under way may take when it is told to end")
+	flags.IntVar(&o.MaxWaits, "max-waits", httpapi.DefaultMaxWaits, "limit of blocked requests; a negative one means 0")
+	flags.DurationVar(&o.grace, "grace", 10*time.Second, "time for requests to end after a signal")
 	return cmd
 }
 
-// parseRegions reads the addresses of the other regions.
+// parseRegions parses the addresses of the other regions.
 func (o *serveOptions) parseRegions() error {
 	o.Regions = make(map[string]*url.URL)
 	for region, addr := range o.regions {
@@ -110,12 +105,12 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 	}
 	log.Info("ending")
 	endRequests()
-	return end(server, o.grace)
+	return shutDown(server, o.grace)
 }
 
-// end lets requests come to their end. Those that are blocked, here or in another region,
-// have come to it with their context; what is being read goes on.
-func end(server *http.Server, grace time.Duration) error {
+// shutDown waits for requests to end. Blocked ones, here or in another region, have ended with their
+// context; answers that a client is reading go on.
+func shutDown(server *http.Server, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
@@ -124,7 +119,7 @@ func end(server *http.Server, grace time.Duration) error {
 	return nil
 }
 
-// newMux returns all that is served.
+// newMux returns the handler of all paths.
 func newMux(s *store.Store, opts *httpapi.Options) http.Handler {
 	metrics := newMetrics(s)
 	mux := http.NewServeMux()

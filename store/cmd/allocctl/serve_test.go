@@ -19,8 +19,8 @@ import (
 	"allocstore/store"
 )
 
-// TestServeEnds has a request that is blocked in another region, and one that reads a long
-// list slowly, when the process is told to end: the one ends, and the other gets its list.
+// TestServeEnds has a request that is blocked in another region, and one that reads a long list slowly,
+// when the process gets a signal. The first request ends, and the second gets its list.
 func TestServeEnds(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), nil)
@@ -70,7 +70,7 @@ func TestServeEnds(t *testing.T) {
 	text, err := io.ReadAll(list.Body)
 	require.NoError(t, err)
 	require.NoError(t, list.Body.Close())
-	require.Equal(t, allocations, strings.Count(string(text), "\n"), "all of it")
+	require.Equal(t, allocations, strings.Count(string(text), "\n"), "the whole list")
 	require.Empty(t, list.Trailer.Get(listError))
 	require.NoError(t, <-ended)
 	for err := range s.Check(t.Context()) {

@@ -2,30 +2,52 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"allocstore/schema"
 	"allocstore/store"
 )
 
-// A source is what allocations are read from. Its errors are those of package store.
+// A source is a store to read from. Its errors are those of package store.
 type source interface {
-	Get(ctx context.Context, id string) (*schema.Allocation, error)
 	Wait(ctx context.Context, id string, opts store.QueryOptions) (store.WaitResult, error)
 	List(ctx context.Context, by filter) store.Allocations
-	Close() error
 }
 
-// A filter says which allocations to list. At most one field is set; none lists all.
+// get returns the allocation as it is now.
+func get(ctx context.Context, s source, id string) (*schema.Allocation, error) {
+	r, err := s.Wait(ctx, id, store.QueryOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return found(&r)
+}
+
+// found returns the allocation of a result, or ErrNotFound.
+func found(r *store.WaitResult) (*schema.Allocation, error) {
+	if r.Alloc == nil {
+		return nil, fmt.Errorf("%w: %s", store.ErrNotFound, r.ID)
+	}
+	return r.Alloc, nil
+}
+
+// A local source is a file that this process has open. It does not change: no other process can write
+// to it.
+type local struct{ *store.Store }
+
+// Wait times out at once instead of waiting.
+func (l local) Wait(ctx context.Context, id string, opts store.QueryOptions) (store.WaitResult, error) {
+	opts.MaxQueryTime = time.Nanosecond
+	return l.Store.Wait(ctx, id, opts)
+}
+
+func (l local) List(_ context.Context, by filter) store.Allocations { return by.of(l.Store) }
+
+// A filter selects the allocations of a list by at most one of its fields. The zero filter selects all.
 type filter struct {
 	Node, Job, Eval, Prefix string
 }
-
-// local is a store that is open here, and that therefore nobody writes to.
-type local struct{ *store.Store }
-
-func (l local) Get(_ context.Context, id string) (*schema.Allocation, error) { return l.Store.Get(id) }
-
-func (l local) List(_ context.Context, by filter) store.Allocations { return by.of(l.Store) }
 
 // of lists the allocations of s.
 func (by filter) of(s *store.Store) store.Allocations {
@@ -40,7 +62,7 @@ func (by filter) of(s *store.Store) store.Allocations {
 	return s.ByPrefix(by.Prefix)
 }
 
-// check refuses a filter with more than one field. The error is a usage error.
+// check returns an error if the filter has more than one field, or if no ID can have the prefix.
 func (by filter) check() error {
 	n := 0
 	for _, given := range []string{by.Node, by.Job, by.Eval, by.Prefix} {
@@ -51,5 +73,6 @@ func (by filter) check() error {
 	if n > 1 {
 		return usage("give one of --node, --job, --eval and --prefix")
 	}
-	return nil
+	_, _, err := schema.IDRange(by.Prefix)
+	return err
 }

@@ -14,7 +14,7 @@ import (
 
 type tableRow = table.Row
 
-// newTable returns a table without lines, which is printed by Render.
+// newTable returns a table without lines. Render prints it.
 func newTable(w io.Writer, header ...any) table.Writer {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
@@ -28,8 +28,8 @@ func newTable(w io.Writer, header ...any) table.Writer {
 	return t
 }
 
-// plain returns text as it can be shown on a terminal: what would move the cursor, or
-// do worse, is written as an escape. What a task's driver says is nobody's to trust.
+// plain makes text safe for a terminal: it escapes characters that would move the cursor, or worse.
+// Names, and the messages of a task's driver, are not to be trusted.
 func plain(text string) string {
 	if strings.IndexFunc(text, notGraphic) < 0 {
 		return text
@@ -47,7 +47,7 @@ func plain(text string) string {
 
 func notGraphic(r rune) bool { return !unicode.IsGraphic(r) }
 
-// paint returns a status in its color, if there are colors.
+// paint colors a status.
 func (a *app) paint(status string) string {
 	status = plain(status)
 	if !a.colors() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -15,50 +16,45 @@ func newWait(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait ID",
 		Short: "Block until an allocation changes, and print it",
-		Long: `Block until the allocation changes at an index above --index, or is placed if it is not
-there, and print it as JSON. Its index goes to the error output: give it to the next wait and
-you miss nothing.
+		Long: `Block until the allocation changes at an index above --index, or is placed if it does not
+exist, and print it as JSON. Its index goes to the error output: with that as the next --index
+no change is missed.
 
 A file that is open here cannot change: wait with --addr on the process that writes it.`,
 		Example: `  allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af --index 9 --timeout 60s`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.source()
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
-			if !cmd.Flags().Changed("index") {
-				now, err := s.Wait(cmd.Context(), args[0], store.QueryOptions{})
-				if err != nil {
-					return err
+			return a.withSource(func(s source) error {
+				opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
+				if !cmd.Flags().Changed("index") {
+					now, err := s.Wait(cmd.Context(), args[0], store.QueryOptions{})
+					if err != nil {
+						return err
+					}
+					opts.MinQueryIndex = now.Index
 				}
-				opts.MinQueryIndex = now.Index
-			}
-			if _, here := s.(local); here {
-				opts.MaxQueryTime = time.Nanosecond // it returns what there is
-			}
-			result, err := s.Wait(cmd.Context(), args[0], opts)
-			if err != nil {
-				return err
-			}
-			return a.printResult(&result)
+				return a.wait(cmd.Context(), s, args[0], opts)
+			})
 		},
 	}
-	cmd.Flags().Uint64Var(&index, "index", 0, "wait for a change above it; without it, for the next change")
-	cmd.Flags().DurationVar(&timeout, "timeout", store.DefaultMaxQueryTime, "how long at most, up to 10m")
+	cmd.Flags().Uint64Var(&index, "index", 0, "wait for a change above this index; without it, for the next change")
+	cmd.Flags().DurationVar(&timeout, "timeout", store.DefaultMaxQueryTime, "the longest time to wait, up to 10m")
 	return cmd
 }
 
-// printResult prints what a wait returned.
-func (a *app) printResult(r *store.WaitResult) error {
+// wait prints the result of a wait.
+func (a *app) wait(ctx context.Context, s source, id string, opts store.QueryOptions) error {
+	r, err := s.Wait(ctx, id, opts)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(a.err, "index %d\n", r.Index)
 	if r.Outcome == store.TimedOut {
 		return fmt.Errorf("%w: nothing has changed", errTimedOut)
 	}
-	if r.Alloc == nil {
-		return fmt.Errorf("%w: %s", store.ErrNotFound, r.ID)
+	alloc, err := found(&r)
+	if err != nil {
+		return err
 	}
-	return printJSON(a.out, r.Alloc)
+	return printJSON(a.out, alloc)
 }
