@@ -75,6 +75,10 @@ type commitEnv struct {
 	fail func(cause error) error
 }
 
+// maxGroupBytes bounds a group's input and its output; the last batch may exceed either. It
+// bounds how long a writer of a small batch waits.
+const maxGroupBytes = 32 << 20
+
 // largeGroup is how many batches make a group large: planning them takes about as long as a
 // sync. Half and twice as many measured the same (design/0003).
 const largeGroup = 64

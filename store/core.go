@@ -189,3 +189,13 @@ func (c *core) fail(cause error) error {
 	c.tail.wake()
 	return err
 }
+
+// reportDamage logs the damage in the state's file, if there is any.
+func (c *core) reportDamage(st *state.State) {
+	faults := st.Damaged.Faults()
+	if len(faults) == 0 {
+		return
+	}
+	c.opts.Logger.Error("allocstore: the file is damaged, what can be read is served",
+		"file", st.File.Path(), "damaged", len(faults), "quarantined", st.Counts.Quarantined.Load(), "first", faults[0])
+}

@@ -32,6 +32,28 @@ type draft struct {
 // wasAlive reports whether the allocation existed before the batch.
 func (d *draft) wasAlive() bool { return d.base != nil && !d.base.Tombstone() }
 
+// A side is one of the two parts of an allocation.
+type side uint8
+
+const (
+	schedSide side = iota
+	clientSide
+)
+
+// stored returns a part of the base, which is no tombstone. It aliases the file, or the
+// group's arena.
+func (d *draft) stored(of side) (string, error) {
+	k := d.base.Pair().Sched
+	if of == clientSide {
+		k = d.base.Pair().Client
+	}
+	r, err := d.p.tx.Version(d.id, k)
+	if of == clientSide {
+		return r.Client, err
+	}
+	return r.Sched, err
+}
+
 // drafts are the drafts of one batch, in the order of their first writes. Their memory is
 // reused from batch to batch.
 type drafts struct {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"allocstore/schema"
-	"allocstore/store/internal/record"
 )
 
 // start begins at the base, which is no tombstone.
@@ -148,26 +147,4 @@ func (d *draft) clientFields() (*schema.Allocation, error) {
 	}
 	a := new(schema.Allocation)
 	return a, schema.DecodeClient(strings.Clone(body), a)
-}
-
-// A side is one of the two parts of an allocation.
-type side uint8
-
-const (
-	schedSide side = iota
-	clientSide
-)
-
-// stored returns a part of the base, which is no tombstone. It aliases the file, or the
-// group's arena.
-func (d *draft) stored(of side) (string, error) {
-	var k record.Key
-	if k = d.base.Pair().Sched; of == clientSide {
-		k = d.base.Pair().Client
-	}
-	r, err := d.p.tx.Version(d.id, k)
-	if of == clientSide {
-		return r.Client, err
-	}
-	return r.Sched, err
 }

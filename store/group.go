@@ -20,10 +20,6 @@ type outcome struct {
 	changes int // how many of the plan's
 }
 
-// maxGroupBytes bounds a group's input and its output; the last batch may exceed either. It
-// bounds how long a writer of a small batch waits.
-const maxGroupBytes = 32 << 20
-
 func newGroup(c *core) *group { return &group{c: c, plan: newPlan(&c.opts)} }
 
 // env returns what the committer needs of the store.

@@ -12,31 +12,31 @@ import (
 	"allocstore/schema"
 )
 
-// mutations watch what was handed out, which nobody may change. It is for tests, see
-// Options.DetectMutation: an allocation's fingerprint is taken when it is handed out
-// first, with who received it, and compared whenever it is handed out again, by Check
-// and Close, and when it is the oldest of too many.
+// mutations detect changes of allocations that were handed out, which are shared and
+// read-only; see Options.DetectMutation. An allocation's fingerprint is computed when it is
+// first handed out. It is compared whenever the allocation is handed out again, by Check and
+// Close, and when the allocation is the oldest of too many.
 type mutations struct {
 	seed maphash.Seed
 	mu   struct {
 		sync.Mutex // guards the rest; a leaf lock
 		handed     map[*schema.Allocation]*handed
-		order      []*handed // as they came
-		found      []error   // that nobody was told of
+		order      []*handed // oldest first
+		found      []error   // not reported yet
 	}
 }
 
-// handed is an allocation that somebody has.
+// handed is an allocation that was handed out.
 type handed struct {
 	alloc         *schema.Allocation
 	sum           uint64
 	first, latest receiver
 }
 
-// keptHanded bounds how many are watched, and so kept in memory.
+// keptHanded bounds how many allocations are remembered, and so kept in memory.
 const keptHanded = 4096
 
-// A receiver is where an allocation was received.
+// A receiver is the call stack that received an allocation.
 type receiver [8]uintptr
 
 func newMutations() *mutations {
@@ -45,17 +45,8 @@ func newMutations() *mutations {
 	return m
 }
 
-// handOut returns a, unless somebody has changed it since it was handed out before.
-func (s *Store) handOut(a *schema.Allocation, err error) (*schema.Allocation, error) {
-	if s.mutations == nil || a == nil || err != nil {
-		return a, err
-	}
-	if err := s.mutations.handOut(a); err != nil {
-		return nil, err
-	}
-	return a, nil
-}
-
+// handOut returns ErrMutated if a was handed out before and has changed since. It notes the
+// caller outside this package as the receiver.
 func (m *mutations) handOut(a *schema.Allocation) error {
 	var to receiver
 	runtime.Callers(3, to[:])
@@ -78,7 +69,7 @@ func (m *mutations) handOut(a *schema.Allocation) error {
 	return nil
 }
 
-// verifyLocked returns ErrMutated if what was handed out has changed, once.
+// verifyLocked returns ErrMutated, once, if the allocation has changed.
 func (m *mutations) verifyLocked(h *handed) error {
 	sum := m.fingerprint(h.alloc)
 	if sum == h.sum {
@@ -89,7 +80,7 @@ func (m *mutations) verifyLocked(h *handed) error {
 		ErrMutated, h.alloc.ID, h.alloc.ModifyIndex, h.first, h.latest)
 }
 
-// found returns the changes that nobody was told of, those of now included.
+// found returns all changes that were not reported yet.
 func (m *mutations) found() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,8 +94,8 @@ func (m *mutations) found() error {
 	return errors.Join(found...)
 }
 
-// fingerprint returns the sum of all of a. What has been changed into something that
-// cannot be encoded has a sum too.
+// fingerprint returns a hash of all of a. An allocation that was changed into one that cannot
+// be encoded has a fingerprint too.
 func (m *mutations) fingerprint(a *schema.Allocation) (sum uint64) {
 	defer func() { _ = recover() }()
 	encoded := schema.AppendAllocation(nil, a)
@@ -114,7 +105,7 @@ func (m *mutations) fingerprint(a *schema.Allocation) (sum uint64) {
 	return maphash.Bytes(m.seed, encoded)
 }
 
-// ownFunctions is what the names of this package's functions begin with.
+// ownFunctions is the prefix of the names of this package's functions.
 var ownFunctions = func() string {
 	pc, _, _, _ := runtime.Caller(0)
 	name := runtime.FuncForPC(pc).Name()

@@ -68,16 +68,6 @@ func newStore(o Options, st *state.State) *Store {
 	return s
 }
 
-// reportDamage logs the damage in the state's file, if there is any.
-func (s *Store) reportDamage(st *state.State) {
-	faults := st.Damaged.Faults()
-	if len(faults) == 0 {
-		return
-	}
-	s.opts.Logger.Error("allocstore: the file is damaged, what can be read is served",
-		"file", st.File.Path(), "damaged", len(faults), "quarantined", st.Counts.Quarantined.Load(), "first", faults[0])
-}
-
 // readOnly marks errors of a file system that cannot be written.
 func readOnly(err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {

@@ -45,14 +45,8 @@ type sweeper struct {
 	backups atomic.Int32
 }
 
-const (
-	// minDead is how many bytes a pass in the background must be able to remove.
-	minDead = 1 << 20
-
-	// sweepRecords and sweepDead bound what is read in one transaction.
-	sweepRecords = 4096
-	sweepDead    = 1024
-)
+// minDead is how many bytes a pass in the background must be able to remove.
+const minDead = 1 << 20
 
 func newSweeper(c *core, committer *committer) *sweeper {
 	return &sweeper{c: c, committer: committer, stopped: make(chan struct{})}

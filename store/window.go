@@ -16,6 +16,12 @@ type window struct {
 	at    map[schema.ID]record.Pair // versions at the floor of allocations that changed since
 }
 
+const (
+	// sweepRecords and sweepDead bound what is read in one transaction.
+	sweepRecords = 4096
+	sweepDead    = 1024
+)
+
 func newWindow(st *state.State, floor uint64) *window {
 	return &window{st: st, floor: floor, next: record.FirstAfter(floor), at: make(map[schema.ID]record.Pair)}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"allocstore/store"
+	"allocstore/store/internal/logfile"
 )
 
 func newBackup(a *app) *cobra.Command {
@@ -87,14 +88,5 @@ func (a *app) backupFile(ctx context.Context, s *store.Store, path string) (info
 	if err = os.Rename(tmp.Name(), path); err != nil {
 		return info, err
 	}
-	return info, syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return info, logfile.SyncDir(filepath.Dir(path))
 }

@@ -66,8 +66,8 @@ func initialize(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
+// SyncDir makes the names in dir durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

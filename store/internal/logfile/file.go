@@ -94,7 +94,7 @@ func ensure(path string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // Path returns the absolute path of the file.

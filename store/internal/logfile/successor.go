@@ -111,7 +111,7 @@ func (n *Successor) TakePlace(old *File) error {
 		return err
 	}
 	n.placed = true
-	if err := syncDir(filepath.Dir(old.path)); err != nil {
+	if err := SyncDir(filepath.Dir(old.path)); err != nil {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return nil
