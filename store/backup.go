@@ -10,7 +10,7 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// BackupInfo says what a backup holds.
+// BackupInfo describes a backup.
 type BackupInfo struct {
 	Index   uint64 // of the backup
 	Records int    // one or two for each allocation, and those that compaction has not removed

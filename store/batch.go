@@ -119,7 +119,7 @@ func (b *Batch) Upsert(a *schema.Allocation) {
 
 // encodeUpsert fills o with a copy of a, which is valid.
 func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
-	in := *a // only its fields are changed, not what they point to
+	in := *a // only its fields change, not the values they point to
 	if o.id, err = schema.ParseID(a.ID); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 	b.add(op{kind: opEvent, id: id, event: te}, b.eventSize(te))
 }
 
-// eventSize is an upper estimate of what an event adds to the client's part.
+// eventSize returns an upper bound of the bytes that an event adds to the client's part.
 func (b *Batch) eventSize(te *taskEvent) int {
 	first := schema.RecordTaskEvent(new(schema.Allocation), te.task, te.state, te.event, 0)
 	start := len(b.bytes)

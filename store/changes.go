@@ -33,7 +33,7 @@ type feed struct {
 }
 
 const (
-	// feedChunk and feedBytes bound what is read in one transaction.
+	// feedChunk and feedBytes bound the changes read in one transaction.
 	feedChunk = 128
 	feedBytes = 1 << 20
 )

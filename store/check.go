@@ -15,7 +15,7 @@ import (
 // quarantined record and job (see ErrCorrupt), or the first other fault in the file. No
 // error means: the structure of all pages, the checksums of all records and jobs, their
 // order, their references and the sum of all content are right; every allocation can be
-// decoded; and the table, the lists and the counts are what Open would load from the file.
+// decoded; and the table, the lists and the counts are those that Open would load from the file.
 //
 // It reads the file a second time as Open does, which takes as long and as much memory, and
 // decodes every allocation. Reads, waits and writes go on meanwhile; their changes are left
@@ -35,7 +35,7 @@ func (s *Store) Check(ctx context.Context) iter.Seq[error] {
 	}
 }
 
-// faults returns what Check yields. The caller of Check may use the store between two
+// faults returns the faults for Check to yield. The caller of Check may use the store between two
 // faults, since nothing is held any more.
 func (s *Store) faults(ctx context.Context) []error {
 	ctx, stop := s.untilClosed(ctx)
@@ -47,7 +47,7 @@ func (s *Store) faults(ctx context.Context) []error {
 	return c.found
 }
 
-// maxFaults is how many faults a check looks for.
+// maxFaults bounds the faults of a check.
 const maxFaults = 10_000
 
 // errTooMany ends a check that has found maxFaults.

@@ -35,7 +35,7 @@ import (
 //  4. publish: batch by batch, versions and lists, the index, the waiters; see core.
 //  5. answer.
 //
-// Nothing is published before step 3 is over, so no reader sees what a crash could take
+// Nothing is published before step 3 is over, so no reader sees a batch that a crash could take
 // back. If step 3 fails, the content of the disk is unknown: nothing is published, the
 // store fails for good, and all writers and waiters are told.
 //
@@ -51,7 +51,7 @@ type committer struct {
 		sync.Mutex  // guards the rest; a leaf lock, held for a few pointers
 		changed     *sync.Cond
 		waiting     []*request
-		maintenance *maintenance // nil if there is none
+		maintenance *maintenance // nil without any
 		err         error        // why nothing is accepted any more
 	}
 	stopped chan struct{} // closed when the goroutine has ended
@@ -61,8 +61,8 @@ type committer struct {
 	maintenance *maintenance
 }
 
-// A commitEnv is what the committer needs of a store. A test gives it one without a
-// database.
+// A commitEnv is the committer's environment: the functions that it needs of a store. A test
+// gives it one without a database.
 type commitEnv struct {
 	// commit commits the batches and some of the removals, which may be nil. It calls
 	// putBack(n) first if only n batches fit. An error leaves the disk's content unknown.
@@ -79,7 +79,7 @@ type commitEnv struct {
 // bounds how long a writer of a small batch waits.
 const maxGroupBytes = 32 << 20
 
-// largeGroup is how many batches make a group large: planning them takes about as long as a
+// largeGroup is the least number of batches in a large group: planning them takes about as long as a
 // sync. Half and twice as many measured the same (design/0003).
 const largeGroup = 64
 
@@ -249,7 +249,7 @@ type maintenance struct {
 	done     chan error
 }
 
-// removes returns the removals, or nil if there are none.
+// removes returns the removals, or nil for other maintenance.
 func (m *maintenance) removes() *removals {
 	if m == nil {
 		return nil

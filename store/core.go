@@ -11,7 +11,7 @@ import (
 	"allocstore/watch"
 )
 
-// A core is what all parts of a store share. Its parts, and who writes them:
+// A core is shared by all parts of a store. It has these fields, with their writers:
 //
 //	state      one file's content in memory     the committer
 //	readers    the indexes being read at        snapshots, lists, feeds, reads of the file
@@ -71,7 +71,7 @@ func (c *core) init(o Options, st *state.State) {
 }
 
 // enter registers a reader at the last index, and returns the index and its state.
-// Compaction keeps what that reader needs until readers.leave.
+// Compaction keeps the records that the reader needs until readers.leave.
 func (c *core) enter() (st *state.State, at uint64) {
 	at = c.readers.enter(func() uint64 {
 		st = c.state.Load()
@@ -80,7 +80,7 @@ func (c *core) enter() (st *state.State, at uint64) {
 	return st, at
 }
 
-// leave ends a reader at an index, and forgets what only that one needed.
+// leave ends a reader at an index, and forgets the list entries that only it needed.
 func (c *core) leave(at uint64) {
 	c.readers.leave(at)
 	c.sweepLists()
@@ -117,7 +117,7 @@ func (c *core) decode(st *state.State, id schema.ID, v *state.Version) (*schema.
 	return st.Decode(id, v)
 }
 
-// hitSample is how many reads each counted one stands for.
+// hitSample is the number of reads that each counted one stands for.
 const hitSample = 64
 
 // hit counts a sample of the reads that found the allocation decoded, in stores with a

@@ -20,8 +20,8 @@ func (d *draft) same(now, was part, of side) (bool, error) {
 	return stored == now.body, err
 }
 
-// differs reports which parts are to be written: neither if the content is what it was
-// before the batch.
+// differs reports which parts are to be written: neither if the content is the same as before
+// the batch.
 //
 // The part that is written decides which index moves. It is the scheduler's part if a
 // scheduler's write changed anything, even if the batch changed it back. Otherwise it is

@@ -1,119 +1,90 @@
 /*
-Package store is an embedded, durable store for a scheduler's allocations: read
-like a map, written through one raft-style index, waited on by ID.
+Package store is an embedded, durable store for a scheduler's allocations: a [Store] applies
+each [Batch] of writes at an index of its own, a [Snapshot] reads at one index, a wait blocks
+until an allocation changes, and a feed has every [Change] in order.
 
-# What it is
+	s, err := store.Open("state.db", nil)
+	placed, err := s.Upsert(ctx, &schema.Allocation{ID: id, NodeID: "node1", Job: job})
+	go s.AppendTaskEvent(ctx, id, "redis", schema.TaskStateRunning, event)
+	changed, err := s.Wait(ctx, id, store.QueryOptions{MinQueryIndex: placed.Index})
+	fmt.Println(changed.Outcome, "at", changed.Index, changed.Alloc.TaskStates["redis"].State)
+	// Changed at 3 running
 
-A [Store] lives in the scheduler's process and keeps everything in one file. The
-scheduler places allocations ([Store.Upsert]) and the clients report on them
-([Store.UpdateFromClient], [Store.AppendTaskEvent]); both write to the same
-allocation, and who owns which field is the store's business; see package schema.
-Several writes that belong together are a [Batch]. Readers look allocations up by
-ID ([Store.Get]), by node, job, evaluation or ID prefix ([Store.ByNode] and the
-like), all at one index ([Store.Snapshot]); they wait for one to change
-([Store.Wait]); or follow everything that changes ([Store.Changes]).
-
-Every batch that changes something has an index: larger than all before it, across
-restarts. It is on the allocations that the batch changed, in every answer, and
-what a reader gives back to say what it has seen.
+The scheduler writes by [Store.Upsert], the clients by [Store.UpdateFromClient] and
+[Store.AppendTaskEvent]. Both write the same allocation, and package schema says which fields
+each owns. Reads are by ID ([Store.Get]), or by node, job, evaluation and ID prefix
+([Store.ByNode] and the like).
 
 # Consistency
 
-A batch is applied as a whole or not at all, in one order for everybody, which is
-that of the indexes. What Apply has answered, every later read sees. A [Snapshot]
-shows all batches up to its index and none above. Reads one by one, without a
-snapshot, may fall between two batches. A lookup may show a batch a moment before
-LastIndex, and with it a snapshot, does: it is on the disk by then.
+A batch is applied as a whole or not at all. Every batch that changes something has an index
+above all before it, also across restarts, and all readers see the batches in that order. A
+write is compared by content; one that changes nothing takes no index and wakes no reader.
+When Apply has answered, every later read sees the batch. A snapshot shows exactly the batches up to its
+index. Get may see a batch shortly before LastIndex and Snapshot do; it is
+durable by then.
 
-A wait returns when its allocation changes at an index above the one it was given,
-and for no other reason but time, a restore, compaction, closing or failure. What
-it returns may be given to the next wait: nothing is missed in between. See
-package watch for the argument.
-
-Whether a write changes anything is decided by content. One that does not takes no
-index and wakes nobody.
+A wait ends when its allocation changes above the given index, and otherwise only by time, a
+restore, compaction, Close or failure. Given back, the index of its result misses nothing;
+package watch has the proof.
 
 # Durability
 
-When Apply returns without an error the batch is on the disk: it was written and
-synced, together with its index, before anybody could see it. A crash at any time
-leaves a file that opens at an index that was reached, with every answered batch; a
-commit that it cut off is taken back by the next Open for writing (design/0009).
-A new file and its name are synced before Open returns.
+When Apply returns without an error, the batch is on the disk: it was written and synced with
+its index before any reader could see it. A crash at any time leaves a file that opens with
+every answered batch. Open takes an unfinished commit back (design/0009).
 
-After a commit that went wrong, nobody knows what the disk holds. The store is then
-failed ([ErrFailed]): it takes no writes and lets nobody wait, reads what was
-published, and recovers by being opened again.
+After a failed commit the content of the disk is unknown. The store is then failed
+([ErrFailed]): it accepts no writes and no waits, serves published content, and recovers by
+being opened again.
 
-A damaged file is [ErrCorrupt] when it is opened. Open reads all of it by plain
-reads, before it is mapped, and verifies the structure of the pages, the checksums
-of records and jobs, and the sum of all content, which every commit writes. The sum
-finds a page that is right in itself but out of date, because the disk has lost a
-write that it had confirmed. If only the content of some records or jobs is damaged,
-and it is known which allocations they belong to, the store opens and serves
-everything else; see [ErrCorrupt]. A disk that has lost the latest commits whole,
-with their sum, shows the store as it was before them, and nothing can tell.
-[Store.Check] verifies the same of an open store, and what is in memory.
+Open reads the whole file by plain reads before it is mapped. It verifies the structure of the
+pages, the checksums of records and jobs, and the content sum, which every commit stores and
+which reveals missing or stale pages. A damaged file is [ErrCorrupt]. If only the content of
+known allocations is damaged, the store opens and serves all others. [Store.Check] verifies an
+open store, its memory included.
 
-[Store.Backup] writes the store as it is at one index, while writes go on.
-[Store.Restore] verifies a whole backup first, and then exchanges the content at one
-moment, under a new index; a crash leaves the old content or the new.
+[Store.Backup] writes the store at one index while writes go on. [Store.Restore] verifies a
+whole backup, and then exchanges the content at one moment, under a new index.
 
-Two writers cannot have the store open at once: the file is locked, and so is its
-name, by a file beside it. [Options].ReadOnly opens it without writing a byte.
-
-# Guarantees
-
-Each with the test that would fail without it; README has all of them.
-
-  - What Apply has answered survives a power cut at any moment, and a crash of the
-    process (TestPowerCuts and TestFailAtEveryStep of internal/powercut; TestHistory
-    of internal/histories).
-  - A commit that went wrong fails the store, and opening it again recovers
-    (TestFirstCommitErrorFailsTheStore, TestFailAtEveryStep).
-  - A file that is damaged is refused, or serves nothing but what was written
-    (TestDamagedFiles, TestPagesOutOfDate, TestQuarantine).
-  - A backup is the store at its index, and Restore brings all of it or nothing
-    (TestBackupBesideWrites, TestRestore*, TestPowerCuts).
-  - Two writers cannot have the store open at once (TestLockSurvivesARename).
+Two writers cannot open one store: the file is locked, and so is its path.
 
 # Assumptions
 
-A disk keeps what was synced. Of what was written since, any sectors of 512 bytes may
-be there or not, each as a whole. A file system keeps names and sizes that were
-synced, and a rename happens as a whole. Locks are honored, so it is a local file
-system, used by one machine. internal/powercut makes each of these come true at its
-worst.
+A disk keeps synced bytes; of later writes, each sector of 512 bytes is kept or lost as a
+whole. A file system keeps synced names and sizes, and a rename is atomic. Locks are honored:
+the file system is local, and used by one machine. Package internal/powercut tests the worst
+that these allow; README has all guarantees with their tests.
 
-# What is not protected
-
-A disk that loses the latest commits whole, or any of the last one that a crash
-followed, and says nothing (the store is then as it was before them); somebody who
-writes to the file on purpose, since checksums are no signatures; somebody who
-changes what was handed out, but see Options.DetectMutation; the memory of the
-process.
+Not protected: a disk that loses whole commits in silence (the store is then as before them); a
+file that is changed on purpose, since checksums are no signatures; allocations that a reader
+changes, which only Options.DetectMutation finds; the memory of the process.
 
 # Concurrency
 
-All methods of Store may be called from any goroutine. There are two goroutines of
-the store's own, which Close ends: the committer, and the sweeper, which looks for
-what compaction may remove. While the committer is busy with one group of batches
-the next ones queue, so that many writers share a sync. Readers never wait for
-writers: Get of what is in memory takes no lock, lists take a read lock for one page
-of IDs, and no reader keeps a transaction of the file open between two of its steps.
+All methods of Store may be called from any goroutine. The store has two goroutines, which
+Close ends: the committer writes, and the sweeper finds records that compaction may remove.
+While the committer writes one group of batches the next ones queue, so many writers share a
+sync. Readers never wait for writers: a lookup in memory takes no lock, a list takes a read
+lock for one page of IDs, and no reader keeps a transaction of the file open between steps.
 
 # Caveats
 
-What Get, lists, waits, snapshots and feeds return is shared by all who read it and
-must not be changed. Clone it to change it. Tests set Options.DetectMutation, which
-tells who did not.
+Allocations that the store returns are shared by all readers and must not be changed: Clone
+them. Decoded allocations stay in memory unless Options.ResidentBytes bounds them.
 
-Whatever has been read stays decoded in memory, unless Options.ResidentBytes bounds
-that. A write is decoded by whoever reads it first.
+Compaction removes superseded records when they outweigh the others, except the latest
+Options.FeedRetention changes. Their pages are reused; only [Store.Compact] makes the file
+shorter. An open snapshot or feed keeps compaction from removing the records it needs: close
+it.
 
-When superseded records outweigh the others, compaction removes them, but for the
-latest Options.FeedRetention changes. Their pages are used again; only
-[Store.Compact] makes the file shorter. An open snapshot or feed keeps compaction
-from what it still needs: close it.
+# Reading the source
+
+core.go has the parts and the order in which a batch becomes visible. A write goes through
+batch.go, apply.go, committer.go, group.go, plan.go and its steps fold.go, diff.go and
+encode.go. The reads are get.go, snapshot.go, list.go, wait.go and changes.go. Compaction is
+sweeper.go, window.go, removals.go, compact.go and rewrite.go. Below this package,
+internal/state holds the content of one file in memory and loads it, internal/logfile is the
+file, and internal/record is the format of its content.
 */
 package store

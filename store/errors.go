@@ -16,7 +16,7 @@ var (
 	// release it within Options.LockTimeout.
 	ErrLocked = logfile.ErrLocked
 
-	// ErrCorrupt: the content of the file is not what this package wrote. The file may be
+	// ErrCorrupt: this package did not write the file's content. The file may be
 	// foreign, torn, or have a record with a wrong checksum. The message names the file and
 	// the place.
 	//

@@ -22,7 +22,7 @@ type outcome struct {
 
 func newGroup(c *core) *group { return &group{c: c, plan: newPlan(&c.opts)} }
 
-// env returns what the committer needs of the store.
+// env returns the committer's environment.
 func (g *group) env() commitEnv {
 	return commitEnv{commit: g.commit, publish: g.publish, fail: g.fail}
 }

@@ -36,8 +36,8 @@ func (sn *Snapshot) ByPrefix(prefix string) Allocations { return sn.list(prefixQ
 // All returns every allocation, in the order of their IDs.
 func (sn *Snapshot) All() Allocations { return sn.list(prefixQuery("")) }
 
-// pageLen is how many IDs are copied out of a list at a time. A running list needs that
-// memory, and holds no lock between pages.
+// pageLen is the number of IDs that are copied out of a list at a time. A running list needs
+// that memory, and holds no lock between pages.
 const pageLen = 128
 
 // list returns the allocations of q at the snapshot's index. The list has the IDs to look

@@ -11,8 +11,8 @@ import (
 	"allocstore/watch"
 )
 
-// Open opens the store in the file at path, and creates it if there is none; the directory
-// must exist. A nil opts means the defaults.
+// Open opens the store in the file at path, and creates a missing file; the directory must
+// exist. A nil opts means the defaults.
 //
 // Errors: ErrLocked if another opener holds the file for longer than Options.LockTimeout;
 // ErrCorrupt if the file is damaged or not a store's; ErrFormatVersion if it has another

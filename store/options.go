@@ -28,7 +28,7 @@ const maxMaxAllocationBytes = 512 << 20
 // Options are the settings of a store. A nil *Options and a zero field mean the
 // default. Open copies the struct.
 type Options struct {
-	// LockTimeout is how long Open waits for another opener to release the file before it
+	// LockTimeout bounds the wait of Open for another opener to release the file; then it
 	// returns ErrLocked. Default 1 s; below 0 it does not wait.
 	LockTimeout time.Duration
 
@@ -46,13 +46,13 @@ type Options struct {
 	// 16 GiB.
 	InitialMmapBytes int
 
-	// FeedRetention is how many of the latest changes compaction keeps at least, for readers
-	// of Changes that will come back. 0 means the default of 100,000, below 0 none, and
-	// math.MaxInt all.
+	// FeedRetention is the number of latest changes that compaction keeps at least, for
+	// readers of Changes that will come back. 0 means the default of 100,000. Below 0
+	// compaction keeps no change, with math.MaxInt it keeps all.
 	FeedRetention int
 
 	// ReadOnly opens the store for reading alone. Several may have it open so at once, but
-	// none beside a writer. The file must exist; neither it nor its directory is written,
+	// not beside a writer. The file must exist; neither it nor its directory is written,
 	// and every change returns ErrReadOnly. After a writer was killed, its last writes may
 	// be read although they were never synced, and may be lost in a power cut.
 	ReadOnly bool
@@ -68,8 +68,8 @@ type Options struct {
 	// these call sites. It is for tests: every read costs some microseconds, and a lock.
 	DetectMutation bool
 
-	// Logger receives what Open and Restore find and can live with: quarantined allocations
-	// (see ErrCorrupt), and the remains of a commit that a power cut interrupted. Nil means
+	// Logger receives the damage that Open and Restore find and can live with: quarantined
+	// allocations (see ErrCorrupt), and the remains of an interrupted commit. Nil means
 	// [slog.Default] as of Open.
 	Logger *slog.Logger
 

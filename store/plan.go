@@ -31,7 +31,7 @@ import (
 type plan struct {
 	limits *Options
 	st     *state.State
-	tx     logfile.Tx // the group's, so it reads what the plan has put
+	tx     logfile.Tx // the group's, so it also reads the plan's writes
 	last   uint64     // the last index used
 
 	overlay map[schema.ID]*state.Version // versions that earlier batches of the group made

@@ -11,7 +11,7 @@ type readers struct {
 		open       map[uint64]int
 
 		// latest is the index at which the last reader entered, and here is the number of
-		// readers there, who are not in open. Reads of the file come and go at the last
+		// readers there, which are not in open. Reads of the file come and go at the last
 		// index, so they leave the map alone.
 		latest uint64
 		here   int

@@ -36,7 +36,7 @@ const (
 )
 
 // apply removes some of the records in tx, along with that many written records. newest
-// returns the newest version of an ID as of tx. A nil r has none.
+// returns the newest version of an ID as of tx. A nil r removes nothing.
 func (r *removals) apply(tx logfile.Tx, m *logfile.Manifest, written int, newest func(*schema.ID) *state.Version) error {
 	if r == nil {
 		return nil
@@ -65,7 +65,7 @@ func (r *removals) apply(tx logfile.Tx, m *logfile.Manifest, written int, newest
 	return m.PutMarks(tx)
 }
 
-// committed notes in st what the transaction has removed.
+// committed notes in st the removals of the committed transaction.
 func (r *removals) committed(st *state.State) {
 	if r == nil {
 		return

@@ -31,13 +31,13 @@ const (
 	// writers have to wait.
 	maxCatchUps = 8
 
-	// copyBytes bounds what is copied in one transaction, and how long writers pause at the
-	// end.
+	// copyBytes bounds the bytes copied in one transaction, and so the pause of writers at
+	// the end.
 	copyBytes = 1 << 20
 )
 
-// run copies everything and replaces the file. Each round copies and syncs what was written
-// during the one before, until that is little; only the rest delays writers.
+// run copies everything and replaces the file. Each round copies and syncs the records
+// written during the one before, until they are few; only the rest delays writers.
 func (rw *rewrite) run(ctx context.Context, c *committer) error {
 	for range maxCatchUps {
 		copied, err := rw.catchUp(ctx)

@@ -68,7 +68,7 @@ func (sn *Snapshot) usable() error {
 	return sn.c.restoredSince(sn.st, sn.index)
 }
 
-// at returns the allocation at the snapshot's index, or nil if there was none.
+// at returns the allocation at the snapshot's index, or nil if it did not exist.
 func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
 	if err := sn.usable(); err != nil {
 		return nil, err

@@ -1,10 +1,10 @@
 package store
 
-// Stats are numbers about what the store holds and has done. They are read one after the
+// Stats are numbers about the store's content and its work. They are read one after the
 // other and not at one index.
 type Stats struct {
 	LastIndex   uint64
-	Floor       uint64 // compaction may have removed changes up to this index; 0 if it has removed none
+	Floor       uint64 // compaction may have removed changes up to this index; 0 before the first removal
 	Allocations int    // existing ones
 	Tombstones  int    // deleted IDs that are remembered
 	Jobs        int    // distinct jobs

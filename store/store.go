@@ -10,7 +10,7 @@ import (
 // Store is an open store. All its methods may be called from any number of goroutines.
 //
 // It is a core, which all parts share, and the two goroutines that work on it: the
-// committer writes batches, and the sweeper finds what compaction may remove. Each API has
+// committer writes batches, and the sweeper finds records for compaction to remove. Each API has
 // a file: get.go, snapshot.go, wait.go, changes.go, apply.go, compact.go, check.go,
 // backup.go, restore.go.
 type Store struct {

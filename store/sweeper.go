@@ -36,7 +36,7 @@ type sweeper struct {
 	committer *committer
 	stopped   chan struct{} // closed when the goroutine has ended
 
-	// swept is the floor of the last complete pass over the state, 0 if there was none. The
+	// swept is the floor of the last complete pass over the state, 0 before the first. The
 	// holder of the maintenance lock uses it.
 	swept uint64
 
@@ -45,7 +45,7 @@ type sweeper struct {
 	backups atomic.Int32
 }
 
-// minDead is how many bytes a pass in the background must be able to remove.
+// minDead is the number of bytes that a pass in the background must be able to remove.
 const minDead = 1 << 20
 
 func newSweeper(c *core, committer *committer) *sweeper {

@@ -17,7 +17,7 @@ type window struct {
 }
 
 const (
-	// sweepRecords and sweepDead bound what is read in one transaction.
+	// sweepRecords and sweepDead bound the records read and found in one transaction.
 	sweepRecords = 4096
 	sweepDead    = 1024
 )

@@ -114,7 +114,7 @@ func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// sealTwice commits what fn writes twice, with bbolt's own syncs. Both meta pages then
+// sealTwice commits the writes of fn twice, with bbolt's own syncs. Both meta pages then
 // lead to the same content, so later damage is not taken for an unfinished commit.
 func sealTwice(db *bbolt.DB, fn func(Tx) error) error {
 	defer func(was bool) { db.NoSync = was }(db.NoSync)
@@ -125,7 +125,7 @@ func sealTwice(db *bbolt.DB, fn func(Tx) error) error {
 	return update(db, fn)
 }
 
-// update commits what fn writes. bbolt's own Update checks all pages in another goroutine
+// update commits the writes of fn. bbolt's own Update checks all pages in another goroutine
 // after a panic, where a second panic could not be contained.
 func update(db *bbolt.DB, fn func(Tx) error) error {
 	tx, err := db.Begin(true)

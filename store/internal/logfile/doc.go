@@ -2,8 +2,8 @@
 Package logfile keeps a store's one file: a bbolt database with the log of records, the
 jobs and a manifest. bbolt is not visible above this package.
 
-A [File] is opened in two steps. [Open] locks the path and the file, and creates the file
-durably if there is none. The caller then verifies the content by plain reads of
+A [File] is opened in two steps. [Open] locks the path and the file, and creates a
+missing file durably. The caller then verifies the content by plain reads of
 [File.Raw]; see package boltfile. Only then does [File.Map] let bbolt map it. Reads and
 writes go through a [Tx], which lives as long as the function that was given it: a read
 transaction that is held keeps bbolt from reusing pages, and the file grows without bound
@@ -20,7 +20,7 @@ Invariants:
   - A file appears under its name only when all of it is durable.
   - After a failed commit the content of the disk is unknown, and nothing is written
     until the file was opened again.
-  - What a Tx returns aliases the mapped file, and is valid until the Tx ends.
+  - The results of a Tx alias the mapped file, and are valid until the Tx ends.
   - A panic or a memory fault in bbolt becomes a [record.ErrCorrupt] with the path.
 
 View may be called from any goroutine. Update, Settle and Successor belong to one

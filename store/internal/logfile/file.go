@@ -21,13 +21,13 @@ import (
 type File struct {
 	path string // absolute, without symbolic links
 	o    Options
-	lock *os.File // of the path; nil if there is none
+	lock *os.File // of the path; nil without one
 	raw  *os.File // locked
 
 	db atomic.Pointer[database] // nil until Map; replaced when the file is compacted
 
-	// settled: the file has what Settle leaves there. It belongs to the committer, and to
-	// Open and Close when that does not run.
+	// settled: the file is as Settle leaves it. The committer uses it, and Open and Close when
+	// the committer does not run.
 	settled bool
 }
 
@@ -53,7 +53,7 @@ func Open(path string, o Options) (*File, error) {
 	return f, nil
 }
 
-// openRaw creates the file if there is none, opens it and locks it.
+// openRaw creates a missing file, opens it and locks it.
 func openRaw(path string, o *Options) (*os.File, error) {
 	if !o.ReadOnly {
 		if err := ensure(path); err != nil {
@@ -79,7 +79,7 @@ func resolve(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), err
 }
 
-// ensure creates a store at path if there is none. It makes the name durable in any
+// ensure creates a missing store at path. It makes the name durable in any
 // case: an earlier process may have given it and failed to.
 func ensure(path string) error {
 	info, err := os.Stat(path)
@@ -167,8 +167,7 @@ func (f *File) View(fn func(Tx) error) error {
 	}
 }
 
-// viewIn is bbolt's View without its closures, each of which would be an allocation in
-// every read.
+// viewIn is bbolt's View without its closures: each would be an allocation in every read.
 func (f *File) viewIn(db *database, fn func(Tx) error) (err error) {
 	defer contain(f.path, catchFaults(), &err)
 	tx, err := db.Begin(false)

@@ -24,8 +24,8 @@ func lockName(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
 }
 
-// lockPath locks the path. A reader shares the lock file of a writer if there is one, and
-// creates none: it then returns nil.
+// lockPath locks the path. A reader shares the lock file of a writer. It does not
+// create one: without a lock file it returns nil.
 func lockPath(path string, o *Options) (*os.File, error) {
 	flag := o.flag()
 	if !o.ReadOnly {

@@ -23,11 +23,11 @@ import (
 //	   Manifest.EncodedIn. The first commit, which Map makes, writes it.
 const formatVersion = 2
 
-// A Manifest says what a file holds, in numbers. It is stored with every transaction.
+// A Manifest describes the content of a file in numbers. It is stored with every transaction.
 type Manifest struct {
 	Sum      record.ContentSum // of all records and jobs
 	Last     uint64            // the last index
-	Floor    uint64            // what compaction may have forgotten; 0 for nothing
+	Floor    uint64            // compaction may have forgotten the past up to it; 0 before that
 	Restored uint64            // the index of the last restore; 0 for none
 
 	// SumHasTxid reports whether the stored sum includes the transaction's ID, as all
@@ -90,8 +90,8 @@ type metaValues map[string][]byte
 // Get returns the value under key, or nil.
 func (m metaValues) Get(key []byte) []byte { return m[string(key)] }
 
-// StoredManifest is what the meta bucket of a file says. The Sum is not in it: the reader
-// of the file adds up what is there, and Verify compares.
+// StoredManifest is the manifest in the meta bucket of a file. It lacks the Sum: the reader
+// of the file adds up the content, and Verify compares.
 type StoredManifest struct {
 	Manifest
 	IDs uint64 // about how many IDs there are, 0 if unknown

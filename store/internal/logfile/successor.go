@@ -17,15 +17,15 @@ import (
 // NewSuccessor. Then HandOver, for a compaction, or Succeed, for a restore, puts it into use.
 type Successor struct {
 	*File
-	Manifest // of what was put so far; complete it before Seal
+	Manifest // of the content so far; complete it before Seal
 
-	grow     int // how much the file grows at a time, once it is in use
+	grow     int // the step in which the file grows once it is in use
 	placed   bool
 	obsolete *database // the one that Close closes
 }
 
-// growBytes is how much a new file grows at a time, with a sync. It bounds how much longer
-// the file is than its content.
+// growBytes is the step in which a new file grows, with a sync. It bounds the difference
+// between the file's size and its content's.
 const growBytes = 4 << 20
 
 // NewSuccessor makes the new file, which holds an empty store, and locks it. It may be
@@ -87,7 +87,7 @@ func (n *Successor) PutJob(t Tx, h record.JobHash, body []byte) error {
 	return err
 }
 
-// Sync makes durable what was filled so far, so that less is left for Seal.
+// Sync makes the content so far durable, so that less is left for Seal.
 func (n *Successor) Sync() error { return n.db.Load().Sync() }
 
 // Seal writes the manifest, and makes the whole file durable.

@@ -121,7 +121,8 @@ func (t Tx) Put(k record.Key, value []byte) error {
 	return t.log.Put(k.AppendTo(buf[:0]), value)
 }
 
-// PutJob writes a job, and returns the length of the one it replaced, 0 if there was none.
+// PutJob writes a job, and returns the length of the job it replaced, 0 for a new
+// one.
 // The body must stay unchanged until the commit.
 func (t Tx) PutJob(h record.JobHash, body []byte) (replaced int, err error) {
 	jobs := t.jobs()

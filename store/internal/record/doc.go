@@ -1,6 +1,6 @@
 /*
-Package record defines what the file holds: records under keys, jobs under hashes, and
-the sum of both.
+Package record defines the content of a store's file: records under keys, jobs under
+hashes, and the sum of both.
 
 A [Record] is one version of one allocation. It is stored under its [Key], which is the
 index of the batch and a position, so the log grows at its right edge only. A record
@@ -19,9 +19,9 @@ Invariants:
   - Keys ascend in the order of the writes; key 0.0 is no record.
   - A record's checksum covers its key.
   - A record's Prev is the version that was the newest when it was written.
-  - [Parse] accepts any bytes and never panics. What it accepts encodes to the same
-    bytes, apart from header fields that a later format may add.
+  - [Parse] accepts any bytes and never panics. A record that it accepts encodes
+    to the same bytes, apart from header fields that a later format may add.
 
-What Parse returns aliases its argument. Nothing here blocks or keeps state.
+The result of Parse aliases its argument. Nothing here blocks or keeps state.
 */
 package record

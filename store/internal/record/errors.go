@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// ErrCorrupt marks every error about content that is not what was written. All layers
-// above react to this one error.
+// ErrCorrupt marks every error about damaged or foreign content. All layers above react to
+// this one error.
 var ErrCorrupt = errors.New("allocstore: corrupt")
 
-// What can be wrong with a record. ErrCorrupt is added by CorruptAt, with the place.
+// Errors of Parse. CorruptAt adds ErrCorrupt and the place.
 var (
 	ErrShort    = errors.New("cut short")
 	ErrChecksum = errors.New("wrong checksum")

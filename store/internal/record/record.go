@@ -9,8 +9,8 @@ import (
 	"allocstore/schema"
 )
 
-// A Record is one version of one allocation, or rather what is new in it. A client
-// update holds the client's part only and names in Prev the record with the
+// A Record is one version of one allocation, without the parts that did not change. A
+// client update holds the client's part only and names in Prev the record with the
 // scheduler's part. A value in the log bucket is
 //
 //	header        MessagePack bin 8: the fields below, in fixed places
@@ -47,7 +47,7 @@ type Record struct {
 	Sched, Client string
 }
 
-// Flags say what a record holds.
+// Flags say which parts and fields a record has.
 type Flags uint8
 
 const (

@@ -5,12 +5,12 @@ import "encoding/binary"
 // A ContentSum stands for a set of records and jobs. The file keeps one of all that it
 // holds, every transaction updates it, and Open computes it anew.
 //
-// A checksum proves that a record is what was written. It does not prove that all
-// records are there: a page whose last write the disk has lost is valid by itself, and
-// shows older content. The sum then differs.
+// A checksum proves that a record is intact. It does not prove that all records exist: a
+// page whose last write the disk has lost is valid by itself, and shows older content. The
+// sum then differs.
 //
-// It is a sum modulo 2^64 with one well mixed number for each record and job, so a
-// transaction adds and subtracts what it changes, in any order.
+// It is a sum modulo 2^64 with one well mixed number for each record and job, so a transaction adds and subtracts its changes in
+// any order.
 type ContentSum uint64
 
 // Add adds the number of a record or a job.
@@ -30,7 +30,7 @@ func (c ContentSum) ManifestSum(last, floor, restored uint64) uint64 {
 	return uint64(c) + mix(last) + 3*mix(floor+1) + 5*mix(restored+2)
 }
 
-// TransactionNumber returns what the ID of a transaction adds to a sum.
+// TransactionNumber returns the number that the ID of a transaction adds to a sum.
 func TransactionNumber(txid uint64) uint64 { return 7 * mix(txid+3) }
 
 // mix is a bijection that spreads every bit over all: the last step of SplitMix64.

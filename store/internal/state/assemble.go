@@ -14,8 +14,8 @@ func (st *State) Assemble(t logfile.Tx, id schema.ID, p record.Pair) (*schema.Al
 	return st.assemble(t, id, p, hints{})
 }
 
-// Hints are what memory may have of an allocation that is about to be read. Each is used
-// if it fits.
+// Hints are parts of an allocation to be read that memory may already have. Each is used if
+// it fits.
 type hints struct {
 	alloc *schema.Allocation // of the same ID, for its scheduler's part
 	job   *Job

@@ -9,7 +9,7 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// pageLen is how many IDs of a list are compared at a time.
+// pageLen is the number of IDs of a list that are compared at a time.
 const pageLen = 128
 
 // Compare compares st, the state in use, with one that was loaded later from the same file,
@@ -168,8 +168,8 @@ func (st *State) Differing(loaded *State) []Count {
 	return differing
 }
 
-// DecodeEach decodes and validates every allocation that is not quarantined, and keeps
-// none. It stops when fault returns an error, or ctx ends.
+// DecodeEach decodes and validates every allocation that is not quarantined, without keeping
+// it. It stops when fault returns an error, or ctx ends.
 func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) error) error {
 	for id, v := range st.Table.All() {
 		if st.Damaged.Covers(v) {

@@ -1,7 +1,7 @@
 /*
 Package state holds one store's content in memory, as its file has it.
 
-A [State] is one file and what memory knows of it: the [Table] maps each ID to its newest
+A [State] is one file and its content in memory: the [Table] maps each ID to its newest
 [Version], the [Lists] map nodes, jobs and evaluations to IDs, [Jobs] map hashes to jobs,
 and a [Quarantine] has the damage. [Open] and [Load] build a state from a file:
 load.go has the steps, scan.go reads the records, rebuild.go follows the versions. The

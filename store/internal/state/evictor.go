@@ -9,14 +9,14 @@ import (
 // An evictor goes round the slots of a table, shard by shard, and drops decoded
 // allocations while there are too many. A hash decides where an ID stands, so the order is
 // random: a victim may be read often. To know better, every read would have to leave a
-// trace, and a read of a resident allocation leaves none.
+// trace, which a read of a resident allocation does not.
 type evictor struct {
 	mu    sync.Mutex // guards the rest; it comes before the locks of shards
 	shard int
 	slot  int
 }
 
-// evictRun is how many slots are visited under one lock.
+// evictRun is the number of slots that are visited under one lock.
 const evictRun = 256
 
 // account notes that a newest version now holds the allocation now instead of was; either

@@ -11,7 +11,7 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// Open loads the state of a file that was opened, makes durable what was read, and maps
+// Open loads the state of an opened file, makes the content that it read durable, and maps
 // the file. The caller closes the file after an error.
 //
 // It verifies every page by plain reads; see package boltfile. The log is read once, in

@@ -29,11 +29,11 @@ type checkpoint struct {
 }
 
 const (
-	// checkpointDistance is how many records lie between two checkpoints at first, if that is
-	// little beside the number of changes that Before is asked for.
+	// checkpointDistance is the number of records between two checkpoints at first, if that
+	// is little beside the number of changes given to Before.
 	checkpointDistance = 1024
 
-	// maxCheckpoints is how many there are before every other one is dropped.
+	// maxCheckpoints bounds the number of checkpoints; then every other one is dropped.
 	maxCheckpoints = 8192
 )
 

@@ -11,7 +11,7 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// A State is one file and what memory knows of it.
+// A State is one file and its content in memory.
 //
 // Open loads one. Check loads a second one from the same file and compares. Restore loads
 // one from a backup and exchanges it for the store's. The committer alone changes the
@@ -31,11 +31,11 @@ type State struct {
 	Manifest logfile.Manifest // as of the last commit; the committer's
 
 	// Floor is the index up to which deletions and superseded changes may have been
-	// forgotten, 0 if none were. The sweeper raises it.
+	// forgotten, 0 before the first. The sweeper raises it.
 	Floor atomic.Uint64
 
-	// Restored is the index of the last restore, 0 if there was none. It does not change
-	// while the state is in use.
+	// Restored is the index of the last restore, 0 without one. It does not change while
+	// the state is in use.
 	Restored uint64
 
 	shared        schema.Shared // strings of decoded allocations

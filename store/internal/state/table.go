@@ -26,7 +26,7 @@ import (
 // writing the ID and then the version. The pointer to the version is atomic, so a reader
 // that sees it sees the ID. The ID of a filled slot never changes. A full shard is copied
 // into one of twice the size, which is published by its own atomic pointer. A reader with
-// the old one reads what was true when it loaded that pointer. Shards keep the copy short:
+// the old one sees the table as of the moment it loaded that pointer. Shards keep the copy short:
 // at 2,000,000 IDs it moves 8,000 slots.
 //
 // A reader that has decoded a version stores the allocation in the slot, unless the
@@ -51,7 +51,7 @@ const (
 type tableShard struct {
 	slots atomic.Pointer[[]slot] // the length is a power of two
 
-	mu   sync.Mutex // guards what is stored through slots; a leaf lock
+	mu   sync.Mutex // guards stores through slots; a leaf lock
 	used int        // filled slots; guarded by mu
 }
 
@@ -169,7 +169,7 @@ func (t *Table) put(id *schema.ID, v *Version) {
 	t.account(was.alloc.Load(), v.alloc.Load())
 }
 
-// adopt returns the newest version of id. If there is none, it is v from now on.
+// adopt returns the newest version of id. An unknown ID gets v.
 func (t *Table) adopt(id *schema.ID, v *Version) *Version {
 	h := t.hash(id)
 	sh := t.shard(h)

@@ -22,7 +22,7 @@ type Version struct {
 	Content // immutable
 }
 
-// Content is what a version is, decoded or not.
+// Content is a version without its decoded allocation.
 type Content struct {
 	Job *Job // nil: a tombstone
 
