@@ -9,8 +9,8 @@ import "encoding/binary"
 // page whose last write the disk has lost is valid by itself, and shows older content. The
 // sum then differs.
 //
-// It is a sum modulo 2^64 with one well mixed number for each record and job, so a transaction adds and subtracts its changes in
-// any order.
+// It is a sum modulo 2^64 with one well mixed number for each record and job, so a
+// transaction adds and subtracts its changes in any order.
 type ContentSum uint64
 
 // Add adds the number of a record or a job.
