@@ -14,8 +14,8 @@ import (
 	"allocstore/watch"
 )
 
-// sitter is a waiter with a deadline, and what a naive clock makes of it.
-type sitter struct {
+// timedWaiter is a waiter with a deadline, and its state in a naive model.
+type timedWaiter struct {
 	w     *watch.Waiter
 	ids   []watch.ID
 	until time.Time
@@ -23,31 +23,31 @@ type sitter struct {
 	inbox watch.Kind
 }
 
-// watchers is a registry with sitters, in a bubble whose time stands still but for
-// the sleeps of their test.
-type watchers struct {
+// clockRig drives a registry of waiters with deadlines, in a bubble where only the sleeps
+// of the test let time pass.
+type clockRig struct {
 	t   *testing.T
 	r   *watch.Registry
 	rnd *rand.Rand
 	ids int
-	all []*sitter
+	all []*timedWaiter
 }
 
-// step does one thing to one sitter, at one instant.
-func (g *watchers) step() {
+// step does one operation on one waiter, without letting time pass.
+func (g *clockRig) step() {
 	s := g.all[g.rnd.IntN(len(g.all))]
 	switch g.rnd.IntN(8) {
 	case 0, 1, 2:
 		g.r.Deregister(s.w)
 		d := time.Duration(g.rnd.IntN(500)-10)*time.Millisecond + time.Duration(g.rnd.IntN(3))
 		if g.rnd.IntN(16) == 0 {
-			d = math.MaxInt64 // more than a clock can count to
+			d = math.MaxInt64 // beyond the range of a clock
 		}
 		g.r.ExpireAfter(s.w, d)
 		s.until = time.Now().Add(d)
 		g.register(s)
 	case 3:
-		g.register(s) // with the time that is left
+		g.register(s) // with the same deadline
 	case 4:
 		g.r.Deregister(s.w)
 		s.armed, s.inbox = false, 0
@@ -56,12 +56,12 @@ func (g *watchers) step() {
 	default:
 		if g.rnd.IntN(20) == 0 {
 			g.r.Broadcast(watch.Signal{Kind: watch.Restored})
-			g.tell(watch.Restored, func(*sitter) bool { return true })
+			g.send(watch.Restored, func(*timedWaiter) bool { return true })
 		}
 	}
 }
 
-func (g *watchers) register(s *sitter) {
+func (g *clockRig) register(s *timedWaiter) {
 	s.ids = s.ids[:0]
 	for range 1 + max(0, g.rnd.IntN(6)-3) {
 		s.ids = append(s.ids, idOf(g.rnd.IntN(g.ids)))
@@ -69,14 +69,14 @@ func (g *watchers) register(s *sitter) {
 	register(g.r, s.w, 0, s.ids...)
 	s.armed, s.inbox = true, 0
 	if !s.until.After(time.Now()) {
-		time.Sleep(time.Nanosecond) // or what comes next may be faster than the clock
-		g.settle()
+		time.Sleep(time.Nanosecond) // let the clock run before the next step
+		g.check()
 	}
 }
 
-func (g *watchers) notify(id watch.ID) {
+func (g *clockRig) notify(id watch.ID) {
 	g.r.Notify(id, 1)
-	g.tell(watch.Changed, func(s *sitter) bool {
+	g.send(watch.Changed, func(s *timedWaiter) bool {
 		for _, on := range s.ids {
 			if on == id {
 				return true
@@ -86,17 +86,17 @@ func (g *watchers) notify(id watch.ID) {
 	})
 }
 
-// tell is what the model does of a signal.
-func (g *watchers) tell(k watch.Kind, whom func(*sitter) bool) {
+// send sends a signal in the model.
+func (g *clockRig) send(k watch.Kind, to func(*timedWaiter) bool) {
 	for _, s := range g.all {
-		if s.armed && whom(s) {
+		if s.armed && to(s) {
 			s.armed, s.inbox = false, k
 		}
 	}
 }
 
-// sleep lets some time pass: often until the next deadline, or until just before it.
-func (g *watchers) sleep() {
+// sleep lets time pass, often until the next deadline or until just before it.
+func (g *clockRig) sleep() {
 	d := time.Duration(g.rnd.IntN(50)) * time.Millisecond
 	for _, s := range g.all {
 		if left := time.Until(s.until); s.armed && left > 1 && g.rnd.IntN(2) == 0 {
@@ -104,19 +104,19 @@ func (g *watchers) sleep() {
 		}
 	}
 	time.Sleep(d)
-	g.settle()
+	g.check()
 }
 
-// settle lets the clock run, and compares all that is known.
-func (g *watchers) settle() {
+// check lets the clock run, and compares the registry with the model.
+func (g *clockRig) check() {
 	synctest.Wait()
 	now, armed, deadlines := time.Now(), 0, 0
-	g.tell(watch.Expired, func(s *sitter) bool { return !s.until.After(now) })
+	g.send(watch.Expired, func(s *timedWaiter) bool { return !s.until.After(now) })
 	for _, s := range g.all {
 		if s.armed {
 			armed++
 		}
-		require.Equal(g.t, s.inbox == 0, len(s.w.C()) == 0, "a waiter is told when its time is up, and not before")
+		require.Equal(g.t, s.inbox == 0, len(s.w.C()) == 0, "a waiter receives Expired when its time is up, and not before")
 		if len(s.w.C()) > 0 && g.rnd.IntN(2) == 0 {
 			require.Equal(g.t, s.inbox, pending(s.w).Kind)
 			s.inbox = 0
@@ -124,8 +124,8 @@ func (g *watchers) settle() {
 	}
 	require.Equal(g.t, armed, g.r.Len())
 	deadlines = g.r.Deadlines(g.t)
-	require.GreaterOrEqual(g.t, deadlines, armed, "who waits has a deadline in a clock")
-	require.LessOrEqual(g.t, deadlines, len(g.all), "and no other than those who have not left")
+	require.GreaterOrEqual(g.t, deadlines, armed, "an armed waiter has a deadline in a clock")
+	require.LessOrEqual(g.t, deadlines, len(g.all), "a waiter that has left has none")
 }
 
 func TestClockOracle(t *testing.T) {
@@ -134,10 +134,10 @@ func TestClockOracle(t *testing.T) {
 		seed := rand.Uint64()
 		t.Logf("seed %#x", seed)
 		synctest.Test(t, func(t *testing.T) {
-			g := &watchers{t: t, r: watch.New(), rnd: rand.New(rand.NewPCG(seed, 0))}
+			g := &clockRig{t: t, r: watch.New(), rnd: rand.New(rand.NewPCG(seed, 0))}
 			g.ids = 1 + g.rnd.IntN(9)
 			for range 1 + g.rnd.IntN(90) {
-				g.all = append(g.all, &sitter{w: watch.NewWaiter(), until: time.Now().Add(time.Second)})
+				g.all = append(g.all, &timedWaiter{w: watch.NewWaiter(), until: time.Now().Add(time.Second)})
 				g.r.ExpireAfter(g.all[len(g.all)-1].w, time.Second)
 			}
 			for range 300 {
@@ -150,13 +150,13 @@ func TestClockOracle(t *testing.T) {
 				g.r.Deregister(s.w)
 			}
 			requireEmpty(t, g.r)
-			require.Zero(t, g.r.Deadlines(t), "who has left leaves no deadline behind")
+			require.Zero(t, g.r.Deadlines(t), "a waiter that has left leaves no deadline behind")
 		})
 	}
 }
 
-// TestExpire has the clock race with writers, and with readers that leave and come
-// back. A reader is told once, and by the clock at the latest.
+// TestExpire has the clock race with writers, and with readers that leave and come back. A
+// reader receives one signal, from the clock if from no writer.
 func TestExpire(t *testing.T) {
 	t.Parallel()
 	r := watch.New()
@@ -170,7 +170,7 @@ func TestExpire(t *testing.T) {
 				r.ExpireAfter(w, time.Duration((i*7+k*13)%200)*time.Microsecond)
 				register(r, w, 0, idOf(i%ids), idOf((i+k)%ids))
 				switch {
-				case k%4 == 3: // leaves; the clock may be about to tell it
+				case k%4 == 3: // leaves while the clock may be about to send
 				case receive(w).Kind == watch.Expired:
 					expired.Add(1)
 				}
@@ -208,7 +208,7 @@ func TestExpireReachesAll(t *testing.T) {
 		}
 		time.Sleep(time.Minute - 1)
 		synctest.Wait()
-		require.Equal(t, n, r.Len(), "nobody runs out early")
+		require.Equal(t, n, r.Len(), "no waiter expires early")
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		requireEmpty(t, r)
@@ -227,7 +227,7 @@ func TestExpiryStaysWithItsRegistration(t *testing.T) {
 		for range 1000 {
 			r.ExpireAfter(w, time.Second)
 			register(r, w, 0, idOf(1))
-			time.Sleep(time.Second) // the clock's timer runs now, before or after this
+			time.Sleep(time.Second) // the timer runs now, before or after the next line
 			r.Deregister(w)
 			r.ExpireAfter(w, time.Minute)
 			register(r, w, 0, idOf(1))
@@ -238,15 +238,15 @@ func TestExpiryStaysWithItsRegistration(t *testing.T) {
 			synctest.Wait()
 			require.Equal(t, watch.Expired, pending(w).Kind)
 			register(r, w, 0, idOf(1))
-			require.Equal(t, watch.Expired, receive(w).Kind, "whoever registers late is told at once")
+			require.Equal(t, watch.Expired, receive(w).Kind, "a registration after the deadline expires at once")
 			r.Deregister(w)
 		}
 	})
 }
 
-// TestClockForgetsWhoLeft has waits end early at full rate: they neither pile up nor
-// have the timer run for each.
-func TestClockForgetsWhoLeft(t *testing.T) {
+// TestClockForgetsEndedWaits has waits end early at full rate: their deadlines do not pile
+// up, and the timer does not run for each.
+func TestClockForgetsEndedWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, w := watch.New(), watch.NewWaiter()
@@ -259,10 +259,10 @@ func TestClockForgetsWhoLeft(t *testing.T) {
 				require.Zero(t, r.Deadlines(t))
 			}
 		}
-		require.Equal(t, 1, r.Timers(), "one for all of a shard")
+		require.Equal(t, 1, r.Timers(), "one timer for all of a shard")
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		require.Zero(t, r.Timers(), "it runs for nothing once, and then rests")
+		require.Zero(t, r.Timers(), "it runs once for nothing, and then rests")
 	})
 }
 
@@ -282,6 +282,6 @@ func TestEndStopsTheClocks(t *testing.T) {
 			require.Equal(t, end, pending(w).Kind)
 			r.Deregister(w)
 		}
-		require.Zero(t, r.Timers(), "nor do those who come after it")
+		require.Zero(t, r.Timers(), "nor do later registrations")
 	}
 }

@@ -1,35 +1,40 @@
 package watch
 
-// Buckets are doubled when there are more lists than fillTo for each, and quartered,
-// from shrinkFrom buckets on, when there is less than one list for shrinkTo of them.
-// The copying is paid for by the lists that came or went before it.
+import "hash/maphash"
+
+// The number of buckets is doubled when there are more than fillTo lists for each. From
+// shrinkFrom buckets on, it is quartered when there is less than one list for shrinkTo of
+// them. The lists that came or went since the last time pay for the copying.
 const (
 	fillTo     = 1
 	shrinkFrom = 128
 	shrinkTo   = 8
 )
 
-// heads is a hash table of the first nodes of lists, by their IDs. A bucket is a chain
-// of heads, linked by their prev, for which the head of a list has no other use: so an
-// ID takes a bucket's pointer and nothing else, where Go's map takes 56 bytes. It is
-// guarded by the shard's mu.
+// heads is a hash table of the first nodes of lists, by their IDs. A bucket is a chain of
+// heads, linked by prev, which the head of a list needs for nothing else: so an ID takes
+// a bucket's pointer and no more. It is guarded by the shard's mu.
+//
+// Go's map takes 47 bytes more for each ID, 29 more if its key is the hash, and half as
+// long again to register a waiter and deregister it.
 type heads struct {
-	// Invariant: a power of two, or none. A head is in the chain of its hash.
+	// Invariant: the length is a power of two, and a head is in the chain of its hash.
 	buckets []*node
 
 	lists int
+	seed  maphash.Seed // the registry's
 }
 
-// first returns the head of the list of id, nil if there is none.
-func (t *heads) first(id *ID, hash uint64) *node {
-	if len(t.buckets) == 0 {
-		return nil
-	}
-	return *t.ref(id, hash)
-}
+func newHeads(seed maphash.Seed) heads { return heads{buckets: make([]*node, 1), seed: seed} }
 
-// ref returns where the head of the list of id is pointed to from, or would be. There
-// must be buckets. It is good until the next change.
+// hash selects the ID's bucket, by the bits that do not select the shard.
+func (t *heads) hash(id *ID) uint64 { return maphash.Bytes(t.seed, id[:]) / shardCount }
+
+// first returns the head of the list of id, nil if there is no list.
+func (t *heads) first(id *ID, hash uint64) *node { return *t.ref(id, hash) }
+
+// ref returns the pointer to the head of the list of id, or the place for one. It is
+// good until the next change.
 func (t *heads) ref(id *ID, hash uint64) **node {
 	at := &t.buckets[hash&uint64(len(t.buckets)-1)]
 	for *at != nil && (*at).id != *id {
@@ -38,11 +43,10 @@ func (t *heads) ref(id *ID, hash uint64) **node {
 	return at
 }
 
-// pushLocked makes n the head of the list of its ID.
-func (sh *shard) pushLocked(n *node, hash uint64) {
-	t := &sh.heads
+// push makes n the head of the list of its ID.
+func (t *heads) push(n *node, hash uint64) {
 	if t.lists >= fillTo*len(t.buckets) {
-		sh.rehashLocked(max(1, 2*len(t.buckets)))
+		t.rehash(2 * len(t.buckets))
 	}
 	at := t.ref(&n.id, hash)
 	n.next, n.prev, n.head = *at, nil, true
@@ -54,10 +58,8 @@ func (sh *shard) pushLocked(n *node, hash uint64) {
 	*at = n
 }
 
-// popLocked takes the head of a list out of it, and the list out of the table if
-// nothing follows.
-func (sh *shard) popLocked(n *node, hash uint64) {
-	t := &sh.heads
+// pop removes the head of a list from it, and the list from the table if it is empty then.
+func (t *heads) pop(n *node, hash uint64) {
 	at := t.ref(&n.id, hash)
 	if second := n.next; second != nil {
 		*at, second.prev, second.head = second, n.prev, true
@@ -66,23 +68,22 @@ func (sh *shard) popLocked(n *node, hash uint64) {
 	*at = n.prev
 	t.lists--
 	if len(t.buckets) >= shrinkFrom && t.lists < len(t.buckets)/shrinkTo {
-		sh.rehashLocked(len(t.buckets) / 4)
+		t.rehash(len(t.buckets) / 4)
 	}
 }
 
-// rehashLocked spreads the heads over so many buckets.
-func (sh *shard) rehashLocked(buckets int) {
-	old := sh.heads.buckets
-	t := &heads{buckets: make([]*node, buckets), lists: sh.heads.lists}
-	for _, n := range old {
-		for n != nil {
-			next := n.prev
-			at := &t.buckets[sh.hash(&n.id)&uint64(buckets-1)]
-			n.prev, *at = *at, n
-			n = next
+// rehash spreads the heads over n buckets.
+func (t *heads) rehash(n int) {
+	old := t.buckets
+	t.buckets = make([]*node, n)
+	for _, head := range old {
+		for head != nil {
+			next := head.prev
+			at := &t.buckets[t.hash(&head.id)&uint64(n-1)]
+			head.prev, *at = *at, head
+			head = next
 		}
 	}
-	sh.heads = *t
 }
 
 // appendIDs appends the IDs of all lists.

@@ -22,7 +22,7 @@ func checkTable(t *testing.T, sh *shard, want map[ID][]*node) {
 	require.Equal(t, len(want), sh.heads.lists)
 	require.Len(t, sh.heads.appendIDs(nil), len(want), "every list is in the table once")
 	for id, nodes := range want {
-		n := sh.heads.first(&id, sh.hash(&id))
+		n := sh.heads.first(&id, sh.heads.hash(&id))
 		for i, node := range nodes {
 			require.Same(t, node, n)
 			require.Equal(t, i == 0, n.head)
@@ -35,8 +35,8 @@ func checkTable(t *testing.T, sh *shard, want map[ID][]*node) {
 	}
 }
 
-// TestTableOracle links and unlinks nodes of one shard, at the heads, in the middle and
-// at the ends of their lists, while the table grows to thousands and shrinks again.
+// TestTableOracle links and unlinks nodes of one shard, at the heads, in the middle and at
+// the ends of their lists, while the table grows to thousands of buckets and shrinks again.
 func TestTableOracle(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -48,7 +48,7 @@ func TestTableOracle(t *testing.T) {
 	link := func() {
 		n := &node{w: new(Waiter)}
 		binary.BigEndian.PutUint64(n.id[:], rnd.Uint64N(5000))
-		sh.link(n, sh.hash(&n.id))
+		sh.link(n, sh.heads.hash(&n.id))
 		want[n.id] = append([]*node{n}, want[n.id]...)
 		all = append(all, n)
 	}
@@ -58,7 +58,7 @@ func TestTableOracle(t *testing.T) {
 		all[i] = all[len(all)-1]
 		all = all[:len(all)-1]
 		sh.unlink(n)
-		sh.unlink(n) // nothing more
+		sh.unlink(n) // has no effect
 		left := make([]*node, 0, len(want[n.id]))
 		for _, other := range want[n.id] {
 			if other != n {
@@ -89,7 +89,7 @@ func TestTableOracle(t *testing.T) {
 	require.Greater(t, largest, 2048)
 	require.Less(t, len(sh.heads.buckets), shrinkFrom, "an empty table is small")
 	absent := ID{1: 9}
-	require.Nil(t, sh.heads.first(&absent, sh.hash(&absent)))
+	require.Nil(t, sh.heads.first(&absent, sh.heads.hash(&absent)))
 }
 
 func TestShardsShareNoCacheLine(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"allocstore/watch"
 )
 
-// herd blocks n goroutines on one ID and returns a function that waits until
-// all of them are awake and gone.
+// herd blocks n goroutines on one ID and returns a function that waits until all of them
+// are awake and have left.
 func herd(r *watch.Registry, n int) (gone func()) {
 	var wg sync.WaitGroup
 	for range n {
@@ -41,12 +41,11 @@ func TestHerdIsWokenByOneWrite(t *testing.T) {
 	awake := time.Since(start)
 	t.Logf("%d waiters: Notify returned after %v, the last was gone after %v", n, notified, awake)
 	requireEmpty(t, r)
-	require.Less(t, awake, 5*time.Second, "a herd is no quadratic affair")
+	require.Less(t, awake, 5*time.Second, "waking a herd takes linear time")
 }
 
-// TestHerdChangesDuringTheWalk has waiters of a long list leave and come while
-// two walks are somewhere in it, so that bookmarks meet each other, and lose the
-// neighbours they were put between.
+// TestHerdChangesDuringTheWalk has waiters leave and join a long list during several walks,
+// so that bookmarks meet each other and lose their neighbours.
 func TestHerdChangesDuringTheWalk(t *testing.T) {
 	const n = 8 * watch.Turn
 	for range 20 {
@@ -80,11 +79,11 @@ func walks(t *testing.T, n int) {
 	for i, w := range ws {
 		signals += int64(len(w.C()))
 		gone := (n-1-i)%3 == 0
-		require.Equal(t, !gone && i%4 < 3, len(w.C()) == 1, "waiter %d: who stayed and is below the index is woken, no other", i)
+		require.Equal(t, !gone && i%4 < 3, len(w.C()) == 1, "waiter %d: exactly the waiters that stayed and have a lower min are woken", i)
 		r.Deregister(w)
 	}
-	require.GreaterOrEqual(t, woken.Load(), signals, "whoever has a signal was counted")
-	require.LessOrEqual(t, woken.Load(), int64(n), "and was counted once")
+	require.GreaterOrEqual(t, woken.Load(), signals, "every signal was counted")
+	require.LessOrEqual(t, woken.Load(), int64(n), "and counted once")
 	requireEmpty(t, r)
 }
 
@@ -121,7 +120,7 @@ func TestMemory(t *testing.T) {
 		r.Deregister(w)
 	}
 	requireEmpty(t, r)
-	require.Less(t, r.Peak(), 256*128, "tables shrink after a mass deregistration")
+	require.Less(t, r.Buckets(), 256*128, "tables shrink after a mass deregistration")
 	ws = nil
 	left := heap() - before
 	t.Logf("%d B left", left)
@@ -139,5 +138,5 @@ func TestAllocations(t *testing.T) {
 		register(r, w, 0, idOf(1))
 		r.Notify(idOf(1), 1)
 		r.Deregister(w)
-	}), "a pooled waiter costs no allocation, and a Notify that wakes somebody the signal")
+	}), "only a Notify that wakes a waiter allocates, the signal")
 }

@@ -9,7 +9,7 @@ import (
 	"allocstore/watch"
 )
 
-// model is what the registry does, said in the most naive way.
+// model does the same as the registry, in the most naive way.
 type model struct {
 	waiters  []modelWaiter
 	terminal watch.Signal
@@ -79,7 +79,7 @@ type rig struct {
 	r     *watch.Registry
 	ws    []*watch.Waiter
 	m     model
-	bytes []byte // where the operations come from
+	bytes []byte // select the operations
 }
 
 func newRig(waiters int, ops []byte) *rig {
@@ -108,7 +108,7 @@ func (g *rig) ids() []watch.ID {
 	return ids
 }
 
-// step does one operation on both and returns how many each of them woke.
+// step does one operation on both and returns the number of waiters that each woke.
 func (g *rig) step() (got, want int) {
 	i := g.next(len(g.ws))
 	switch op := g.next(32); {
@@ -135,19 +135,19 @@ func (g *rig) step() (got, want int) {
 	return 0, 0
 }
 
-// receive lets one of the waiters, armed or not, look into its channel.
+// receive has one waiter, armed or not, look into its channel.
 func (g *rig) receive(t require.TestingT) {
 	i := g.next(len(g.ws))
 	require.Equal(t, g.m.waiters[i].inbox, pending(g.ws[i]), "a waiter receives what the model sends")
 	g.m.waiters[i].inbox = watch.Signal{}
 }
 
-// run does all operations and then takes everybody out again.
+// run does all operations and then deregisters all waiters.
 func (g *rig) run(t *testing.T) {
 	for len(g.bytes) > 0 {
 		got, want := g.step()
 		require.Equal(t, want, got, "the registry wakes as many as the model")
-		require.Equal(t, g.m.len(), g.r.Len(), "Len is the number of those who wait")
+		require.Equal(t, g.m.len(), g.r.Len(), "Len is the number of armed waiters")
 		g.receive(t)
 	}
 	for i, w := range g.ws {

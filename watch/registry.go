@@ -7,31 +7,31 @@ import (
 	"time"
 )
 
-// shardCount is how many parts a registry has, a power of two. They are many for
-// short locks and small tables rather than for many processors: a part of a
-// million IDs has 4,000, and doubling its table moves as many.
+// shardCount is the number of shards, a power of two. It is large for short critical
+// sections and small tables rather than for many processors: with a million IDs a
+// shard has 4,000, and doubling its table moves as many.
 const shardCount = 256
 
-// Registry knows who waits on what. It is made by [New] and safe for use by any
-// number of goroutines. The package's documentation has the protocol and the
-// proof that it loses no wake-up.
+// Registry has the waiters of every ID. It is made by [New] and safe for use by any
+// number of goroutines. The package's documentation has the protocol, and the proof
+// that no wake-up is lost.
 type Registry struct {
 	shards [shardCount]shard
 
-	// seed makes the choice of a shard unpredictable, so that nobody can pick
-	// IDs that all fall into one.
+	// seed makes the choice of a shard unpredictable, so that IDs cannot be chosen
+	// to fall into one.
 	seed maphash.Seed
 
-	// epoch counts the broadcasts. A broadcast reaches those who registered
+	// epoch counts the broadcasts. A broadcast reaches the waiters that registered
 	// before it moved the count. It is written under broadcast.
 	epoch atomic.Uint32
 
-	// terminal is the signal for those who come too late, nil before there is
-	// one. It is written under broadcast, before epoch moves.
+	// terminal is the signal for waiters that register after the end, nil before
+	// the end. It is written under broadcast, before epoch moves.
 	terminal atomic.Pointer[Signal]
 
-	// broadcast makes broadcasts take turns. It comes before the shards' locks
-	// in the lock order; only Broadcast takes it.
+	// broadcast serializes broadcasts. It comes before the shards' locks in the lock
+	// order, and only Broadcast takes it.
 	broadcast sync.Mutex
 }
 
@@ -40,113 +40,111 @@ func New() *Registry {
 	r := &Registry{seed: maphash.MakeSeed()}
 	origin := time.Now()
 	for i := range r.shards {
-		r.shards[i].seed, r.shards[i].clock.origin = r.seed, origin
+		r.shards[i].heads = newHeads(r.seed)
+		r.shards[i].clock.origin = origin
 	}
 	return r
 }
 
-// shardOf returns the part of the registry that an ID belongs to.
-func (r *Registry) shardOf(id ID) *shard {
-	sh, _ := r.locate(&id)
-	return sh
-}
-
-// locate returns the part of the registry that an ID belongs to, and its hash there.
+// locate returns the shard of an ID, and the ID's hash there.
 func (r *Registry) locate(id *ID) (sh *shard, hash uint64) {
 	h := maphash.Bytes(r.seed, id[:])
 	return &r.shards[h%shardCount], h / shardCount
 }
 
-// ExpireAfter has the registrations of w end with an Expired signal, if they receive
-// no other, when d has passed from now on. One that begins later receives it at once.
-// This holds until ExpireAfter is called again; w must not be registered then. A
-// waiter for which it was never called does not expire.
+// shardOf returns the shard of an ID.
+func (r *Registry) shardOf(id *ID) *shard {
+	sh, _ := r.locate(id)
+	return sh
+}
+
+// ExpireAfter gives w a deadline, d from now. A registration that has received no other
+// signal by then receives Expired; one that begins later receives it at once. The
+// deadline holds until the next call of ExpireAfter; without any call w does not expire.
+// w must not be registered.
 func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
 	now := r.shards[0].clock.now()
 	w.deadline = max(now+min(int64(d), never-now), 1)
 }
 
-// Register makes w wait for what [Waiter.Watch] said. From now on until it is
-// deregistered w receives at most one signal; after a terminal broadcast it receives
-// that one at once. A w that is still registered is deregistered first.
+// Register has w wait for the IDs of the last [Waiter.Watch]. Until it is deregistered, w
+// receives at most one signal; after a terminal broadcast it receives that one at once.
+// If w is still registered, it is deregistered first.
 //
-// The caller must look at its data once more after Register and before it
-// blocks, and must call Deregister in the end, whatever w received.
+// The caller must look at its data once more after Register and before it blocks, and
+// must call Deregister in the end, whatever w received.
 func (r *Registry) Register(w *Waiter) {
 	r.Deregister(w)
 	w.arm(r.epoch.Load())
 	for i := range w.Len() {
-		n := w.place(i)
+		n := w.node(i)
 		sh, hash := r.locate(&n.id)
 		if i == 0 {
 			sh.waiting.Add(1)
 		}
 		sh.link(n, hash)
 	}
-	// Only now: a broadcast that did not meet w has set it before.
+	// After the last link: a terminal broadcast that did not meet w has set it by now.
 	if s := r.terminal.Load(); s != nil {
 		r.refuse(w, s)
 	}
 }
 
-// refuse sends a terminal signal to a waiter that has just been registered,
-// unless it has one already, and takes it out again.
-func (r *Registry) refuse(w *Waiter, s *Signal) {
+// refuse ends a registration after the registry's end: w receives the terminal signal,
+// unless it has received one already.
+func (r *Registry) refuse(w *Waiter, terminal *Signal) {
 	if w.claim() {
-		r.shardOf(w.first.id).waiting.Add(-1)
-		w.send(s)
+		r.shardOf(&w.first.id).waiting.Add(-1)
+		w.send(terminal)
 	}
 	r.unlink(w)
 }
 
-// Deregister ends the registration of w, if there is one, and leaves nothing of
-// it behind. A signal that was not received by now is thrown away, so that w is
-// as good as new; a caller that cares looks at its data again. It may be called
-// any number of times.
+// Deregister ends the registration of w, if there is one, and leaves nothing of it
+// behind. A signal that was not received is thrown away: a caller that must not miss it
+// looks at its data again. Deregister may be called any number of times.
 func (r *Registry) Deregister(w *Waiter) {
 	if w.state.Load() == idle {
 		return
 	}
 	if !w.released() {
 		if w.withdraw() {
-			r.shardOf(w.first.id).waiting.Add(-1)
+			r.shardOf(&w.first.id).waiting.Add(-1)
 		}
 		r.unlink(w)
 	}
 	w.reset()
 }
 
-// unlink takes all of w's nodes out of their lists, one lock after the other.
-// It passes through the lock of every shard that w may be reached from, also
-// when there is nothing left to unlink: afterwards no sender is at work on w.
+// unlink unlinks all nodes of w, one lock after the other. It passes through the lock of
+// every shard where a sender can find w, also if the node there is unlinked already:
+// afterwards no sender works on w.
 func (r *Registry) unlink(w *Waiter) {
 	for i := range w.Len() {
-		n := w.place(i)
-		r.shardOf(n.id).unlink(n)
+		n := w.node(i)
+		r.shardOf(&n.id).unlink(n)
 	}
 }
 
-// Notify wakes the waiters of id whose min is below index, and nobody else, and
-// returns how many it woke. What changed must be visible to them before it is
-// called. It costs a hash, a lock and a look into a table if nobody waits.
+// Notify wakes the waiters of id whose min is below index, and no others, and returns
+// their number. The change must be visible to them before the call. Without waiters it
+// costs a hash, a lock and a look into a table.
 func (r *Registry) Notify(id ID, index uint64) int {
 	c := call{signal: Signal{Kind: Changed, ID: id, Index: index}}
 	sh, hash := r.locate(&id)
 	return wake(sh, hash, id, c)
 }
 
-// Broadcast sends s to everybody who is registered when it begins, each once,
-// and returns how many it woke. What it tells must be visible before it is
-// called.
+// Broadcast sends s once to every waiter that is registered when it begins, and returns
+// their number. The restore that it tells of must be visible before the call.
 //
-// Closed and Failed are terminal: whoever registers afterwards receives that
-// signal at once. The first one stays, but for a Closed that follows a Failed
-// and takes its place, since closing is how a failure ends. Whatever else is
-// broadcast after a terminal signal, the terminal one is sent in its stead.
+// Closed and Failed are terminal: later registrations receive the terminal signal at
+// once, and later broadcasts send it in place of their own. The first terminal signal
+// stays, except that a Closed replaces a Failed, since closing is how a failure ends.
 func (r *Registry) Broadcast(s Signal) int {
 	r.broadcast.Lock()
 	defer r.broadcast.Unlock()
-	c := call{signal: r.settle(s), all: true}
+	c := call{signal: r.resolve(s), all: true}
 	c.epoch = r.epoch.Add(1)
 	var ids []ID
 	woken := 0
@@ -154,15 +152,15 @@ func (r *Registry) Broadcast(s Signal) int {
 		sh := &r.shards[i]
 		ids = sh.appendIDs(ids[:0], c.signal.terminal())
 		for _, id := range ids {
-			woken += wake(sh, sh.hash(&id), id, c)
+			woken += wake(sh, sh.heads.hash(&id), id, c)
 		}
 	}
 	return woken
 }
 
-// settle returns what is really sent when s is to be broadcast, and remembers it
-// if it is terminal. The caller holds the broadcast lock.
-func (r *Registry) settle(s Signal) Signal {
+// resolve returns the signal to send for a broadcast of s, and stores it if it is
+// terminal. The caller holds the broadcast lock.
+func (r *Registry) resolve(s Signal) Signal {
 	last := r.terminal.Load()
 	closes := last != nil && last.Kind == Failed && s.Kind == Closed
 	switch {
@@ -174,8 +172,8 @@ func (r *Registry) settle(s Signal) Signal {
 	return s
 }
 
-// Len returns how many waiters are registered and have not been woken. While
-// others come and go it may be off by those who do.
+// Len returns the number of waiters that are registered and have not been woken. It
+// may miscount waiters that come or go during the call.
 func (r *Registry) Len() int {
 	var n int64
 	for i := range r.shards {

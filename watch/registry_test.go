@@ -10,21 +10,21 @@ import (
 
 // idIn returns an ID that belongs to sh.
 func idIn(r *Registry, sh *shard) (id ID) {
-	for i := uint64(0); r.shardOf(id) != sh; i++ {
+	for i := uint64(0); r.shardOf(&id) != sh; i++ {
 		binary.BigEndian.PutUint64(id[:], i)
 	}
 	return id
 }
 
-// TestCloseOvertakesRegister holds a Register up just before it links its waiter
-// and lets a terminal broadcast try to pass that list first. Which of the two
-// gets the lock is up to the scheduler, so it is tried often: if it is the
-// broadcast, only Register's look at the terminal signal is left to tell.
+// TestCloseOvertakesRegister stops a Register just before it links its waiter, and lets a
+// terminal broadcast try to pass that list first. The scheduler decides which of the two
+// gets the lock, so the test tries often: if it is the broadcast, the waiter hears of the
+// end only because Register looks at the terminal signal.
 func TestCloseOvertakesRegister(t *testing.T) {
 	t.Parallel()
 	for range 300 {
 		r := New()
-		id := idIn(r, &r.shards[0]) // which the broadcast comes to first
+		id := idIn(r, &r.shards[0]) // the broadcast's first shard
 		w := NewWaiter()
 		done := make(chan struct{})
 		r.shards[0].mu.Lock()
@@ -41,7 +41,7 @@ func TestCloseOvertakesRegister(t *testing.T) {
 		r.shards[0].mu.Unlock()
 		r.Broadcast(Signal{Kind: Closed})
 		<-done
-		require.Len(t, w.c, 1, "whoever registers while the registry closes is told")
+		require.Len(t, w.c, 1, "a waiter that registers while the registry closes is told")
 		require.Zero(t, r.Len())
 		require.Zero(t, r.Entries())
 	}
@@ -52,7 +52,7 @@ func TestDeregisterWaitsForTheSender(t *testing.T) {
 	r, w, id := New(), NewWaiter(), ID{1}
 	register(r, w, 0, id)
 	require.True(t, w.claim(), "a sender has claimed the waiter and holds its shard")
-	sh := r.shardOf(id)
+	sh := r.shardOf(&id)
 	sh.mu.Lock()
 	done := make(chan struct{})
 	go func() {

@@ -1,60 +1,52 @@
 package watch
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 )
 
-// node is one place of a waiter: a link in the list of those who wait on one ID.
-// It lives inside its waiter, so that waiting on one ID allocates no node. A node
-// without a waiter is a bookmark, where a walk goes on after its lock's pause.
+// node is a link in the list of the waiters of one ID. It lives inside its waiter, so
+// that waiting on one ID allocates no node. A node without a waiter is a bookmark: a
+// walk goes on there after a pause.
 //
-// Its links, slot, head and linked are guarded by the shard's mu.
+// next, prev, slot, head and linked are guarded by the shard's mu.
 type node struct {
 	next *node
-	prev *node // of the head of a list: the next head in its bucket
+	prev *node // in the head of a list: the next head in its bucket
 	w    *Waiter
 	id   ID
-	slot int32 // one past its place in the shard's clock, 0 if it has none
+	slot int32 // one past its place in the shard's clock, 0 if it is not there
 
 	head, linked bool
 }
 
-// shard is a part of the registry: the lists of those IDs whose hash selects it. It
-// fills two cache lines, or neighbours would slow each other down.
+// shard has the lists of the IDs whose hash selects it. Its size is two cache lines, so
+// that neighbours do not slow each other down.
 type shard struct {
-	// mu guards heads, clock and the links of all nodes listed here. It is the
-	// last in the lock order and nobody holds two of them. Under it nothing
-	// blocks and no caller's code runs: a send finds room.
+	// mu guards heads, clock and the links of all nodes listed here. It is the last
+	// in the lock order, and no goroutine holds two of them. Under it nothing blocks
+	// and no caller's code runs; a send finds room.
 	mu sync.Mutex
 
 	// heads has the first node of each ID's list.
 	// Invariant: no list is empty.
 	heads heads
 
-	// clock has the deadlines of those whose first node is listed here.
+	// clock has the deadlines of the waiters whose first node is listed here.
 	clock clock
 
-	seed maphash.Seed // the registry's
-
-	// waiting counts the armed waiters that were counted in here, less those
-	// that were counted out here. A waiter on IDs of several shards may come
-	// in here and go out there, so only the sum over all shards has a meaning.
+	// waiting counts the armed waiters. It goes up in the shard of a waiter's first ID
+	// and down in the shard where the waiter is woken, so only the sum over all
+	// shards has a meaning.
 	waiting atomic.Int64
 }
 
-// hash returns what an ID's bucket goes by, which are the bits of its hash that do
-// not select the shard.
-func (sh *shard) hash(id *ID) uint64 { return maphash.Bytes(sh.seed, id[:]) / shardCount }
-
-// link puts n at the head of its ID's list, and its waiter's deadline into the
-// clock. At the head, since a walk that is under way then never meets those who came
-// after it began.
+// link puts n at the head of its ID's list, and its waiter's deadline into the clock.
+// A walk that is under way has passed the head, so it never meets a new node.
 func (sh *shard) link(n *node, hash uint64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.pushLocked(n, hash)
+	sh.heads.push(n, hash)
 	n.linked = true
 	if n == &n.w.first && n.w.deadline != 0 {
 		sh.addDeadlineLocked(n)
@@ -65,14 +57,14 @@ func (sh *shard) link(n *node, hash uint64) {
 func (sh *shard) insertLocked(n, at *node) {
 	n.linked = true
 	if at.head {
-		sh.pushLocked(n, sh.hash(&n.id))
+		sh.heads.push(n, sh.heads.hash(&n.id))
 		return
 	}
 	n.next, n.prev = at, at.prev
 	n.prev.next, at.prev = n, n
 }
 
-// unlink takes n out of its list if it is in one.
+// unlink takes n out of its list and out of the clock, if it is linked.
 func (sh *shard) unlink(n *node) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -81,13 +73,13 @@ func (sh *shard) unlink(n *node) {
 	}
 }
 
-// unlinkLocked takes a linked n out of its list and out of the clock.
+// unlinkLocked is unlink of a linked node.
 func (sh *shard) unlinkLocked(n *node) {
 	if n.slot > 0 {
 		sh.clock.remove(n)
 	}
 	if n.head {
-		sh.popLocked(n, sh.hash(&n.id))
+		sh.heads.pop(n, sh.heads.hash(&n.id))
 	} else {
 		n.prev.next = n.next
 		if n.next != nil {
@@ -97,13 +89,13 @@ func (sh *shard) unlinkLocked(n *node) {
 	n.next, n.prev, n.head, n.linked = nil, nil, false, false
 }
 
-// appendIDs appends the IDs that somebody waits on. At the end it also stops the
-// clock: those who are here are told of the end, and so are those who come.
-func (sh *shard) appendIDs(ids []ID, end bool) []ID {
+// appendIDs appends the IDs that have waiters. If terminal is set, it also stops the
+// clock: the broadcast wakes the waiters that are here, and Register the later ones.
+func (sh *shard) appendIDs(ids []ID, terminal bool) []ID {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if end {
-		sh.clock.stopLocked()
+	if terminal {
+		sh.clock.stop()
 	}
 	return sh.heads.appendIDs(ids)
 }

@@ -2,26 +2,27 @@ package watch
 
 import "strconv"
 
-// ID names what a waiter waits for. The registry gives its bytes no meaning.
+// ID names a thing to wait for. The registry gives its bytes no meaning.
 type ID = [16]byte
 
-// Kind says why a waiter was woken.
+// Kind is the reason of a signal.
 type Kind uint8
 
+// Kinds of signals.
 const (
-	// Changed says that one of the waiter's IDs changed above its min.
+	// Changed: one of the waiter's IDs changed above its min.
 	Changed Kind = iota + 1
 
-	// Restored says that everything may have changed at once.
+	// Restored: everything may have changed at once.
 	Restored
 
-	// Closed says that there will be no more changes, in good order.
+	// Closed: there will be no more changes, in good order.
 	Closed
 
-	// Failed says that there will be no more changes, because of a fault.
+	// Failed: there will be no more changes, because of a fault.
 	Failed
 
-	// Expired says that the waiter's time is up; see Registry.ExpireAfter.
+	// Expired: the waiter's time is up; see Registry.ExpireAfter.
 	Expired
 )
 
@@ -35,17 +36,17 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// Signal is what a woken waiter is told. It is a hint to look again, not the
-// change itself: by the time it is read, there may have been later ones.
+// Signal wakes a waiter. It is a hint to look again, not the change itself: by the time
+// it is read, there may have been later changes.
 type Signal struct {
 	Kind  Kind
-	ID    ID     // Changed: which of the waiter's IDs
+	ID    ID     // Changed: the ID, one of the waiter's
 	Index uint64 // Changed, Restored: the index that the caller passed
 	Err   error  // Closed, Failed: the reason that the caller passed
 }
 
-// expiry is what all receive whose time is up.
+// expiry is the signal of all waiters whose time is up.
 var expiry = &Signal{Kind: Expired}
 
-// terminal reports whether nothing follows the signal.
+// terminal reports whether no other signal follows.
 func (s *Signal) terminal() bool { return s.Kind == Closed || s.Kind == Failed }

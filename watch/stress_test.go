@@ -15,7 +15,7 @@ import (
 	"allocstore/watch"
 )
 
-// board is the data that readers look at and writers publish on.
+// board is the data: writers publish on it, readers look at it.
 type board struct {
 	r      *watch.Registry
 	mus    []sync.Mutex // one a cell: publishing and notifying go in index order
@@ -24,7 +24,7 @@ type board struct {
 	shared sync.Mutex
 	done   atomic.Bool
 	told   atomic.Uint64 // the index of the last restore that has been published
-	woken  atomic.Int64  // as the senders count it
+	woken  atomic.Int64  // the senders' count
 }
 
 func newBoard(cells int) *board {
@@ -58,7 +58,7 @@ type reader struct {
 	cells   []int
 	ids     []watch.ID
 	min     uint64
-	restore uint64 // the last one it was told of
+	restore uint64 // the index of the last Restored signal
 }
 
 func newReader(t *testing.T, b *board, seed uint64) *reader {
@@ -97,18 +97,18 @@ func (rd *reader) follow() {
 	}
 }
 
-// check reports a wake-up for which there was no reason. min has not moved since
-// the reader registered, or it would not have blocked.
+// check reports a wake-up without a reason. min has not moved since the reader
+// registered, or the reader would not have blocked.
 func (rd *reader) check(s watch.Signal) {
 	switch s.Kind {
 	case watch.Changed:
-		assert.Contains(rd.t, rd.ids, s.ID, "a write to another ID wakes nobody")
-		assert.Greater(rd.t, s.Index, rd.min, "a write at or below min wakes nobody")
-		assert.True(rd.t, rd.look(), "what a signal tells of is visible")
-		assert.GreaterOrEqual(rd.t, rd.min, s.Index, "what a signal tells of is visible")
+		assert.Contains(rd.t, rd.ids, s.ID, "a write to another ID does not wake the reader")
+		assert.Greater(rd.t, s.Index, rd.min, "a write at or below min does not wake the reader")
+		assert.True(rd.t, rd.look(), "the change behind a signal is visible")
+		assert.GreaterOrEqual(rd.t, rd.min, s.Index, "the change behind a signal is visible")
 	case watch.Restored:
 		assert.Greater(rd.t, s.Index, rd.restore, "a restore is told once")
-		assert.GreaterOrEqual(rd.t, rd.b.told.Load(), s.Index, "what a signal tells of is visible")
+		assert.GreaterOrEqual(rd.t, rd.b.told.Load(), s.Index, "the change behind a signal is visible")
 		rd.restore = s.Index
 	default:
 		assert.Equal(rd.t, watch.Closed, s.Kind, "no other kind was sent")
@@ -129,8 +129,8 @@ func TestStress(t *testing.T) {
 	require.LessOrEqual(t, runtime.NumGoroutine(), before, "no goroutine stays behind")
 }
 
-// stress lets bursts of writes run into a hundred readers. After each burst it
-// waits until everybody is blocked and then looks whether anybody should not be.
+// stress has bursts of writes meet a hundred readers. After each burst it waits until all
+// readers are blocked, and then checks that each has seen everything.
 func stress(t *testing.T, cells int, seed uint64) {
 	b := newBoard(cells)
 	readers := make([]*reader, 100)
@@ -142,7 +142,7 @@ func stress(t *testing.T, cells int, seed uint64) {
 	for burst := range uint64(300) {
 		b.burst(rand.New(rand.NewPCG(seed, burst)))
 		synctest.Wait()
-		require.Equal(t, len(readers), b.r.Len(), "who sees nothing new waits")
+		require.Equal(t, len(readers), b.r.Len(), "a reader that sees nothing new waits")
 		for _, rd := range readers {
 			require.False(t, rd.look(), "a reader sleeps although there is news: its wake-up was lost")
 		}
@@ -172,14 +172,14 @@ func (b *board) burst(rnd *rand.Rand) {
 	writing.Wait()
 }
 
-// TestCloseRacesWithRegister has a reader register while the registry closes. A
-// reader that neither the broadcast nor Register tells would deadlock.
+// TestCloseRacesWithRegister has a reader register while the registry closes. A reader
+// that gets the signal from neither the broadcast nor Register would deadlock.
 func TestCloseRacesWithRegister(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for i := range 3000 {
 			r := watch.New()
 			var ready atomic.Int32
-			together := func() { // both go on as nearly at once as can be
+			together := func() { // lets both go on at the same time
 				for ready.Add(1); ready.Load() < 2; {
 					runtime.Gosched()
 				}

@@ -6,45 +6,44 @@ import (
 	"sync/atomic"
 )
 
-// The states of a waiter. Register arms it. Whoever moves it on from armed, by
-// compare-and-swap, is the only one to decide what becomes of the registration:
-// a sender goes to firing, Deregister to idle.
+// The states of a waiter. Register arms it. The goroutine that moves it on from armed, by
+// compare-and-swap, decides how the registration ends: a sender moves it to firing,
+// Deregister to idle.
 const (
 	idle   uint32 = iota // not registered
-	armed                // registered, nothing sent
+	armed                // registered, no signal yet
 	firing               // claimed by a sender that is about to send
-	fired                // sent; the sender has let go of the waiter
+	fired                // sent; the sender is done with the waiter
 )
 
-// nowhere is the place of a waiter on no ID at all.
-var nowhere = []ID{{}}
+// noIDs is the ID list of a waiter without IDs.
+var noIDs = []ID{{}}
 
-// maxKept is how many nodes of its last registration a waiter keeps for the
-// next. More than that would make a pool of waiters remember the widest one.
+// maxKept is the number of nodes that a waiter keeps for its next registration. A limit
+// keeps a pool of waiters from growing to the largest registration ever made.
 const maxKept = 64
 
-// Waiter is one blocked reader: a channel, what it waits for, and its places in the
-// registry. It is made by [NewWaiter] and may be registered, deregistered and
-// registered again as often as one likes, with one registry at a time. One goroutine
-// at a time may use it. It must not be copied.
+// Waiter is one blocked reader: a channel, the IDs it waits for, and their nodes. It is
+// made by [NewWaiter] and may be registered and deregistered any number of times, with
+// one registry at a time. Only one goroutine at a time may use it. It must not be copied.
 //
 // Its size is 96 bytes, which is one of the runtime's size classes.
 type Waiter struct {
 	c chan struct{} // has room for one; empty when the waiter becomes armed
 
-	// signal is what was sent. It belongs to the sender from claim on until it has
-	// sent, and then to the reader that has received.
+	// signal belongs to the sender from claim to the end of send, and then to the
+	// reader that has received from c.
 	signal *Signal
 
 	state atomic.Uint32
 
-	// All that follows is written before the first node is linked and not again
-	// before the last is unlinked, so whoever meets a node may read it.
+	// The fields below are written before the first node is linked and not again
+	// before the last is unlinked, so a goroutine that finds a node may read them.
 	epoch    uint32  // of Registry.epoch, at registration
 	min      uint64  // only an index above it wakes the waiter
-	deadline int64   // see clock; 0 if there is none
-	first    node    // the place at the first ID: nearly always the only one
-	more     *[]node // the places at the others, nil if there never were any
+	deadline int64   // see clock; 0 if there is no deadline
+	first    node    // of the first ID, mostly the only one
+	more     *[]node // of the other IDs, nil if there never were any
 }
 
 // NewWaiter returns a waiter that waits for nothing yet.
@@ -54,25 +53,25 @@ func NewWaiter() *Waiter {
 	return w
 }
 
-// Watch says what the registrations of w are for, from now on: a change of any of ids
-// at an index above min. An ID may be given more than once. Without any, only a
-// broadcast reaches w. It must not be called while w is registered; neither ids nor
-// their array are kept.
+// Watch has the later registrations of w wait for a change of any of ids at an index
+// above min. An ID may be given more than once. Without any ID only a broadcast reaches
+// w. Watch keeps neither ids nor its array. w must not be registered.
 func (w *Waiter) Watch(min uint64, ids ...ID) {
 	if len(ids) == 0 {
-		// No index is above the largest one, so no Notify comes here.
-		ids, min = nowhere, math.MaxUint64
+		// No index is above the largest one, so no Notify reaches w.
+		ids, min = noIDs, math.MaxUint64
 	}
 	w.min = min
-	w.makePlaces(len(ids) - 1)
+	w.setLen(len(ids))
 	for i, id := range ids {
-		n := w.place(i)
+		n := w.node(i)
 		n.w, n.id = w, id
 	}
 }
 
-// makePlaces has w have so many places besides the first.
-func (w *Waiter) makePlaces(n int) {
+// setLen gives w n nodes.
+func (w *Waiter) setLen(n int) {
+	n-- // without the first
 	if w.more == nil {
 		if n == 0 {
 			return
@@ -89,22 +88,35 @@ func (w *Waiter) makePlaces(n int) {
 // Min returns the index that w waits for a change above.
 func (w *Waiter) Min() uint64 { return w.min }
 
-// Len returns how many IDs w waits on, counting one that was given twice twice, and 1
-// if there are none.
-func (w *Waiter) Len() int { return 1 + len(w.others()) }
+// Len returns the number of IDs that w waits on. An ID that was given twice counts twice.
+// It is 1 if there are no IDs.
+func (w *Waiter) Len() int {
+	if w.more == nil {
+		return 1
+	}
+	return 1 + len(*w.more)
+}
 
-// ID returns the i-th ID that w waits on. It is the waiter's, not to be changed, and
-// good until the next Watch.
-func (w *Waiter) ID(i int) *ID { return &w.place(i).id }
+// ID returns the i-th ID that w waits on. It belongs to the waiter, must not be changed,
+// and is good until the next Watch.
+func (w *Waiter) ID(i int) *ID { return &w.node(i).id }
 
-// C returns the channel that has something to receive when the registration's one
-// signal was sent, which then is what Signal returns. It is the same channel for the
-// whole life of the waiter and is never closed.
+// C returns a channel that receives one value when the registration's signal has been
+// sent; Signal then returns the signal. It is the same channel for the whole life of the
+// waiter and is never closed.
 func (w *Waiter) C() <-chan struct{} { return w.c }
 
-// Signal returns what was sent, to whom has received from C, until w is registered
-// again. It is shared and must not be changed.
+// Signal returns the signal that was sent. Call it after receiving from C and before the
+// next Register. The signal is shared and must not be changed.
 func (w *Waiter) Signal() *Signal { return w.signal }
+
+// node returns the waiter's node for its i-th ID.
+func (w *Waiter) node(i int) *node {
+	if i == 0 {
+		return &w.first
+	}
+	return &(*w.more)[i-1]
+}
 
 // arm prepares an idle waiter for being linked.
 func (w *Waiter) arm(epoch uint32) {
@@ -112,42 +124,26 @@ func (w *Waiter) arm(epoch uint32) {
 	w.state.Store(armed)
 }
 
-// place returns the waiter's node for its i-th ID.
-func (w *Waiter) place(i int) *node {
-	if i == 0 {
-		return &w.first
-	}
-	return &(*w.more)[i-1]
-}
-
-// others returns the places besides the first.
-func (w *Waiter) others() []node {
-	if w.more == nil {
-		return nil
-	}
-	return *w.more
-}
-
 // claim reports whether the caller is the one to send this registration's signal.
 func (w *Waiter) claim() bool { return w.state.CompareAndSwap(armed, firing) }
 
-// withdraw reports whether the registration ends with nothing sent.
+// withdraw reports whether the registration ends without a signal.
 func (w *Waiter) withdraw() bool { return w.state.CompareAndSwap(armed, idle) }
 
-// send delivers the signal of a claimed waiter. The store is the sender's last
-// touch: an owner that sees it may reuse the waiter without taking a lock.
+// send delivers the signal of a claimed waiter. The sender touches the waiter for the last
+// time when it stores fired: the owner that sees it may reuse the waiter without a lock.
 func (w *Waiter) send(s *Signal) {
 	w.signal = s
 	w.c <- struct{}{}
 	w.state.Store(fired)
 }
 
-// released reports whether the registration is over and nothing of it is left in
-// the registry: its only place was unlinked before its signal was sent.
+// released reports whether the registration is over and the registry has nothing of it:
+// its only node was unlinked before its signal was sent.
 func (w *Waiter) released() bool { return w.Len() == 1 && w.state.Load() == fired }
 
-// reset makes the waiter idle and throws away a signal that nobody received. No
-// sender may be able to reach it any more.
+// reset makes the waiter idle and throws away a signal that was not received. No sender
+// may be able to find the waiter any more.
 func (w *Waiter) reset() {
 	select {
 	case <-w.c:

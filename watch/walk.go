@@ -1,14 +1,14 @@
 package watch
 
-// turnLen is how many nodes a walk looks at before it lets others have the
-// shard's lock: some 15 µs of sending when nobody is blocked yet, some 140 µs
-// when every send has a goroutine to make ready.
+// turnLen is the number of nodes that a walk visits before it frees the shard's lock:
+// some 15 µs of sending if the readers are not blocked yet, some 140 µs if every send
+// makes a goroutine ready.
 const turnLen = 256
 
-// call is a signal and whom it is for.
+// call is a signal and its receivers.
 type call struct {
 	signal Signal
-	all    bool   // a broadcast: for every waiter of an earlier epoch
+	all    bool   // a broadcast: to every waiter of an earlier epoch
 	epoch  uint32 // the broadcast's own
 }
 
@@ -20,21 +20,21 @@ func (c *call) reaches(w *Waiter) bool {
 	return w.min < c.signal.Index
 }
 
-// walk takes a call along one list, from its head to its end, in turns. Between
-// two turns it holds no lock, and a bookmark in the list keeps its place: the
-// nodes around may go, and those who come are put at the head, behind it.
+// walk carries a call along one list, from its head to its end, in turns. Between two
+// turns it holds no lock, and a bookmark in the list keeps its place: the nodes around it
+// may go, and new ones are linked at the head, behind it.
 type walk struct {
 	sh    *shard
 	call  call
 	id    ID
 	hash  uint64
-	mark  *node   // in the list between two turns; nil before the first pause
-	sent  *Signal // what all that are woken receive; nil before the first
+	mark  *node   // the bookmark, linked between two turns; nil before the first pause
+	sent  *Signal // shared by all that are woken; nil before the first
 	woken int
 }
 
-// wake sends c to those who wait on id when it begins, and returns how many of
-// them it woke.
+// wake sends c to the waiters that wait on id when it begins, and returns the number of
+// waiters that it woke.
 func wake(sh *shard, hash uint64, id ID, c call) int {
 	k := walk{sh: sh, call: c, id: id, hash: hash}
 	for k.turn() {
@@ -42,7 +42,7 @@ func wake(sh *shard, hash uint64, id ID, c call) int {
 	return k.woken
 }
 
-// turn goes some nodes further and reports whether there are more.
+// turn visits up to turnLen nodes and reports whether there are more.
 func (k *walk) turn() (more bool) {
 	k.sh.mu.Lock()
 	defer k.sh.mu.Unlock()
@@ -52,7 +52,7 @@ func (k *walk) turn() (more bool) {
 			return false
 		}
 		n := at
-		at = n.next // read first: the nodes of a woken waiter are its owner's
+		at = n.next // read first: a visit may unlink n and free it for its owner
 		if n.w != nil {
 			k.visitLocked(n)
 		}
@@ -61,7 +61,7 @@ func (k *walk) turn() (more bool) {
 	return at != nil
 }
 
-// resumeLocked returns the node to go on with, nil at the end of the list.
+// resumeLocked returns the next node to visit, nil at the end of the list.
 func (k *walk) resumeLocked() *node {
 	if k.mark == nil {
 		return k.sh.heads.first(&k.id, k.hash)
@@ -82,9 +82,8 @@ func (k *walk) pauseLocked(at *node) {
 	k.sh.insertLocked(k.mark, at)
 }
 
-// visitLocked wakes the waiter of n if the call is for it. A node whose waiter is
-// no longer armed is left over from another of its IDs or is on its way out: it
-// goes, and nobody is woken.
+// visitLocked wakes the waiter of n if the call is for it. If the waiter is no longer
+// armed, it was woken for another of its IDs or is deregistering: then n is only unlinked.
 func (k *walk) visitLocked(n *node) {
 	w := n.w
 	if w.state.Load() == armed && !k.call.reaches(w) {

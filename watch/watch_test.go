@@ -39,7 +39,7 @@ func receive(w *watch.Waiter) watch.Signal {
 	return *w.Signal()
 }
 
-// pending returns the signal that w has received, the zero one if none.
+// pending returns the signal that w has received, or the zero Signal.
 func pending(w *watch.Waiter) watch.Signal {
 	select {
 	case <-w.C():
@@ -52,8 +52,8 @@ func pending(w *watch.Waiter) watch.Signal {
 // requireEmpty checks that nothing is left in r.
 func requireEmpty(t *testing.T, r *watch.Registry) {
 	t.Helper()
-	require.Zero(t, r.Len(), "nobody is registered any more")
-	require.Zero(t, r.Entries(), "an ID that nobody waits on leaves no entry behind")
+	require.Zero(t, r.Len(), "no waiter is registered any more")
+	require.Zero(t, r.Entries(), "an ID without waiters leaves no entry behind")
 }
 
 func TestKindString(t *testing.T) {
@@ -66,7 +66,7 @@ func TestKindString(t *testing.T) {
 	}
 }
 
-func TestNotifyWakesExactlyWhoWaits(t *testing.T) {
+func TestNotifyWakesExactlyItsWaiters(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := watch.New()
@@ -89,11 +89,11 @@ func TestNotifyWakesExactlyWhoWaits(t *testing.T) {
 		wait("future", 9, idOf(1))
 		wait("other", 0, idOf(2))
 
-		require.Zero(t, r.Notify(idOf(3), 5), "nobody waits on it")
+		require.Zero(t, r.Notify(idOf(3), 5), "no waiter waits on it")
 		require.Equal(t, 1, r.Notify(idOf(1), 5), "only a min below the index is woken")
 		synctest.Wait()
 		require.Equal(t, map[string]watch.Signal{"low": {Kind: watch.Changed, ID: idOf(1), Index: 5}}, got)
-		require.Equal(t, 3, r.Len(), "who was not woken stays")
+		require.Equal(t, 3, r.Len(), "a waiter that was not woken stays")
 
 		require.Equal(t, 2, r.Notify(idOf(1), 10))
 		require.Equal(t, 1, r.Notify(idOf(2), 1))
@@ -128,13 +128,13 @@ func TestDeregisterIsIdempotentAndDrains(t *testing.T) {
 		require.Equal(t, 1, r.Notify(idOf(1), 1))
 		r.Deregister(w)
 		r.Deregister(w)
-		require.Zero(t, pending(w), "a signal that nobody received does not reach the next registration")
+		require.Zero(t, pending(w), "a signal that was not received does not reach the next registration")
 		register(r, w, 0, idOf(1), idOf(2))
 		require.Zero(t, pending(w))
 		r.Deregister(w)
 		requireEmpty(t, r)
 	}
-	require.Zero(t, r.Notify(idOf(1), 2), "who has left is not woken")
+	require.Zero(t, r.Notify(idOf(1), 2), "a waiter that has left is not woken")
 }
 
 func TestRegisterAgainReplacesTheRegistration(t *testing.T) {
@@ -161,14 +161,14 @@ func TestWaiterOnNothingHearsBroadcastsOnly(t *testing.T) {
 	requireEmpty(t, r)
 }
 
-func TestRestoredReachesEverybodyOnce(t *testing.T) {
+func TestRestoredReachesEveryWaiterOnce(t *testing.T) {
 	t.Parallel()
 	r := watch.New()
 	restored := watch.Signal{Kind: watch.Restored, Index: 8}
 	ws := []*watch.Waiter{
 		registered(r, 0, idOf(1)), registered(r, 7, idOf(1)), registered(r, math.MaxUint64, idOf(2)), registered(r, 1, idOf(1), idOf(3), idOf(4)),
 	}
-	require.Equal(t, len(ws), r.Broadcast(restored), "a restore reaches everybody, whatever the min")
+	require.Equal(t, len(ws), r.Broadcast(restored), "a restore reaches every waiter, whatever its min")
 	requireEmpty(t, r)
 	for _, w := range ws {
 		require.Equal(t, restored, pending(w))
@@ -178,7 +178,7 @@ func TestRestoredReachesEverybodyOnce(t *testing.T) {
 	for _, w := range ws {
 		require.Zero(t, pending(w), "a restore is not terminal")
 	}
-	require.Equal(t, len(ws), r.Broadcast(restored), "the next restore reaches everybody again")
+	require.Equal(t, len(ws), r.Broadcast(restored), "the next restore reaches every waiter again")
 }
 
 func TestTerminalSignals(t *testing.T) {
@@ -189,7 +189,7 @@ func TestTerminalSignals(t *testing.T) {
 	restored := watch.Signal{Kind: watch.Restored, Index: 5}
 	for name, tc := range map[string]struct {
 		sent []watch.Signal
-		late watch.Signal // what those receive who come afterwards
+		late watch.Signal // the signal of later registrations
 	}{
 		"closed stays":              {[]watch.Signal{closed, failed, restored}, closed},
 		"failed stays":              {[]watch.Signal{failed, again, restored}, failed},
@@ -204,12 +204,12 @@ func TestTerminalSignals(t *testing.T) {
 				woken := r.Broadcast(s)
 				if i == 0 {
 					require.Equal(t, 1, woken)
-					require.Equal(t, s, pending(w), "who was there receives the first signal")
+					require.Equal(t, s, pending(w), "a registered waiter receives the first signal")
 				}
 			}
 			for _, ids := range [][]watch.ID{{}, {idOf(1)}, {idOf(1), idOf(2)}} {
 				late := registered(r, math.MaxUint64, ids...)
-				require.Equal(t, tc.late, pending(late), "who registers after the end is told at once")
+				require.Equal(t, tc.late, pending(late), "a registration after the end receives the signal at once")
 				requireEmpty(t, r)
 				r.Deregister(late)
 			}
