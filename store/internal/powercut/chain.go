@@ -16,46 +16,46 @@ import (
 	"allocstore/store"
 )
 
-// chainWorkload is what chains begin with, and the options of what goes on.
+// chainWorkload is the beginning of a chain. Its options hold for the whole chain.
 var chainWorkload = workload{
 	name: "chain", rounds: 12, writers: 1, ids: 8, largest: 3000, compact: 5, restore: 10, reopen: 7, gaps: 4,
 	options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10, Logger: slog.New(slog.DiscardHandler)},
 }
 
-// chainRounds is how much is done in a link, at the most.
+// chainRounds is the largest number of steps in a link.
 const chainRounds = 3
 
+// linksEach is the number of crashes in a chain.
 const linksEach = 3
 
-// A chaining is crashes one after the other: what one has left is opened, which may fail,
-// and used, until the next one, somewhere in that.
-type chaining struct {
-	cutting // of each link
+// A chainer makes chains of crashes. The store after a crash is opened, which may fail, and
+// used, until the next crash at any of these moments.
+type chainer struct {
+	cutter // of each link
 	*rand.Rand
 }
 
-func newChaining(seed uint64) *chaining {
-	return &chaining{cutting{budget: 150, seed: seed, most: 1}, rand.New(rand.NewPCG(seed, 3))}
+func newChainer(seed uint64) *chainer {
+	return &chainer{cutter{budget: 150, seed: seed, maxBad: 1}, rand.New(rand.NewPCG(seed, 3))}
 }
 
-// chained is what chains have done.
-type chained struct {
+// chainCounts are the results of chains.
+type chainCounts struct {
 	Chains int
-	Killed int // links after a crash that only the process did not survive
+	Killed int // links after a crash of only the process
 	Failed int // links in which an operation failed
-	Images *tally
+	Images *counts
 }
 
-// A link is a recording, of which what comes before the operation at from was before the
-// last crash.
+// A link is a recording. The operations before from are those before the last crash.
 type link struct {
 	*recording
-	from int
-	told string // of the crashes that led there
+	from  int
+	story string // of the crashes that led there
 }
 
 // run makes one chain.
-func (c *chaining) run(d *disk, got *chained) error {
+func (c *chainer) run(d *disk, got *chainCounts) error {
 	rec, err := perform(d, chainWorkload, c.seed)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *chaining) run(d *disk, got *chained) error {
 		if l, err = c.next(d, l, got); err != nil {
 			return err
 		}
-		cut := c.cutting
+		cut := c.cutter
 		cut.from = l.from
 		images, err := cut.cut(l.recording)
 		if err != nil {
@@ -74,35 +74,35 @@ func (c *chaining) run(d *disk, got *chained) error {
 		}
 		got.Images.add(images)
 		if err := images.fault(); err != nil {
-			return fmt.Errorf("%w%s", err, l.told)
+			return fmt.Errorf("%w%s", err, l.story)
 		}
 	}
 	return nil
 }
 
-// next crashes a link, and goes on with what is left.
-func (c *chaining) next(d *disk, l *link, got *chained) (*link, error) {
+// next crashes a link, and uses the store that is left.
+func (c *chainer) next(d *disk, l *link, got *chainCounts) (*link, error) {
 	at := c.moment(l)
 	before := newDevice()
 	for i := range l.Ops[:at] {
 		before.do(&l.Ops[i])
 	}
 	one, killed := c.fates(before.units), c.IntN(3) == 0
-	next := &link{told: fmt.Sprintf("%s\npower cut before operation %d:%s", l.told, at, describe(before.units, one))}
+	next := &link{story: fmt.Sprintf("%s\npower cut before operation %d:%s", l.story, at, describe(before.units, one))}
 	if killed {
 		got.Killed++
 		for i := range one {
 			one[i] = fate{kind: done}
 		}
-		next.told = fmt.Sprintf("%s\nkilled before operation %d", l.told, at)
+		next.story = fmt.Sprintf("%s\nkilled before operation %d", l.story, at)
 	}
 	f := c.fault()
 	if f.N > 0 {
-		next.told += fmt.Sprintf("\nthen %v of %v", f, f.Only)
+		next.story += fmt.Sprintf("\nthen %v of %v", f, f.Only)
 	}
 	rec, base, err := c.use(d, before.cutPower(one), l.history, f, got)
 	if err != nil {
-		return nil, fmt.Errorf("%w%s", err, next.told)
+		return nil, fmt.Errorf("%w%s", err, next.story)
 	}
 	next.recording, next.from = rec, base
 	if killed {
@@ -112,8 +112,8 @@ func (c *chaining) next(d *disk, l *link, got *chained) (*link, error) {
 }
 
 // moment chooses the operation before which a link is crashed: often a sync, and often one
-// of the first, which are those of opening it.
-func (c *chaining) moment(l *link) int {
+// of the first, which belong to Open.
+func (c *chainer) moment(l *link) int {
 	n := len(l.Ops) - l.from
 	if c.IntN(2) == 0 {
 		n = min(n, 16)
@@ -125,8 +125,8 @@ func (c *chaining) moment(l *link) int {
 	return at
 }
 
-// fates chooses what a power cut makes of the units.
-func (c *chaining) fates(units []*unit) []fate {
+// fates chooses an effect of the power cut on the units.
+func (c *chainer) fates(units []*unit) []fate {
 	all := fates(units, c.Rand)
 	if c.IntN(2) == 0 {
 		all = lastAlone(len(units))
@@ -134,8 +134,8 @@ func (c *chaining) fates(units []*unit) []fate {
 	return all[c.IntN(len(all))]
 }
 
-// fault chooses what fails in a link, as often as not nothing.
-func (c *chaining) fault() Fault {
+// fault chooses the fault of a link, half of the time no fault.
+func (c *chainer) fault() Fault {
 	switch c.IntN(6) {
 	case 0, 1:
 		return Fault{N: 1 + c.IntN(8), Only: []OpKind{OpSync}, Err: syscall.EIO, Forever: c.IntN(3) == 0}
@@ -145,50 +145,50 @@ func (c *chaining) fault() Fault {
 	return Fault{}
 }
 
-// use opens what is left, and goes on until everything is done, or f happens; then it is
-// opened once more, and closed. It returns what was recorded, with base, the number of
-// operations that put the image there.
-func (c *chaining) use(d *disk, img *image, h *history, f Fault, got *chained) (_ *recording, base int, err error) {
+// use opens the store in an image, and uses it until all is done or f happens; then it opens
+// the store once more, and closes it. It returns the recording, with base, the number of
+// operations that wrote the image.
+func (c *chainer) use(d *disk, img *image, h *history, f Fault, got *chainCounts) (_ *recording, base int, err error) {
 	r, err := newRun(d, chainWorkload, c.Uint64())
 	if err == nil {
-		err = errors.Join(d.begin(Fault{}), img.putDurably(filepath.Dir(r.path)))
+		err = errors.Join(d.begin(Fault{}), img.writeDurably(filepath.Dir(r.path)))
 	}
 	if err != nil {
 		return nil, 0, err
 	}
-	was, err := d.take()
+	was, err := d.recorded()
 	if err = errors.Join(err, d.note(img.acked), d.fail(f)); err != nil {
 		return nil, 0, err
 	}
-	r.history, r.n = h.clone(), c.IntN(1<<30)<<20 // what is written was never there before
+	r.history, r.n = h.clone(), c.IntN(1<<30)<<20 // every written text is new
 	v := &survivor{run: r, sure: f.N == 0, acked: img.acked}
-	err = v.goOn()
-	record, e := d.take()
+	err = v.work()
+	record, e := d.recorded()
 	if e == nil && record.Failed > 0 && v.wrong == nil {
 		got.Failed++
-		err = errors.Join(d.heal(), v.again())
-		record, e = d.take()
+		err = errors.Join(d.repair(), v.openOnly())
+		record, e = d.recorded()
 	}
 	return &recording{record, r.history}, len(was.Ops), errors.Join(err, e)
 }
 
-// A survivor is a store in what a crash has left, and its use.
+// A survivor is a store after a crash, in use.
 type survivor struct {
 	*run
-	sure  bool   // nothing fails
-	acked uint64 // what has been acknowledged
-	wrong error  // what is not as it should be, whatever fails
+	sure  bool   // no operation fails
+	acked uint64 // the last acknowledged index
+	wrong error  // a violation that no fault excuses
 }
 
-// goOn opens the store, and does this and that.
-func (v *survivor) goOn() error {
-	if err := v.takeUp(); err != nil {
+// work opens the store, and does some random steps.
+func (v *survivor) work() error {
+	if err := v.openAgain(); err != nil {
 		return err
 	}
 	for range v.IntN(chainRounds + 1) {
-		if err := v.some(); err != nil {
+		if err := v.act(); err != nil {
 			if v.s != nil {
-				_ = v.s.Close() // it has failed
+				_ = v.s.Close() // its failure is reported already
 			}
 			return err
 		}
@@ -196,16 +196,16 @@ func (v *survivor) goOn() error {
 	return v.s.Close()
 }
 
-// again opens the store after something has failed.
-func (v *survivor) again() error {
-	if err := v.takeUp(); err != nil {
+// openOnly opens the store after a fault, and closes it.
+func (v *survivor) openOnly() error {
+	if err := v.openAgain(); err != nil {
 		return err
 	}
 	return v.s.Close()
 }
 
-// takeUp opens the store, and the history where it shows it to be.
-func (v *survivor) takeUp() (err error) {
+// openAgain opens the store, checks it, and has the history go on from its index.
+func (v *survivor) openAgain() (err error) {
 	v.s = nil
 	seen, err := v.peek()
 	if err != nil {
@@ -227,8 +227,8 @@ func (v *survivor) takeUp() (err error) {
 	return v.note()
 }
 
-// peek opens the store only to read, some of the time, and returns the index that it shows
-// then, or 0: there may be none yet, or a commit to be taken back.
+// peek sometimes opens the store with ReadOnly, and returns its index. It returns 0 if it
+// did not, or if there is no store yet, or one that needs recovery.
 func (v *survivor) peek() (uint64, error) {
 	if v.IntN(4) > 0 {
 		return 0, nil
@@ -245,8 +245,8 @@ func (v *survivor) peek() (uint64, error) {
 	return s.LastIndex(), errors.Join(v.matches(s, v.acked), s.Close())
 }
 
-// some does one thing.
-func (v *survivor) some() error {
+// act does one random step.
+func (v *survivor) act() error {
 	switch n := v.IntN(10); {
 	case n == 0:
 		return v.s.Compact(context.Background())
@@ -254,14 +254,14 @@ func (v *survivor) some() error {
 		if err := v.s.Close(); err != nil {
 			return err
 		}
-		return v.takeUp()
+		return v.openAgain()
 	case n == 2 && v.sure:
-		return errors.Join(v.save(), v.write(), v.bringBack())
+		return errors.Join(v.save(), v.write(), v.restoreSaved())
 	}
 	return v.write()
 }
 
-// write applies a batch. If it fails, it may be there or not.
+// write applies a batch. If that fails, the outcome is unknown.
 func (v *survivor) write() error {
 	steps, want := v.steps(true), v.last+1+v.Uint64N(2)*v.Uint64N(5)
 	_, err := v.s.ApplyAt(context.Background(), want, batchOf(steps))
@@ -272,19 +272,19 @@ func (v *survivor) write() error {
 	return v.note()
 }
 
-// note notes that everything so far was acknowledged.
+// note notes that all batches so far were acknowledged.
 func (v *survivor) note() error {
 	v.acked = v.last
 	return v.disk.note(v.last)
 }
 
-// clone returns a history that goes on by itself.
+// clone returns a copy that changes independently.
 func (h *history) clone() *history {
 	return &history{states: maps.Clone(h.states), current: h.current, last: h.last}
 }
 
-// rewind has the history end where a store that was opened has it end: what comes after
-// that has never been, and does not come back.
+// rewind has the history end at the index of the opened store s: later batches are lost, and
+// must not come back.
 func (h *history) rewind(s *store.Store, acked uint64) error {
 	if err := h.matches(s, acked); err != nil {
 		return err
@@ -300,9 +300,9 @@ func (h *history) rewind(s *store.Store, acked uint64) error {
 	return nil
 }
 
-// putDurably is put with everything synced.
-func (img *image) putDurably(dir string) error {
-	if err := img.put(dir); err != nil {
+// writeDurably is writeTo with all files and the directory synced.
+func (img *image) writeDurably(dir string) error {
+	if err := img.writeTo(dir); err != nil {
 		return err
 	}
 	for name := range img.files {
@@ -313,8 +313,8 @@ func (img *image) putDurably(dir string) error {
 	return syncPath(dir)
 }
 
-// joined returns what was done to the device, and what was done to a copy of all that was
-// to be seen on it, after the base operations that made the copy.
+// joined returns the operations before on the device, followed by those of ops that were done
+// on a copy of its files. The first base operations of ops made the copy.
 func (d *device) joined(before, ops []Op, base int) []Op {
 	copied, number := newDevice(), make(map[int]int)
 	for i := range ops[:base] {

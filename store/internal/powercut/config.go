@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	images       int
 	seed         uint64
@@ -21,11 +21,11 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{command: strings.Join(append([]string{"go -C store/internal/powercut run ."}, args...), " ")}
 	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&c.images, "images", 100_000, "power cuts to try, at the least")
-	flags.Uint64Var(&c.seed, "seed", 1, "seed of the workloads and of what is tried")
+	flags.IntVar(&c.images, "images", 100_000, "least number of power cuts to try")
+	flags.Uint64Var(&c.seed, "seed", 1, "seed of the workloads and of the choice of images")
 	flags.BoolVar(&c.sweep, "sweep", true, "fail every step, too")
 	flags.IntVar(&c.chains, "chains", 500, "chains of crashes to try")
-	flags.IntVar(&c.ext4, "ext4", 2000, "power cuts below an ext4 to try, at the least")
+	flags.IntVar(&c.ext4, "ext4", 2000, "least number of power cuts below an ext4 to try")
 	flags.StringVar(&c.out, "out", "", "directory to write powercut.txt and powercut.json to")
 	if err := flags.Parse(args); err != nil {
 		return c, err

@@ -9,20 +9,20 @@ import (
 	"sync"
 )
 
-// A tally counts the images of power cuts.
-type tally struct {
+// counts are the results of power cuts.
+type counts struct {
 	Images  int
-	Points  int            // moments at which power was cut
-	Fresh   int            // images in which there was no store yet
-	AtAck   int            // that opened at the last acknowledged index
-	Beyond  int            // that opened after it
-	Fates   map[string]int // how many had a unit with that fate
-	Bad     int            // that lost something, or showed what never was
-	Example string         // one of the bad ones
+	Points  int            // moments of power cuts
+	Fresh   int            // images without a store yet
+	AtAck   int            // images that opened at the last acknowledged index
+	Beyond  int            // images that opened after it
+	Fates   map[string]int // images that had a unit with that fate
+	Bad     int            // images that lost a batch, or showed a wrong state
+	Example string         // of a bad image
 }
 
-// add takes another tally in.
-func (t *tally) add(o *tally) {
+// add adds o to t.
+func (t *counts) add(o *counts) {
 	t.Images += o.Images
 	t.Points += o.Points
 	t.Fresh += o.Fresh
@@ -40,38 +40,37 @@ func (t *tally) add(o *tally) {
 	}
 }
 
-// A cutting is how the power of a recording is cut.
-type cutting struct {
-	budget int // images, more or less
-	most   int // bad ones after which it ends
+// A cutter cuts the power of recordings.
+type cutter struct {
+	budget int // the approximate number of images
+	maxBad int // stop after so many bad images
 	seed   uint64
-	from   int   // the operation before which nothing is cut
-	whole  bool  // no write is torn: what is below a file system keeps its blocks whole
-	on     *ext4 // what the store is in; nil: the disk itself
+	from   int   // the first operation before which power is cut
+	whole  bool  // no write is torn: the disk keeps a file system's blocks whole
+	on     *ext4 // the store's file system; nil: the disk itself
 }
 
-// usedEach is one in how many images is written to, and opened again.
+// One image in usedEach is written to, and opened again.
 const usedEach = 4
 
-// A trialImage is an image on its way to being judged.
+// A trialImage is an image to be judged.
 type trialImage struct {
 	*image
-	used bool
+	used bool // write to it, too
 	has  [len(fateNames)]bool
 }
 
-// cut cuts the power of a recording before every sync, and at the end, and judges
-// what is left. Between two syncs nothing becomes durable for sure, so a cut at any
-// other moment leaves one of the same images; and what has been acknowledged only
-// grows.
-func (c cutting) cut(rec *recording) (*tally, error) {
+// cut cuts the power of a recording before every sync and at the end, and judges the
+// images. Between two syncs nothing becomes durable for sure, so a cut at another moment
+// leaves one of the same images; and the acknowledged index only grows.
+func (c cutter) cut(rec *recording) (*counts, error) {
 	points := 1
 	for i := range rec.Ops {
 		if i >= c.from && rec.Ops[i].isSync() {
 			points++
 		}
 	}
-	total := &tally{Points: points}
+	total := &counts{Points: points}
 	images, stop := make(chan trialImage), make(chan struct{})
 	go func() {
 		defer close(images)
@@ -93,7 +92,7 @@ func (c cutting) cut(rec *recording) (*tally, error) {
 			err := c.judgeAll(rec.history, images, func(img *trialImage, v verdict) {
 				mu.Lock()
 				defer mu.Unlock()
-				if total.take(img, v); c.most > 0 && total.Bad >= c.most {
+				if total.count(img, v); c.maxBad > 0 && total.Bad >= c.maxBad {
 					ended()
 				}
 			})
@@ -110,11 +109,11 @@ func (c cutting) cut(rec *recording) (*tally, error) {
 	return total, failed
 }
 
-// isSync reports whether power is cut before op.
+// isSync reports whether op is a sync, before which power is cut.
 func (op *Op) isSync() bool { return op.Kind == OpSync || op.Kind == OpSyncDir }
 
-// generate makes some images of each point, until yield wants no more.
-func (c cutting) generate(ops []Op, each int, yield func(trialImage) bool) {
+// generate makes some images of each point, until yield returns false.
+func (c cutter) generate(ops []Op, each int, yield func(trialImage) bool) {
 	r := rand.New(rand.NewPCG(c.seed, 2))
 	d := newDevice()
 	for i := range len(ops) + 1 {
@@ -129,8 +128,8 @@ func (c cutting) generate(ops []Op, each int, yield func(trialImage) bool) {
 	}
 }
 
-// images makes so many images of a power cut at this moment.
-func (c cutting) images(d *device, at, most int, r *rand.Rand, yield func(trialImage) bool) bool {
+// images makes up to most images of a power cut before operation at.
+func (c cutter) images(d *device, at, most int, r *rand.Rand, yield func(trialImage) bool) bool {
 	var all [][]fate
 	if c.whole {
 		all = subsets(len(d.units), r)
@@ -138,13 +137,13 @@ func (c cutting) images(d *device, at, most int, r *rand.Rand, yield func(trialI
 		all = fates(d.units, r)
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	if !c.whole { // where there are not very few
+	if !c.whole { // among the first, which are tried in any case
 		all = slices.Insert(all, min(4, len(all)), lastAlone(len(d.units))...)
 	}
 	units := slices.Clone(d.units)
 	for _, one := range all[:min(most, len(all))] {
 		img := trialImage{image: d.cutPower(one), used: r.IntN(usedEach) == 0}
-		img.what = func() string {
+		img.name = func() string {
 			return fmt.Sprintf("power cut before operation %d, index %d acknowledged:%s", at, img.acked, describe(units, one))
 		}
 		for _, t := range one {
@@ -157,15 +156,15 @@ func (c cutting) images(d *device, at, most int, r *rand.Rand, yield func(trialI
 	return true
 }
 
-// judgeAll judges images in a directory of its own, until there are no more.
-func (c cutting) judgeAll(h *history, images <-chan trialImage, told func(*trialImage, verdict)) (err error) {
+// judgeAll judges all images, in a directory of its own, and reports each verdict.
+func (c cutter) judgeAll(h *history, images <-chan trialImage, report func(*trialImage, verdict)) (err error) {
 	dir, err := os.MkdirTemp(scratch(), "allocstore-powercut-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	for img := range images {
-		told(&img, c.judge(h, &img, dir))
+		report(&img, c.judge(h, &img, dir))
 		if err := empty(dir); err != nil {
 			return err
 		}
@@ -173,15 +172,15 @@ func (c cutting) judgeAll(h *history, images <-chan trialImage, told func(*trial
 	return nil
 }
 
-func (c cutting) judge(h *history, img *trialImage, dir string) verdict {
+func (c cutter) judge(h *history, img *trialImage, dir string) verdict {
 	if c.on != nil {
 		return c.on.judge(h, img.image, dir, img.used)
 	}
 	return h.judge(img.image, dir, img.used)
 }
 
-// take counts an image.
-func (t *tally) take(img *trialImage, v verdict) {
+// count counts an image.
+func (t *counts) count(img *trialImage, v verdict) {
 	t.Images++
 	if t.Fates == nil {
 		t.Fates = make(map[string]int)
@@ -195,7 +194,7 @@ func (t *tally) take(img *trialImage, v verdict) {
 	case v.err != nil:
 		t.Bad++
 		if t.Example == "" {
-			t.Example = fmt.Sprintf("%v\n%s", v.err, img.what())
+			t.Example = fmt.Sprintf("%v\n%s", v.err, img.name())
 		}
 	case v.fresh:
 		t.Fresh++

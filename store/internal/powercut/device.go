@@ -5,11 +5,11 @@ import (
 	"maps"
 )
 
-// pageSize is the unit in which contents of files are kept here.
+// pageSize is the unit of a file's content here.
 const pageSize = 4096
 
-// A file is the content of one: its pages, of which those that were never written are
-// missing, and its length. Pages are shared and not changed.
+// A file is a file's content: its length and its pages. Pages that were never written are
+// missing. Pages are shared and not changed.
 type file struct {
 	pages map[int64][]byte
 	size  int64
@@ -36,7 +36,7 @@ func (f *file) write(at int64, data []byte) {
 	}
 }
 
-// read returns what is there.
+// read returns length bytes at that offset, zeros where nothing was written.
 func (f *file) read(at int64, length int) []byte {
 	to := make([]byte, length)
 	for done := 0; done < length; {
@@ -50,7 +50,7 @@ func (f *file) read(at int64, length int) []byte {
 	return to
 }
 
-// truncate cuts the file.
+// truncate cuts the file to size.
 func (f *file) truncate(size int64) {
 	f.size = size
 	for n, page := range f.pages {
@@ -65,31 +65,31 @@ func (f *file) truncate(size int64) {
 	}
 }
 
-// A unit is an operation that a power cut may undo: nothing has made it durable.
+// A unit is an operation that is not durable yet: a power cut may undo it.
 type unit struct {
 	*Op
 	grows bool   // of a truncate: it makes the file longer
-	stale []bool // of a write: the bytes that were durably written over since
-	lost  bool   // a sync of it has failed, so no later one will do it
+	stale []bool // of a write: the bytes that were overwritten durably since
+	lost  bool   // its sync has failed, so no later sync makes it durable
 }
 
-// A device is what is on a disk for sure, and what may be. It is worked out from
-// the log.
+// A device is the durable state of a disk, and the operations that are not durable yet.
+// It follows from the log.
 //
-// What is assumed: a sync of a file makes durable what was written to that file
-// before, with the length that this takes; an fdatasync does not make it any longer
-// than that. A sync of the directory makes durable which names there are. Nothing
-// else makes anything durable, and everything may become so at any time before, in
-// any order, and for a write also a part of it. After a sync of a file that failed
-// nobody knows, and no later sync brings back what it lost. A sync of the directory
-// can be tried again: a file system that loses names is read-only from then on.
+// The assumptions: a sync of a file makes the earlier writes to that file durable, with
+// the length that they need; an fdatasync does not make the file any longer than that. A
+// sync of the directory makes its names durable. Only syncs make anything durable for
+// sure, but any operation may become durable at any earlier time, in any order, and of a
+// write also a part. A failed sync of a file leaves its writes in doubt, and no later
+// sync brings back the lost ones. A failed sync of the directory can be tried again: a
+// file system that loses names is read-only from then on.
 type device struct {
 	files map[int]*file  // by number
 	names map[string]int // of files
 	units []*unit        // in order
-	acked uint64         // the last index that was acknowledged
+	acked uint64         // the last acknowledged index
 
-	// How it looks as long as there is power.
+	// The view of a running process.
 	sizes map[int]int64
 	live  map[string]int
 }
@@ -98,7 +98,7 @@ func newDevice() *device {
 	return &device{files: make(map[int]*file), names: make(map[string]int), sizes: make(map[int]int64), live: make(map[string]int)}
 }
 
-// do takes an operation.
+// do applies an operation.
 func (d *device) do(op *Op) {
 	switch {
 	case op.Kind == OpNote:
@@ -123,7 +123,7 @@ func (d *device) do(op *Op) {
 	}
 }
 
-// covers reports whether a sync that succeeds makes u durable.
+// covers reports whether the sync op makes u durable, if it succeeds.
 func (op *Op) covers(u *unit) bool {
 	switch u.Kind {
 	case OpWrite:
@@ -135,7 +135,7 @@ func (op *Op) covers(u *unit) bool {
 	}
 }
 
-// sync makes units durable, or has them lost.
+// sync makes units durable; a failed sync loses them.
 func (d *device) sync(op *Op) {
 	var left []*unit
 	for _, u := range d.units {
@@ -146,14 +146,14 @@ func (d *device) sync(op *Op) {
 			u.lost = op.Kind == OpSync
 			left = append(left, u)
 		default:
-			d.settle(left, u)
+			d.makeDurable(left, u)
 		}
 	}
 	d.units = left
 }
 
-// settle does u for good. before are the units before it that are not durable.
-func (d *device) settle(before []*unit, u *unit) {
+// makeDurable makes u durable. before are the earlier units that stay undurable.
+func (d *device) makeDurable(before []*unit, u *unit) {
 	if u.Kind != OpWrite && u.Kind != OpTruncate {
 		u.rename(d.names)
 		return
@@ -172,7 +172,7 @@ func (d *device) settle(before []*unit, u *unit) {
 	}
 }
 
-// replace notes that there are newer bytes on the disk.
+// replace marks the bytes of u that newer durable ones replace.
 func (u *unit) replace(at int64, length int) {
 	from, to := max(at-u.At, 0), min(at-u.At+int64(length), int64(len(u.Data)))
 	for i := from; i < to; i++ {
@@ -183,7 +183,7 @@ func (u *unit) replace(at int64, length int) {
 	}
 }
 
-// apply does a write, of data, or a truncate.
+// apply does a truncate, or a write with these data.
 func (u *unit) apply(f *file, data []byte) {
 	switch {
 	case u.Kind == OpWrite && u.stale == nil:
@@ -203,7 +203,7 @@ func (u *unit) apply(f *file, data []byte) {
 	}
 }
 
-// rename does what changes names.
+// rename does a change of a name.
 func (u *unit) rename(names map[string]int) {
 	switch u.Kind {
 	case OpCreate, OpLink:

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// after returns what the operations leave.
+// after returns the device after the operations.
 func after(ops ...Op) *device {
 	d := newDevice()
 	for i := range ops {
@@ -36,7 +36,7 @@ var (
 	dirSync = Op{Kind: OpSyncDir}
 )
 
-// show is the file's content, or "none".
+// show returns the file's content, or "none" if it is missing.
 func show(img *image, name string) string {
 	f := img.files[name]
 	if f == nil {
@@ -53,7 +53,7 @@ func TestWhatASyncCovers(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		ops       []Op
-		none, all string // of the units are done
+		none, all string // the content if no unit is done, and if all are
 	}{
 		{"nothing is durable by itself", []Op{created, write(0, "x")}, "none", "x"},
 		{"a file's sync does not cover its name", []Op{created, write(0, "x"), synced}, "none", "x"},

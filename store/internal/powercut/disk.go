@@ -13,18 +13,18 @@ import (
 	"syscall"
 )
 
-// A disk is a mounted file system that records what is done to it, served by a
-// process of its own.
+// A disk is a mounted file system that records its operations. A process of its own
+// serves it.
 type disk struct {
 	dir    string
 	cmd    *exec.Cmd
-	said   bytes.Buffer // by the process, on its error output
+	stderr bytes.Buffer // of the process
 	client *rpc.Client
 	dirs   int
 }
 
-// whyNot returns why there can be no disk here, or "".
-func whyNot() string {
+// whyNoDisk returns the reason why there can be no disk here, or "".
+func whyNoDisk() string {
 	if os.Geteuid() != 0 {
 		return "mounting needs root"
 	}
@@ -43,7 +43,7 @@ func whyNot() string {
 	return ""
 }
 
-// mayMount returns why nothing can be mounted on dir, or nil.
+// mayMount returns nil if dir can be mounted on.
 func mayMount(dir string) error {
 	if err := syscall.Mount("none", dir, "tmpfs", 0, ""); err != nil {
 		return err
@@ -51,7 +51,7 @@ func mayMount(dir string) error {
 	return syscall.Unmount(dir, 0)
 }
 
-// scratch is where throw-away files go: in memory, if that can be.
+// scratch is the directory for throw-away files, in memory if possible.
 func scratch() string {
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		return "/dev/shm"
@@ -69,7 +69,7 @@ func startDisk() (_ *disk, err error) {
 	if d.dir, err = os.MkdirTemp(scratch(), "allocstore-powercut-disk-*"); err != nil {
 		return nil, err
 	}
-	err = errors.Join(os.Mkdir(mountPoint(d.dir), 0o700), os.Mkdir(behind(d.dir), 0o700))
+	err = errors.Join(os.Mkdir(mountPoint(d.dir), 0o700), os.Mkdir(backing(d.dir), 0o700))
 	if err == nil {
 		err = d.start(self)
 	}
@@ -83,8 +83,8 @@ func startDisk() (_ *disk, err error) {
 func (d *disk) start(self string) error {
 	d.cmd = exec.Command(self)
 	d.cmd.Env = append(os.Environ(), serveVariable+"="+d.dir)
-	d.cmd.Stderr = &d.said
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for us: it ends when we do
+	d.cmd.Stderr = &d.stderr
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // interrupts are for this process, and the other ends with it
 	in, err := d.cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -112,16 +112,16 @@ func (p pipes) Write(b []byte) (int, error) { return p.in.Write(b) }
 // Close implements io.Closer. The other side ends when it has nothing to read.
 func (p pipes) Close() error { return errors.Join(p.in.Close(), p.ReadCloser.Close()) }
 
-// close ends the process, which unmounts; and does so itself, should it have died.
+// close ends the process, which unmounts, and unmounts if the process has died.
 func (d *disk) close() error {
 	var err error
 	if d.client != nil {
 		_ = d.client.Close()
 		err = d.cmd.Wait()
 	}
-	_ = syscall.Unmount(mountPoint(d.dir), syscall.MNT_DETACH) // there is none, as a rule
+	_ = syscall.Unmount(mountPoint(d.dir), syscall.MNT_DETACH) // mostly not mounted any more
 	if err != nil {
-		err = fmt.Errorf("file system: %w: %s", err, &d.said)
+		err = fmt.Errorf("file system: %w: %s", err, &d.stderr)
 	}
 	return errors.Join(err, os.RemoveAll(d.dir))
 }
@@ -135,25 +135,25 @@ func (d *disk) newDir() (string, error) {
 
 func (d *disk) call(method string, args, reply any) error {
 	if err := d.client.Call("Disk."+method, args, reply); err != nil {
-		return fmt.Errorf("file system: %s: %w: %s", method, err, &d.said)
+		return fmt.Errorf("file system: %s: %w: %s", method, err, &d.stderr)
 	}
 	return nil
 }
 
-// begin forgets what was recorded, and has operations fail.
+// begin starts a new record, with a fault.
 func (d *disk) begin(f Fault) error { return d.call("Begin", f, new(struct{})) }
 
-// fail has operations fail from now on.
+// fail sets the fault from now on.
 func (d *disk) fail(f Fault) error { return d.call("Fail", f, new(struct{})) }
 
-// heal has nothing fail any more.
-func (d *disk) heal() error { return d.fail(Fault{}) }
+// repair ends the fault.
+func (d *disk) repair() error { return d.fail(Fault{}) }
 
 // note records that index was acknowledged.
 func (d *disk) note(index uint64) error { return d.call("Note", index, new(struct{})) }
 
-// take returns what was recorded.
-func (d *disk) take() (r Record, err error) {
-	err = d.call("Take", struct{}{}, &r)
+// recorded returns the record so far.
+func (d *disk) recorded() (r Record, err error) {
+	err = d.call("Recorded", struct{}{}, &r)
 	return r, err
 }

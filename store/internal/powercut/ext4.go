@@ -9,20 +9,19 @@ import (
 	"strings"
 )
 
-// An ext4 is a real file system on a disk: in a file of it, by a loop device. What the
-// file system makes of a store's operations is recorded, and so are its own: its
-// journal, and the order that it keeps.
+// An ext4 is a real file system in a file of a disk, by a loop device. The operations of the
+// file system are recorded: its writes for the store, its journal, and their order.
 type ext4 struct {
-	image string // the file that it is in
-	dir   string // where it is mounted
+	image string // its file
+	dir   string // its mount point
 }
 
-// ext4Bytes is the size of one: small, so that there can be many copies.
+// ext4Bytes is the size of the file system: small, for many copies.
 const ext4Bytes = 12 << 20
 
-// whyNoExt4 returns why there can be no ext4 here, or "".
+// whyNoExt4 returns the reason why there can be no ext4 here, or "".
 func whyNoExt4() string {
-	if reason := whyNot(); reason != "" {
+	if reason := whyNoDisk(); reason != "" {
 		return reason
 	}
 	for _, tool := range []string{"mkfs.ext4", "mount", "umount"} {
@@ -40,7 +39,7 @@ func whyNoExt4() string {
 	return ""
 }
 
-// newExt4 makes one, with mount options, of which barrier=0 has it keep no order.
+// newExt4 makes one, mounted with these options. With barrier=0 it keeps no order.
 func newExt4(d *disk, options string) (_ *ext4, err error) {
 	dir, err := d.newDir()
 	if err != nil {
@@ -53,7 +52,7 @@ func newExt4(d *disk, options string) (_ *ext4, err error) {
 	if err := os.Truncate(e.image, ext4Bytes); err != nil {
 		return nil, err
 	}
-	// One block size for all, and nothing left to be done later, in the background.
+	// One block size on all machines, and no initialization in the background.
 	if err := command("mkfs.ext4", "-q", "-F", "-b", "1024", "-J", "size=1", "-E", "lazy_itable_init=0,lazy_journal_init=0", e.image); err != nil {
 		return nil, err
 	}
@@ -70,18 +69,18 @@ func (e *ext4) mount(options string) error {
 	return command("mount", "-t", "ext4", "-o", "loop,"+options, e.image, e.dir)
 }
 
-// close unmounts it. On a busy machine somebody who looks at what is mounted may be in the
-// way for a moment.
+// close unmounts it. On a busy machine a process that lists the mounts may be in the way for
+// a moment.
 func (e *ext4) close() error {
-	err := insist(func() error { return command("umount", e.dir) })
+	err := retry(func() error { return command("umount", e.dir) })
 	return errors.Join(err, os.Remove(e.dir))
 }
 
-// An ext4Recording is what a workload in a file system did to the disk.
+// An ext4Recording is the recording of a workload in a file system.
 type ext4Recording struct {
 	*recording
 	in    *ext4
-	began int // the operation from which on there was the file system
+	began int // the first operation with the file system in place
 }
 
 // performOnExt4 runs the workload in a new ext4 with those mount options.
@@ -97,7 +96,7 @@ func performOnExt4(d *disk, options string, seed uint64) (_ *ext4Recording, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
-	made, err := d.take()
+	made, err := d.recorded()
 	if err != nil {
 		return nil, err
 	}
@@ -106,15 +105,15 @@ func performOnExt4(d *disk, options string, seed uint64) (_ *ext4Recording, err 
 }
 
 // cut cuts the power of the disk that the file system is on.
-func (rec *ext4Recording) cut(c cutting) (*tally, error) {
+func (rec *ext4Recording) cut(c cutter) (*counts, error) {
 	c.from, c.whole, c.on = rec.began, true, rec.in
 	return c.cut(rec.recording)
 }
 
-// judge mounts what a power cut has left of the file system, which has it go through its
-// journal, and judges the store in it.
+// judge mounts the file system of an image, which replays its journal, and judges the store
+// in it.
 func (e *ext4) judge(h *history, img *image, dir string, used bool) (v verdict) {
-	if v.err = img.put(dir); v.err != nil {
+	if v.err = img.writeTo(dir); v.err != nil {
 		return v
 	}
 	left := &ext4{image: filepath.Join(dir, filepath.Base(e.image)), dir: filepath.Join(dir, "mounted")}
@@ -138,7 +137,7 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// command runs a program, and returns what it complains about.
+// command runs a program. An error has its output.
 func command(name string, args ...string) error {
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, out)

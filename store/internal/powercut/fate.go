@@ -6,29 +6,29 @@ import (
 	"slices"
 )
 
-// sectorSize is what a disk writes as a whole, or not at all.
+// sectorSize is the unit that a disk writes as a whole or not at all.
 const sectorSize = 512
 
-// A fate is what a power cut makes of a unit.
+// A fate is the effect of a power cut on a unit.
 type fate struct {
 	kind fateKind
-	cut  int    // of a torn one: how many bytes of it were written
-	seed uint64 // of scattered and garbage: what is random of it
+	cut  int    // of torn: the number of bytes written
+	seed uint64 // of scattered and garbage: selects sectors and bytes
 }
 
 type fateKind uint8
 
 const (
-	undone    fateKind = iota // as if it had never been
-	done                      // all of it
-	torn                      // the first bytes of it
-	scattered                 // some of its sectors
-	garbage                   // sectors of it, but with bytes of nobody's; for what it does not change, nothing
+	undone    fateKind = iota // none of it is written
+	done                      // all of it is written
+	torn                      // its first bytes are written
+	scattered                 // some of its sectors are written
+	garbage                   // the sectors that it changes have arbitrary bytes
 )
 
 var fateNames = [...]string{"undone", "done", "torn", "scattered", "garbage"}
 
-// apply does to f what the fate leaves of u.
+// apply applies to f the part of u that survives.
 func (t fate) apply(f *file, u *unit) {
 	if t.kind == undone {
 		return
@@ -56,11 +56,11 @@ func (t fate) apply(f *file, u *unit) {
 	u.apply(f, data)
 }
 
-// metaCuts are where a meta page is torn: within and between its fields, of which
-// the last ends at 80.
+// metaCuts are the places to tear a meta page: within and between its fields, which end
+// at 80.
 var metaCuts = []int{1, 8, 16, 20, 24, 31, 32, 40, 48, 56, 63, 64, 65, 71, 72, 76, 79, 80}
 
-// cuts returns where u is torn.
+// cuts returns the places to tear u.
 func (u *unit) cuts() []int {
 	if u.Kind != OpWrite {
 		return nil
@@ -80,16 +80,16 @@ func (u *unit) cuts() []int {
 }
 
 const (
-	// allSubsets is up to how many units every subset of them is tried.
+	// allSubsets is the largest number of units of which every subset is tried.
 	allSubsets = 6
 
-	// mostTorn and mostCuts bound what is tried where syncs are missing and nothing
-	// ever becomes durable.
-	mostTorn = 40
-	mostCuts = 100
+	// maxTorn and maxCuts bound the number of images if syncs are missing, so that
+	// units pile up.
+	maxTorn = 40
+	maxCuts = 100
 )
 
-// fates returns what a power cut may make of the units, one fate for each of them.
+// fates returns the possible effects of a power cut, each with one fate for every unit.
 func fates(units []*unit, r *rand.Rand) [][]fate {
 	all := subsets(len(units), r)
 	whole := make([]fate, len(units))
@@ -102,7 +102,7 @@ func fates(units []*unit, r *rand.Rand) [][]fate {
 		all = append(all, one)
 	}
 	for i, u := range units {
-		if u.Kind != OpWrite || i < len(units)-mostTorn {
+		if u.Kind != OpWrite || i < len(units)-maxTorn {
 			continue
 		}
 		before := slices.Concat(whole[:i+1], make([]fate, len(units)-i-1))
@@ -127,8 +127,8 @@ func fates(units []*unit, r *rand.Rand) [][]fate {
 	return all
 }
 
-// lastAlone returns two fates of n units: the last is all that was done, and all but the last
-// was. It is the meta page, as a rule, and the others are what that leads to.
+// lastAlone returns two effects on n units: only the last is done, and all but the last
+// are. The last is mostly the meta page, and the others the pages that it refers to.
 func lastAlone(n int) [][]fate {
 	if n == 0 {
 		return [][]fate{nil}
@@ -141,8 +141,8 @@ func lastAlone(n int) [][]fate {
 	return [][]fate{last, rest}
 }
 
-// subsets returns all subsets of n units, or, of many, all beginnings and ends, all
-// but one, one alone and random ones.
+// subsets returns all subsets of n units. Of many units it returns all beginnings and
+// ends, all but one, one alone, and random subsets.
 func subsets(n int, r *rand.Rand) [][]fate {
 	var all [][]fate
 	add := func(in func(i int) bool) {
@@ -160,7 +160,7 @@ func subsets(n int, r *rand.Rand) [][]fate {
 		}
 		return all
 	}
-	each := 1 + n/mostCuts
+	each := 1 + n/maxCuts
 	for k := 0; k <= n; k += each {
 		add(func(i int) bool { return i < k })
 		add(func(i int) bool { return i >= k })

@@ -17,8 +17,7 @@ func allocOf(job string) *schema.Allocation {
 	return &schema.Allocation{ID: idOf(1), Job: &schema.Job{ID: "job", Name: job}}
 }
 
-// The tests here are of faults that the sweep has found, and in which an operation fails
-// at one certain place.
+// The tests below are for faults that the sweep has found: one operation fails at one place.
 
 // TestNameIsSyncedAgain creates a store, which fails when the directory is synced,
 // opens it again, and cuts the power.
@@ -34,14 +33,14 @@ func TestNameIsSyncedAgain(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Upsert(ctx, allocOf("a"))
 	require.NoError(t, err)
-	record, err := d.take()
+	record, err := d.recorded()
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	require.Contains(t, cutWith(after(record.Ops...), undone).files, storeName, "the file, with an acknowledged write in it")
 }
 
-// TestFailedRenameSpoilsNothing has a compaction fail that leaves a job behind, goes on, and
-// opens the store again.
+// TestFailedRenameSpoilsNothing has a compaction that drops a job fail, goes on, and opens the
+// store again.
 func TestFailedRenameSpoilsNothing(t *testing.T) {
 	ctx, d := context.Background(), mounted(t)
 	dir, err := d.newDir()

@@ -7,18 +7,17 @@ import (
 	"allocstore/schema"
 )
 
-// A content is what a store holds: the canonical bytes of each allocation under its
-// ID.
+// A content has the canonical bytes of each allocation of a store, by ID.
 type content map[string]string
 
 // A state is the store after one batch.
 type state struct {
 	content
-	changes content // what the batch left of each allocation that it changed; "" for none
+	changes content // the allocations that the batch changed; "" for a deleted one
 }
 
-// A history is what a store should be, after each batch that it was given. It knows
-// the rules from the design alone and shares no code with the store, the bytes aside.
+// A history has the expected state of a store after each of its batches. It implements the
+// rules of the design by itself, and shares only the encoding with the store.
 type history struct {
 	states  map[uint64]*state
 	current map[string]*schema.Allocation // read-only, as are the allocations
@@ -30,14 +29,14 @@ func newHistory() *history {
 	return &history{states: map[uint64]*state{1: {content: content{}}}, last: 1}
 }
 
-// A step is one write of a batch: how it is asked of the store, and what it does.
+// A step is one write of a batch.
 type step struct {
 	id string
-	do func(in map[string]*schema.Allocation, index uint64)
-	op func(b batch)
+	do func(in map[string]*schema.Allocation, index uint64) // in the history
+	op func(b batch)                                        // in the store
 }
 
-// batch is what a step asks of a store.Batch.
+// batch is the part of store.Batch that steps need.
 type batch interface {
 	Upsert(*schema.Allocation)
 	UpdateFromClient(*schema.Allocation)
@@ -45,8 +44,7 @@ type batch interface {
 	Delete(id string)
 }
 
-// after returns what the steps at index make of the current state, and whether that
-// is another one.
+// after returns the current state changed by the steps at index, and the changes.
 func (h *history) after(index uint64, steps []step) (next map[string]*schema.Allocation, changed content) {
 	next = make(map[string]*schema.Allocation, len(h.current))
 	for id, a := range h.current {
@@ -74,7 +72,7 @@ func (h *history) after(index uint64, steps []step) (next map[string]*schema.All
 	return next, changed
 }
 
-// apply takes note of a batch at index, and reports whether it changed anything.
+// apply adds the state after a batch at index, and reports whether it changed anything.
 func (h *history) apply(index uint64, steps []step) bool {
 	next, changed := h.after(index, steps)
 	if len(changed) == 0 {
@@ -93,26 +91,25 @@ func (h *history) apply(index uint64, steps []step) bool {
 	return true
 }
 
-// become takes note that the store has become what it was, at an index that it has not
-// had. The feed has nothing of that.
-func (h *history) become(to *saved) {
+// revert adds the state after a restore, at a new index. The feed does not show it.
+func (h *history) revert(to *saved) {
 	h.last++
 	h.states[h.last] = &state{content: to.content}
 	h.current = to.current
 }
 
-// canonical is an allocation in bytes.
+// canonical returns the encoding of an allocation.
 func canonical(a *schema.Allocation) string { return string(schema.AppendAllocation(nil, a)) }
 
-// plain is canonical without what the store stamps on each write. A re-insert is
-// told by its CreateIndex.
+// plain is canonical without the indexes that the store sets on each write. CreateIndex
+// stays, to tell a re-insert.
 func plain(a *schema.Allocation) string {
 	c := *a
 	c.ModifyIndex, c.AllocModifyIndex = 0, 0
 	return canonical(&c)
 }
 
-// equal returns how got differs from what it should be, or nil.
+// equal returns a difference between got and want as an error, or nil.
 func (want content) equal(got content) error {
 	for id, bytes := range want {
 		switch is, ok := got[id]; {
@@ -130,5 +127,5 @@ func (want content) equal(got content) error {
 	return nil
 }
 
-// brief is the beginning of a long text.
+// brief returns the beginning of a long text.
 func brief(s string) string { return s[:min(len(s), 200)] }

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// An image is what a power cut leaves of a directory.
+// An image is the state of a directory after a power cut.
 type image struct {
 	files map[string]*file
 	acked uint64
-	what  func() string // says which image it is
+	name  func() string
 }
 
-// cutPower returns what is left of d if its units meet the fates.
+// cutPower returns the image of d if its units meet the fates.
 func (d *device) cutPower(fates []fate) *image {
 	units := slices.Clone(d.units)
 	names := maps.Clone(d.names)
@@ -39,7 +39,7 @@ func (d *device) cutPower(fates []fate) *image {
 	return img
 }
 
-// describe says what the fates of the units are.
+// describe lists the units with their fates.
 func describe(units []*unit, fates []fate) string {
 	var b strings.Builder
 	for i, u := range units {
@@ -51,7 +51,7 @@ func describe(units []*unit, fates []fate) string {
 	return b.String()
 }
 
-// String says what the unit is.
+// String describes the unit.
 func (u *unit) String() string {
 	switch u.Kind {
 	case OpWrite:
@@ -63,18 +63,18 @@ func (u *unit) String() string {
 	}
 }
 
-// put writes the image into an empty directory.
-func (img *image) put(dir string) error {
+// writeTo writes the image into an empty directory.
+func (img *image) writeTo(dir string) error {
 	for name, f := range img.files {
-		if err := f.put(filepath.Join(dir, name)); err != nil {
+		if err := f.writeTo(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// put writes the file, with holes where there is nothing.
-func (f *file) put(path string) error {
+// writeTo writes the file, with holes for missing pages.
+func (f *file) writeTo(path string) error {
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (f *file) put(path string) error {
 	return errors.Join(out.Truncate(f.size), out.Close())
 }
 
-// empty removes everything in a directory.
+// empty removes all files in a directory.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {

@@ -13,22 +13,21 @@ import (
 	"allocstore/store"
 )
 
-// A verdict is what became of an image that was opened.
+// A verdict is the result of opening an image.
 type verdict struct {
-	index uint64 // at which it opened
+	index uint64 // the store's index
 	fresh bool   // there was no store in it
-	err   error  // what is wrong with it, or nil
+	err   error  // the violation, or nil
 }
 
-// imageOptions are those with which images are opened.
+// imageOptions are the options for opening an image.
 var imageOptions = store.Options{FeedRetention: -1, InitialMmapBytes: 1 << 20, LockTimeout: -1, Logger: slog.New(slog.DiscardHandler)}
 
-// judge opens the image in an empty directory, and compares what is in it with the
-// history: it must be there, and be what the store was after a batch at or past the
-// last acknowledged one. used says that the store is to be written to, and to be
-// opened again.
+// judge opens the image in an empty directory, and compares it with the history: there must
+// be a store, in the state after a batch at or past the last acknowledged one. With used
+// the store is then written to, and opened again.
 func (h *history) judge(img *image, dir string, used bool) (v verdict) {
-	if v.err = img.put(dir); v.err != nil {
+	if v.err = img.writeTo(dir); v.err != nil {
 		return v
 	}
 	return h.judgeStore(dir, img.acked, used)
@@ -60,7 +59,7 @@ func (h *history) judgeStore(dir string, acked uint64, used bool) (v verdict) {
 	return v
 }
 
-// matches says how s differs from what it may be.
+// matches returns an error if s is in no state that it may be in.
 func (h *history) matches(s *store.Store, acked uint64) error {
 	k := s.LastIndex()
 	if k < acked {
@@ -89,7 +88,7 @@ func (h *history) matches(s *store.Store, acked uint64) error {
 	return nil
 }
 
-// contentOf lists all that s holds.
+// contentOf lists the content of s.
 func contentOf(s *store.Store) (content, error) {
 	got := make(content)
 	for a, err := range s.All() {
@@ -101,7 +100,7 @@ func contentOf(s *store.Store) (content, error) {
 	return got, nil
 }
 
-// lookUp gets every allocation that there is or may have been.
+// lookUp gets every allocation of the workload, present or not.
 func lookUp(s *store.Store, want content) error {
 	for i := range idCount {
 		id := idOf(i)
@@ -127,7 +126,7 @@ func (h *history) follow(s *store.Store, k uint64) error {
 	got := make(map[uint64]content)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if max(floor, 1) < k { // nothing has changed at 1
+	if max(floor, 1) < k { // index 1 has no changes
 		for ch, err := range s.Changes(ctx, floor) {
 			if err != nil {
 				return err
@@ -158,7 +157,7 @@ func (h *history) follow(s *store.Store, k uint64) error {
 	return nil
 }
 
-// use writes to a store that holds anything.
+// use writes to a store in any state.
 func use(s *store.Store) error {
 	next := s.LastIndex() + 1
 	applied, err := s.Upsert(context.Background(), &schema.Allocation{ID: idOf(idCount), Name: "after the power cut", Job: &schema.Job{ID: "job"}})
@@ -171,7 +170,7 @@ func use(s *store.Store) error {
 	return nil
 }
 
-// reopen opens the store that was used, once more.
+// reopen opens the store once more after use.
 func reopen(path string, index uint64) error {
 	s, err := store.Open(path, &imageOptions)
 	if err != nil {

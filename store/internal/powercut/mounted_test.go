@@ -2,8 +2,8 @@ package main
 
 import "github.com/stretchr/testify/require"
 
-// tester is a test that may have to be left out: only a machine with root and FUSE
-// can run it, and says so if it is not one.
+// tester is a test that needs root and FUSE. It is skipped, with the reason, on a machine
+// without them.
 type tester interface {
 	require.TestingT
 	Helper()
@@ -11,7 +11,7 @@ type tester interface {
 	Cleanup(func())
 }
 
-// needExt4 leaves a test out where no ext4 can be mounted.
+// needExt4 skips a test if no ext4 can be mounted.
 func needExt4(by tester) {
 	by.Helper()
 	if reason := whyNoExt4(); reason != "" {
@@ -19,10 +19,10 @@ func needExt4(by tester) {
 	}
 }
 
-// mounted returns a disk that goes away with the test.
+// mounted returns a disk that is closed after the test.
 func mounted(by tester) *disk {
 	by.Helper()
-	if reason := whyNot(); reason != "" {
+	if reason := whyNoDisk(); reason != "" {
 		by.Skip("no disk to cut the power of: " + reason)
 	}
 	d, err := startDisk()

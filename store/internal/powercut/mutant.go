@@ -5,14 +5,14 @@ import (
 	"syscall"
 )
 
-// A mutant is a store that would lose something. It is made of a good one's log: what
-// the mutant would not have done is taken out of it.
+// A mutant is a store that would lose something. Its log is that of a good store, without the
+// operations that the mutant would not have done.
 type mutant struct {
 	name string
 	ops  func([]Op) []Op
 }
 
-// mutants are what the harness must find fault with, or it proves nothing.
+// mutants must be found at fault, or the harness proves nothing.
 var mutants = []mutant{
 	{"no sync of a new file", func(ops []Op) []Op { return without(ops, func(i int) bool { return ops[i].Kind == OpSync }) }},
 	{"no sync", func(ops []Op) []Op {
@@ -31,7 +31,7 @@ var mutants = []mutant{
 	{"acknowledged, or seen by a reader, before the commit", early},
 }
 
-// without returns the log with some syncs that did nothing.
+// without returns the log with the selected syncs failed, so that they do nothing.
 func without(ops []Op, drop func(i int) bool) []Op {
 	out := slices.Clone(ops)
 	for i := range out {
@@ -42,7 +42,7 @@ func without(ops []Op, drop func(i int) bool) []Op {
 	return out
 }
 
-// later is drop for what comes after the store was created.
+// later restricts drop to the operations after the store was created.
 func later(ops []Op, drop func(i int) bool) func(i int) bool {
 	created := slices.IndexFunc(ops, func(op Op) bool { return op.Kind == OpNote })
 	return func(i int) bool { return i > created && drop(i) }
@@ -53,7 +53,7 @@ func afterMeta(ops []Op, i int) bool {
 	return i > 0 && ops[i].Kind == OpSync && ops[i-1].Kind == OpWrite && ops[i-1].At < 2*pageSize
 }
 
-// early returns the log with each index acknowledged before what makes it durable.
+// early returns the log with each index acknowledged before it is durable.
 func early(ops []Op) []Op {
 	var out, held []Op
 	for i := range ops {

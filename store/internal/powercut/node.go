@@ -9,14 +9,14 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// A node is a file or a directory, the one behind it, with what changes it
-// recorded.
+// A node is a file or a directory. It passes on all operations to the one behind it, and
+// records those that change it.
 type node struct {
 	fs.LoopbackNode
 	r *recorder
 }
 
-// newRoot returns the root of a file system that shows what is at path.
+// newRoot returns the root of a file system that shows the directory at path.
 func newRoot(path string, r *recorder) (fs.InodeEmbedder, error) {
 	var st syscall.Stat_t
 	if err := syscall.Stat(path, &st); err != nil {
@@ -28,12 +28,12 @@ func newRoot(path string, r *recorder) (fs.InodeEmbedder, error) {
 	return root, nil
 }
 
-// WrapChild implements fs.NodeWrapChilder: what is below n is recorded too.
+// WrapChild implements fs.NodeWrapChilder: all below n is recorded too.
 func (n *node) WrapChild(context.Context, fs.InodeEmbedder) fs.InodeEmbedder {
 	return &node{fs.LoopbackNode{RootData: n.RootData}, n.r}
 }
 
-// file returns the number of the file, for whoever has the recorder.
+// file returns the number of the file. The caller holds the recorder's lock.
 func (n *node) file() int { return n.r.number(n.StableAttr()) }
 
 // Create implements fs.NodeCreater.
@@ -60,7 +60,7 @@ func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, s
 	return n.wrap(n.EmbeddedInode(), fh), fuseFlags, 0
 }
 
-// wrap has what is written to the open file recorded.
+// wrap has the writes to the open file recorded.
 func (n *node) wrap(of *fs.Inode, fh fs.FileHandle) fs.FileHandle {
 	f, ok := fh.(*fs.LoopbackFile)
 	if !ok {
@@ -120,7 +120,7 @@ func (n *node) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, 
 	return fh, fuseFlags, errno
 }
 
-// dirHandle is what is used of an open directory.
+// dirHandle is the used part of an open directory.
 type dirHandle interface {
 	fs.FileReaddirenter
 	fs.FileSeekdirer
@@ -138,7 +138,7 @@ func (d *openDir) Fsyncdir(context.Context, uint32) syscall.Errno {
 	return d.n.r.sync(&Op{Kind: OpSyncDir}, d.n.StableAttr())
 }
 
-// sync does a sync, of which nothing is asked: the log says what it covers.
+// sync only logs a sync: the device works out its effect.
 func (r *recorder) sync(op *Op, attr fs.StableAttr) syscall.Errno {
 	r.mu.Lock()
 	op.File = r.number(attr) // also for one that fails
@@ -146,8 +146,8 @@ func (r *recorder) sync(op *Op, attr fs.StableAttr) syscall.Errno {
 	return r.do(op, func() syscall.Errno { return 0 })
 }
 
-// A handle is an open file. It has the file behind it, and does not embed it: the
-// kernel would be given that one, and come here no more.
+// A handle is an open file. It does not embed the file behind it: the kernel would be given
+// that one, and bypass the handle.
 type handle struct {
 	f  *fs.LoopbackFile
 	of *fs.Inode

@@ -5,10 +5,10 @@ import (
 	"syscall"
 )
 
-// An OpKind says what an Op did.
+// An OpKind is the kind of an Op.
 type OpKind uint8
 
-// The operations that change what is on a disk, or say what has to be there.
+// The operations that change the disk, or make changes durable, and the note.
 const (
 	OpWrite    OpKind = iota
 	OpTruncate        // to At bytes, longer or shorter
@@ -18,7 +18,7 @@ const (
 	OpRename          // of Name to To
 	OpLink            // of File under To
 	OpUnlink          // of Name
-	OpNote            // no operation: index At was acknowledged
+	OpNote            // not an operation: index At was acknowledged
 )
 
 var opNames = [...]string{"write", "truncate", "sync", "sync of the directory", "create", "rename", "link", "unlink", "note"}
@@ -26,33 +26,33 @@ var opNames = [...]string{"write", "truncate", "sync", "sync of the directory", 
 // String returns the kind in words.
 func (k OpKind) String() string { return opNames[k] }
 
-// An Op is one operation, in the order in which they were done.
+// An Op is one operation on the disk.
 type Op struct {
 	Kind     OpKind
-	File     int    // which file, from 1; a file keeps its number under all its names
+	File     int    // the file's number, from 1, the same under all its names
 	At       int64  // offset, size or index
-	Data     []byte // what was written
+	Data     []byte // the bytes of a write
 	Name, To string
 	DataOnly bool          // of OpSync: an fdatasync
-	Err      syscall.Errno // why it was not done, or 0
+	Err      syscall.Errno // 0, or the reason why it was not done
 }
 
-// leavesHole reports whether op is a write of zeros for which there was no room. Where the
-// file is a hole, it reads the same.
+// leavesHole reports whether op is a write of zeros that found no room. The hole that it
+// leaves in the file reads the same.
 func (op *Op) leavesHole() bool {
 	return op.Kind == OpWrite && op.Err == syscall.ENOSPC && len(bytes.Trim(op.Data, "\x00")) == 0
 }
 
-// A Fault is which operation fails. The zero value is none.
+// A Fault selects the operation that fails. With the zero value nothing fails.
 type Fault struct {
 	N       int           // from 1, in the order of the log; notes are not counted
-	Only    []OpKind      // what is counted, or nil for everything
-	Forever bool          // and all that come after it
-	Err     syscall.Errno // what it returns
+	Only    []OpKind      // the kinds that are counted; nil: all kinds
+	Forever bool          // all later ones fail too
+	Err     syscall.Errno // the error of the operation
 }
 
-// A Record is all that was done since Begin.
+// A Record is the log since Begin.
 type Record struct {
 	Ops    []Op
-	Failed int // how many operations failed
+	Failed int // the number of failed operations
 }

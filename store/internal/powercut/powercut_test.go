@@ -28,7 +28,7 @@ func TestPowerCuts(t *testing.T) {
 			seed := uint64(i + 1)
 			rec, err := perform(d, w, seed)
 			require.NoError(t, err)
-			got, err := cutting{budget: 700, seed: seed, most: 1}.cut(rec)
+			got, err := cutter{budget: 700, seed: seed, maxBad: 1}.cut(rec)
 			require.NoError(t, err)
 			require.Zero(t, got.Bad, "seed %d: %s", seed, got.Example)
 			require.Greater(t, got.Images, 500)
@@ -40,7 +40,7 @@ func TestPowerCuts(t *testing.T) {
 	}
 }
 
-// TestMutants tests the tester: each of them loses something, and is found out.
+// TestMutants tests the harness: it must find fault with each mutant.
 func TestMutants(t *testing.T) {
 	d := mounted(t)
 	w := workloads[0]
@@ -51,18 +51,18 @@ func TestMutants(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			ops := append([]Op(nil), rec.Ops...)
 			mutated := &recording{Record{Ops: m.ops(ops)}, rec.history}
-			got, err := cutting{budget: 4000, seed: 7, most: 1}.cut(mutated)
+			got, err := cutter{budget: 4000, seed: 7, maxBad: 1}.cut(mutated)
 			require.NoError(t, err)
 			require.NotZero(t, got.Bad, "%d images, and nothing was found", got.Images)
 			t.Logf("after %d images: %s", got.Images, got.Example)
 		})
 	}
-	got, err := cutting{budget: 4000, seed: 7, most: 1}.cut(rec)
+	got, err := cutter{budget: 4000, seed: 7, maxBad: 1}.cut(rec)
 	require.NoError(t, err)
 	require.Zero(t, got.Bad, got.Example)
 }
 
-// TestDiskGoesAway has the process die that serves the disk.
+// TestDiskGoesAway kills the process that serves the disk.
 func TestDiskGoesAway(t *testing.T) {
 	d := mounted(t)
 	dir, err := d.newDir()

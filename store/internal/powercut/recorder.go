@@ -8,18 +8,18 @@ import (
 	"github.com/hanwen/go-fuse/v2/fs"
 )
 
-// A recorder does operations one at a time, writes them down, and has them fail.
+// A recorder does operations one at a time, logs them, and has them fail.
 type recorder struct {
 	mu      sync.Mutex // guards the rest, and is held while an operation is done
 	record  Record
 	fault   Fault
-	counted int // of what the fault counts
+	counted int // the operations that the fault has counted
 	files   map[fs.StableAttr]int
 }
 
 func newRecorder() *recorder { return &recorder{files: make(map[fs.StableAttr]int)} }
 
-// do does op and writes it down, or has it fail. run may complete op.
+// do runs op and logs it, or has it fail. run may complete op.
 func (r *recorder) do(op *Op, run func() syscall.Errno) syscall.Errno {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,7 +36,7 @@ func (r *recorder) do(op *Op, run func() syscall.Errno) syscall.Errno {
 	return errno
 }
 
-// fails counts op, and reports whether it is to fail.
+// fails counts op, and reports whether it fails.
 func (r *recorder) fails(op *Op) bool {
 	f := &r.fault
 	if f.N == 0 || f.Only != nil && !slices.Contains(f.Only, op.Kind) {
@@ -54,10 +54,10 @@ func (r *recorder) number(attr fs.StableAttr) int {
 	return r.files[attr]
 }
 
-// Disk is what the process that serves the file system can be asked.
+// Disk has the remote procedures of the process that serves the file system.
 type Disk struct{ r *recorder }
 
-// Begin forgets what was done, and sets which operation fails from now on.
+// Begin starts a new record, and sets the fault from now on.
 func (d *Disk) Begin(f Fault, _ *struct{}) error {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
@@ -65,7 +65,7 @@ func (d *Disk) Begin(f Fault, _ *struct{}) error {
 	return nil
 }
 
-// Fail sets which operation fails from now on.
+// Fail sets the fault from now on.
 func (d *Disk) Fail(f Fault, _ *struct{}) error {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
@@ -73,7 +73,7 @@ func (d *Disk) Fail(f Fault, _ *struct{}) error {
 	return nil
 }
 
-// Note writes down that index was acknowledged.
+// Note logs that index was acknowledged.
 func (d *Disk) Note(index uint64, _ *struct{}) error {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
@@ -81,8 +81,8 @@ func (d *Disk) Note(index uint64, _ *struct{}) error {
 	return nil
 }
 
-// Take returns what was done since Begin.
-func (d *Disk) Take(_ struct{}, to *Record) error {
+// Recorded returns the record since Begin.
+func (d *Disk) Recorded(_ struct{}, to *Record) error {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
 	*to = d.r.record

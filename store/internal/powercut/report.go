@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// perWorkload is how many images one run of a workload is good for.
+// perWorkload is the number of images made of one run of a workload.
 const perWorkload = 5000
 
-// sweepImages is how many images each run of the sweep is good for.
+// sweepImages is the number of images made of each run of the sweep.
 const sweepImages = 100
 
-// A report is what was tried. There is none of a run that found anything wrong.
+// A report has the results of a run. A run that found a violation has no report.
 type report struct {
 	Command   string
 	Date      time.Time
@@ -29,20 +29,20 @@ type report struct {
 	Go        string
 	CPUs      int
 	Workloads int
-	Cuts      *tally
-	Seconds   float64  // that the images of Cuts took
-	Sweep     *swept   `json:",omitempty"`
-	SweepTook float64  `json:",omitempty"` // seconds
-	Chains    *chained `json:",omitempty"`
-	Ext4      *tally   `json:",omitempty"` // of images of a file system
-	Ext4Took  float64  `json:",omitempty"` // seconds
+	Cuts      *counts
+	Seconds   float64      // for the images of Cuts
+	Sweep     *sweepCounts `json:",omitempty"`
+	SweepTook float64      `json:",omitempty"` // seconds
+	Chains    *chainCounts `json:",omitempty"`
+	Ext4      *counts      `json:",omitempty"` // of images of a file system
+	Ext4Took  float64      `json:",omitempty"` // seconds
 }
 
-// measure does all that the flags ask for.
+// measure makes the report that the flags ask for.
 func measure(ctx context.Context, c config, d *disk, progress io.Writer) (*report, error) {
 	r := &report{
 		Command: c.command, Date: time.Now().UTC().Truncate(time.Second), Revision: revision(),
-		Go: runtime.Version(), CPUs: runtime.NumCPU(), Cuts: new(tally),
+		Go: runtime.Version(), CPUs: runtime.NumCPU(), Cuts: new(counts),
 	}
 	for r.Cuts.Images < c.images {
 		if err := ctx.Err(); err != nil {
@@ -56,7 +56,7 @@ func measure(ctx context.Context, c config, d *disk, progress io.Writer) (*repor
 	if c.sweep {
 		began := time.Now()
 		var err error
-		sw := sweeping{sweepWorkload, cutting{budget: sweepImages, seed: c.seed, most: 1}, false}
+		sw := sweeper{sweepWorkload, cutter{budget: sweepImages, seed: c.seed, maxBad: 1}, false}
 		if r.Sweep, err = sw.sweep(d); err != nil {
 			return nil, err
 		}
@@ -74,26 +74,26 @@ func measure(ctx context.Context, c config, d *disk, progress io.Writer) (*repor
 // crash makes chains.
 func (r *report) crash(ctx context.Context, c config, d *disk) error {
 	if c.chains > 0 {
-		r.Chains = &chained{Images: new(tally)}
+		r.Chains = &chainCounts{Images: new(counts)}
 	}
 	for n := range uint64(c.chains) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := newChaining(c.seed<<16+n).run(d, r.Chains); err != nil {
+		if err := newChainer(c.seed<<16+n).run(d, r.Chains); err != nil {
 			return fmt.Errorf("chain, seed %d: %w", c.seed<<16+n, err)
 		}
 	}
 	return nil
 }
 
-// perExt4 is how many images one run of the workload in an ext4 is good for.
+// perExt4 is the number of images made of one run of the workload in an ext4.
 const perExt4 = 500
 
-// cutExt4 cuts the power below a file system.
+// cutExt4 cuts the power below an ext4.
 func (r *report) cutExt4(ctx context.Context, c config, d *disk) error {
 	began := time.Now()
-	r.Ext4 = new(tally)
+	r.Ext4 = new(counts)
 	for seed := c.seed; r.Ext4.Images < c.ext4; seed++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -102,7 +102,7 @@ func (r *report) cutExt4(ctx context.Context, c config, d *disk) error {
 		if err != nil {
 			return err
 		}
-		t, err := rec.cut(cutting{budget: min(perExt4, c.ext4), seed: seed, most: 1})
+		t, err := rec.cut(cutter{budget: min(perExt4, c.ext4), seed: seed, maxBad: 1})
 		if err == nil {
 			err = t.fault()
 		}
@@ -115,7 +115,7 @@ func (r *report) cutExt4(ctx context.Context, c config, d *disk) error {
 	return nil
 }
 
-// cut does one more workload.
+// cut runs one more workload and cuts its power.
 func (r *report) cut(c config, d *disk) error {
 	w := workloads[r.Workloads%len(workloads)]
 	seed := c.seed<<16 + uint64(r.Workloads)
@@ -124,7 +124,7 @@ func (r *report) cut(c config, d *disk) error {
 		return err
 	}
 	began := time.Now()
-	t, err := cutting{budget: min(perWorkload, c.images), seed: seed, most: 1}.cut(rec)
+	t, err := cutter{budget: min(perWorkload, c.images), seed: seed, maxBad: 1}.cut(rec)
 	if err == nil {
 		err = t.fault()
 	}
@@ -137,15 +137,15 @@ func (r *report) cut(c config, d *disk) error {
 	return nil
 }
 
-// fault is an error if there were bad images.
-func (t *tally) fault() error {
+// fault returns an error if there were bad images.
+func (t *counts) fault() error {
 	if t.Bad == 0 {
 		return nil
 	}
 	return errors.New(t.Example)
 }
 
-// String is the report for people.
+// String formats the report as text.
 func (r *report) String() string {
 	var b strings.Builder
 	t := r.Cuts
@@ -170,8 +170,8 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// opened says at which index the images have opened.
-func (t *tally) opened(w io.Writer) {
+// opened writes the numbers of images by the index at which they opened.
+func (t *counts) opened(w io.Writer) {
 	fmt.Fprintf(w, "  opened at the last acknowledged index: %d, after it: %d, before there was a store: %d\n", t.AtAck, t.Beyond, t.Fresh)
 }
 
@@ -192,7 +192,7 @@ func (r *report) write(stdout io.Writer, out string) error {
 	)
 }
 
-// revision asks git, and returns "unknown" where it cannot tell.
+// revision asks git, and returns "unknown" if that fails.
 func revision() string {
 	head, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// serveVariable names the directory in which this program is to serve the file
-// system instead of what it does otherwise. It has to be another process: one that
-// maps a file which it serves itself stops for good, when a page is to be read while
-// the collector waits for its threads.
+// serveVariable names the directory of the file system that this process serves; without
+// it the process is the harness. They must be two processes: one that maps a file of its own
+// file system blocks for ever, when a page is read while the garbage collector waits for its
+// threads.
 const serveVariable = "ALLOCSTORE_POWERCUT_SERVE"
 
-// serveIfAsked serves the file system if that is what this process is for.
+// serveIfAsked serves the file system if the environment asks for it.
 func serveIfAsked() (asked bool, err error) {
 	dir := os.Getenv(serveVariable)
 	if dir == "" {
@@ -35,15 +35,15 @@ type stdio struct {
 	io.Writer
 }
 
-// The directories below the one that a disk is in.
+// The directories below a disk's.
 func mountPoint(dir string) string { return filepath.Join(dir, "mount") }
-func behind(dir string) string     { return filepath.Join(dir, "behind") }
+func backing(dir string) string    { return filepath.Join(dir, "backing") }
 
-// serve mounts the file system and answers what is asked over conn, until that ends
-// because the other process does. Then it unmounts, and removes all of it.
+// serve mounts the file system and answers calls over conn, until conn ends with the other
+// process. Then it unmounts, and removes the directory.
 func serve(dir string, conn io.ReadWriteCloser) error {
 	r := newRecorder()
-	root, err := newRoot(behind(dir), r)
+	root, err := newRoot(backing(dir), r)
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func serve(dir string, conn io.ReadWriteCloser) error {
 	return errors.Join(err, unmount(server, dir))
 }
 
-// insist tries to unmount what may be busy for a moment, for about a second.
-func insist(unmount func() error) error {
+// retry tries for about a second to unmount a file system that may be busy.
+func retry(unmount func() error) error {
 	err := unmount()
 	for tries := 0; err != nil && tries < 50; tries++ {
 		time.Sleep(20 * time.Millisecond)
@@ -70,10 +70,9 @@ func insist(unmount func() error) error {
 	return err
 }
 
-// unmount takes the file system away, at once if that can be, or else once nobody
-// uses it any more.
+// unmount unmounts the file system, at once if possible, else after its last use.
 func unmount(server *fuse.Server, dir string) error {
-	err := insist(server.Unmount)
+	err := retry(server.Unmount)
 	if err != nil {
 		err = syscall.Unmount(mountPoint(dir), syscall.MNT_DETACH)
 	}

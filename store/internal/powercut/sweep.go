@@ -13,45 +13,45 @@ import (
 	"allocstore/store"
 )
 
-// sweepWorkload is the one in which each operation fails in turn. Batches are
-// applied one after the other, so that it does the same each time.
+// sweepWorkload is the workload of the sweep. Its batches are applied one after the other,
+// so that each run does the same operations.
 var sweepWorkload = workload{
 	name: "fail at step n", rounds: 7, writers: 1, ids: 6, largest: 300, compact: 3, restore: 6, reopen: 5, gaps: 5,
 	options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10},
 }
 
-// afterRecovery is how many batches a store is given after it has recovered.
+// afterRecovery is the number of batches that a store is given after recovery.
 const afterRecovery = 3
 
-// swept is what a sweep has done.
-type swept struct {
+// sweepCounts are the results of a sweep.
+type sweepCounts struct {
 	Runs   int
 	Steps  int // operations that could fail
-	Silent int // runs in which something failed that nobody needs to know of
-	Images *tally
+	Silent int // runs with a failure that needs no error
+	Images *counts
 }
 
-// A sweeping is how every step of a workload is made to fail.
-type sweeping struct {
+// A sweeper has every step of a workload fail in turn.
+type sweeper struct {
 	workload
-	cutting      // of what goes on afterwards
-	some    bool // only two of the ways in which a step fails, by turns
+	cutter      // of the operations from the fault on
+	short  bool // try two faults a step, different ones in turn, instead of all
 }
 
-// faults are the ways in which a step fails.
-func (sw *sweeping) faults(n int) []Fault {
+// faults returns the faults to try at step n.
+func (sw *sweeper) faults(n int) []Fault {
 	all := []Fault{
 		{N: n, Err: syscall.EIO}, {N: n, Err: syscall.ENOSPC, Forever: true},
 		{N: n, Err: syscall.ENOSPC}, {N: n, Err: syscall.EIO, Forever: true},
 		{N: n, Err: syscall.EFBIG}, {N: n, Err: syscall.EROFS, Forever: true},
 	}
-	if sw.some {
+	if sw.short {
 		return all[n%3*2:][:2]
 	}
 	return all
 }
 
-// String says which fault it is.
+// String describes the fault.
 func (f Fault) String() string {
 	if f.Forever {
 		return fmt.Sprintf("%v from step %d on", f.Err, f.N)
@@ -59,10 +59,10 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%v at step %d", f.Err, f.N)
 }
 
-// sweep fails every step, until there are no more, and then cuts the power of what
-// went on after it.
-func (sw *sweeping) sweep(d *disk) (*swept, error) {
-	got := &swept{Images: new(tally)}
+// sweep has step after step fail, until no step is left, and cuts the power of the operations
+// after each fault.
+func (sw *sweeper) sweep(d *disk) (*sweepCounts, error) {
+	got := &sweepCounts{Images: new(counts)}
 	for n, hit := 1, true; hit; n++ {
 		hit = false
 		for _, f := range sw.faults(n) {
@@ -86,9 +86,9 @@ func (sw *sweeping) sweep(d *disk) (*swept, error) {
 	return got, nil
 }
 
-// cutAfter cuts the power of what a trial did from the fault on.
-func (sw *sweeping) cutAfter(t *trial, total *tally) error {
-	c := sw.cutting
+// cutAfter cuts the power of a trial from the fault on.
+func (sw *sweeper) cutAfter(t *trial, total *counts) error {
+	c := sw.cutter
 	c.from = slices.IndexFunc(t.Ops, func(op Op) bool { return op.Err != 0 })
 	images, err := c.cut(&recording{t.Record, t.history})
 	if err != nil {
@@ -98,17 +98,20 @@ func (sw *sweeping) cutAfter(t *trial, total *tally) error {
 	return images.fault()
 }
 
-// A trial is a run in which something fails.
+// A trial is a run with a fault.
 type trial struct {
 	*run
 	Record
 	watched  *watched
-	reported bool   // an error was returned
-	doubt    func() // takes note that what failed, and may be on the disk, is there
+	reported bool // the store has returned an error
+
+	// assumeDone adds the failed change, whose outcome is unknown, to the history. It is
+	// nil if there is no such change.
+	assumeDone func()
 }
 
-// endure runs the workload with the fault, then without it, and returns what is not
-// as it should be.
+// endure runs the workload with the fault, and then recovers without it. Violations are
+// errors.
 func endure(d *disk, w workload, seed uint64, f Fault) (*trial, error) {
 	r, err := newRun(d, w, seed)
 	if err != nil {
@@ -121,26 +124,26 @@ func endure(d *disk, w workload, seed uint64, f Fault) (*trial, error) {
 	if err := t.play(); err != nil {
 		return nil, err
 	}
-	if t.Record, err = d.take(); err != nil {
+	if t.Record, err = d.recorded(); err != nil {
 		return nil, err
 	}
-	if err := t.silence(); err != nil {
+	if err := t.checkReported(); err != nil {
 		return nil, err
 	}
-	if err := d.heal(); err != nil {
+	if err := d.repair(); err != nil {
 		return nil, err
 	}
 	if err := t.recover(); err != nil {
 		return nil, fmt.Errorf("on the disk that works again: %w", err)
 	}
-	t.Record, err = d.take()
+	t.Record, err = d.recorded()
 	return t, err
 }
 
-// silence complains if something failed and nobody was told. What was tried in
-// vain may be: a name that was to be removed, a link where a rename will do, blocks for
-// pages to come where there is no room.
-func (t *trial) silence() error {
+// checkReported returns an error if an operation failed and the store returned no error. Some
+// operations may fail silently: removing a name, a link where a rename will do, allocating
+// blocks ahead on a full disk.
+func (t *trial) checkReported() error {
 	if t.reported {
 		if t.Failed == 0 {
 			return errors.New("an error was returned, and nothing failed")
@@ -155,7 +158,7 @@ func (t *trial) silence() error {
 	return nil
 }
 
-// play goes through the workload until the store fails.
+// play runs the workload until the store fails.
 func (t *trial) play() error {
 	if ok, err := t.start(); !ok {
 		return err
@@ -163,13 +166,13 @@ func (t *trial) play() error {
 	for round := 1; round <= t.rounds; round++ {
 		ok, err := t.write(round)
 		if ok && round%t.compact == 0 {
-			ok, err = t.chore(t.s.Compact(context.Background()), nil)
+			ok, err = t.afterMaintenance(t.s.Compact(context.Background()), nil)
 		}
 		if ok && err == nil && round%t.restore == t.restore/2 {
 			err = t.save()
 		}
 		if ok && err == nil && round%t.restore == 0 {
-			ok, err = t.bringBack()
+			ok, err = t.restoreSaved()
 		}
 		if ok && round%t.reopen == 0 {
 			if err = t.end(); err == nil {
@@ -183,7 +186,7 @@ func (t *trial) play() error {
 	return t.end()
 }
 
-// start opens the store, if that succeeds.
+// start opens the store. ok is false if that fails.
 func (t *trial) start() (ok bool, err error) {
 	if t.run.s, err = store.Open(t.path, &t.options); err != nil {
 		t.reported = true
@@ -196,7 +199,7 @@ func (t *trial) start() (ok bool, err error) {
 	return true, t.disk.note(t.s.LastIndex())
 }
 
-// end closes the store that has not failed.
+// end closes a store that has not failed.
 func (t *trial) end() error {
 	if err := t.s.Close(); err != nil {
 		t.reported = true
@@ -206,7 +209,7 @@ func (t *trial) end() error {
 
 // write applies a batch.
 func (t *trial) write(round int) (ok bool, err error) {
-	steps := t.dice.steps(true)
+	steps := t.generator.steps(true)
 	want := t.last + 1
 	applied, err := t.s.ApplyAt(context.Background(), want, batchOf(steps))
 	if err == nil {
@@ -216,34 +219,35 @@ func (t *trial) write(round int) (ok bool, err error) {
 		return true, t.disk.note(want)
 	}
 	t.reported = true
-	t.doubt = func() { t.apply(want, steps) }
+	t.assumeDone = func() { t.apply(want, steps) }
 	if !errors.Is(err, store.ErrFailed) {
 		return false, fmt.Errorf("round %d: a write that failed returns %w", round, err)
 	}
 	return false, t.failed()
 }
 
-// chore looks at what Compact or Restore has returned. An error leaves the store as it
-// was, or failed; then doubt takes note that it has been done after all.
-func (t *trial) chore(returned error, doubt func()) (ok bool, err error) {
+// afterMaintenance checks the store after Compact or Restore has returned an error or nil.
+// After an error the store is as it was, or failed; then assumeDone is for the case that
+// the change was done after all.
+func (t *trial) afterMaintenance(returned error, assumeDone func()) (ok bool, err error) {
 	if returned == nil {
 		return true, nil
 	}
 	t.reported = true
 	if errors.Is(returned, store.ErrFailed) {
-		t.doubt = doubt
+		t.assumeDone = assumeDone
 		return false, t.failed()
 	}
 	return true, nil
 }
 
-// bringBack restores what was saved, which ends who waits and who follows.
-func (t *trial) bringBack() (ok bool, err error) {
+// restoreSaved restores the backup, which ends the waiter and the feed.
+func (t *trial) restoreSaved() (ok bool, err error) {
 	restored := t.s.Restore(context.Background(), bytes.NewReader(t.saved.stream))
 	if restored != nil {
-		return t.chore(restored, func() { t.become(t.saved) })
+		return t.afterMaintenance(restored, func() { t.revert(t.saved) })
 	}
-	t.become(t.saved)
+	t.revert(t.saved)
 	if err := t.matches(t.s, t.last); err != nil {
 		return false, fmt.Errorf("restored: %w", err)
 	}
@@ -254,7 +258,7 @@ func (t *trial) bringBack() (ok bool, err error) {
 	return true, t.disk.note(t.last)
 }
 
-// failed says how a failed store is not what it should be, and closes it.
+// failed checks a failed store, and closes it.
 func (t *trial) failed() error {
 	if last := t.s.LastIndex(); last != t.last {
 		return fmt.Errorf("failed at index %d, and shows %d", t.last, last)
@@ -275,18 +279,18 @@ func (t *trial) failed() error {
 	if err := t.watched.ended(store.ErrFailed, store.ErrFailed); err != nil {
 		return err
 	}
-	_ = t.s.Close() // the failure has been told
+	_ = t.s.Close() // its error is that of the failure
 	return nil
 }
 
-// recover opens the store again, where everything acknowledged is there and nothing
-// that was never asked for, and uses it.
+// recover opens the store again, checks that it has every acknowledged batch and no other
+// but the one in doubt, and uses it.
 func (t *trial) recover() (err error) {
 	if t.run.s, err = store.Open(t.path, &t.options); err != nil {
 		return err
 	}
-	if t.doubt != nil && t.s.LastIndex() == t.last+1 {
-		t.doubt()
+	if t.assumeDone != nil && t.s.LastIndex() == t.last+1 {
+		t.assumeDone()
 	}
 	err = t.matches(t.s, t.last)
 	if err == nil {
@@ -298,10 +302,10 @@ func (t *trial) recover() (err error) {
 	return errors.Join(err, t.s.Close())
 }
 
-// watched is a waiter and a feed of a store, which are to end with it.
+// watched is a waiter and a feed of a store, which must end with it.
 type watched struct{ wait, feed chan error }
 
-// watch waits for what never comes, and follows all that does.
+// watch starts a waiter for an ID that is never written, and a feed.
 func watch(s *store.Store) *watched {
 	w, last := &watched{make(chan error, 1), make(chan error, 1)}, s.LastIndex()
 	go func() {
@@ -321,10 +325,10 @@ func watch(s *store.Store) *watched {
 	return w
 }
 
-// patience is how long a waiter may take to wake.
+// patience bounds the time that a waiter takes to wake.
 const patience = 10 * time.Second
 
-// ended reports who was not woken, or not with the error that it should be.
+// ended returns an error if the waiter or the feed has not ended, or with another error.
 func (w *watched) ended(wait, feed error) error {
 	for _, one := range []struct {
 		name string

@@ -9,7 +9,7 @@ import (
 // TestFailAtEveryStep fails each operation of a small workload, in every way.
 func TestFailAtEveryStep(t *testing.T) {
 	d := mounted(t)
-	sw := sweeping{sweepWorkload, cutting{budget: 20, seed: 1, most: 1}, true}
+	sw := sweeper{sweepWorkload, cutter{budget: 20, seed: 1, maxBad: 1}, true}
 	got, err := sw.sweep(d)
 	require.NoError(t, err)
 	require.Greater(t, got.Steps, 80)

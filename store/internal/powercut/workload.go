@@ -17,21 +17,22 @@ import (
 // storeName is the name of the store's file in its directory.
 const storeName = "store.db"
 
-// A workload is how a store is used.
+// A workload is a way of using a store. compact, restore, reopen and gaps are numbers of
+// rounds: each is done once in so many.
 type workload struct {
 	name    string
 	options store.Options
 	rounds  int // of batches; each writer applies one in a round
 	writers int
-	ids     int // see dice
+	ids     int // see generator
 	largest int
-	compact int // once in so many rounds, with the next one under way at the same time
-	restore int // once in so many rounds, what there was half as many before
-	reopen  int // once in so many rounds
-	gaps    int // once in so many rounds an index of the caller's
+	compact int // at the same time as the round's batches
+	restore int // the state of half as many rounds before
+	reopen  int
+	gaps    int // an index of the caller's, with a gap before it
 }
 
-// workloads are the ones whose power is cut.
+// workloads are those of the power cuts.
 var workloads = []workload{
 	{name: "one writer", rounds: 100, writers: 1, ids: idCount, largest: 600, compact: 29, restore: 38, reopen: 23, gaps: 9,
 		options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10}},
@@ -42,13 +43,13 @@ var workloads = []workload{
 	{name: "defaults", rounds: 60, writers: 2, ids: idCount / 4, largest: 600, compact: 31, restore: 40, reopen: 29, gaps: 50},
 }
 
-// ext4Workload is the one that is run in a real file system.
+// ext4Workload is the one for a real file system.
 var ext4Workload = workload{
 	name: "ext4", rounds: 24, writers: 1, ids: 8, largest: 600, compact: 7, restore: 18, reopen: 11, gaps: 9,
 	options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10},
 }
 
-// A recording is what a workload did to the disk, and what the store was.
+// A recording is the log of a workload, and the states of its store.
 type recording struct {
 	Record
 	*history
@@ -58,14 +59,14 @@ type recording struct {
 type run struct {
 	workload
 	*history
-	*dice
+	*generator
 	disk  *disk
 	path  string
 	s     *store.Store
-	saved *saved // nil until there is one
+	saved *saved // nil before the first
 }
 
-// A saved store is a backup of it, and what it was.
+// A saved store is its backup, and its state then.
 type saved struct {
 	stream  []byte
 	content content
@@ -82,10 +83,10 @@ func newRun(d *disk, w workload, seed uint64) (*run, error) {
 }
 
 func runAt(d *disk, path string, w workload, seed uint64) *run {
-	return &run{workload: w, history: newHistory(), dice: newDice(seed, w), disk: d, path: path}
+	return &run{workload: w, history: newHistory(), generator: newGenerator(seed, w), disk: d, path: path}
 }
 
-// perform runs a workload on the disk and returns its recording. Nothing may fail.
+// perform runs a workload on the disk and returns its recording. No operation may fail.
 func perform(d *disk, w workload, seed uint64) (*recording, error) {
 	r, err := newRun(d, w, seed)
 	if err == nil {
@@ -106,11 +107,11 @@ func (r *run) perform() (*recording, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workload %q: %w", r.name, err)
 	}
-	record, err := r.disk.take()
+	record, err := r.disk.recorded()
 	return &recording{record, r.history}, err
 }
 
-// open opens the store, and notes that it is there.
+// open opens the store, and notes its index.
 func (r *run) open() (err error) {
 	if r.s, err = store.Open(r.path, &r.options); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (r *run) open() (err error) {
 	return r.disk.note(r.s.LastIndex())
 }
 
-// play applies all batches.
+// play runs all rounds.
 func (r *run) play() error {
 	for round := 1; round <= r.rounds; round++ {
 		compacted := make(chan error, 1)
@@ -134,7 +135,7 @@ func (r *run) play() error {
 		if round%r.restore == r.restore/2 {
 			err = r.save()
 		} else if round%r.restore == 0 {
-			err = r.bringBack()
+			err = r.restoreSaved()
 		}
 		if err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
@@ -156,16 +157,16 @@ func (r *run) save() error {
 	return err
 }
 
-// bringBack restores what was saved.
-func (r *run) bringBack() error {
+// restoreSaved restores the backup.
+func (r *run) restoreSaved() error {
 	if err := r.s.Restore(context.Background(), bytes.NewReader(r.saved.stream)); err != nil {
 		return err
 	}
-	r.become(r.saved)
+	r.revert(r.saved)
 	return r.disk.note(r.last)
 }
 
-// round applies one batch of each writer, at the same time.
+// round applies one batch of each writer, all at the same time.
 func (r *run) round(round int) error {
 	if r.writers == 1 || round%r.gaps == 0 {
 		return r.one(round%r.gaps == 0)
@@ -177,7 +178,7 @@ func (r *run) round(round int) error {
 	}
 	writes := make([]write, r.writers)
 	for i := range writes {
-		writes[i].steps = r.dice.steps(true)
+		writes[i].steps = r.generator.steps(true)
 	}
 	seen := r.noteSeen()
 	var wg sync.WaitGroup
@@ -200,14 +201,14 @@ func (r *run) round(round int) error {
 			return w.err
 		}
 		if w.index != r.last+1 || !r.apply(w.index, w.steps) {
-			return fmt.Errorf("a batch that changes something was given index %d after %d", w.index, r.last)
+			return fmt.Errorf("a batch with a change was given index %d after %d", w.index, r.last)
 		}
 	}
 	return nil
 }
 
-// noteSeen notes every index that a reader sees, which has to be on the disk as one that
-// was acknowledged has, until the function that it returns is called.
+// noteSeen notes every index that a reader sees, until stop is called. Like an acknowledged
+// index, an index that a reader has seen must be on the disk.
 func (r *run) noteSeen() (stop func() error) {
 	done, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -234,9 +235,9 @@ func (r *run) noteSeen() (stop func() error) {
 	}
 }
 
-// one applies a single batch, at an index of the store's choice or a later one.
+// one applies a single batch: at the next index, or with gap at one up to 4 later.
 func (r *run) one(gap bool) (err error) {
-	steps := r.dice.steps(gap)
+	steps := r.generator.steps(gap)
 	var applied store.Applied
 	want := r.last + 1
 	if gap {
@@ -254,7 +255,7 @@ func (r *run) one(gap bool) (err error) {
 	return r.disk.note(applied.Index)
 }
 
-// batchOf returns the steps as a store takes them.
+// batchOf returns the steps as a batch.
 func batchOf(steps []step) *store.Batch {
 	b := new(store.Batch)
 	for _, s := range steps {

@@ -8,36 +8,36 @@ import (
 	"allocstore/schema"
 )
 
-// idCount is how many allocations there are at the most: few, so that batches meet.
+// idCount is the largest number of allocations: few, so that batches meet.
 const idCount = 24
 
-// A dice rolls what a workload does.
-type dice struct {
+// A generator makes random batches.
+type generator struct {
 	*rand.Rand
-	ids     int // how many allocations are written to
-	largest int // bytes that a write is made longer by, at the most
-	n       int // counts writes, so that each is another
+	ids     int // the number of allocations
+	largest int // the largest padding of a text, in bytes
+	n       int // counts texts, so that each is different
 }
 
-func newDice(seed uint64, w workload) *dice {
-	return &dice{Rand: rand.New(rand.NewPCG(seed, 0xc07)), ids: w.ids, largest: w.largest}
+func newGenerator(seed uint64, w workload) *generator {
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 0xc07)), ids: w.ids, largest: w.largest}
 }
 
 // idOf returns the ID of allocation i.
 func idOf(i int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(i)*0x9e3779b9, i) }
 
-func (d *dice) id() string { return idOf(d.IntN(d.ids)) }
+func (d *generator) id() string { return idOf(d.IntN(d.ids)) }
 
-func (d *dice) pick(of ...string) string { return of[d.IntN(len(of))] }
+func (d *generator) pick(of ...string) string { return of[d.IntN(len(of))] }
 
-// text is one that was never there before.
-func (d *dice) text() string {
+// text returns a text that was never written before.
+func (d *generator) text() string {
 	d.n++
 	return fmt.Sprint(d.n) + strings.Repeat("x", d.IntN(d.largest+1))
 }
 
-// steps rolls a batch. sure says that it is to change something, whatever there is.
-func (d *dice) steps(sure bool) []step {
+// steps makes a batch. With mustChange it changes something in any state.
+func (d *generator) steps(mustChange bool) []step {
 	var all []step
 	for range 1 + d.IntN(4)*d.IntN(4) {
 		switch n := d.IntN(10); {
@@ -51,13 +51,13 @@ func (d *dice) steps(sure bool) []step {
 			all = append(all, d.remove())
 		}
 	}
-	if sure {
+	if mustChange {
 		all = append(all, d.upsert())
 	}
 	return all
 }
 
-func (d *dice) upsert() step {
+func (d *generator) upsert() step {
 	a := &schema.Allocation{
 		ID: d.id(), Name: d.text(), NodeID: d.pick("node1", "node10"), JobID: d.pick("a", "b"), EvalID: d.pick("e1", "e2"),
 		DesiredStatus: d.pick("run", "stop"), ClientStatus: "pending",
@@ -80,7 +80,7 @@ func (d *dice) upsert() step {
 	}}
 }
 
-func (d *dice) update() step {
+func (d *generator) update() step {
 	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.text()}
 	if d.IntN(2) == 0 {
 		ts := &schema.TaskState{State: d.pick("running", "dead"), Restarts: d.Uint64N(4)}
@@ -97,7 +97,7 @@ func (d *dice) update() step {
 	}}
 }
 
-func (d *dice) event() step {
+func (d *generator) event() step {
 	id, task, state := d.id(), d.pick("redis", "web"), d.pick("", "running", "dead")
 	ev := schema.TaskEvent{Type: d.pick(schema.TaskRestarting, schema.TaskTerminated), Time: d.Int64N(1 << 40), Message: d.text()}
 	return step{id: id, op: func(b batch) { b.AppendTaskEvent(id, task, state, ev) }, do: func(in map[string]*schema.Allocation, index uint64) {
@@ -116,7 +116,7 @@ func (d *dice) event() step {
 	}}
 }
 
-// record is what the design says an event does.
+// record applies an event, as the design has it.
 func record(ts *schema.TaskState, state string, ev schema.TaskEvent) {
 	ts.Events.Append(ev)
 	if ev.Type == schema.TaskRestarting {
@@ -133,7 +133,7 @@ func record(ts *schema.TaskState, state string, ev schema.TaskEvent) {
 	}
 }
 
-func (d *dice) remove() step {
+func (d *generator) remove() step {
 	id := d.id()
 	return step{id: id, op: func(b batch) { b.Delete(id) }, do: func(in map[string]*schema.Allocation, _ uint64) { delete(in, id) }}
 }
