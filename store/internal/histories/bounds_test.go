@@ -6,21 +6,20 @@ import (
 	"sort"
 )
 
-// A bound says at which index something was at the least, or at the most, from a
-// time on or up to it.
+// A bound is a lowest index from a time on, or a highest index up to a time.
 type bound struct {
 	at    int64
 	index uint64
 }
 
-// bounds are what is known of the last index from what was told to the clients.
+// bounds limit the store's last index at any time, by the clients' replies.
 type bounds struct {
-	reached []bound // by time of the end: at least this index after it
-	begun   []bound // by time of the beginning: not yet this index before it
+	reached []bound // by time of the end: after it, at least this index
+	begun   []bound // by time of the beginning: before it, less than this index
 }
 
-// newBounds takes the batches in the order of their indexes, and what else shows
-// that an index had been reached.
+// newBounds uses the batches, in the order of their indexes, and the other replies with an
+// index.
 func newBounds(batches []batch, replies []call) *bounds {
 	b := new(bounds)
 	for _, w := range batches {
@@ -48,9 +47,9 @@ func newBounds(batches []batch, replies []call) *bounds {
 	return b
 }
 
-// published says whether the reply has an index that the whole store had reached. A
-// lookup has not: it may find a batch of which the rest is yet to be published. So may
-// a wait whose time has run out.
+// published reports whether the reply has an index that the whole store had reached. The
+// reply of a lookup has not: it may come in the middle of a batch's publication. The same
+// holds for a wait whose time has run out.
 func published(c call) bool {
 	switch c.Op {
 	case opSnapshot, opOpen, opEnd:
@@ -61,11 +60,11 @@ func published(c call) bool {
 	return false
 }
 
-// news says whether the wait has returned a change.
+// news reports whether the wait has returned a change.
 func (c call) news() bool { return c.Outcome == changed || c.Outcome == deleted }
 
-// within returns the lowest and the highest index that a call may have seen which
-// began and ended at these times.
+// within returns the lowest and the highest index that a call may have seen, by the times of
+// its beginning and its end.
 func (b *bounds) within(begin, end int64) (low, high uint64) {
 	low, high = 1, math.MaxUint64
 	if i := sort.Search(len(b.reached), func(i int) bool { return b.reached[i].at >= begin }); i > 0 {
@@ -77,10 +76,10 @@ func (b *bounds) within(begin, end int64) (low, high uint64) {
 	return low, high
 }
 
-// A past is all versions of one allocation, in order. The first is at 1 and not there.
+// A past has all versions of one allocation, in order. The first is at index 1: absent.
 type past []version
 
-// at is the position of the version that was the newest one at index.
+// at returns the position of the newest version at index.
 func (p past) at(index uint64) int {
 	i, found := slices.BinarySearchFunc(p, index, func(v version, index uint64) int {
 		switch {
@@ -97,8 +96,8 @@ func (p past) at(index uint64) int {
 	return i
 }
 
-// find returns the first version with that text, if any, that was the newest one at
-// an index within low and high.
+// find returns the first version with that text that was the newest one at an index from low
+// to high, if there is one.
 func (p past) find(text string, low, high uint64) (version, bool) {
 	for i := p.at(low); i < len(p) && p[i].index <= high; i++ {
 		if p[i].text == text {

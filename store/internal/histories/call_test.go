@@ -11,20 +11,20 @@ import (
 
 // Kinds of calls.
 const (
-	opOpen     = "open" // the store was opened, and this is what it held
+	opOpen     = "open" // the store was opened, with these rows
 	opWrite    = "write"
 	opGet      = "get"
 	opWait     = "wait" // on one allocation or on several
 	opSnapshot = "snapshot"
-	opFeed     = "feed" // one batch, as the feed showed it
+	opFeed     = "feed" // one batch in the feed
 	opEnd      = "end"  // the child ends by itself
 )
 
 // A call is one line of a log: a call and its reply. Writes and waits have a line
 // before the call as well, with Flight set.
 //
-// Rows have the text of each allocation, by its number; see row.text. One that is
-// not there has none.
+// Rows have the text of each allocation, by its number; see row.text. An absent one has no
+// text.
 type call struct {
 	Op     string
 	Run    int
@@ -32,34 +32,34 @@ type call struct {
 	N      int  // the client's calls are counted over all runs
 	Flight bool `json:",omitempty"`
 
-	// Begin and End are in nanoseconds. A later run's are all larger.
+	// Begin and End are in nanoseconds. Those of a later run are larger.
 	Begin, End int64
 
 	Writes []write `json:",omitempty"`
-	IDs    []int   `json:",omitempty"` // waited for, or looked up
+	IDs    []int   `json:",omitempty"` // the allocations waited for or looked up
 	Min    uint64  `json:",omitempty"`
-	Late   bool    `json:",omitempty"` // a wait that is not about what its client was told before
-	Limit  int64   `json:",omitempty"` // how long a wait is to last at the most, in nanoseconds
+	Late   bool    `json:",omitempty"` // a wait with an index that is not its client's last one
+	Limit  int64   `json:",omitempty"` // the largest time of a wait, in nanoseconds
 
 	Index   uint64         `json:",omitempty"`
-	Unknown []int          `json:",omitempty"` // of a write: what was not there
+	Unknown []int          `json:",omitempty"` // of a write: the absent allocations
 	Outcome string         `json:",omitempty"` // of a wait
-	ID      int            `json:",omitempty"` // of a wait: what it is about, -1 if nothing
+	ID      int            `json:",omitempty"` // of a wait: the result's allocation, or -1
 	Rows    map[int]string `json:",omitempty"`
-	Err     string         `json:",omitempty"` // what should not have happened
+	Err     string         `json:",omitempty"` // a violation that the child has seen
 }
 
 // write is one write of a batch.
 type write struct {
 	Kind  string
 	ID    int
-	Token string `json:",omitempty"` // no other write has it
+	Token string `json:",omitempty"` // unique among all writes
 }
 
-// runShift makes room for the time of one run, which is below 73 minutes.
+// runShift leaves 42 bits for the time of one run, which is below 73 minutes.
 const runShift = 42
 
-// String is what is printed of a call that something is wrong with.
+// String formats a call for a report of a violation.
 func (c call) String() string {
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -68,8 +68,8 @@ func (c call) String() string {
 	return string(b)
 }
 
-// A journal is the log of one run. Each line is written by one write at the end of
-// the file, so that a kill leaves all lines but the last one whole.
+// A journal is the log of one run. Each line is appended by one write, so that a kill can
+// tear only the last line.
 type journal struct {
 	run   int
 	began time.Time
@@ -85,12 +85,12 @@ func openJournal(path string, run int) (*journal, error) {
 	return &journal{run: run, began: time.Now(), file: file}, nil
 }
 
-// now is the time as calls have it.
+// now returns the time for Begin and End.
 func (j *journal) now() int64 { return int64(j.run)<<runShift + int64(time.Since(j.began)) }
 
-// put writes a line. If that fails the process ends, for what follows would be worth
+// log appends a line. If that fails, the process ends: the rest of its log would be worth
 // nothing.
-func (j *journal) put(c call) {
+func (j *journal) log(c call) {
 	c.Run = j.run
 	line, err := json.Marshal(c)
 	if err == nil {
@@ -104,11 +104,11 @@ func (j *journal) put(c call) {
 	}
 }
 
-// readJournal returns the whole lines of a log. One that is torn must be the last.
+// readJournal returns the whole lines of a log. Only the last line may be torn.
 func readJournal(path string) ([]call, error) {
 	file, err := os.Open(path)
 	if os.IsNotExist(err) {
-		return nil, nil // killed before it had one
+		return nil, nil // killed before it had a log
 	}
 	if err != nil {
 		return nil, err

@@ -18,41 +18,41 @@ import (
 // planVar is the variable of the environment that makes the test binary a child.
 const planVar = "ALLOCSTORE_HISTORY"
 
-// Clients. Each group has allocations of its own, which no more clients write, look
-// up and wait for than porcupine can take.
+// Clients. Each group has allocations of its own. Porcupine limits the number of clients of a
+// group.
 const (
-	groups     = 2
-	writers    = 3 // of a group
-	getters    = 1
-	latecomers = 1 // wait with any index
-	waiters    = 2 // the first waits for the allocation that is seldom written
-	anyones    = 1 // wait for all of the group
-	perGroup   = writers + getters + latecomers + waiters + anyones
+	groups      = 2
+	writers     = 3 // of a group
+	getters     = 1
+	lateWaiters = 1 // wait with any index
+	waiters     = 2 // the first waits for the allocation that is seldom written
+	anyWaiters  = 1 // wait for all allocations of the group
+	perGroup    = writers + getters + lateWaiters + waiters + anyWaiters
 
 	allocs = 5 // of a group; the first is written seldom
 	total  = groups * allocs
 
-	follower = groups * perGroup // the client that reads the feed
-	looker   = follower + 1      // the one with the snapshots
-	sweeper  = looker + 1
-	clients  = sweeper + 1
+	follower  = groups * perGroup // the client that reads the feed
+	snapshots = follower + 1      // the client that reads snapshots
+	compactor = snapshots + 1
+	clients   = compactor + 1
 )
 
-// feedLag is how far writers let the feed fall behind. FeedRetention is above what
-// that makes, so that the next child's feed goes on without a gap.
+// feedLag is the largest lag of the feed: writers wait for it. FeedRetention is larger, so
+// that the next child's feed goes on without a gap.
 const (
 	feedLag   = 300
 	retention = 1200
 )
 
-// A plan is what the parent tells a child.
+// A plan has the parent's instructions for a child.
 type plan struct {
 	Run       int
 	Seed      uint64
 	Path, Log string
-	Length    time.Duration  // 0 until it is killed
-	Next      map[int]int    // by client: the number of its next call
-	Min       map[int]uint64 // by client: what it has been told last
+	Length    time.Duration  // of its life; 0: until it is killed
+	Calls     map[int]int    // by client: the number of its calls so far
+	Min       map[int]uint64 // by client: its last index
 }
 
 // A child is the process that has the store open.
@@ -61,7 +61,7 @@ type child struct {
 	*journal
 	s    *store.Store
 	fed  atomic.Uint64
-	stop chan struct{} // closed when the writers are to end
+	stop chan struct{} // closed to end the writers
 	wait context.Context
 }
 
@@ -82,7 +82,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// run is a child's life.
+// run is the main function of a child.
 func (p *plan) run() error {
 	j, err := openJournal(p.Log, p.Run)
 	if err != nil {
@@ -95,12 +95,12 @@ func (p *plan) run() error {
 	case 1:
 		opts.ResidentBytes = 1
 	case 2:
-		opts.InitialMmapBytes = 1 // mapped anew as it grows
+		opts.InitialMmapBytes = 1 // the file is mapped again as it grows
 	}
 	if c.s, err = store.Open(p.Path, &opts); err != nil {
 		return err
 	}
-	if err := c.look(opOpen, -1, begin, nil); err != nil {
+	if err := c.snapshot(opOpen, -1, begin, nil); err != nil {
 		return err
 	}
 	if err := c.check(); err != nil {
@@ -109,7 +109,7 @@ func (p *plan) run() error {
 	return c.work()
 }
 
-// work runs all clients, for ever or as long as the plan says.
+// work runs all clients, for ever or for the plan's length.
 func (c *child) work() error {
 	feeding, fed := context.WithCancel(context.Background())
 	waiting, waited := context.WithCancel(context.Background())
@@ -127,17 +127,17 @@ func (c *child) work() error {
 				writing.Go(cl.write)
 			case n < writers+getters:
 				writing.Go(cl.get)
-			case n < writers+getters+latecomers:
-				writing.Go(cl.comeLate)
-			case n < writers+getters+latecomers+waiters:
-				reading.Go(func() { cl.follow(cl.id(n - writers - getters - latecomers)) })
+			case n < writers+getters+lateWaiters:
+				writing.Go(cl.waitLate)
+			case n < writers+getters+lateWaiters+waiters:
+				reading.Go(func() { cl.follow(cl.id(n - writers - getters - lateWaiters)) })
 			default:
 				reading.Go(func() { cl.follow(cl.all()...) })
 			}
 		}
 	}
-	writing.Go(c.client(looker, 0).look)
-	writing.Go(c.client(sweeper, 0).compact)
+	writing.Go(c.client(snapshots, 0).snapshots)
+	writing.Go(c.client(compactor, 0).compact)
 	if c.Length == 0 {
 		select {} // until it is killed
 	}
@@ -154,10 +154,10 @@ func (c *child) work() error {
 	return c.end()
 }
 
-// end closes the store once all are done.
+// end closes the store after all clients.
 func (c *child) end() error {
 	begin := c.now()
-	if err := c.look(opEnd, -1, begin, nil); err != nil {
+	if err := c.snapshot(opEnd, -1, begin, nil); err != nil {
 		return err
 	}
 	return errors.Join(c.check(), c.s.Close())
@@ -171,8 +171,8 @@ func (c *child) check() error {
 	return nil
 }
 
-// look logs all that a snapshot shows, after it was held for a while.
-func (c *child) look(op string, client int, begin int64, hold func()) error {
+// snapshot logs the content of a snapshot, which it holds while hold runs.
+func (c *child) snapshot(op string, client int, begin int64, hold func()) error {
 	sn, err := c.s.Snapshot()
 	if err != nil {
 		return err
@@ -190,11 +190,11 @@ func (c *child) look(op string, client int, begin int64, hold func()) error {
 		n := numberOf(a.ID)
 		rows[n] = textOf(n, a)
 	}
-	c.put(call{Op: op, Client: client, Begin: begin, End: end, Index: sn.Index(), Rows: rows})
+	c.log(call{Op: op, Client: client, Begin: begin, End: end, Index: sn.Index(), Rows: rows})
 	return nil
 }
 
-// feed logs the feed batch by batch, from where the child before this one was.
+// feed logs the feed batch by batch, from the index where the child before left off.
 func (c *child) feed(ctx context.Context) {
 	from := c.Min[follower]
 	c.fed.Store(from)
@@ -215,21 +215,21 @@ func (c *child) feed(ctx context.Context) {
 			continue
 		}
 		now := c.now()
-		c.put(call{Op: opFeed, Client: follower, Begin: now, End: now, Index: ch.Index, Rows: rows})
+		c.log(call{Op: opFeed, Client: follower, Begin: now, End: now, Index: ch.Index, Rows: rows})
 		rows = make(map[int]string)
 		c.fed.Store(ch.Index)
 	}
 }
 
-// fatal logs what should not have happened, and ends the process.
+// fatal logs a violation, and ends the process.
 func (c *child) fatal(client int, err error) {
 	now := c.now()
-	c.put(call{Op: opEnd, Client: client, Begin: now, End: now, Err: err.Error()})
+	c.log(call{Op: opEnd, Client: client, Begin: now, End: now, Err: err.Error()})
 	fmt.Println(err)
 	os.Exit(2)
 }
 
-// ended reports whether the writers are to end.
+// ended reports whether the writers must end.
 func (c *child) ended() bool {
 	select {
 	case <-c.stop:
@@ -242,6 +242,6 @@ func (c *child) ended() bool {
 // client returns a client of a group.
 func (c *child) client(number, group int) *client {
 	return &client{
-		child: c, Rand: rand.New(rand.NewPCG(c.Seed+uint64(c.Run), uint64(number))), number: number, group: group, n: c.Next[number],
+		child: c, Rand: rand.New(rand.NewPCG(c.Seed+uint64(c.Run), uint64(number))), number: number, group: group, n: c.Calls[number],
 	}
 }

@@ -16,10 +16,10 @@ type client struct {
 	*child
 	*rand.Rand
 	number, group int
-	n             int // of the next call
+	n             int // the number of calls so far
 }
 
-// id is the number of an allocation of the group.
+// id returns the number of the group's n-th allocation.
 func (cl *client) id(n int) int { return cl.group*allocs + n }
 
 func (cl *client) all() (ids []int) {
@@ -29,7 +29,7 @@ func (cl *client) all() (ids []int) {
 	return ids
 }
 
-// pick is one of the group's, hardly ever the first.
+// pick returns one of the group's allocations, hardly ever the first.
 func (cl *client) pick() int {
 	if cl.IntN(300) == 0 {
 		return cl.id(0)
@@ -37,17 +37,16 @@ func (cl *client) pick() int {
 	return cl.id(1 + cl.IntN(allocs-1))
 }
 
-// begin is the line of a call that is about to be made, or the beginning of that of
-// one that is logged afterwards.
+// begin returns the line of a call that begins now.
 func (cl *client) begin(op string) call {
 	cl.n++
 	return call{Op: op, Client: cl.number, N: cl.n, Begin: cl.now()}
 }
 
-// flight logs that a call is about to be made.
+// flight logs that a call begins.
 func (cl *client) flight(c call) {
 	c.Flight = true
-	cl.put(c)
+	cl.log(c)
 }
 
 // write applies batches of a few writes.
@@ -67,7 +66,7 @@ func (cl *client) write() {
 			}
 			picked[n] = true
 			w := write{ID: n, Token: fmt.Sprintf("%d.%d.%d", cl.number, cl.n, k)}
-			cl.add(&b, &w)
+			cl.addTo(&b, &w)
 			c.Writes = append(c.Writes, w)
 		}
 		cl.flight(c)
@@ -82,12 +81,12 @@ func (cl *client) write() {
 		if applied.Unchanged != 0 {
 			c.Err = fmt.Sprint(applied.Unchanged, " writes are said to have changed nothing")
 		}
-		cl.put(c)
+		cl.log(c)
 	}
 }
 
-// add puts a write of some kind into the batch.
-func (cl *client) add(b *store.Batch, w *write) {
+// addTo adds a write of a random kind to the batch.
+func (cl *client) addTo(b *store.Batch, w *write) {
 	id := idOf(w.ID)
 	switch cl.IntN(12) {
 	case 0, 1, 2, 3:
@@ -118,13 +117,13 @@ func (cl *client) get() {
 			cl.fatal(cl.number, err)
 		}
 		c.Rows = map[int]string{n: textOf(n, a)}
-		cl.put(c)
+		cl.log(c)
 		time.Sleep(cl.below(400 * time.Microsecond))
 	}
 }
 
-// follow waits for the next change of the allocations, with the index that it was
-// told last. When the child ends it waits without patience until nothing is new.
+// follow waits for one change of the allocations after the other, each time above the last
+// index returned. When the child ends it goes on with short waits, until one times out.
 func (cl *client) follow(ids ...int) {
 	names := make([]string, len(ids))
 	for i, n := range ids {
@@ -150,9 +149,9 @@ func (cl *client) follow(ids ...int) {
 	}
 }
 
-// comeLate waits with indexes that are long past, or yet to come. What was deleted
-// since may have been forgotten.
-func (cl *client) comeLate() {
+// waitLate waits with indexes that are long past, or yet to come. Deletions since then may
+// have been forgotten.
+func (cl *client) waitLate() {
 	for !cl.ended() {
 		last := cl.s.LastIndex()
 		opts := store.QueryOptions{
@@ -171,8 +170,7 @@ func (cl *client) comeLate() {
 	}
 }
 
-// waitFor makes one wait for the allocations that about has. It reports
-// whether that returned by itself.
+// waitFor makes one wait for about's allocations. ok is false if ctx ended the wait.
 func (cl *client) waitFor(ctx context.Context, about call, names []string, opts store.QueryOptions) (r store.WaitResult, ok bool) {
 	c := cl.begin(opWait)
 	c.IDs, c.Late, c.Min, c.Limit = about.IDs, about.Late, opts.MinQueryIndex, int64(opts.MaxQueryTime)
@@ -197,15 +195,15 @@ func (cl *client) waitFor(ctx context.Context, about call, names []string, opts 
 	} else if r.Alloc != nil {
 		c.Err = "an allocation without its ID"
 	}
-	cl.put(c)
+	cl.log(c)
 	return r, true
 }
 
-// look reads snapshots.
-func (cl *client) look() {
+// snapshots reads one snapshot after the other.
+func (cl *client) snapshots() {
 	for !cl.ended() {
 		cl.n++
-		if err := cl.child.look(opSnapshot, cl.number, cl.now(), func() { time.Sleep(cl.below(10 * time.Millisecond)) }); err != nil {
+		if err := cl.child.snapshot(opSnapshot, cl.number, cl.now(), func() { time.Sleep(cl.below(10 * time.Millisecond)) }); err != nil {
 			cl.fatal(cl.number, err)
 		}
 	}
@@ -221,5 +219,5 @@ func (cl *client) compact() {
 	}
 }
 
-// below is a duration below d.
+// below returns a random duration below d.
 func (cl *client) below(d time.Duration) time.Duration { return time.Duration(cl.Int64N(int64(d))) }

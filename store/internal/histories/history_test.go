@@ -9,13 +9,13 @@ import (
 // never is the end of a call without a reply.
 const never = int64(math.MaxInt64)
 
-// A batch is a write as the order has it.
+// A batch is a write with its index.
 type batch struct {
 	call
 	answered bool
 }
 
-// A version is what a batch made of an allocation.
+// A version is an allocation after a batch. Its text is "" if the batch deleted it.
 type version struct {
 	index uint64
 	text  string
@@ -24,12 +24,12 @@ type version struct {
 // A history is all calls, sorted by kind.
 type history struct {
 	answered []call          // writes with a reply
-	flights  []call          // writes without one
+	flights  []call          // writes without a reply
 	replies  []call          // lookups, waits, snapshots, in the order of their ends
 	blocked  []call          // waits without a reply; their end is that of the run
 	feed     map[uint64]call // by index
 	opens    []call
-	runs     map[int][]int64 // the ends of all calls of a run, in order
+	runs     map[int][]int64 // by run: the ends of all calls, in order
 	faults   []string
 }
 
@@ -81,7 +81,7 @@ func newHistory(calls []call) *history {
 	return h
 }
 
-// progress is how many calls of the run ended between the two times.
+// progress returns the number of calls of the run that ended between the two times.
 func (h *history) progress(run int, from, to int64) int {
 	ends := h.runs[run]
 	first, _ := slices.BinarySearch(ends, from)

@@ -10,15 +10,15 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// The second checker knows no indexes, only what was written and what was seen. It
-// looks at one allocation and one run at a time: at its beginning the run's state is
-// what the store was opened with, at its end that of the next opening. So at most
-// perGroup calls are under way at once, and a history is never long.
+// The second checker ignores indexes and compares contents. It looks at one allocation and
+// one run at a time: the first state of a run is that of its opening, the last state that of
+// the next opening. So at most perGroup calls are under way at once, and a history is never
+// long.
 
-// linearTime is how long the search may take for one allocation in one run.
+// linearTime bounds the search for one allocation in one run.
 const linearTime = 20 * time.Second
 
-// A state is an allocation without what indexes stamp.
+// A state is an allocation without its indexes.
 type state struct {
 	*row
 	text string
@@ -26,22 +26,22 @@ type state struct {
 
 func newState(r *row) state { return state{r, r.content()} }
 
-// An input is a write, or a look if it is nil.
+// An input is a write, or a read if it is nil.
 type input struct {
 	*write
 }
 
-// An output is what was told: of a write, whether it found its allocation; of a
-// look, the content. A write in flight has none.
+// An output is a reply: a write's, with found if the allocation was present; or a read's,
+// with the content. Of a write in flight nothing is known.
 type output struct {
-	found bool
-	text  string
-	none  bool
+	found   bool
+	text    string
+	unknown bool // in flight
 }
 
 var seed = maphash.MakeSeed()
 
-// linear is one allocation. The beginning is a write that has the row itself.
+// linear is the model of one allocation. The input of the opening is the row itself.
 var linear = porcupine.Model{
 	Init:  func() any { return newState(nil) },
 	Equal: func(a, b any) bool { return a.(state).text == b.(state).text },
@@ -56,19 +56,19 @@ var linear = porcupine.Model{
 				return told.text == was.text, was
 			}
 			next, did := was.apply(*in.write, 0)
-			return told.none || told.found == did, newState(next)
+			return told.unknown || told.found == did, newState(next)
 		}
 		return false, was
 	},
 }
 
-// A verdict is what the search has found for so many allocations and runs.
+// A verdict has the results of the searches, one for each allocation and run.
 type verdict struct {
 	legal, unknown int
 	faults         []string
 }
 
-// checkLinear searches the runs of a history from one to another.
+// checkLinear searches the runs from and to of a history, and those between.
 func checkLinear(calls []call, from, to int) *verdict {
 	h := newHistory(calls)
 	type part struct{ run, id int }
@@ -106,7 +106,7 @@ func checkLinear(calls []call, from, to int) *verdict {
 	return v
 }
 
-// operations are the calls of one run that are about one allocation.
+// operations returns the calls of one run on one allocation.
 func (h *history) operations(run, id int) (ops []porcupine.Operation) {
 	add := func(c call, in, out any) {
 		ops = append(ops, porcupine.Operation{ClientId: max(c.Client, 0), Input: in, Call: c.Begin, Output: out, Return: c.End})
@@ -125,11 +125,11 @@ func (h *history) operations(run, id int) (ops []porcupine.Operation) {
 			add(c, input{}, output{text: contentOf(text)})
 		}
 	}
-	writes := func(of []call, none bool) {
+	writes := func(of []call, unknown bool) {
 		for _, c := range of {
 			for _, w := range c.Writes {
 				if c.Run == run && w.ID == id {
-					add(c, input{&w}, output{none: none, found: !slices.Contains(c.Unknown, id)})
+					add(c, input{&w}, output{unknown: unknown, found: !slices.Contains(c.Unknown, id)})
 				}
 			}
 		}

@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A mutation makes a history that no right store could have made. It returns nil if
-// the call at i is not a place for it.
+// A mutation changes a history into one that no correct store could have made. at returns
+// nil if it cannot be made at call i.
 type mutation struct {
 	name   string
-	fault  string // what the order check must say
+	fault  string // part of the order check's report
 	linear bool   // the other checker must find it as well
 	at     func(o *order, calls []call, i int) []call
 }
@@ -40,10 +40,10 @@ var mutations = []mutation{
 	{"the last change is not told", "was not told", false, neverTell},
 }
 
-// places is how many places each mutation is tried at.
+// places is the number of places where each mutation is tried.
 const places = 2
 
-// testMutations has the checkers look at histories in which something is wrong.
+// testMutations has the checkers look at wrong histories.
 func testMutations(t *testing.T, o *order, calls []call, d *rand.Rand) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
@@ -69,14 +69,14 @@ func testMutations(t *testing.T, o *order, calls []call, d *rand.Rand) {
 	}
 }
 
-// with is the calls with another one at i.
+// with returns the calls with call i replaced.
 func with(calls []call, i int, c call) []call {
 	wrong := slices.Clone(calls)
 	wrong[i] = c
 	return wrong
 }
 
-// without is the calls without those.
+// without returns the calls without those that match.
 func without(calls []call, which func(i int, c call) bool) []call {
 	var wrong []call
 	for i, c := range calls {
@@ -87,15 +87,15 @@ func without(calls []call, which func(i int, c call) bool) []call {
 	return wrong
 }
 
-// is says whether the call has a reply and is of that kind.
+// is reports whether the call has a reply and is of that kind.
 func (c call) is(op string) bool { return c.Op == op && !c.Flight }
 
-// did says whether the call is a write that was answered and did something.
+// did reports whether the call is a write with a reply that changed something.
 func (c call) did() bool { return c.is(opWrite) && len(c.Unknown) < len(c.Writes) }
 
-// follows reports whether version i of p was written once the one before it had been
-// answered, and was answered before the call began, and no other write of it was
-// under way. So nothing but it can be there afterwards.
+// follows reports whether version i of p was written after the reply of the one before it, and
+// answered before the time before, with no other write of it under way. So a later read must
+// see it.
 func (o *order) follows(p past, i int, before int64) bool {
 	if i < 2 || p[i].text == "" || p[i-1].text == "" {
 		return false
@@ -157,7 +157,7 @@ func repeatIndex(_ *order, calls []call, i int) []call {
 	return nil
 }
 
-// beginLate has a batch begin after one with a higher index had ended.
+// beginLate has a batch begin after the end of one with a higher index.
 func beginLate(o *order, calls []call, i int) []call {
 	c := calls[i]
 	if !c.did() {
@@ -227,8 +227,8 @@ func loseFeed(_ *order, calls []call, i int) []call {
 	return without(calls, func(k int, _ call) bool { return k == i })
 }
 
-// asleep reports whether the wait at i returned a change, and enough went on in its
-// run afterwards for it to be missed.
+// asleep reports whether c is a wait that returned a change, with enough calls in its run
+// afterwards to find it late if it had not returned.
 func (o *order) asleep(c call) bool {
 	if !c.is(opWait) || c.Outcome != changed || c.Min == 0 {
 		return false
@@ -238,7 +238,7 @@ func (o *order) asleep(c call) bool {
 	return last > c.End+int64(lateTime)*5/4 && o.progress(c.Run, c.End, last) > lateCalls*5/4
 }
 
-// sleepOn has a wait not return before the kill.
+// sleepOn removes the reply of a wait, so that it blocks until the kill.
 func sleepOn(o *order, calls []call, i int) []call {
 	c := calls[i]
 	if !o.asleep(c) {
@@ -249,7 +249,7 @@ func sleepOn(o *order, calls []call, i int) []call {
 	})
 }
 
-// wakeLate has a wait sleep almost as long.
+// wakeLate has a wait block almost until the kill.
 func wakeLate(o *order, calls []call, i int) []call {
 	c := calls[i]
 	if !o.asleep(c) {
@@ -269,7 +269,7 @@ func wakeEarly(_ *order, calls []call, i int) []call {
 	return with(calls, i, c)
 }
 
-// overlook has a wait time out that had something to return when it began.
+// overlook has a wait time out that had a change to return when it began.
 func overlook(o *order, calls []call, i int) []call {
 	c := calls[i]
 	if !c.is(opWait) || c.Outcome != changed || c.Min == 0 {
@@ -291,7 +291,7 @@ func expireEarly(_ *order, calls []call, i int) []call {
 	return with(calls, i, c)
 }
 
-// neverExpire has a wait that nothing else ended go on for as long as its run.
+// neverExpire has a wait that timed out go on until the end of its run.
 func neverExpire(o *order, calls []call, i int) []call {
 	c := calls[i]
 	if !c.is(opWait) || c.Outcome != timedOut {
@@ -307,7 +307,7 @@ func neverExpire(o *order, calls []call, i int) []call {
 	return with(calls, i, c)
 }
 
-// takeBack has the first wait of a run return less than was told before the kill.
+// takeBack has the first wait of a run return a lower index than the client's last one.
 func takeBack(_ *order, calls []call, i int) []call {
 	c := calls[i]
 	if !c.is(opWait) || c.Late || c.Run == 0 || c.Min < 2 {
@@ -343,7 +343,7 @@ func passOver(o *order, calls []call, i int) []call {
 	return nil
 }
 
-// neverTell leaves out all that a client was told in the last run.
+// neverTell removes a waiting client's calls of the last run.
 func neverTell(o *order, calls []call, i int) []call {
 	c := calls[i]
 	last := calls[len(calls)-1].Run

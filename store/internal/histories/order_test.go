@@ -7,8 +7,8 @@ import (
 	"sort"
 )
 
-// An order is the history as the indexes tell it: the one order in which all batches
-// took effect, and what they left at each index.
+// An order is the history in the order of the indexes, in which all batches took effect, with
+// the rows after each.
 type order struct {
 	*history
 	*bounds
@@ -17,10 +17,10 @@ type order struct {
 	batches []batch // sorted by index
 	last    uint64
 	count   map[string]int // of the outcomes of waits
-	unseen  int            // snapshots that do not show what somebody had seen before them
+	unseen  int            // snapshots older than an earlier read of another client
 }
 
-// checkOrder returns what is wrong with a history, as far as indexes tell.
+// checkOrder checks a history by its indexes, and returns the violations.
 func checkOrder(calls []call) (*order, []string) {
 	o := &order{history: newHistory(calls), rows: make(map[int]*row), count: make(map[string]int), pasts: make([]past, total)}
 	for n := range o.pasts {
@@ -35,17 +35,17 @@ func checkOrder(calls []call) (*order, []string) {
 	return o, o.faults
 }
 
-// mostFaults is how many are reported.
-const mostFaults = 20
+// maxFaults bounds the number of reported violations.
+const maxFaults = 20
 
 func (h *history) fault(format string, args ...any) {
-	if len(h.faults) < mostFaults {
+	if len(h.faults) < maxFaults {
 		h.faults = append(h.faults, fmt.Sprintf(format, args...))
 	}
 }
 
-// replay applies all batches in order, and compares what comes of it with the feed
-// and the snapshots.
+// replay applies all batches in order, and compares the rows with the feed and the
+// snapshots.
 func (o *order) replay() {
 	byIndex := make(map[uint64]call)
 	for _, c := range o.answered {
@@ -80,7 +80,7 @@ func (o *order) replay() {
 	}
 }
 
-// texts are those of all rows.
+// texts returns the texts of all rows.
 func (o *order) texts() map[int]string {
 	texts := make(map[int]string)
 	for n, r := range o.rows {
@@ -89,7 +89,7 @@ func (o *order) texts() map[int]string {
 	return texts
 }
 
-// step applies the batch at index. It reports whether there was one.
+// step applies the batch at index. It reports whether there is one.
 func (o *order) step(index uint64, byIndex map[uint64]call) bool {
 	feed, fed := o.feed[index]
 	if !fed {
@@ -120,7 +120,7 @@ func (o *order) step(index uint64, byIndex map[uint64]call) bool {
 	return true
 }
 
-// try returns what a batch would make of the rows at index, and what it would not find.
+// try returns the rows that a batch would change at index, and the absent ones that it names.
 func (o *order) try(c call, index uint64) (rows map[int]*row, unknown []int) {
 	rows = make(map[int]*row)
 	for _, w := range c.Writes {
@@ -143,9 +143,9 @@ func textsOf(rows map[int]*row) map[int]string {
 
 func sorted(ids []int) []int { return slices.Sorted(slices.Values(ids)) }
 
-// match takes the write out of the flights that the feed shows. It was made in the
-// run that began below this index, and was over when the next one had opened the
-// file.
+// match finds the write in flight that made this batch of the feed, and removes it from the
+// flights. It belongs to the last run that opened the file below this index, and ended before
+// the next run opened it.
 func (o *order) match(feed call) (call, bool) {
 	run, end := 0, never
 	for _, open := range o.opens {
@@ -171,8 +171,8 @@ func (o *order) match(feed call) (call, bool) {
 	return call{}, false
 }
 
-// realTime checks that a batch that began after another had ended has the higher
-// index, and that what a child has answered is there when the next one opens.
+// realTime checks that a batch that began after the end of another has the higher index, and
+// that the answered batches of a child are present when the next child opens the store.
 func (o *order) realTime() {
 	var first *batch // of those with a higher index, the one that ended first
 	for i := len(o.batches) - 1; i >= 0; i-- {
@@ -195,7 +195,7 @@ func (o *order) realTime() {
 	}
 }
 
-// idle checks the writes that changed nothing: what they name was not there.
+// idle checks the writes that changed nothing: all their allocations must be absent.
 func (o *order) idle() {
 	for _, c := range o.answered {
 		if len(c.Unknown) < len(c.Writes) {
@@ -212,10 +212,10 @@ func (o *order) idle() {
 	}
 }
 
-// reads checks lookups and snapshots: each shows what there was at an index that was
-// possible at its time. Whoever looks an allocation up after somebody else has, or was
-// told of it, sees nothing older. A snapshot may, and that is counted: a lookup finds a
-// batch that is being published, the last index comes after that.
+// reads checks lookups and snapshots: each must show the state at an index that was possible at
+// its time. A lookup must not show an older version than an earlier lookup or wait did. A
+// snapshot may, and such snapshots are counted: a lookup finds a batch that is being published,
+// before the last index moves.
 func (o *order) reads() {
 	seen := make([][]bound, total) // by allocation, in the order of the ends
 	for _, c := range o.replies {
@@ -248,7 +248,7 @@ func (o *order) reads() {
 	}
 }
 
-// saw adds that a version had been seen at some time, which is the latest so far.
+// saw records that a version was seen at a time, which is the latest so far.
 func saw(seen []bound, at int64, index uint64) []bound {
 	if len(seen) > 0 {
 		index = max(index, seen[len(seen)-1].index)
@@ -256,7 +256,7 @@ func saw(seen []bound, at int64, index uint64) []bound {
 	return append(seen, bound{at, index})
 }
 
-// seenBefore is the highest index that had been seen.
+// seenBefore returns the highest index seen before a time.
 func seenBefore(seen []bound, at int64) uint64 {
 	i := sort.Search(len(seen), func(i int) bool { return seen[i].at >= at })
 	if i == 0 {

@@ -25,14 +25,14 @@ type recorder struct {
 	calls []call
 }
 
-// patience is how long a child may take for anything.
+// patience bounds the time of a child's start and end.
 const patience = time.Minute
 
-// record has so many children work on one file, of which all but the last are killed.
+// record has runs children work on one file, one after the other. All but the last are killed.
 func record(t *testing.T, dir string, runs int, seed uint64) []call {
 	t.Helper()
 	r := &recorder{dir: dir, d: rand.New(rand.NewPCG(seed, 0)), plan: plan{
-		Seed: seed, Path: filepath.Join(dir, "history.db"), Next: make(map[int]int), Min: make(map[int]uint64),
+		Seed: seed, Path: filepath.Join(dir, "history.db"), Calls: make(map[int]int), Min: make(map[int]uint64),
 	}}
 	for n := range runs {
 		r.plan.Run, r.plan.Log = n, filepath.Join(dir, fmt.Sprintf("%d.log", n))
@@ -43,18 +43,18 @@ func record(t *testing.T, dir string, runs int, seed uint64) []call {
 		require.NoError(t, r.child(), "run %d", n)
 		calls, err := readJournal(r.plan.Log)
 		require.NoError(t, err)
-		r.take(calls)
+		r.add(calls)
 	}
 	return r.calls
 }
 
-// length is how long a child lives.
+// length returns the length of a child's life.
 func (r *recorder) length() time.Duration {
 	return 800*time.Millisecond + time.Duration(r.d.Int64N(int64(900*time.Millisecond)))
 }
 
-// child runs the next child to its end. Most are killed once they have been at work
-// for a while, some at any time after their start, and some while they close the store.
+// child runs the next child to its end. Most children are killed after some work, some at any
+// time after their start, and some while they close the store.
 func (r *recorder) child() error {
 	text, err := json.Marshal(r.plan)
 	if err != nil {
@@ -75,9 +75,9 @@ func (r *recorder) child() error {
 		case <-time.After(r.plan.Length + patience):
 			err = errors.Join(errors.New("does not end"), cmd.Process.Signal(syscall.SIGQUIT), <-died)
 		}
-		return said(err, &out)
+		return withOutput(err, &out)
 	}
-	r.letLive()
+	r.sleep()
 	killed := cmd.Process.Kill()
 	err = <-died
 	var exit *exec.ExitError
@@ -85,19 +85,19 @@ func (r *recorder) child() error {
 	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
 		return nil
 	case err == nil && r.plan.Length > 0:
-		return nil // it had closed the store
+		return nil // it closed the store in time
 	}
-	return said(errors.Join(errors.New("ended by itself"), killed, err), &out)
+	return withOutput(errors.Join(errors.New("ended by itself"), killed, err), &out)
 }
 
-// letLive waits until it is time to kill the child.
-func (r *recorder) letLive() {
+// sleep waits until the time to kill the child.
+func (r *recorder) sleep() {
 	upTo := func(d time.Duration) time.Duration { return time.Duration(r.d.Int64N(int64(d))) }
 	if r.plan.Length == 0 && r.d.IntN(6) == 0 {
 		time.Sleep(upTo(60 * time.Millisecond))
 		return
 	}
-	for began := time.Now(); !holds(r.plan.Log) && time.Since(began) < patience; {
+	for began := time.Now(); !notEmpty(r.plan.Log) && time.Since(began) < patience; {
 		time.Sleep(time.Millisecond)
 	}
 	if r.plan.Length > 0 {
@@ -107,24 +107,24 @@ func (r *recorder) letLive() {
 	time.Sleep(r.length())
 }
 
-// said adds what the child printed to an error.
-func said(err error, out *strings.Builder) error {
+// withOutput adds the output of a child to an error.
+func withOutput(err error, out *strings.Builder) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%w\n%s", err, out)
 }
 
-// holds reports whether there is anything in the log.
-func holds(path string) bool {
+// notEmpty reports whether the file has content.
+func notEmpty(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Size() > 0
 }
 
-// take adds what a child has logged, and notes where the next one has to go on.
-func (r *recorder) take(calls []call) {
+// add adds the log of a child, and plans where the next one goes on.
+func (r *recorder) add(calls []call) {
 	for _, c := range calls {
-		r.plan.Next[c.Client] = max(r.plan.Next[c.Client], c.N)
+		r.plan.Calls[c.Client] = max(r.plan.Calls[c.Client], c.N)
 		if !c.Flight && (c.Op == opFeed || c.Op == opWait) {
 			r.plan.Min[c.Client] = c.Index
 		}

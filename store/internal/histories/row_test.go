@@ -20,8 +20,7 @@ const (
 	kindDelete = "delete"
 )
 
-// A row is one allocation as the model has it. Rows are values: what writes share is
-// never changed.
+// A row is one allocation of the model. Rows are values: their shared parts never change.
 type row struct {
 	create, modify, alloc uint64
 	name, desc            string
@@ -29,7 +28,7 @@ type row struct {
 	dropped               uint64
 }
 
-// text is all of the row in one line. Gone is "".
+// text is the whole row in one line, "" if it is absent.
 func (r *row) text() string {
 	if r == nil {
 		return ""
@@ -37,7 +36,7 @@ func (r *row) text() string {
 	return fmt.Sprintf("c%d m%d a%d %s", r.create, r.modify, r.alloc, r.content())
 }
 
-// content is the text without what an index stamps.
+// content is the text without the indexes.
 func (r *row) content() string {
 	if r == nil {
 		return ""
@@ -45,7 +44,7 @@ func (r *row) content() string {
 	return fmt.Sprintf("%s/%s +%d%v", r.name, r.desc, r.dropped, r.events)
 }
 
-// contentOf takes content out of a text.
+// contentOf returns the content in a text.
 func contentOf(text string) string {
 	for range 3 {
 		_, text, _ = strings.Cut(text, " ")
@@ -67,7 +66,7 @@ func rowOf(content string) *row {
 	return r
 }
 
-// apply is what a write at an index makes of the row, and whether it did anything.
+// apply returns the row after a write at an index, and whether the write changed it.
 func (r *row) apply(w write, index uint64) (*row, bool) {
 	switch {
 	case w.Kind == kindUpsert && r == nil:
@@ -94,7 +93,7 @@ func (r *row) apply(w write, index uint64) (*row, bool) {
 	return &next, true
 }
 
-// TestRowOf keeps the two from drifting apart.
+// TestRowOf checks that rowOf is the inverse of content.
 func TestRowOf(t *testing.T) {
 	for _, r := range []*row{nil, {}, {name: "1.2.3", desc: "4.5.6", events: []string{"7.8.9", "1.1.1"}, dropped: 12}} {
 		require.Equal(t, r.content(), rowOf(r.content()).content())
@@ -102,7 +101,7 @@ func TestRowOf(t *testing.T) {
 	require.Equal(t, "a/b +0[]", contentOf((&row{create: 3, modify: 4, alloc: 5, name: "a", desc: "b"}).text()))
 }
 
-// Names of what all allocations have alike.
+// Names that all allocations share.
 const (
 	job  = "job"
 	task = "web"
@@ -120,8 +119,8 @@ func numberOf(id string) int {
 	return n
 }
 
-// textOf is row.text of what the store returned. What belongs to another allocation
-// gets a text that no row has.
+// textOf is row.text of an allocation from the store. Content of another allocation gives a
+// text that no row has.
 func textOf(n int, a *schema.Allocation) string {
 	if a == nil {
 		return ""

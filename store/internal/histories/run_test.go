@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// number is the value of a variable of the environment, or other if it is not set.
+// number returns the value of an environment variable, or other if it is not set.
 func number(t *testing.T, name string, other uint64) uint64 {
 	t.Helper()
 	text := os.Getenv(name)
@@ -21,12 +21,12 @@ func number(t *testing.T, name string, other uint64) uint64 {
 	return n
 }
 
-// smallRuns is how many children there are if nothing is said. It takes at least two
-// that are killed for each mutation to find a place.
+// smallRuns is the default number of children. A place for each mutation takes at least two
+// killed ones.
 const smallRuns = 5
 
-// TestHistory records a history with kills in it, and has it checked. At the small
-// size the checkers are checked as well.
+// TestHistory records a history with kills in it, and checks it. At the small size it also
+// checks the checkers.
 func TestHistory(t *testing.T) {
 	runs, seed := number(t, "HISTORIES_RUNS", smallRuns), number(t, "HISTORIES_SEED", rand.Uint64())
 	t.Logf("HISTORIES_RUNS=%d HISTORIES_SEED=%d", runs, seed)
@@ -41,13 +41,13 @@ func TestHistory(t *testing.T) {
 	require.Empty(t, v.faults)
 	require.Less(t, v.unknown, 1+v.legal/10, "searches that found nothing in time")
 	t.Logf("%d allocations and runs are linearizable, %d took too long to tell", v.legal, v.unknown)
-	t.Logf("%d snapshots do not show what somebody had seen before them", o.unseen)
+	t.Logf("%d snapshots are older than an earlier read of another client", o.unseen)
 	if !t.Failed() && runs <= smallRuns {
 		t.Run("tester", func(t *testing.T) { testMutations(t, o, calls, rand.New(rand.NewPCG(seed, 1))) })
 	}
 }
 
-// unanswered is how many batches took effect without a reply.
+// unanswered returns the number of batches that took effect without a reply.
 func (o *order) unanswered() (n int) {
 	for _, b := range o.batches {
 		if !b.answered {

@@ -17,15 +17,15 @@ var (
 	compacted = store.Compacted.String()
 )
 
-// A wait is late if it goes on for so long, and through so many calls of others,
-// after something it waits for was answered.
+// A wait is late if it goes on for so long, and through so many calls of other clients, after
+// a write that it waits for was answered.
 const (
 	lateTime  = time.Second / 2
 	lateCalls = 1000
 )
 
-// waits checks all waits: none returns what it was not to, none misses a change, and
-// no client is ever taken back.
+// waits checks that all waits return correct results, that no change is missed, and that no
+// client's index goes back.
 func (o *order) waits() {
 	told := make(map[int]call) // by client: the last reply
 	for _, c := range o.replies {
@@ -52,7 +52,7 @@ func (o *order) waits() {
 	o.final()
 }
 
-// result checks what one wait has returned.
+// result checks the result of one wait.
 func (o *order) result(c call) {
 	low, high := o.within(c.Begin, c.End)
 	switch {
@@ -83,7 +83,7 @@ func (o *order) result(c call) {
 	}
 }
 
-// current checks that an allocation was as the wait says.
+// current checks that the wait's result was the newest version at some possible index.
 func (o *order) current(c call, low, high uint64) (version, bool) {
 	if !slices.Contains(c.IDs, c.ID) {
 		o.fault("that was not waited for: %v", c)
@@ -97,9 +97,8 @@ func (o *order) current(c call, low, high uint64) (version, bool) {
 	return v, ok && found
 }
 
-// news checks a change that a wait has returned: it is above what was known, it was
-// the newest one of its allocation, and no other change, of those that are still to
-// be seen, has been passed over.
+// news checks a change that a wait has returned: it is above the min, it was the newest one of
+// its allocation, and the wait has not passed over an earlier change of another allocation.
 func (o *order) news(c call, low, high uint64) {
 	if _, ok := o.current(c, low, high); !ok {
 		return
@@ -117,7 +116,7 @@ func (o *order) news(c call, low, high uint64) {
 	}
 }
 
-// nothingNew checks that what was there when the wait began was known.
+// nothingNew checks that there was no change above the min when the wait began.
 func (o *order) nothingNew(c call, low uint64) {
 	for _, n := range c.IDs {
 		if v := o.pasts[n][o.pasts[n].at(low)]; v.index > c.Min {
@@ -126,14 +125,14 @@ func (o *order) nothingNew(c call, low uint64) {
 	}
 }
 
-// punctual checks that the wait was woken: it has returned not long after the first
-// change that it waited for was answered, or its time has run out. What it returns
-// does not tell, because a wait that slept through a change is woken by the next one.
+// punctual checks that the wait was woken: it returned not long after the first change that it
+// waited for was answered, or after its time had run out. The result does not show this,
+// because a wait that missed a change is woken by the next one.
 func (o *order) punctual(c call) {
 	if c.Min == 0 {
 		return
 	}
-	ready := c.Begin + c.Limit + c.Limit/16 // that much may be added at random
+	ready := c.Begin + c.Limit + c.Limit/16 // the largest jitter
 	for _, n := range c.IDs {
 		for _, v := range o.pasts[n].after(c.Min) {
 			if b, ok := o.batchAt(v.index); ok && b.answered {
@@ -161,10 +160,10 @@ func (o *order) batchAt(index uint64) (batch, bool) {
 	return batch{}, false
 }
 
-// final checks that the clients that wait know in the end how it is with each of
-// their allocations. There are two exceptions, of which the store's contract says that
-// the client is to look: what else the batch has changed that it was told of, and all
-// once a deletion may have been forgotten.
+// final checks that in the end each waiting client has the latest version of each of its
+// allocations. There are two exceptions, in which the store's contract has the client look by
+// itself: another change of a batch that the client was told of, and all allocations after
+// Compacted.
 func (o *order) final() {
 	type key struct{ client, id int }
 	told := make(map[key]call)
