@@ -14,9 +14,9 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-// BenchmarkWalk reads a log of 100 MB from the page cache: with boltfile, and with
-// bbolt's cursor over a file that it has mapped already and verifies nothing of.
-// Both load every cache line of every value, as the checksum of a record does.
+// BenchmarkWalk reads a log of 100 MB from the page cache: with boltfile, and with bbolt's cursor,
+// which verifies nothing, over a file that is mapped already. Both load every cache line of
+// every value, as the checksum of a record does.
 func BenchmarkWalk(b *testing.B) {
 	for _, size := range []int{200, 600, 20_000} {
 		path := filepath.Join(damagetest.Dir(b), "log")
@@ -56,8 +56,8 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// fillLog writes values of that size under ascending keys, in batches of 1,000, and
-// returns how many pages there are.
+// fillLog writes values of that size under ascending keys, in batches of 1,000, and returns the
+// number of pages.
 func fillLog(b *testing.B, path string, size, total int) int {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 	require.NoError(b, err)

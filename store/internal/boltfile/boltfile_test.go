@@ -21,16 +21,16 @@ import (
 
 var le = binary.LittleEndian
 
-var oracles = flag.Int("oracles", 16, "how many random databases TestWalkIsForEach makes")
+var oracles = flag.Int("oracles", 16, "number of random databases of TestWalkIsForEach")
 
-// content is what a database holds, by bucket and key.
+// content has the values of a database, by bucket and key.
 type content map[string]map[string]string
 
-// A random database has buckets of many kinds: see write.
+// A random writes random databases with buckets of many kinds: see write.
 type random struct {
 	*rand.Rand
 	content content
-	keys    int // how many different keys there may be
+	keys    int // the largest number of keys
 	most    int // the length of most values
 }
 
@@ -71,8 +71,8 @@ func (r *random) value() string {
 	return string(b)
 }
 
-// write makes one transaction, which mostly touches a few keys, now and then fills
-// or empties a bucket, and creates or deletes one.
+// write makes one transaction. It mostly writes a few keys; now and then it fills, empties,
+// creates or deletes a bucket.
 func (r *random) write(tx *bbolt.Tx) error {
 	names := slices.Sorted(maps.Keys(r.content))
 	if len(names) < 2 || r.IntN(12) == 0 {
@@ -135,8 +135,8 @@ func (r *random) remove(b *bbolt.Bucket, from map[string]string) error {
 	return nil
 }
 
-// TestWalkIsForEach makes random databases with bbolt and compares what a walk
-// hands over, and in which order, with what bbolt's own cursor does.
+// TestWalkIsForEach makes random databases with bbolt and compares the entries of a walk, and
+// their order, with those of bbolt's own cursor.
 func TestWalkIsForEach(t *testing.T) {
 	t.Parallel()
 	dir := damagetest.Dir(t)
@@ -175,8 +175,8 @@ func oracle(path string, r *random) error {
 	return nil
 }
 
-// compare walks the file, with and without buffers that are retained, and compares
-// the two with bbolt's cursor, and that with what was written.
+// compare walks the file, with and without retaining buffers, and compares both with bbolt's
+// cursor, and the cursor with the written content.
 func compare(path string, db *bbolt.DB, want content) error {
 	theirs, err := forEach(db)
 	if err != nil {
@@ -214,7 +214,7 @@ func contentOf(all []entry) content {
 
 func same(a, b content) bool { return maps.EqualFunc(a, b, maps.Equal[map[string]string]) }
 
-// forEach is what bbolt says that a database holds.
+// forEach returns the entries of a database by bbolt.
 func forEach(db *bbolt.DB) (all []entry, err error) {
 	err = db.View(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
@@ -228,8 +228,7 @@ func forEach(db *bbolt.DB) (all []entry, err error) {
 	return all, err
 }
 
-// walk is what boltfile says that the file holds. It reads all that there is to
-// read, as a store does.
+// walk returns the entries of a file by boltfile. Like a store it reads the whole file.
 func walk(path string, retain bool) ([]entry, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -262,9 +261,8 @@ func walk(path string, retain bool) ([]entry, error) {
 	return all, file.Freelist()
 }
 
-// A retainer takes what a walk visits, and as a store's scan does, gives the walk
-// several buffers in turn. What it was handed in one must not have changed by the
-// time that its turn comes again.
+// A retainer visits a walk, and like a store's scan gives the walk several buffers in turn. The
+// keys and values in a buffer must not change until the buffer is given back.
 type retainer struct {
 	bucket string
 	into   *[]entry
@@ -273,7 +271,7 @@ type retainer struct {
 	queue   []retained
 }
 
-// retained is what was visited between two reads.
+// retained has the entries visited between two reads.
 type retained struct {
 	buf    []byte
 	k, v   [][]byte // alias buf
@@ -302,7 +300,7 @@ func (r *retainer) turn(used []byte) ([]byte, error) {
 	}
 	next := r.queue[0]
 	r.queue = r.queue[1:]
-	if err := r.take(&next); err != nil {
+	if err := r.flush(&next); err != nil {
 		return nil, err
 	}
 	for i := range next.buf {
@@ -311,8 +309,8 @@ func (r *retainer) turn(used []byte) ([]byte, error) {
 	return next.buf, nil
 }
 
-// take hands over what was retained.
-func (r *retainer) take(c *retained) error {
+// flush checks the retained entries and passes them on.
+func (r *retainer) flush(c *retained) error {
 	for i, e := range c.copies {
 		if string(c.k[i]) != e.k || string(c.v[i]) != e.v {
 			return fmt.Errorf("key %q or its value has changed in a buffer that was not given back", e.k)
@@ -324,7 +322,7 @@ func (r *retainer) take(c *retained) error {
 
 func (r *retainer) finish() error {
 	for _, c := range append(r.queue, r.current) {
-		if err := r.take(&c); err != nil {
+		if err := r.flush(&c); err != nil {
 			return err
 		}
 	}

@@ -5,16 +5,15 @@ import (
 	"slices"
 )
 
-// Two meta pages are two states of the database: the newest, and the one before the
-// last transaction. bbolt writes no page that either leads to before the next
-// transaction is written, so where the newest turns out not to be whole, the one before
-// is, provided that no transaction has begun to be written after the newest. Whoever
-// syncs a transaction before the next one begins may therefore sync its pages and its
-// meta page together, if it verifies what it reads, as this package and its caller do;
-// see store/design/0009.
+// Two meta pages are two states of the database: the newest, and the one before the last
+// transaction. Until the next transaction is written, bbolt overwrites no page of either.
+// So if the newest state turns out to be incomplete, the one before is complete, provided
+// that no later transaction has begun to be written. A writer that syncs each transaction
+// before the next one begins may therefore sync its pages and its meta page together, if
+// readers verify the file, as this package and its caller do; see store/design/0009.
 
-// Before returns the file as it was before the last transaction, or nil if the other
-// meta page does not lead there.
+// Before returns the file's state before the last transaction, or nil if the other meta page
+// is not that state's.
 func (f *File) Before() *File {
 	if f.before == nil {
 		return nil
@@ -22,8 +21,8 @@ func (f *File) Before() *File {
 	return &File{f: f.f, meta: *f.before, seen: newBitmap(f.before.highest)}
 }
 
-// Reinstate has the file, which Before returned, be the newest one for good: its meta
-// page takes the place of the other one too, and is synced. Errors are of writing.
+// Reinstate makes f, which Before returned, the newest state: its meta page is also written in
+// place of the newer one, and synced. Errors come from writing.
 func (f *File) Reinstate() error {
 	size := int64(f.meta.pageSize)
 	at := size - f.meta.at // of the other: they are the first two pages
@@ -35,14 +34,14 @@ func (f *File) Reinstate() error {
 	return f.writeMeta()
 }
 
-// Secure writes again what the last transaction wrote, with its own bytes, and syncs
-// it. It is to be called when everything has been walked. Errors are of reading and
-// writing, or *Damage if a page is no longer what was walked: the page cache has dropped
-// what the disk never had, and opening the file again finds that.
+// Secure writes the pages of the last transaction again, with the same bytes, and syncs them.
+// Call it after all buckets have been walked. Errors come from reading and writing, or are
+// *Damage if a page has changed since the walk: then the page cache has dropped a page that
+// the disk never had, and opening the file again finds that.
 //
-// If an earlier process failed in the sync of that transaction, the page cache holds
-// what the disk does not, and no later sync brings it there. Going on from such pages
-// would lose what is acknowledged later in a power cut (design/0005).
+// If an earlier process failed in the sync of that transaction, the page cache has pages that
+// the disk does not have, and no later sync writes them. Building on such pages would lose
+// acknowledged batches in a power cut (design/0005).
 func (f *File) Secure() error {
 	written, err := f.written()
 	if err != nil {
@@ -67,7 +66,7 @@ const changed = "no longer what was verified"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sumOf is a checksum of a page with its overflow.
+// sumOf returns a checksum of a page with its overflow.
 func sumOf(p *page) uint32 { return crc32.Checksum(p.bytes, castagnoli) }
 
 // writeMeta writes the meta page again, and syncs the file.
@@ -78,20 +77,19 @@ func (f *File) writeMeta() error {
 	return f.f.Sync()
 }
 
-// written returns the pages that the last transaction wrote and that need to be
-// written again: those that the newest state has and the one before has not.
+// written returns the pages of the last transaction that must be written again: those of the
+// newest state that the state before does not have. Errors are *Damage.
 //
-// There are none if that one is not to be had, for then the newest was synced: another
-// transaction has begun to be written over the one before, or over its meta page. Nor
-// are there any if there is a freelist, with which bbolt syncs the pages before it
-// writes the meta page that leads to them. Errors are *Damage.
+// It returns no pages if the state before is lost: a later transaction has begun to overwrite
+// it or its meta page, so the newest state was synced. It returns no pages either if there is
+// a freelist: with one, bbolt syncs the pages before it writes the meta page.
 func (f *File) written() (pages []uint64, err error) {
 	if f.sums == nil {
 		return nil, nil
 	}
 	before := f.Before()
-	both := make(map[uint64]bool) // pages that both have, with all that is below them
-	followed := before.reach(func(id uint64) bool {
+	both := make(map[uint64]bool) // pages of both states, with all pages below them
+	followed := before.traverse(func(id uint64) bool {
 		both[id] = f.seen.has(id)
 		return !both[id]
 	})
@@ -99,7 +97,7 @@ func (f *File) written() (pages []uint64, err error) {
 		return nil, nil
 	}
 	var last uint64
-	followed = f.reach(func(id uint64) bool {
+	followed = f.traverse(func(id uint64) bool {
 		last = id
 		if !both[id] {
 			pages = append(pages, id)
@@ -112,63 +110,61 @@ func (f *File) written() (pages []uint64, err error) {
 	return pages, nil
 }
 
-// A reach is a way through all pages of a file that verifies no more than that it
-// comes to an end.
-type reach struct {
+// A traversal goes through all pages of a file. It verifies only as much as it needs to end.
+type traversal struct {
 	*File
 	met map[uint64]bool
 	at  func(id uint64) (below bool)
 }
 
-// reach calls at with the number of every page that the meta page leads to, and goes
-// on below a page if that returns true. It reports whether it could follow all of
-// them.
-func (f *File) reach(at func(id uint64) (below bool)) bool {
-	r := reach{f, make(map[uint64]bool), at}
-	return r.bucket(f.meta.root, 0)
+// traverse calls at with the number of every page from the root on, and goes on below a page if
+// at returns true. It reports whether it could follow all of them.
+func (f *File) traverse(at func(id uint64) (below bool)) bool {
+	t := traversal{f, make(map[uint64]bool), at}
+	return t.bucket(f.meta.root, 0)
 }
 
-func (r *reach) bucket(header []byte, depth int) bool {
+func (t *traversal) bucket(header []byte, depth int) bool {
 	if len(header) < bucketHeader {
 		return false
 	}
 	root := le.Uint64(header)
-	return root == 0 || r.tree(root, depth)
+	return root == 0 || t.tree(root, depth)
 }
 
-func (r *reach) tree(id uint64, depth int) bool {
-	if id < firstPage || id >= r.meta.highest || r.met[id] || depth > 2*mostDepth {
+func (t *traversal) tree(id uint64, depth int) bool {
+	if id < firstPage || id >= t.meta.highest || t.met[id] || depth > 2*maxDepth {
 		return false
 	}
-	r.met[id] = true
-	if !r.at(id) {
+	t.met[id] = true
+	if !t.at(id) {
 		return true
 	}
-	p, err := r.page(id)
+	p, err := t.page(id)
 	if err != nil || !p.whole() {
 		return false
 	}
 	for i := range p.count {
-		if !r.element(&p, i, depth+1) {
+		if !t.element(&p, i, depth+1) {
 			return false
 		}
 	}
 	return true
 }
 
-func (r *reach) element(p *page, i, depth int) bool {
+func (t *traversal) element(p *page, i, depth int) bool {
 	switch p.kind {
 	case branchPage:
 		_, child, ok := p.branch(i)
-		return ok && r.tree(child, depth)
+		return ok && t.tree(child, depth)
 	case leafPage:
 		_, v, bucket, ok := p.leaf(i)
-		return ok && (!bucket || r.bucket(v, depth))
+		return ok && (!bucket || t.bucket(v, depth))
 	}
 	return false
 }
 
-// page reads one page with its overflow, by itself.
+// page reads one page with its overflow, without reading ahead.
 func (f *File) page(id uint64) (page, error) {
 	ahead := readahead{f: f.f, meta: &f.meta}
 	return ahead.page(id)

@@ -42,7 +42,7 @@ func entriesOf(t *testing.T, file *boltfile.File) (all []string) {
 }
 
 // TestWhatTheLastTransactionWrote compares the file before and after each transaction of
-// random databases: what is to be written again is what is in use and was written.
+// random databases: Written must return the written pages that are in use.
 func TestWhatTheLastTransactionWrote(t *testing.T) {
 	t.Parallel()
 	dir, found := damagetest.Dir(t), 0
@@ -68,7 +68,7 @@ func TestWhatTheLastTransactionWrote(t *testing.T) {
 			}
 			for at := 2 * size; at < len(after); at += size {
 				id := uint64(at / size)
-				first := bytes.Equal(after[at:at+8], boltfilePage(id)) // not one that follows another
+				first := bytes.Equal(after[at:at+8], boltfilePage(id)) // not an overflow page
 				if first && file.InUse(id) && (at >= len(before) || !bytes.Equal(before[at:at+size], after[at:at+size])) {
 					require.True(t, written[id], "seed %d: page %d was written", seed, id)
 					found++
@@ -81,8 +81,8 @@ func TestWhatTheLastTransactionWrote(t *testing.T) {
 	require.Greater(t, found, 100**oracles)
 }
 
-// TestSecureWritesWhatWasWalked has the page cache let go of pages after they were
-// verified, and the disk have others: they are not taken for what was verified.
+// TestSecureWritesWhatWasWalked changes pages after they were verified, as if the page cache had
+// dropped them and the disk had others: Secure must notice.
 func TestSecureWritesWhatWasWalked(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "evicted.db")
@@ -115,10 +115,10 @@ func TestSecureWritesWhatWasWalked(t *testing.T) {
 	require.Equal(t, whole, after)
 }
 
-// boltfilePage is how a page of that number begins.
+// boltfilePage returns the first bytes of a page with that number.
 func boltfilePage(id uint64) []byte { return le.AppendUint64(nil, id) }
 
-// TestBeforeIsTheStateBefore goes back by a transaction, for good, and writes on.
+// TestBeforeIsTheStateBefore goes back by one transaction for good, and goes on writing.
 func TestBeforeIsTheStateBefore(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "before.db")

@@ -16,8 +16,7 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-// A crafted file is a small database with pages of 1 kB, of which a test changes
-// what it likes.
+// A crafted file is a small database with pages of 1 kB, for tests to change.
 type crafted struct {
 	bytes []byte
 	meta  []byte // the newest meta page
@@ -25,8 +24,7 @@ type crafted struct {
 
 const craftedPage = 1024
 
-// craft makes a database with a bucket of several levels, an inline one and an
-// empty one.
+// craft makes a database with a bucket of several levels, an inline one and an empty one.
 func craft(t testing.TB) *crafted {
 	path := filepath.Join(damagetest.Dir(t), "crafted")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: craftedPage, NoSync: true, NoFreelistSync: true})
@@ -56,7 +54,7 @@ func craft(t testing.TB) *crafted {
 
 func (c *crafted) page(i uint64) []byte { return c.bytes[i*craftedPage : (i+1)*craftedPage] }
 
-// element returns the header of the element i of p, and where its key begins.
+// element returns the header of the element i of p, and the bytes from its key on.
 func (c *crafted) element(p []byte, i, posField int) (header, key []byte) {
 	header = p[16+16*i:]
 	return header, header[le.Uint32(header[posField:]):]
@@ -64,14 +62,13 @@ func (c *crafted) element(p []byte, i, posField int) (header, key []byte) {
 
 func (c *crafted) rootPage() []byte { return c.page(le.Uint64(c.meta[32:])) }
 
-// inline returns the header and the page of the bucket that is inline.
+// inline returns the header and the page of the inline bucket.
 func (c *crafted) inline() []byte {
 	_, key := c.element(c.rootPage(), 1, 4)
 	return key[len("inline"):]
 }
 
-// tree returns the root of the bucket that has one, a branch below it, and a leaf
-// below that.
+// tree returns the root of the large bucket, a branch below it, and a leaf below that.
 func (c *crafted) tree() (root, branch, leaf []byte) {
 	_, key := c.element(c.rootPage(), 2, 4)
 	root = c.page(le.Uint64(key[len("tree"):]))
@@ -81,15 +78,15 @@ func (c *crafted) tree() (root, branch, leaf []byte) {
 	return root, branch, c.page(le.Uint64(e[8:]))
 }
 
-// sign makes the checksum of a meta page right.
+// sign corrects the checksum of a meta page.
 func sign(meta []byte) {
 	sum := fnv.New64a()
 	sum.Write(meta[16:72])
 	le.PutUint64(meta[72:], sum.Sum64())
 }
 
-// TestCraftedFiles has files whose every byte could be meant, but which bbolt would
-// not have written. Most of them pass its own check.
+// TestCraftedFiles has files that look plausible byte by byte, but that bbolt would not have
+// written. Most of them pass bbolt's own check.
 func TestCraftedFiles(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(c *crafted){
@@ -179,7 +176,7 @@ func TestCraftedFiles(t *testing.T) {
 	}
 }
 
-// repack leaves the first n elements of a page, as bbolt would have written them.
+// repack reduces a page to its first n elements, as bbolt would write them.
 func repack(p []byte, n int) {
 	count := int(le.Uint16(p[10:]))
 	posField := 0
@@ -195,15 +192,14 @@ func repack(p []byte, n int) {
 	copy(p[16+16*n:], data)
 }
 
-// shareBytes has the second element of a leaf take in the third as well, as a part
-// of its value.
+// shareBytes has the value of a leaf's second element include the third element.
 func shareBytes(c *crafted) {
 	_, _, leaf := c.tree()
 	second, third := leaf[16+16:], leaf[16+32:]
 	le.PutUint32(second[12:], le.Uint32(second[12:])+le.Uint32(third[8:])+le.Uint32(third[12:]))
 }
 
-// TestCraftIsLegal keeps the test above from refusing what it did not change.
+// TestCraftIsLegal checks that the unchanged file of the test above is accepted.
 func TestCraftIsLegal(t *testing.T) {
 	t.Parallel()
 	c := craft(t)
@@ -215,9 +211,8 @@ func TestCraftIsLegal(t *testing.T) {
 	require.Equal(t, []byte{1, 1, 2}, []byte{root[8], branch[8], leaf[8]}, "branch, branch, leaf")
 }
 
-// TestValueLikeAMetaPage stores the content of a meta page, in pages that begin
-// where the second meta page would if pages were larger. One meta page at a time is
-// torn, too.
+// TestValueLikeAMetaPage stores values with the content of a meta page at the places where the
+// second meta page would be if pages were larger. It also tears one meta page at a time.
 func TestValueLikeAMetaPage(t *testing.T) {
 	t.Parallel()
 	c := craft(t)

@@ -2,13 +2,13 @@ package boltfile
 
 import "fmt"
 
-// Damage is an error about what the file says.
+// Damage is an error in the content of the file.
 type Damage struct {
-	Page   uint64 // the number of the page that is at fault; 0 if it is the file as a whole
+	Page   uint64 // the number of the damaged page; 0 for the file as a whole
 	Reason string
 }
 
-// Error names the page and what is wrong with it.
+// Error returns the page and the reason.
 func (d *Damage) Error() string {
 	if d.Page == 0 {
 		return d.Reason

@@ -5,26 +5,26 @@ import (
 	"os"
 )
 
-// File is a database that is read by plain reads. Nobody may write to it
-// meanwhile, unless a transaction is open that reads what Transaction left. Its
-// methods are for one goroutine at a time.
+// File is a database that is read by plain reads. It must not be written to meanwhile,
+// unless a bbolt transaction that reads the state of Transaction stays open. Its methods
+// are for one goroutine at a time.
 type File struct {
 	f      *os.File
 	meta   meta
-	before *meta  // of the transaction before, if its meta page is valid
-	seen   bitmap // the pages that something has referred to
+	before *meta  // of the transaction before the last, if its meta page is valid
+	seen   bitmap // the pages that were referred to
 
-	// sums are the checksums of the pages that were walked, by their numbers. They are nil
-	// where Secure has no page to write again; see written.
+	// sums are the checksums of the walked pages, by their numbers. They are nil if Secure
+	// has no page to write again; see written.
 	sums []uint32
 }
 
-// A Bucket is where a bucket's content is.
-type Bucket struct{ header []byte } // and the inline page, if it is that small
+// A Bucket locates a bucket's content.
+type Bucket struct{ header []byte } // with the inline page, if the bucket is that small
 
-// Open reads the newest meta page of f, which stays the caller's. Errors are
-// *Damage, or what reading returned. If there is a [File.Before], damage to the meta page
-// or to the length of the file is an error of Buckets.
+// Open reads the newest meta page of f, which stays the caller's. An error is a *Damage, or
+// comes from reading. If there is a [File.Before], damage to the newest meta page or to the
+// length of the file is an error of Buckets instead.
 func Open(f *os.File) (*File, error) {
 	m, before, err := newestMeta(f)
 	if err != nil {
@@ -40,15 +40,15 @@ func Open(f *os.File) (*File, error) {
 	return file, nil
 }
 
-// Size returns how many bytes the pages in use take, free ones in between included.
+// Size returns the bytes of all pages up to the last one in use, with free ones in between.
 func (f *File) Size() int64 { return int64(f.meta.highest) * int64(f.meta.pageSize) }
 
-// Transaction returns the number of the transaction that left the file as it is read.
+// Transaction returns the number of the last transaction in the file.
 func (f *File) Transaction() uint64 { return f.meta.txid }
 
-// LostMeta reports whether one of the two meta pages is not valid, which is what a power
-// cut in the middle of a commit leaves. The other one is what the file is read by.
-func (f *File) LostMeta() bool { return f.meta.alone }
+// LostMeta reports whether one of the two meta pages is not valid, as after a power cut in
+// the middle of a commit. The file is read by the other one.
+func (f *File) LostMeta() bool { return f.meta.otherLost }
 
 // Buckets returns the buckets of the database by name.
 func (f *File) Buckets() (map[string]Bucket, error) {
@@ -67,14 +67,14 @@ func (f *File) Buckets() (map[string]Bucket, error) {
 	return all, err
 }
 
-// Walk visits every key of b with its value, in order, and verifies the pages on
-// the way. Both alias a buffer and must not be changed. A bucket within the bucket
-// is damage.
+// Walk visits every key of b with its value, in order, and verifies the pages on the way.
+// Keys and values alias a buffer and must not be changed. A bucket within the bucket is
+// damage.
 //
-// They are good until the visit returns; or if turn is not nil, until it has been
-// called, which it is before each read, and with it all that was visited since the
-// last time: it returns the buffer to use next. An error of either ends the walk
-// and is returned. Each page may be walked once in the life of a File.
+// Without turn they are good until visit returns. With turn they are good until turn gets
+// their buffer as used: turn is called before each read, and returns the buffer for it. An
+// error of visit or turn ends the walk and is returned. Each page may be walked once in the
+// life of a File.
 func (f *File) Walk(b Bucket, visit func(k, v []byte) error, turn func(used []byte) ([]byte, error)) error {
 	w := f.walk(turn)
 	return w.bucket(b.header, func(k, v []byte, bucket bool) error {
@@ -85,12 +85,12 @@ func (f *File) Walk(b Bucket, visit func(k, v []byte) error, turn func(used []by
 	})
 }
 
-// HasFreelist reports whether the file holds a list of its free pages: opening one
-// that does not takes bbolt a walk over all pages.
+// HasFreelist reports whether the file has a list of its free pages. Without one, bbolt walks
+// over all pages when it opens the file.
 func (f *File) HasFreelist() bool { return f.meta.freelist != noFreelist }
 
-// Freelist verifies the list of free pages, if there is one, after all buckets
-// have been walked.
+// Freelist verifies the list of free pages, if there is one. Call it after all buckets have
+// been walked.
 func (f *File) Freelist() error {
 	if !f.HasFreelist() {
 		return nil
@@ -104,7 +104,7 @@ func (f *File) Freelist() error {
 		return damage(p.id, "kind %#x where the freelist was expected", uint16(p.kind))
 	}
 	ids, n := p.bytes[pageHeader:], uint64(p.count)
-	if n == 0xFFFF { // then the first number is the count
+	if n == 0xFFFF { // the count does not fit: it is the first number
 		n, ids = le.Uint64(ids), ids[8:]
 	}
 	if n > uint64(len(ids)/8) {

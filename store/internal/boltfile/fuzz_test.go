@@ -16,8 +16,8 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-// FuzzFile has any bytes for a file. If they are accepted, bbolt must show the same
-// content, and an accepted file must stay one when bbolt has written to it.
+// FuzzFile reads arbitrary files. If a file is accepted, bbolt must show the same content, and
+// the file must still be accepted after bbolt has written to it.
 func FuzzFile(f *testing.F) {
 	dir := damagetest.Dir(f)
 	for seed := range uint64(4) {
@@ -49,7 +49,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// fillSmall makes a database without long values, for a fuzzer likes short files.
+// fillSmall makes a database without long values: a fuzzer needs short files.
 func fillSmall(path string, r *random, noFreelist bool) error {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		PageSize: craftedPage, NoSync: true, NoGrowSync: true, NoFreelistSync: noFreelist, FreelistType: bbolt.FreelistMapType,
@@ -74,7 +74,7 @@ func fillSmall(path string, r *random, noFreelist bool) error {
 	return errors.Join(err, db.Close())
 }
 
-// lastPage is the number of pages that the newest meta page says are in use.
+// lastPage returns the number of pages in use by the newest meta page.
 func lastPage(file []byte) uint64 {
 	return slices.Max([]uint64{4, le.Uint64(file[56:]), le.Uint64(file[craftedPage+56:])})
 }

@@ -22,10 +22,10 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-var damaged = flag.Int("damaged", 400, "how many damaged files TestDamagedFiles makes")
+var damaged = flag.Int("damaged", 400, "number of damaged files of TestDamagedFiles")
 
-// TestDamagedFiles damages databases in every way there is. What boltfile accepts,
-// bbolt must open, read, write and open again, with the content that boltfile saw.
+// TestDamagedFiles damages databases with all kinds of damage. If boltfile accepts a file,
+// bbolt must open, read, write and open it again, with the content that boltfile saw.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	originals := sync.OnceValue(func() [][]byte { return makeOriginals(t) })
@@ -43,7 +43,7 @@ func TestDamagedFiles(t *testing.T) {
 	require.Empty(t, report.Deaths)
 }
 
-// logVerdicts says what became of each kind.
+// logVerdicts logs the verdicts of each kind.
 func logVerdicts(t *testing.T, report damagetest.Report) {
 	t.Helper()
 	for _, v := range slices.Sorted(maps.Keys(report.Verdicts)) {
@@ -56,8 +56,7 @@ func logVerdicts(t *testing.T, report damagetest.Report) {
 
 func pageSizeOf(file []byte) int { return int(le.Uint32(file[24:])) }
 
-// makeOriginals makes databases of a few hundred pages at the most, with and
-// without a list of free pages.
+// makeOriginals makes databases of up to a few hundred pages, with and without a freelist.
 func makeOriginals(t *testing.T) (files [][]byte) {
 	dir, err := os.MkdirTemp(os.Getenv("TMPDIR"), "originals-*")
 	require.NoError(t, err)
@@ -89,7 +88,7 @@ func fill(path string, r *random, pageSize int, noFreelist bool, writes int) err
 	return db.Close()
 }
 
-// judge is what becomes of one damaged file. BAD is what may not be.
+// judge returns the verdict on one damaged file. BAD begins a violation.
 func judge(dir string, file []byte, r *rand.Rand) string {
 	path := filepath.Join(dir, fmt.Sprint(r.Uint64()))
 	if err := os.WriteFile(path, file, 0o600); err != nil {
@@ -112,7 +111,7 @@ func judge(dir string, file []byte, r *rand.Rand) string {
 	return "accepted"
 }
 
-// allocated is how much has been allocated on the heap so far.
+// allocated returns the bytes allocated on the heap so far.
 func allocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s)
@@ -142,7 +141,7 @@ func readAll(path string) error {
 	return file.Freelist()
 }
 
-// use has bbolt do with the file what a store may do, and compares.
+// use has bbolt read and write the file as a store may do, and compares.
 func use(path string, r *rand.Rand) error {
 	all, err := walk(path, true)
 	if err != nil {

@@ -6,9 +6,8 @@ import (
 	"os"
 )
 
-// A meta page, as far as it is looked at: a page header, then the fields below in
-// the machine's byte order, which is little endian on every platform that bbolt is
-// used on.
+// The used part of a meta page: a page header, then the fields below in the machine's byte
+// order, which is little endian on every platform that bbolt is used on.
 const (
 	metaMagic    = pageHeader + 0
 	metaVersion  = pageHeader + 4
@@ -24,13 +23,13 @@ const (
 	boltVersion = 2
 
 	// bbolt finds no pages of other sizes, and begins a file with four.
-	leastPage = 1 << 10
-	mostPage  = 16 << 20
-	leastFile = 4 * leastPage
+	minPageSize = 1 << 10
+	maxPageSize = 16 << 20
+	minFileSize = 4 * minPageSize
 
-	// mostTxid is beyond any file's number of transactions, and so far below the
-	// end of the numbers that bbolt will not begin again at 0.
-	mostTxid = 1 << 62
+	// maxTxid is beyond any file's number of transactions, and so far below the largest
+	// number that bbolt's counter will not wrap.
+	maxTxid = 1 << 62
 
 	noFreelist = 1<<64 - 1
 )
@@ -39,35 +38,35 @@ var le = binary.LittleEndian
 
 // A meta is a valid meta page.
 type meta struct {
-	at       int64 // offset in the file
-	bytes    []byte
-	pageSize int
-	root     []byte // the root bucket's header
-	freelist uint64
-	highest  uint64
-	txid     uint64
-	alone    bool  // the other meta page is not valid
-	fault    error // why it cannot be gone by
+	at        int64 // offset in the file
+	bytes     []byte
+	pageSize  int
+	root      []byte // the root bucket's header
+	freelist  uint64
+	highest   uint64
+	txid      uint64
+	otherLost bool  // the other meta page is not valid
+	fault     error // the reason why the file cannot be read by it
 }
 
-// newestMeta returns the meta page that bbolt will go by, and the other one, if it is
-// that of the transaction before and can be gone by: then the newest may have a fault,
-// as when a power cut has left the file shorter than it says.
+// newestMeta returns the meta page that bbolt will use, and the other one, if it is that of
+// the transaction before and the file can be read by it. Then the newest may have a fault,
+// as when a power cut has left the file shorter than the page says.
 //
-// The newest must be the very one. The other may have been written before the pages
-// that it refers to were used for something else, and a page within the file may look
-// like a meta page because somebody stored the content of one.
+// It must be exactly the page that bbolt uses. The pages of an older one may have been used
+// for something else since, and a page within the file may look like a meta page because
+// it holds a value with the content of one.
 func newestMeta(f *os.File) (newest meta, before *meta, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return meta{}, nil, err
 	}
-	if info.Size() < leastFile {
+	if info.Size() < minFileSize {
 		return meta{}, nil, damage(0, "the file is cut short: no database has %d bytes", info.Size())
 	}
 	newest, first := readMeta(f, 0)
 	size := newest.pageSize
-	for at := int64(leastPage); !first && size == 0 && at <= mostPage && at < info.Size()-leastPage; at *= 2 {
+	for at := int64(minPageSize); !first && size == 0 && at <= maxPageSize && at < info.Size()-minPageSize; at *= 2 {
 		if m, ok := readMeta(f, at); ok {
 			size = m.pageSize
 		}
@@ -79,13 +78,13 @@ func newestMeta(f *os.File) (newest meta, before *meta, err error) {
 	if !first && !second {
 		return meta{}, nil, &Damage{Reason: "not a bbolt database: no valid meta page"}
 	}
-	// Who reads beside a writer has looked at the length before it read what the writer
-	// has made of the meta pages since.
+	// The length is read again: a writer may have grown the file before it wrote the meta
+	// pages read above.
 	if info, err = f.Stat(); err != nil {
 		return meta{}, nil, err
 	}
-	newest.alone = !first || !second
-	if !newest.alone && other.txid+1 == newest.txid && other.check(size, info.Size()) == nil {
+	newest.otherLost = !first || !second
+	if !newest.otherLost && other.txid+1 == newest.txid && other.check(size, info.Size()) == nil {
 		before = &other
 	}
 	newest.fault = newest.check(size, info.Size())
@@ -95,24 +94,23 @@ func newestMeta(f *os.File) (newest meta, before *meta, err error) {
 	return newest, before, err
 }
 
-// check looks for what is wrong with a valid meta page in a file of that size,
-// where the pages have pageSize bytes.
+// check returns the fault of a valid meta page in a file of that size with pages of pageSize
+// bytes, or nil.
 func (m *meta) check(pageSize int, fileSize int64) error {
 	switch {
-	case m.pageSize < leastPage || m.pageSize > mostPage || m.pageSize&(m.pageSize-1) != 0 || m.pageSize != pageSize:
+	case m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0 || m.pageSize != pageSize:
 		return damage(0, "meta page %d: pages of %d bytes", m.at/int64(max(pageSize, 1)), m.pageSize)
 	case m.highest > uint64(fileSize)/uint64(pageSize):
 		return damage(0, "the file is cut short: %d bytes, and %d pages of %d", fileSize, m.highest, m.pageSize)
 	case fileSize < 2*int64(pageSize):
 		return damage(0, "the file is cut short: %d bytes for two meta pages of %d", fileSize, pageSize)
-	case m.txid >= mostTxid:
+	case m.txid >= maxTxid:
 		return damage(0, "meta page of transaction %d", m.txid)
 	}
 	return nil
 }
 
-// readMeta reads the meta page at that offset, and reports whether bbolt would take
-// it for valid.
+// readMeta reads the meta page at that offset, and reports whether it is valid for bbolt.
 func readMeta(f *os.File, at int64) (meta, bool) {
 	b := make([]byte, metaLen)
 	if _, err := f.ReadAt(b, at); err != nil {

@@ -1,22 +1,21 @@
 package boltfile
 
 const (
-	// A page's header is its number (8 bytes), its kind (2), how many elements it
-	// has (2), and how many pages follow that belong to it (4).
+	// A page's header is its number (8 bytes), its kind (2), its number of elements (2), and
+	// the number of overflow pages that follow (4).
 	pageHeader = 16
 
-	// An element's header is, in a branch, where the key is, counted from the
-	// element (4 bytes), the key's length (4) and the child's number (8); in a leaf
-	// flags (4), where the key is (4), its length (4) and that of the value behind
-	// it (4).
+	// An element's header is, in a branch, the key's position, counted from the header
+	// (4 bytes), the key's length (4) and the child's number (8); in a leaf, flags (4), the
+	// key's position (4), its length (4) and the length of the value behind it (4).
 	elementHeader = 16
 
-	// A bucket's header is the number of its root page, or 0 for one whose only page
-	// follows the header, and a sequence number.
+	// A bucket's header is the number of its root page and a sequence number. The number 0 is
+	// for a bucket whose only page follows the header.
 	bucketHeader = 16
 )
 
-// kind is what a page says that it is.
+// kind is the kind of a page, by its header.
 type kind uint16
 
 const (
@@ -25,21 +24,21 @@ const (
 	freelistPage kind = 0x10
 )
 
-// bucketElement is the flag of a leaf's element whose value is a bucket. There is
-// no other.
+// bucketElement is the flag of a leaf's element whose value is a bucket. There is no other
+// flag.
 const bucketElement = 0x01
 
-// mostElement is how far bbolt can look from an element's header.
-const mostElement = 1<<31 - 1
+// maxElement is the largest distance that bbolt can reach from an element's header.
+const maxElement = 1<<31 - 1
 
-// A page is one page with its overflow, or the page that a bucket holds inline.
+// A page is one page with its overflow, or a bucket's inline page.
 type page struct {
 	id    uint64 // 0 for an inline page
 	kind  kind
 	count int
 	bytes []byte
 
-	// end is where the keys and values end of the elements that were read.
+	// end is the end of the keys and values read so far.
 	end int
 }
 
@@ -49,22 +48,22 @@ func parsePage(b []byte) page {
 	return page{id: le.Uint64(b), kind: kind(le.Uint16(b[8:])), count: count, bytes: b, end: pageHeader + count*elementHeader}
 }
 
-// overflow is how many pages follow a page with that header.
+// overflow returns the number of overflow pages of a page with that header.
 func overflow(b []byte) uint64 { return uint64(le.Uint32(b[12:])) }
 
 // whole reports whether the headers of all elements lie within the page.
 func (p *page) whole() bool { return p.end <= len(p.bytes) }
 
-// branch returns the key and the child of the element i. Elements are read in
-// their order, each once. If this one is none that bbolt writes, it is not ok.
+// branch returns the key and the child of the element i. Elements are read in their order,
+// each once. ok is false for an element that bbolt would not write.
 func (p *page) branch(i int) (k []byte, child uint64, ok bool) {
 	e := p.bytes[pageHeader+i*elementHeader:]
 	k, ok = p.data(i, le.Uint32(e), uint64(le.Uint32(e[4:])))
 	return k, le.Uint64(e[8:]), ok && len(k) > 0
 }
 
-// leaf returns the key and the value of the element i, and whether that is a
-// bucket, as branch does.
+// leaf returns the key and the value of the element i, and whether the value is a bucket. See
+// branch.
 func (p *page) leaf(i int) (k, v []byte, bucket, ok bool) {
 	e := p.bytes[pageHeader+i*elementHeader:]
 	flags, n := le.Uint32(e), uint64(le.Uint32(e[8:]))
@@ -75,13 +74,13 @@ func (p *page) leaf(i int) (k, v []byte, bucket, ok bool) {
 	return kv[:n:n], kv[n:], flags != 0, true
 }
 
-// data returns the n bytes that belong to the element i, and whether they are where
-// its header says. bbolt writes those of all elements one after the other, with no
-// gap. So a wrong count is found too, and no two elements share their bytes:
-// writing such a page anew would take any amount of memory.
+// data returns the n bytes of the element i, and whether they are at the position in its
+// header. bbolt writes the bytes of all elements one after the other, without a gap. So a
+// wrong count is found too, and no two elements share bytes: bbolt could need any amount of
+// memory to write such a page again.
 func (p *page) data(i int, at uint32, n uint64) ([]byte, bool) {
 	if uint64(pageHeader+i*elementHeader)+uint64(at) != uint64(p.end) ||
-		n > uint64(len(p.bytes)-p.end) || uint64(at)+n > mostElement {
+		n > uint64(len(p.bytes)-p.end) || uint64(at)+n > maxElement {
 		return nil, false
 	}
 	from := p.end

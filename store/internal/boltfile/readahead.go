@@ -2,26 +2,26 @@ package boltfile
 
 import "os"
 
-// A readahead reads pages into a buffer, several at once where the walk goes from
-// one page to the next.
+// A readahead reads pages into a buffer, several at once if the walk goes through the file in
+// order.
 type readahead struct {
 	f    *os.File
 	meta *meta
 
 	buf   []byte
 	first uint64 // the number of the first page in buf
-	ahead int    // how many pages the last read asked for
+	ahead int    // the number of pages of the last read
 
-	// turn, if set, is called before buf is read into again, and returns the buffer
-	// to read into instead.
+	// turn, if set, is called before each read with the used buffer, and returns the buffer
+	// to read into.
 	turn func(used []byte) ([]byte, error)
 }
 
-// mostAhead is how many pages are read at once at the most, but for a longer one:
-// enough that a read costs little more than the copying.
-const mostAhead = 64
+// maxAhead is the largest number of pages in a read, unless a page has more overflow: so many
+// that a read costs little more than the copying.
+const maxAhead = 64
 
-// end is the number of the page after the last one in the buffer.
+// end returns the number of the page after the last one in the buffer.
 func (r *readahead) end() uint64 { return r.first + uint64(len(r.buf)/r.meta.pageSize) }
 
 // page returns the page of that number, which is within the file. It aliases the
@@ -53,8 +53,8 @@ func (r *readahead) from(id uint64) []byte { return r.buf[int(id-r.first)*r.meta
 
 // read fills the buffer from the page id on, with at least so many pages.
 func (r *readahead) read(id, least uint64) error {
-	if near := id - r.end(); near < mostAhead { // not if id is before the end
-		r.ahead = min(2*r.ahead, mostAhead)
+	if near := id - r.end(); near < maxAhead { // not if id is before the end
+		r.ahead = min(2*r.ahead, maxAhead)
 	} else {
 		r.ahead = 1
 	}

@@ -6,12 +6,12 @@ const (
 	// firstPage is the first page after the two meta pages.
 	firstPage = 2
 
-	// leastChildren is how many children a branch has: bbolt takes one that has
-	// fewer out of the tree, and panics where it meets it.
-	leastChildren = 2
+	// minChildren is the smallest number of children of a branch: bbolt never leaves fewer, and
+	// panics if it meets fewer.
+	minChildren = 2
 
-	// mostDepth bounds a tree: one of this depth has more leaves than a file pages.
-	mostDepth = 48
+	// maxDepth bounds a tree: one of this depth has more leaves than a file has pages.
+	maxDepth = 48
 )
 
 // A walk goes through the tree of a bucket in the order of its keys.
@@ -25,7 +25,7 @@ func (f *File) walk(turn func([]byte) ([]byte, error)) *walk {
 	return &walk{file: f, ahead: readahead{f: f.f, meta: &f.meta, turn: turn}}
 }
 
-// claim returns the page of that number, to which nothing else may have referred.
+// claim returns the page of that number, and notes its use. A page used twice is damage.
 func (w *walk) claim(id uint64) (page, error) {
 	if id < firstPage || id >= w.file.meta.highest {
 		return page{}, damage(id, "not within the %d pages of the file", w.file.meta.highest)
@@ -68,10 +68,9 @@ func (w *walk) bucket(header []byte, visit func(k, v []byte, bucket bool) error)
 	return w.leaf(&p, span{})
 }
 
-// A span is where the keys of a page lie. The root of a tree has any, and maybe
-// none. Any other page begins with the key from, under which its parent has it, for
-// that is what bbolt looks for when it writes the page anew; and its keys are below
-// to, unless that is nil.
+// A span is the range of a page's keys. The root of a tree may have any keys or be empty. Any
+// other page begins with the key from, under which its parent has it: bbolt looks for that
+// key when it writes the page again. Its keys are below to, unless to is nil.
 type span struct{ from, to []byte }
 
 func (s *span) root() bool { return s.from == nil }
@@ -82,7 +81,7 @@ func (s *span) begins(k []byte) bool { return s.root() || bytes.Equal(k, s.from)
 // ends reports whether k may be the last key.
 func (s *span) ends(k []byte) bool { return s.to == nil || bytes.Compare(k, s.to) < 0 }
 
-// tree walks the page and all that is below it.
+// tree walks the page and all pages below it.
 func (w *walk) tree(id uint64, s span, depth int) error {
 	p, err := w.claim(id)
 	if err != nil {
@@ -95,16 +94,16 @@ func (w *walk) tree(id uint64, s span, depth int) error {
 		return damage(id, "%d elements in %d bytes", p.count, len(p.bytes))
 	case p.kind == leafPage:
 		return w.leaf(&p, s)
-	case p.count < leastChildren:
+	case p.count < minChildren:
 		return damage(id, "a branch with %d children", p.count)
-	case depth == mostDepth:
+	case depth == maxDepth:
 		return damage(id, "deeper than any tree can be")
 	}
 	p.bytes = bytes.Clone(p.bytes) // the buffer is for the pages below
 	return w.branch(&p, s, depth)
 }
 
-// branch walks what is below p.
+// branch walks the children of p.
 func (w *walk) branch(p *page, s span, depth int) error {
 	k, child, ok := p.branch(0)
 	ok = ok && s.begins(k)

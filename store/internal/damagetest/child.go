@@ -11,31 +11,29 @@ import (
 	"time"
 )
 
-// The environment of a child has the cases that it runs, and the directory for its
-// files.
+// Environment variables of a child: its cases, and the directory for its files.
 const (
 	casesVar = "ALLOCSTORE_DAMAGED_CASES"
 	dirVar   = "ALLOCSTORE_DAMAGED_DIR"
 )
 
-// Limits of one case, beyond which it counts as a death.
+// Limits of one case. A case that exceeds them counts as a death.
 const (
-	longest  = 20 * time.Second
-	mostHeap = 2 << 30
+	maxTime = 20 * time.Second
+	maxHeap = 2 << 30
 )
 
-// A Report is what became of all cases.
+// A Report has the results of all cases.
 type Report struct {
 	Verdicts map[string]int
 	Deaths   []string
 }
 
-// InChildren runs the cases 0 to n-1 in child processes of the test t, which is a
-// top-level one. A verdict is what run returns; a case that takes its process with
-// it, or hangs, or eats the memory, is a death, and the next child goes on after it.
+// InChildren runs the cases 0 to n-1 in child processes of t, a top-level test. The result of
+// run is a verdict. A case that ends its process, hangs or uses too much memory is a death, and
+// a new child goes on after it.
 //
-// Files go into dir. In a child it does not return: the cases are all that a child
-// is for.
+// run puts its files into dir. In a child InChildren does not return.
 func InChildren(t *testing.T, n int, run func(dir string, n int) string) Report {
 	t.Helper()
 	if cases := os.Getenv(casesVar); cases != "" {
@@ -67,7 +65,7 @@ func InChildren(t *testing.T, n int, run func(dir string, n int) string) Report 
 	return report
 }
 
-// child runs the cases from next on in a process of its own.
+// child runs the cases from next to n-1 in a new process.
 func child(t *testing.T, dir string, next, n int) (string, error) {
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d", casesVar, next, n), dirVar+"="+dir)
@@ -77,14 +75,14 @@ func child(t *testing.T, dir string, next, n int) (string, error) {
 	return out.String(), err
 }
 
-// tail is what was said after the case had begun, its first lines.
+// tail returns the first lines of output after case n began.
 func tail(out string, n int) string {
-	_, said, _ := strings.Cut(out, fmt.Sprintf("case %d begins\n", n))
-	lines := strings.SplitN(said, "\n", 26)
+	_, after, _ := strings.Cut(out, fmt.Sprintf("case %d begins\n", n))
+	lines := strings.SplitN(after, "\n", 26)
 	return strings.Join(lines[:min(len(lines), 25)], "\n")
 }
 
-// runChild is the child's side.
+// runChild runs the cases in the child, and ends it.
 func runChild(cases string, run func(dir string, n int) string) {
 	var from, to int
 	if _, err := fmt.Sscan(cases, &from, &to); err != nil {
@@ -103,7 +101,7 @@ func runChild(cases string, run func(dir string, n int) string) {
 	os.Exit(0)
 }
 
-// watch ends the process if a case takes too long or too much.
+// watch ends the process if a case exceeds the limits.
 func watch(began time.Time, done chan struct{}) {
 	for {
 		select {
@@ -113,7 +111,7 @@ func watch(began time.Time, done chan struct{}) {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		if time.Since(began) > longest || m.HeapAlloc > mostHeap {
+		if time.Since(began) > maxTime || m.HeapAlloc > maxHeap {
 			stacks := make([]byte, 1<<16)
 			fmt.Printf("hangs, or eats the memory: %v, %d bytes\n%s\n", time.Since(began), m.HeapAlloc,
 				stacks[:runtime.Stack(stacks, true)])
@@ -122,8 +120,8 @@ func watch(began time.Time, done chan struct{}) {
 	}
 }
 
-// Dir returns a directory for damaged files: in memory where there is such a
-// place, for they are many and nobody needs them durable.
+// Dir returns a directory for damaged files, in memory if possible: they are many and need not
+// be durable.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "damaged-*")

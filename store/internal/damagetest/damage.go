@@ -8,14 +8,13 @@ import (
 	"math/rand/v2"
 )
 
-// A Kind is one way of damaging a file. It changes file in place or returns a part
-// of it; it may happen to change nothing.
+// A Kind is one way of damaging a file. It may happen to change nothing.
 type Kind struct {
 	Name   string
 	damage func(*damager)
 }
 
-// Kinds are all of them.
+// Kinds are all kinds of damage.
 var Kinds = []Kind{
 	{"bit flips", (*damager).flip},
 	{"zeroed", (*damager).zero},
@@ -27,7 +26,7 @@ var Kinds = []Kind{
 	{"fields", (*damager).fields},
 }
 
-// Damage returns a damaged copy of a bbolt file with pages of that size.
+// Damage returns a damaged copy of a bbolt file.
 func (k Kind) Damage(r *rand.Rand, file []byte, pageSize int) []byte {
 	d := &damager{Rand: r, file: bytes.Clone(file), pageSize: pageSize}
 	d.findLive()
@@ -37,13 +36,13 @@ func (k Kind) Damage(r *rand.Rand, file []byte, pageSize int) []byte {
 
 var le = binary.LittleEndian
 
-// A damager has one file to work on. What it knows of the format is its own, and
-// shares nothing with what is tested.
+// A damager damages one file. It reads the format by itself and shares no code with the tested
+// packages.
 type damager struct {
 	*rand.Rand
 	file     []byte
 	pageSize int
-	live     []int // the pages of trees, overflow included
+	live     []int // the pages of the trees, with their overflow
 }
 
 const (
@@ -51,7 +50,7 @@ const (
 	element    = 16
 )
 
-// pages is how many pages are in use.
+// pages returns the number of pages in use.
 func (d *damager) pages() int {
 	n := 0
 	for i := range 2 {
@@ -62,7 +61,7 @@ func (d *damager) pages() int {
 
 func (d *damager) page(i int) []byte { return d.file[i*d.pageSize : (i+1)*d.pageSize] }
 
-// findLive follows the newest meta page of a file that is not damaged yet.
+// findLive finds the live pages, from the newest meta page, before the damage.
 func (d *damager) findLive() {
 	newest := d.page(0)
 	if second := d.page(1); le.Uint64(second[pageHeader+48:]) > le.Uint64(newest[pageHeader+48:]) {
@@ -71,7 +70,7 @@ func (d *damager) findLive() {
 	d.follow(int(le.Uint64(newest[pageHeader+16:])))
 }
 
-// follow notes the page and all below it, the roots of buckets included.
+// follow adds the page and all below it, with the buckets' trees.
 func (d *damager) follow(id int) {
 	p := d.file[id*d.pageSize:]
 	for i := range 1 + int(le.Uint32(p[12:])) {
@@ -89,7 +88,7 @@ func (d *damager) follow(id int) {
 	}
 }
 
-// any is mostly a page of those that hold something, otherwise one of all.
+// any returns a page, mostly a live one.
 func (d *damager) any() int {
 	if d.IntN(4) > 0 {
 		return d.live[d.IntN(len(d.live))]
@@ -97,7 +96,7 @@ func (d *damager) any() int {
 	return d.IntN(d.pages())
 }
 
-// tree is a page that begins like one of a tree.
+// tree returns a page that begins like one of a tree.
 func (d *damager) tree() []byte {
 	for range 1000 {
 		if p := d.page(d.any()); (p[8] == 1 || p[8] == 2) && p[9] == 0 {
@@ -119,7 +118,7 @@ func (d *damager) flip() {
 	}
 }
 
-// part is a part of a page, or all of it.
+// part returns a part of a page, or the whole page.
 func (d *damager) part() []byte {
 	p := d.page(d.any())
 	switch d.IntN(3) {
@@ -150,7 +149,7 @@ func (d *damager) swap() {
 	d.claim(a, b)
 }
 
-// claim has pages say that they are where they are, in half of the cases.
+// claim corrects the pages' own numbers, in half of the cases.
 func (d *damager) claim(pages ...int) {
 	if d.IntN(2) == 0 {
 		for _, i := range pages {
@@ -204,7 +203,7 @@ func (d *damager) metas() {
 	le.PutUint64(p[pageHeader+56:], sum.Sum64())
 }
 
-// change64 changes a number, often to another page's or by little.
+// change64 changes a number, often to that of another page, or by a little.
 func (d *damager) change64(b []byte) {
 	v := le.Uint64(b)
 	switch d.IntN(6) {
@@ -237,7 +236,7 @@ func (d *damager) change32(b []byte) {
 	le.PutUint32(b, v)
 }
 
-// fields changes what a tree page says of itself or of its elements.
+// fields changes a field of a tree page's header or of its elements' headers.
 func (d *damager) fields() {
 	for range 1 + d.IntN(2) {
 		p := d.tree()
