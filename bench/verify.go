@@ -191,5 +191,6 @@ func (p *player) compareWith(content map[string]*schema.Allocation) error {
 
 // same compares two allocations by their canonical encoding.
 func same(a, b *schema.Allocation) bool {
-	return b != nil && bytes.Equal(schema.AppendAllocation(nil, a), schema.AppendAllocation(nil, b))
+	var codec schema.Codec
+	return b != nil && bytes.Equal(codec.AppendAllocation(nil, a), codec.AppendAllocation(nil, b))
 }

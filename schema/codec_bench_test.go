@@ -12,10 +12,10 @@ func BenchmarkAppend(b *testing.B) {
 	a := documented()
 	busy := withEvents(documented(), MaxTaskEvents)
 	for name, appendPart := range map[string]func([]byte) []byte{
-		"scheduler":     func(dst []byte) []byte { return AppendScheduler(dst, a) },
-		"client":        func(dst []byte) []byte { return AppendClient(dst, a) },
-		"client/events": func(dst []byte) []byte { return AppendClient(dst, busy) },
-		"job":           func(dst []byte) []byte { return AppendJob(dst, a.Job) },
+		"scheduler":     func(dst []byte) []byte { return appendScheduler(dst, a) },
+		"client":        func(dst []byte) []byte { return appendClient(dst, a) },
+		"client/events": func(dst []byte) []byte { return appendClient(dst, busy) },
+		"job":           func(dst []byte) []byte { return appendJob(dst, a.Job) },
 	} {
 		b.Run("part="+name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -29,17 +29,18 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	scheduler := string(AppendScheduler(nil, documented()))
-	client := string(AppendClient(nil, documented()))
-	busy := string(AppendClient(nil, withEvents(documented(), MaxTaskEvents)))
-	job := string(AppendJob(nil, documented().Job))
+	var c Codec
+	scheduler := string(appendScheduler(nil, documented()))
+	client := string(appendClient(nil, documented()))
+	busy := string(appendClient(nil, withEvents(documented(), MaxTaskEvents)))
+	job := string(appendJob(nil, documented().Job))
 	for name, decode := range map[string]func() error{
-		"scheduler":        func() error { return DecodeScheduler(scheduler, new(Allocation)) },
-		"client":           func() error { return DecodeClient(client, new(Allocation)) },
-		"client/events":    func() error { return DecodeClient(busy, new(Allocation)) },
-		"job":              func() error { _, err := DecodeJob(job); return err },
-		"placement":        func() error { _, _, _, err := Placement(scheduler); return err },
-		"scheduler+client": func() error { return decodeBoth(scheduler, client) },
+		"scheduler":        func() error { return c.DecodeScheduler(scheduler, ID{}, new(Allocation)) },
+		"client":           func() error { return c.DecodeClient(client, new(Allocation)) },
+		"client/events":    func() error { return c.DecodeClient(busy, new(Allocation)) },
+		"job":              func() error { _, err := decodeJob(job); return err },
+		"placement":        func() error { _, _, _, err := c.Placement(scheduler); return err },
+		"scheduler+client": func() error { return decodeBoth(&c, scheduler, client) },
 	} {
 		b.Run("part="+name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -54,12 +55,12 @@ func BenchmarkDecode(b *testing.B) {
 
 // decodeBoth is what a store does on the first use of an allocation whose job
 // it has already.
-func decodeBoth(scheduler, client string) error {
+func decodeBoth(c *Codec, scheduler, client string) error {
 	a := new(Allocation)
-	if err := DecodeScheduler(scheduler, a); err != nil {
+	if err := c.DecodeScheduler(scheduler, ID{}, a); err != nil {
 		return err
 	}
-	return DecodeClient(client, a)
+	return c.DecodeClient(client, a)
 }
 
 func BenchmarkEventRingAppend(b *testing.B) {
@@ -90,13 +91,13 @@ func BenchmarkEventRingAll(b *testing.B) {
 func BenchmarkClientPart(b *testing.B) {
 	for _, events := range []int{1, MaxTaskEvents} {
 		a := withEvents(documented(), events)
-		src := AppendClient(nil, a)
+		src := appendClient(nil, a)
 		name := map[int]string{1: "events=1", MaxTaskEvents: "events=10"}[events]
 		b.Run("append/by=hand/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			dst := make([]byte, 0, 4096)
 			for b.Loop() {
-				dst = AppendClient(dst[:0], a)
+				dst = appendClient(dst[:0], a)
 			}
 		})
 		b.Run("append/by=library/"+name, func(b *testing.B) {
@@ -112,8 +113,9 @@ func BenchmarkClientPart(b *testing.B) {
 		b.Run("decode/by=hand/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			text := string(src)
+			var c Codec
 			for b.Loop() {
-				if err := DecodeClient(text, new(Allocation)); err != nil {
+				if err := c.DecodeClient(text, new(Allocation)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -262,21 +264,21 @@ func (l *libraryDecoder) state() *TaskState {
 	return s
 }
 
-// BenchmarkShared decodes what a store does that has the job.
-func BenchmarkShared(b *testing.B) {
+// BenchmarkCodec decodes what a store does that has the job.
+func BenchmarkCodec(b *testing.B) {
 	job := documented().Job
 	id, err := ParseID(documented().ID)
 	require.NoError(b, err)
-	scheduler := string(AppendScheduler(nil, documented()))
-	client := string(AppendClient(nil, documented()))
-	var s Shared
+	scheduler := string(appendScheduler(nil, documented()))
+	client := string(appendClient(nil, documented()))
+	var c Codec
 	b.ReportAllocs()
 	for b.Loop() {
 		a := &Allocation{Job: job}
-		if err := s.DecodeScheduler(scheduler, id, a); err != nil {
+		if err := c.DecodeScheduler(scheduler, id, a); err != nil {
 			b.Fatal(err)
 		}
-		if err := s.DecodeClient(client, a); err != nil {
+		if err := c.DecodeClient(client, a); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -22,8 +22,8 @@ const (
 func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte) {
 	a := withEvents(documented(), MaxTaskEvents)
 	for _, seed := range [][]byte{
-		AppendScheduler(nil, a), AppendClient(nil, a), AppendJob(nil, a.Job), AppendAllocation(nil, a), AppendJob(nil, tortured()),
-		AppendClient(nil, &Allocation{TaskStates: map[string]*TaskState{"t": {Events: ringOf([]TaskEvent{everyAnnotation()})}}}),
+		appendScheduler(nil, a), appendClient(nil, a), appendJob(nil, a.Job), appendAllocation(nil, a), appendJob(nil, tortured()),
+		appendClient(nil, &Allocation{TaskStates: map[string]*TaskState{"t": {Events: ringOf([]TaskEvent{everyAnnotation()})}}}),
 		[]byte("\x93\xa0\xa0\xdf\xff\xff\xff\xff"), []byte("\x93\xa0\xa0\x81\xa0\x98\xa0\xc2\x00\x00\x00\x00\x00\x91\x92\xa0\xd1\x00\x01"),
 	} {
 		f.Add(seed)
@@ -45,11 +45,11 @@ func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(
 	})
 }
 
-// fuzzShared has its table, which does not depend on the input.
-var fuzzShared = func() *Shared {
-	s := new(Shared)
-	s.of("table")
-	return s
+// fuzzed has its table of strings already, which does not depend on the input.
+var fuzzed = func() *Codec {
+	c := new(Codec)
+	c.intern("table")
+	return c
 }()
 
 // same panics if the two ways to decode have not come to the same.
@@ -62,19 +62,23 @@ func same(err, keptErr error, once, kept []byte) {
 func FuzzDecodeScheduler(f *testing.F) {
 	fuzzCodec(f, func(src string) (*Allocation, error) {
 		a := new(Allocation)
-		err := DecodeScheduler(src, a)
+		r := reader{src: src}
+		r.scheduler(a)
+		err := named("scheduler's part", r.end())
 		kept := new(Allocation)
-		same(err, fuzzShared.DecodeScheduler(src, ID{}, kept), AppendScheduler(nil, a), AppendScheduler(nil, kept))
+		same(err, fuzzed.DecodeScheduler(src, ID{}, kept), appendScheduler(nil, a), appendScheduler(nil, kept))
 		return a, err
-	}, func(a *Allocation) []byte { return AppendScheduler(nil, a) })
+	}, func(a *Allocation) []byte { return appendScheduler(nil, a) })
 }
 
 func FuzzDecodeClient(f *testing.F) {
 	fuzzCodec(f, func(src string) (*Allocation, error) {
 		a := new(Allocation)
-		err := DecodeClient(src, a)
+		r := reader{src: src}
+		r.client(a)
+		err := named("client's part", r.end())
 		kept := new(Allocation)
-		same(err, fuzzShared.DecodeClient(src, kept), AppendClient(nil, a), AppendClient(nil, kept))
+		same(err, fuzzed.DecodeClient(src, kept), appendClient(nil, a), appendClient(nil, kept))
 		return a, err
 	}, func(a *Allocation) []byte {
 		for task, s := range a.TaskStates {
@@ -86,14 +90,14 @@ func FuzzDecodeClient(f *testing.F) {
 				}
 			}
 		}
-		return AppendClient(nil, a)
+		return appendClient(nil, a)
 	})
 }
 
 func FuzzDecodeJob(f *testing.F) {
-	fuzzCodec(f, DecodeJob, func(j *Job) []byte { return AppendJob(nil, j) })
+	fuzzCodec(f, decodeJob, func(j *Job) []byte { return appendJob(nil, j) })
 }
 
 func FuzzDecodeAllocation(f *testing.F) {
-	fuzzCodec(f, DecodeAllocation, func(a *Allocation) []byte { return AppendAllocation(nil, a) })
+	fuzzCodec(f, decodeAllocation, func(a *Allocation) []byte { return appendAllocation(nil, a) })
 }

@@ -1,36 +1,16 @@
 package schema
 
-import "time"
-
-// AppendJob appends j to dst, with the same promise as AppendScheduler, so that
-// equal jobs hash alike. Config holds what Validate accepts; a value that it
-// refuses is written as nil.
-func AppendJob(dst []byte, j *Job) []byte {
+func appendJob(dst []byte, j *Job) []byte {
 	if j == nil {
 		return appendNil(dst)
 	}
-	t := openTuple(dst)
-	t.str(j.ID)
-	t.str(j.Name)
-	t.str(j.Type)
-	t.str(j.Region)
-	t.int(int64(j.Priority))
-	t.put(appendStrings(t.dst, j.Datacenters), len(j.Datacenters) != 0)
-	t.put(appendList(t.dst, j.TaskGroups, appendGroup), len(j.TaskGroups) != 0)
-	t.put(appendList(t.dst, j.Constraints, appendConstraint), len(j.Constraints) != 0)
-	t.put(appendUpdate(t.dst, j.Update), j.Update != nil)
-	t.uint(j.CreateIndex)
-	t.uint(j.ModifyIndex)
-	t.put(appendStringMap(t.dst, j.Meta), len(j.Meta) != 0)
-	t.str(j.Status)
-	t.str(j.StatusDescription)
-	t.bool(j.AllAtOnce)
-	return t.close()
+	t := tuple{dst: dst}
+	j.fields(&coder{t: &t})
+	return t.dst
 }
 
-// DecodeJob returns the job in src, whose memory it aliases; nil if src holds
-// the nil that AppendJob makes of a nil job.
-func DecodeJob(src string) (*Job, error) {
+// decodeJob returns the job in src, whose memory it shares.
+func decodeJob(src string) (*Job, error) {
 	r := reader{src: src}
 	j := r.job()
 	if err := r.end(); err != nil {
@@ -44,155 +24,122 @@ func (r *reader) job() *Job {
 		return nil
 	}
 	j := new(Job)
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			j.ID = r.str()
-		case 1:
-			j.Name = r.str()
-		case 2:
-			j.Type = r.str()
-		case 3:
-			j.Region = r.str()
-		case 4:
-			j.Priority = r.int()
-		case 5:
-			j.Datacenters = r.strings()
-		case 6:
-			j.TaskGroups = readList(r, (*reader).group)
-		case 7:
-			j.Constraints = readList(r, (*reader).constraint)
-		case 8:
-			j.Update = r.update()
-		case 9:
-			j.CreateIndex = r.uint64()
-		case 10:
-			j.ModifyIndex = r.uint64()
-		case 11:
-			j.Meta = r.stringMap()
-		case 12:
-			j.Status = r.str()
-		case 13:
-			j.StatusDescription = r.str()
-		case 14:
-			j.AllAtOnce = r.bool()
-		default:
-			r.skip()
-		}
-	}
+	j.fields(&coder{r: r})
 	return j
 }
 
-func appendUpdate(dst []byte, u *UpdateStrategy) []byte {
-	if u == nil {
-		return appendNil(dst)
+func (j *Job) fields(c *coder) {
+	outer := c.open()
+	c.text(&j.ID)
+	c.text(&j.Name)
+	c.text(&j.Type)
+	c.text(&j.Region)
+	c.int(&j.Priority)
+	c.texts(&j.Datacenters)
+	for i := range list(c, &j.TaskGroups) {
+		at(&j.TaskGroups, i).fields(c)
 	}
-	t := openTuple(dst)
-	t.int(int64(u.MaxParallel))
-	t.int(int64(u.Stagger))
-	return t.close()
+	c.constraints(&j.Constraints)
+	if present(c, &j.Update) {
+		j.Update.fields(c)
+	}
+	c.uint(&j.CreateIndex)
+	c.uint(&j.ModifyIndex)
+	c.textMap(&j.Meta)
+	c.text(&j.Status)
+	c.text(&j.StatusDescription)
+	c.bool(&j.AllAtOnce)
+	c.close(outer)
 }
 
-func (r *reader) update() *UpdateStrategy {
-	if r.null() {
-		return nil
-	}
-	u := new(UpdateStrategy)
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			u.MaxParallel = r.int()
-		case 1:
-			u.Stagger = time.Duration(r.int64())
-		default:
-			r.skip()
-		}
-	}
-	return u
+func (u *UpdateStrategy) fields(c *coder) {
+	outer := c.open()
+	c.int(&u.MaxParallel)
+	c.duration(&u.Stagger)
+	c.close(outer)
 }
 
-func appendGroup(dst []byte, g *TaskGroup) []byte {
-	t := openTuple(dst)
-	t.str(g.Name)
-	t.int(int64(g.Count))
-	t.put(appendList(t.dst, g.Tasks, appendTask), len(g.Tasks) != 0)
-	t.put(appendRestartPolicy(t.dst, g.RestartPolicy), g.RestartPolicy != nil)
-	t.put(appendList(t.dst, g.Constraints, appendConstraint), len(g.Constraints) != 0)
-	t.put(appendStringMap(t.dst, g.Meta), len(g.Meta) != 0)
-	return t.close()
+func (g *TaskGroup) fields(c *coder) {
+	outer := c.open()
+	c.text(&g.Name)
+	c.int(&g.Count)
+	for i := range list(c, &g.Tasks) {
+		at(&g.Tasks, i).fields(c)
+	}
+	if present(c, &g.RestartPolicy) {
+		g.RestartPolicy.fields(c)
+	}
+	c.constraints(&g.Constraints)
+	c.textMap(&g.Meta)
+	c.close(outer)
 }
 
-func (r *reader) group(g *TaskGroup) {
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			g.Name = r.str()
-		case 1:
-			g.Count = r.int()
-		case 2:
-			g.Tasks = readList(r, (*reader).task)
-		case 3:
-			g.RestartPolicy = r.restartPolicy()
-		case 4:
-			g.Constraints = readList(r, (*reader).constraint)
-		case 5:
-			g.Meta = r.stringMap()
-		default:
-			r.skip()
-		}
+func (p *RestartPolicy) fields(c *coder) {
+	outer := c.open()
+	c.int(&p.Attempts)
+	c.duration(&p.Interval)
+	c.duration(&p.Delay)
+	c.close(outer)
+}
+
+func (t *Task) fields(c *coder) {
+	outer := c.open()
+	c.text(&t.Name)
+	c.text(&t.Driver)
+	c.resources(&t.Resources)
+	c.config(&t.Config)
+	for i := range list(c, &t.Services) {
+		at(&t.Services, i).fields(c)
+	}
+	c.textMap(&t.Env)
+	c.textMap(&t.Meta)
+	c.constraints(&t.Constraints)
+	c.close(outer)
+}
+
+func (c *coder) config(v *map[string]any) {
+	if c.r == nil {
+		c.t.put(appendConfig(c.t.dst, *v), len(*v) != 0)
+	} else if c.next() {
+		*v = c.r.config()
 	}
 }
 
-func appendRestartPolicy(dst []byte, p *RestartPolicy) []byte {
-	if p == nil {
-		return appendNil(dst)
+func (s *Service) fields(c *coder) {
+	outer := c.open()
+	c.text(&s.Name)
+	c.text(&s.PortLabel)
+	c.texts(&s.Tags)
+	for i := range list(c, &s.Checks) {
+		at(&s.Checks, i).fields(c)
 	}
-	t := openTuple(dst)
-	t.int(int64(p.Attempts))
-	t.int(int64(p.Interval))
-	t.int(int64(p.Delay))
-	return t.close()
+	c.text(&s.Id)
+	c.close(outer)
 }
 
-func (r *reader) restartPolicy() *RestartPolicy {
-	if r.null() {
-		return nil
-	}
-	p := new(RestartPolicy)
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			p.Attempts = r.int()
-		case 1:
-			p.Interval = time.Duration(r.int64())
-		case 2:
-			p.Delay = time.Duration(r.int64())
-		default:
-			r.skip()
-		}
-	}
-	return p
+func (s *ServiceCheck) fields(c *coder) {
+	outer := c.open()
+	c.text(&s.Name)
+	c.text(&s.Type)
+	c.duration(&s.Interval)
+	c.duration(&s.Timeout)
+	c.text(&s.Protocol)
+	c.text(&s.Http)
+	c.text(&s.Script)
+	c.text(&s.Id)
+	c.close(outer)
 }
 
-func appendConstraint(dst []byte, c *Constraint) []byte {
-	t := openTuple(dst)
-	t.str(c.LTarget)
-	t.str(c.RTarget)
-	t.str(c.Operand)
-	return t.close()
+func (c *coder) constraints(v *[]Constraint) {
+	for i := range list(c, v) {
+		at(v, i).fields(c)
+	}
 }
 
-func (r *reader) constraint(c *Constraint) {
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			c.LTarget = r.str()
-		case 1:
-			c.RTarget = r.str()
-		case 2:
-			c.Operand = r.str()
-		default:
-			r.skip()
-		}
-	}
+func (k *Constraint) fields(c *coder) {
+	outer := c.open()
+	c.text(&k.LTarget)
+	c.text(&k.RTarget)
+	c.text(&k.Operand)
+	c.close(outer)
 }

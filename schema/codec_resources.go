@@ -1,51 +1,87 @@
 package schema
 
+func (c *coder) resources(v **Resources) {
+	if c.r == nil {
+		c.t.put(appendResources(c.t.dst, *v), *v != nil)
+	} else if c.next() {
+		*v = c.r.resources()
+	}
+}
+
 func appendResources(dst []byte, res *Resources) []byte {
 	if res == nil {
 		return appendNil(dst)
 	}
-	t := openTuple(dst)
-	t.int(int64(res.CPU))
-	t.int(int64(res.MemoryMB))
-	t.int(int64(res.DiskMB))
-	t.int(int64(res.IOPS))
-	t.put(appendList(t.dst, res.Networks, appendNetwork), len(res.Networks) != 0)
-	return t.close()
+	t := tuple{dst: dst}
+	res.fields(&coder{t: &t})
+	return t.dst
 }
 
 func (r *reader) resources() *Resources {
 	if r.null() {
 		return nil
 	}
-	res := r.room.resource()
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			res.CPU = r.int()
-		case 1:
-			res.MemoryMB = r.int()
-		case 2:
-			res.DiskMB = r.int()
-		case 3:
-			res.IOPS = r.int()
-		case 4:
-			res.Networks = r.networks()
-		default:
-			r.skip()
-		}
-	}
+	res := r.slab.resource()
+	res.fields(&coder{r: r})
 	return res
 }
 
-func appendNetwork(dst []byte, n *NetworkResource) []byte {
-	t := openTuple(dst)
-	t.str(n.Device)
-	t.str(n.IP)
-	t.str(n.CIDR)
-	t.int(int64(n.MBits))
-	t.put(appendList(t.dst, n.DynamicPorts, appendPort), len(n.DynamicPorts) != 0)
-	t.put(appendList(t.dst, n.ReservedPorts, appendPort), len(n.ReservedPorts) != 0)
-	return t.close()
+func (res *Resources) fields(c *coder) {
+	outer := c.open()
+	c.int(&res.CPU)
+	c.int(&res.MemoryMB)
+	c.int(&res.DiskMB)
+	c.int(&res.IOPS)
+	for i := range c.networks(&res.Networks) {
+		at(&res.Networks, i).fields(c)
+	}
+	c.close(outer)
+}
+
+// networks codes the length of a list of networks, which are in the slab when reading.
+func (c *coder) networks(v *[]NetworkResource) int {
+	n := c.length(len(*v))
+	if c.r != nil && n > 0 {
+		*v = carve(&c.r.slab.networks, n)
+	}
+	return n
+}
+
+func (n *NetworkResource) fields(c *coder) {
+	outer := c.open()
+	c.interned(&n.Device)
+	c.interned(&n.IP)
+	c.text(&n.CIDR)
+	c.int(&n.MBits)
+	c.ports(&n.DynamicPorts)
+	c.ports(&n.ReservedPorts)
+	c.close(outer)
+}
+
+// ports codes a list of ports, which are in the slab when reading.
+func (c *coder) ports(v *[]Port) {
+	n := c.length(len(*v))
+	if c.r != nil && n > 0 {
+		*v = carve(&c.r.slab.ports, n)
+	}
+	for i := range n {
+		at(v, i).fields(c)
+	}
+}
+
+func (p *Port) fields(c *coder) {
+	outer := c.open()
+	c.interned(&p.Label)
+	c.int(&p.Value)
+	c.close(outer)
+}
+
+func (c *coder) taskResources(v *map[string]*Resources) {
+	if c.r == nil {
+		c.t.put(appendMap(c.t.dst, *v, appendResources), len(*v) != 0)
+	} else if c.next() {
+		*v = c.r.taskResources()
+	}
 }
 
 func (r *reader) taskResources() map[string]*Resources {
@@ -59,69 +95,69 @@ func (r *reader) taskResources() map[string]*Resources {
 	return m
 }
 
-func (r *reader) networks() []NetworkResource {
-	n := r.arrayLen()
-	if n == 0 {
-		return nil
-	}
-	list := carve(&r.room.networks, n)
-	for i := range n {
-		list = append(list, NetworkResource{})
-		r.network(&list[i])
-	}
-	return list
-}
-
-func (r *reader) network(n *NetworkResource) {
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			n.Device = r.shared()
-		case 1:
-			n.IP = r.shared()
-		case 2:
-			r.text(&n.CIDR)
-		case 3:
-			n.MBits = r.int()
-		case 4:
-			n.DynamicPorts = r.ports()
-		case 5:
-			n.ReservedPorts = r.ports()
-		default:
-			r.skip()
+func (c *coder) metric(v **AllocMetric) {
+	switch {
+	case c.r == nil:
+		if c.presence(*v != nil) {
+			(*v).fields(c)
 		}
+	case c.next() && !c.r.null():
+		*v = c.r.slab.metrics()
+		(*v).fields(c)
 	}
 }
 
-func appendPort(dst []byte, p *Port) []byte {
-	t := openTuple(dst)
-	t.str(p.Label)
-	t.int(int64(p.Value))
-	return t.close()
+func (m *AllocMetric) fields(c *coder) {
+	outer := c.open()
+	c.duration(&m.AllocationTime)
+	c.int(&m.NodesEvaluated)
+	c.scores(&m.Scores)
+	c.int(&m.NodesFiltered)
+	c.int(&m.NodesExhausted)
+	c.int(&m.CoalescedFailures)
+	c.counts(&m.ClassFiltered)
+	c.counts(&m.ConstraintFiltered)
+	c.counts(&m.ClassExhausted)
+	c.counts(&m.DimensionExhausted)
+	c.close(outer)
 }
 
-func (r *reader) ports() []Port {
-	n := r.arrayLen()
-	if n == 0 {
-		return nil
+func (c *coder) scores(v *map[string]float64) {
+	if c.r == nil {
+		c.t.put(appendMap(c.t.dst, *v, appendFloat), len(*v) != 0)
+	} else if c.next() {
+		*v = c.r.scores()
 	}
-	list := carve(&r.room.ports, n)
-	for i := range n {
-		list = append(list, Port{})
-		r.port(&list[i])
-	}
-	return list
 }
 
-func (r *reader) port(p *Port) {
-	for i := range r.arrayLen() {
-		switch i {
-		case 0:
-			p.Label = r.shared()
-		case 1:
-			p.Value = r.int()
-		default:
-			r.skip()
-		}
+func (r *reader) scores() map[string]float64 {
+	n := r.mapLen()
+	m := newMap[float64](n)
+	for range n {
+		at := r.off
+		key := r.scoreName()
+		put(r, m, at, key, r.float())
 	}
+	return m
+}
+
+func (c *coder) counts(v *map[string]int) {
+	if c.r == nil {
+		c.t.put(appendMap(c.t.dst, *v, appendCount), len(*v) != 0)
+	} else if c.next() {
+		*v = c.r.counts()
+	}
+}
+
+func appendCount(dst []byte, n int) []byte { return appendInt(dst, int64(n)) }
+
+func (r *reader) counts() map[string]int {
+	n := r.mapLen()
+	m := newMap[int](n)
+	for range n {
+		at := r.off
+		key := r.interned()
+		put(r, m, at, key, r.int())
+	}
+	return m
 }

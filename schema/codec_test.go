@@ -23,7 +23,7 @@ func seeded(t testing.TB) *rand.Rand {
 // apart: empty lists and maps of the fixed fields are nil.
 func normal(t testing.TB, a *Allocation) *Allocation {
 	t.Helper()
-	b, err := DecodeAllocation(string(AppendAllocation(nil, a)))
+	b, err := decodeAllocation(string(appendAllocation(nil, a)))
 	require.NoError(t, err, "what was encoded must decode")
 	return b
 }
@@ -33,12 +33,12 @@ func TestCodecRoundTrip(t *testing.T) {
 	r := seeded(t)
 	for range 2000 {
 		a := randomAllocation(r)
-		src := AppendAllocation(nil, a)
-		back, err := DecodeAllocation(string(src))
+		src := appendAllocation(nil, a)
+		back, err := decodeAllocation(string(src))
 		require.NoError(t, err, "what was encoded must decode")
 		emptyToNil(reflect.ValueOf(a).Elem())
 		require.Equal(t, a, back, "decoding must give back what was encoded")
-		require.Equal(t, src, AppendAllocation(nil, back), "equal content must be equal bytes")
+		require.Equal(t, src, appendAllocation(nil, back), "equal content must be equal bytes")
 	}
 }
 
@@ -77,19 +77,20 @@ func emptyToNil(v reflect.Value) {
 func TestCodecPartsRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := seeded(t)
+	var c Codec
 	for range 500 {
 		a := normal(t, randomAllocation(r))
 		b := randomAllocation(r) // every field of a part must be overwritten
-		job, err := DecodeJob(string(AppendJob(nil, a.Job)))
+		job, err := decodeJob(string(appendJob(nil, a.Job)))
 		require.NoError(t, err)
-		scheduler := string(AppendScheduler(nil, a))
-		require.NoError(t, DecodeScheduler(scheduler, b))
-		require.NoError(t, DecodeClient(string(AppendClient(nil, a)), b))
+		scheduler := string(appendScheduler(nil, a))
+		require.NoError(t, c.DecodeScheduler(scheduler, ID{}, b))
+		require.NoError(t, c.DecodeClient(string(appendClient(nil, a)), b))
 		b.ID, b.Job, b.NextAllocation = a.ID, job, a.NextAllocation
 		b.CreateIndex, b.ModifyIndex, b.AllocModifyIndex = a.CreateIndex, a.ModifyIndex, a.AllocModifyIndex
 		require.Equal(t, a, b, "the parts together are the allocation")
 
-		eval, node, jobID, err := Placement(scheduler)
+		eval, node, jobID, err := c.Placement(scheduler)
 		require.NoError(t, err)
 		require.Equal(t, []string{a.EvalID, a.NodeID, a.JobID}, []string{eval, node, jobID}, "Placement reads the first three fields")
 	}
@@ -102,7 +103,7 @@ func TestCodecAgainstLibrary(t *testing.T) {
 	r := seeded(t)
 	for range 500 {
 		a := normal(t, randomAllocation(r))
-		src := AppendAllocation(nil, a)
+		src := appendAllocation(nil, a)
 		require.Equal(t, byLibrary(t, a), src, "the library must write the same bytes")
 		var decoded any
 		require.NoError(t, msgpack.Unmarshal(src, &decoded), "the library must read our bytes")
@@ -145,7 +146,7 @@ func TestCodecEqualContentIsEqualBytes(t *testing.T) {
 	seen := make(map[string]*Allocation)
 	for range 3000 {
 		a := normal(t, &Allocation{ClientStatus: strings.Repeat("a", r.IntN(2)), TaskStates: randomAllocation(r).TaskStates})
-		src := string(AppendClient(nil, a))
+		src := string(appendClient(nil, a))
 		if other, ok := seen[src]; ok {
 			require.Equal(t, other, a, "equal bytes must be equal content")
 		}
@@ -158,7 +159,7 @@ func TestCodecEqualContentIsEqualBytes(t *testing.T) {
 		Job:           &Job{Datacenters: []string{}, Meta: map[string]string{}, TaskGroups: []TaskGroup{{Tasks: []Task{{Config: map[string]any{}}}}}},
 	}
 	null := &Allocation{Resources: &Resources{}, Job: &Job{TaskGroups: []TaskGroup{{Tasks: []Task{{}}}}}}
-	require.Equal(t, AppendAllocation(nil, null), AppendAllocation(nil, empty), "empty counts as nil")
+	require.Equal(t, appendAllocation(nil, null), appendAllocation(nil, empty), "empty counts as nil")
 	require.Equal(t, null, normal(t, empty), "empty comes back as nil")
 	require.Nil(t, normal(t, &Allocation{}).Resources, "a nil pointer stays nil")
 	require.NotNil(t, normal(t, null).Resources, "a pointer to a zero struct is not a nil one")
@@ -167,10 +168,10 @@ func TestCodecEqualContentIsEqualBytes(t *testing.T) {
 func TestAppendAppends(t *testing.T) {
 	a := withEvents(documented(), MaxTaskEvents)
 	for name, appendPart := range map[string]func([]byte) []byte{
-		"scheduler":  func(dst []byte) []byte { return AppendScheduler(dst, a) },
-		"client":     func(dst []byte) []byte { return AppendClient(dst, a) },
-		"job":        func(dst []byte) []byte { return AppendJob(dst, a.Job) },
-		"allocation": func(dst []byte) []byte { return AppendAllocation(dst, a) },
+		"scheduler":  func(dst []byte) []byte { return appendScheduler(dst, a) },
+		"client":     func(dst []byte) []byte { return appendClient(dst, a) },
+		"job":        func(dst []byte) []byte { return appendJob(dst, a.Job) },
+		"allocation": func(dst []byte) []byte { return appendAllocation(dst, a) },
 	} {
 		alone := appendPart(nil)
 		require.Equal(t, "head"+string(alone), string(appendPart([]byte("head"))), "%s must keep what dst holds", name)
@@ -188,16 +189,16 @@ func TestCodecOtherVersions(t *testing.T) {
 	newer := plainer{"new", int64(-5), map[string]any{"k": []any{true, nil, 1.5}}, []byte("raw")}
 	src, err := msgpack.Marshal(newer.value(reflect.ValueOf(a)))
 	require.NoError(t, err)
-	back, err := DecodeAllocation(string(src))
+	back, err := decodeAllocation(string(src))
 	require.NoError(t, err, "what a newer writer adds must be skipped")
-	require.Equal(t, AppendAllocation(nil, a), AppendAllocation(nil, back), "what a newer writer adds must change nothing")
+	require.Equal(t, appendAllocation(nil, a), appendAllocation(nil, back), "what a newer writer adds must change nothing")
 
 	fields := plainer(nil).fields(reflect.ValueOf(a).Elem(), "scheduler").([]any)
 	for n := range fields {
 		src, err := msgpack.Marshal(fields[:n])
 		require.NoError(t, err)
 		b := randomAllocation(seeded(t))
-		require.NoError(t, DecodeScheduler(string(src), b), "a shorter array must decode")
+		require.NoError(t, new(Codec).DecodeScheduler(string(src), ID{}, b), "a shorter array must decode")
 		for i, name := range wireOrder["scheduler"] {
 			got := plain(reflect.ValueOf(b).Elem().FieldByName(name).Interface())
 			if i >= n {
@@ -239,11 +240,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"an unknown field of 4G elements":   "\x9f" + strings.Repeat("\xa0", 4) + "\x00" + strings.Repeat("\xc0", 4) + "\x00\x00\xc0\xa0\xa0\xc2\xdd\xff\xff\xff\xff",
 		"a key of Meta twice":               "\x9c\xa0\xa0\xa0\xa0\x00\xc0\xc0\xc0\xc0\x00\x00\x82\xa1a\xa0\xa1a\xa0",
 	} {
-		_, err := DecodeJob(src)
+		_, err := decodeJob(src)
 		require.ErrorIs(t, err, ErrMalformed, "must be refused: %s", rule)
 		require.Contains(t, err.Error(), "offset", "the error must name the offset: %s", rule)
 	}
-	job, err := DecodeJob(config("\x81\xa1a" + nested("\x91", maxDepth-1)))
+	job, err := decodeJob(config("\x81\xa1a" + nested("\x91", maxDepth-1)))
 	require.NoError(t, err, "%d levels are allowed", maxDepth)
 	require.NotNil(t, job)
 }
@@ -252,15 +253,15 @@ func TestDecodeRefuses(t *testing.T) {
 func TestSkipDepthBomb(t *testing.T) {
 	t.Parallel()
 	src := "\x94\xa0\xa0\xc0" + strings.Repeat("\x91", 1<<20) + "\xc0"
-	require.NoError(t, DecodeClient(src, new(Allocation)), "depth of what is skipped must not matter")
+	require.NoError(t, new(Codec).DecodeClient(src, new(Allocation)), "depth of what is skipped must not matter")
 }
 
 // TestDecodeCutShort decodes every prefix of an allocation: none may pass.
 func TestDecodeCutShort(t *testing.T) {
 	t.Parallel()
-	src := string(AppendAllocation(nil, withEvents(documented(), MaxTaskEvents)))
+	src := string(appendAllocation(nil, withEvents(documented(), MaxTaskEvents)))
 	for n := range src {
-		_, err := DecodeAllocation(src[:n])
+		_, err := decodeAllocation(src[:n])
 		require.ErrorIs(t, err, ErrMalformed, "the first %d of %d bytes must be refused", n, len(src))
 	}
 }

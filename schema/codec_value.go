@@ -11,12 +11,12 @@ func appendStrings(dst []byte, list []string) []byte {
 	return dst
 }
 
-func (r *reader) strings() []string {
+func (r *reader) stringList() []string {
 	n := r.arrayLen()
 	if n == 0 {
 		return nil
 	}
-	list := make([]string, 0, min(n, maxRoom))
+	list := make([]string, 0, min(n, maxPrealloc))
 	for range n {
 		list = append(list, r.str())
 	}
@@ -38,7 +38,7 @@ func (r *reader) stringMap() map[string]string {
 	}
 	var m map[string]string
 	if !r.checkOnly {
-		m = make(map[string]string, min(n, maxRoom))
+		m = make(map[string]string, min(n, maxPrealloc))
 	}
 	var last string
 	for i := range n {
@@ -175,7 +175,7 @@ func (r *reader) anyList(depth int) []any {
 		return nil
 	}
 	n := r.arrayLen()
-	list := make([]any, 0, min(n, maxRoom))
+	list := make([]any, 0, min(n, maxPrealloc))
 	for range n {
 		list = append(list, r.value(depth))
 	}
@@ -189,7 +189,7 @@ func (r *reader) values(depth int) map[string]any {
 		return nil
 	}
 	n := r.mapLen()
-	m := make(map[string]any, min(n, maxRoom))
+	m := make(map[string]any, min(n, maxPrealloc))
 	for i := range n {
 		at := r.off
 		key := r.str()

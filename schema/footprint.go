@@ -2,60 +2,61 @@ package schema
 
 import "unsafe"
 
-// Footprint returns about how many bytes of memory a holds when [Shared] decoded it,
-// aside from its Job and from strings that many allocations share. From an empty
-// allocation to one of 40 tasks it is within a tenth of what the heap grows by, and it is
-// always the same for the same content.
-func (a *Allocation) Footprint() int {
+// Footprint estimates the memory in bytes of a decoded allocation, without its job and
+// interned strings. For allocations from none to 40 tasks it is within a tenth of the growth
+// of the heap. Equal content has an equal footprint.
+func (c *Codec) Footprint(a *Allocation) int {
 	var f footprint
 	f.block(unsafe.Sizeof(*a))
-	text := idText + len(a.Name) + lenOf(a.DesiredStatus) + len(a.DesiredDescription) + len(a.PreviousAllocation)
 	f.block(uintptr(len(a.NextAllocation)))
 
-	var c census
-	if a.Metrics != nil {
-		c.metrics = 1
-		f.metric(a.Metrics)
-	}
-	text += c.count(a.Resources)
+	var n sizes
+	text := idText + len(a.Name) + ownLen(a.DesiredStatus) + len(a.DesiredDescription) + len(a.PreviousAllocation)
+	text += n.add(a.Resources)
 	countMap(&f, a.TaskResources)
 	for _, r := range a.TaskResources {
-		text += c.count(r)
+		text += n.add(r)
 	}
-	f.structs(c)
+	if a.Metrics != nil {
+		n.metrics = 1
+		f.metric(a.Metrics)
+	}
+	f.slab(n)
 	f.block(uintptr(text))
 
-	text = lenOf(a.ClientStatus) + len(a.ClientDescription)
+	text = ownLen(a.ClientStatus) + len(a.ClientDescription)
 	countMap(&f, a.TaskStates)
 	for _, s := range a.TaskStates {
 		if s != nil {
 			f.block(unsafe.Sizeof(*s))
-			text += lenOf(s.State) + len(s.Events.packed)
+			text += ownLen(s.State) + len(s.Events.packed)
 		}
 	}
 	f.block(uintptr(text))
 	return int(f)
 }
 
-// lenOf is how long a status is, unless it is a constant of this package.
-func lenOf(status string) int {
-	if _, ok := wordOf(status); ok {
+// ownLen returns the length of a status that is stored with the allocation: 0 for a constant
+// of this package.
+func ownLen(status string) int {
+	if _, ok := knownStatus(status); ok {
 		return 0
 	}
 	return len(status)
 }
 
-// count counts what the resources consist of, and returns how long their own texts are.
-func (c *census) count(r *Resources) (text int) {
+// add counts the structs of r, and returns the length of the strings that belong to them
+// alone.
+func (n *sizes) add(r *Resources) (text int) {
 	if r == nil {
 		return 0
 	}
-	c.resources++
-	c.networks += len(r.Networks)
+	n.resources++
+	n.networks += len(r.Networks)
 	for i := range r.Networks {
-		n := &r.Networks[i]
-		c.ports += len(n.DynamicPorts) + len(n.ReservedPorts)
-		text += len(n.CIDR)
+		network := &r.Networks[i]
+		n.ports += len(network.DynamicPorts) + len(network.ReservedPorts)
+		text += len(network.CIDR)
 	}
 	return text
 }
@@ -63,7 +64,7 @@ func (c *census) count(r *Resources) (text int) {
 // A footprint adds up memory.
 type footprint uintptr
 
-// block adds something that is allocated by itself: memory comes in sizes.
+// block adds one allocation of size bytes, rounded up to a size class of about that size.
 func (f *footprint) block(size uintptr) {
 	step := uintptr(16)
 	for step < size/8 {
@@ -72,16 +73,16 @@ func (f *footprint) block(size uintptr) {
 	*f += footprint((size + step - 1) / step * step)
 }
 
-// structs adds the memory of a room.
-func (f *footprint) structs(c census) {
-	if c == usual {
-		f.block(unsafe.Sizeof(usualRoom{}))
+// slab adds the memory of a slab.
+func (f *footprint) slab(n sizes) {
+	if n == typical {
+		f.block(unsafe.Sizeof(typicalSlab{}))
 		return
 	}
-	f.block(uintptr(c.resources) * unsafe.Sizeof(Resources{}))
-	f.block(uintptr(c.networks) * unsafe.Sizeof(NetworkResource{}))
-	f.block(uintptr(c.ports) * unsafe.Sizeof(Port{}))
-	f.block(uintptr(c.metrics) * unsafe.Sizeof(AllocMetric{}))
+	f.block(uintptr(n.resources) * unsafe.Sizeof(Resources{}))
+	f.block(uintptr(n.networks) * unsafe.Sizeof(NetworkResource{}))
+	f.block(uintptr(n.ports) * unsafe.Sizeof(Port{}))
+	f.block(uintptr(n.metrics) * unsafe.Sizeof(AllocMetric{}))
 }
 
 func (f *footprint) metric(m *AllocMetric) {
@@ -92,8 +93,8 @@ func (f *footprint) metric(m *AllocMetric) {
 	countMap(f, m.Scores)
 }
 
-// countMap adds the map itself, as Go lays maps out: a header, and slots in groups
-// of 8 with a byte each besides, up to seven eighths of which are filled.
+// countMap adds a map, by the layout of Go's maps: a header, and slots in groups of 8 with one
+// byte each besides, at most seven eighths of them in use.
 func countMap[V any](f *footprint, m map[string]V) {
 	const header, group, table = 48, 8, 64
 	if m == nil {

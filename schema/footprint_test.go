@@ -10,13 +10,13 @@ import (
 )
 
 // decodedAnew returns a as a store decodes it from its two parts.
-func decodedAnew(t *testing.T, s *Shared, a *Allocation) *Allocation {
+func decodedAnew(t *testing.T, c *Codec, a *Allocation) *Allocation {
 	t.Helper()
 	id, err := ParseID(a.ID)
 	require.NoError(t, err)
 	d := &Allocation{Job: a.Job}
-	require.NoError(t, s.DecodeScheduler(string(AppendScheduler(nil, a)), id, d))
-	require.NoError(t, s.DecodeClient(string(AppendClient(nil, a)), d))
+	require.NoError(t, c.DecodeScheduler(string(appendScheduler(nil, a)), id, d))
+	require.NoError(t, c.DecodeClient(string(appendClient(nil, a)), d))
 	return d
 }
 
@@ -41,19 +41,19 @@ func TestFootprint(t *testing.T) {
 	described := sample.Clone()
 	described.DesiredDescription, described.ClientDescription = strings.Repeat("because ", 20), strings.Repeat("of ", 50)
 	described.TaskResources["redis"], described.ClientStatus = nil, "another"
-	var s Shared
+	var c Codec
 	for name, a := range map[string]*Allocation{"documented": sample, "as placed": placed, "ten events": eventful,
 		"large": large, "described": described, "empty": {ID: sample.ID}} {
-		decodedAnew(t, &s, a)
+		decodedAnew(t, &c, a)
 		const n = 2000
 		all := make([]*Allocation, n)
 		before := heapInUse()
 		for i := range all {
-			all[i] = decodedAnew(t, &s, a)
+			all[i] = decodedAnew(t, &c, a)
 		}
 		held := float64(heapInUse()-before) / n
-		require.InEpsilon(t, held, all[0].Footprint(), 0.1, "%s: the heap grew by %.0f bytes each", name, held)
-		require.Equal(t, all[0].Footprint(), all[n-1].Footprint())
+		require.InEpsilon(t, held, c.Footprint(all[0]), 0.1, "%s: the heap grew by %.0f bytes each", name, held)
+		require.Equal(t, c.Footprint(all[0]), c.Footprint(all[n-1]))
 	}
 }
 

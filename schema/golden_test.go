@@ -40,12 +40,12 @@ func TestGolden(t *testing.T) {
 		ten[i].Time += int64(i)
 	}
 	for name, src := range map[string][]byte{
-		"scheduler":  AppendScheduler(nil, documented()),
-		"client":     AppendClient(nil, documented()),
-		"job":        AppendJob(nil, documented().Job),
-		"allocation": AppendAllocation(nil, withEvents(documented(), MaxTaskEvents)),
-		"ring":       AppendClient(nil, &Allocation{TaskStates: map[string]*TaskState{"task": {Events: ringOf(ten)}}}),
-		"config":     AppendJob(nil, tortured()),
+		"scheduler":  appendScheduler(nil, documented()),
+		"client":     appendClient(nil, documented()),
+		"job":        appendJob(nil, documented().Job),
+		"allocation": appendAllocation(nil, withEvents(documented(), MaxTaskEvents)),
+		"ring":       appendClient(nil, &Allocation{TaskStates: map[string]*TaskState{"task": {Events: ringOf(ten)}}}),
+		"config":     appendJob(nil, tortured()),
 	} {
 		path := filepath.Join("..", "testdata", "golden", name+".msgpack")
 		if *rewrite {
@@ -65,19 +65,20 @@ func TestGoldenDecodes(t *testing.T) {
 		require.NoError(t, err)
 		return string(src)
 	}
+	var c Codec
 	want, a := documented(), &Allocation{}
-	require.NoError(t, DecodeScheduler(read("scheduler"), a))
-	require.NoError(t, DecodeClient(read("client"), a))
-	job, err := DecodeJob(read("job"))
+	require.NoError(t, c.DecodeScheduler(read("scheduler"), ID{}, a))
+	require.NoError(t, c.DecodeClient(read("client"), a))
+	job, err := decodeJob(read("job"))
 	require.NoError(t, err)
 	a.ID, a.CreateIndex, a.ModifyIndex, a.Job = want.ID, want.CreateIndex, want.ModifyIndex, job
 	require.Equal(t, want, a, "the documented allocation's parts must decode")
 
-	whole, err := DecodeAllocation(read("allocation"))
+	whole, err := decodeAllocation(read("allocation"))
 	require.NoError(t, err)
 	require.Equal(t, withEvents(documented(), MaxTaskEvents), whole, "the documented allocation must decode")
 
-	require.NoError(t, DecodeClient(read("ring"), a))
+	require.NoError(t, c.DecodeClient(read("ring"), a))
 	events := slices.Collect(a.TaskStates["task"].Events.All())
 	require.Len(t, events, MaxTaskEvents)
 	last := everyAnnotation()
@@ -85,7 +86,7 @@ func TestGoldenDecodes(t *testing.T) {
 	require.Equal(t, last, events[MaxTaskEvents-1], "every annotation must decode")
 	require.Equal(t, uint64(2), a.TaskStates["task"].Events.Dropped())
 
-	config, err := DecodeJob(read("config"))
+	config, err := decodeJob(read("config"))
 	require.NoError(t, err)
 	require.Equal(t, tortured(), config, "free-form values must decode to what they were")
 }

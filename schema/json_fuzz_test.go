@@ -34,7 +34,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, a, back, "JSON must give back what it was made of")
 		require.Equal(t, a, a.Clone(), "a clone is equal")
-		require.Equal(t, AppendAllocation(nil, a), AppendAllocation(nil, back), "equal content is equal bytes")
+		require.Equal(t, appendAllocation(nil, a), appendAllocation(nil, back), "equal content is equal bytes")
 		if err := a.Validate(); err == nil {
 			require.Equal(t, a, normal(t, a), "MessagePack must keep all that JSON shows")
 		}

@@ -16,10 +16,10 @@ var (
 	_ msgpack.CustomDecoder = (*Allocation)(nil)
 )
 
-// EncodeMsgpack writes what AppendAllocation appends. It is what lets
-// msgpack.Marshal take an *Allocation.
+// EncodeMsgpack writes a in the form of [Codec.AppendAllocation]. With it, msgpack.Marshal
+// takes an *Allocation.
 func (a *Allocation) EncodeMsgpack(enc *msgpack.Encoder) error {
-	_, err := enc.Writer().Write(AppendAllocation(nil, a))
+	_, err := enc.Writer().Write(appendAllocation(nil, a))
 	return err
 }
 
@@ -30,7 +30,7 @@ func (a *Allocation) DecodeMsgpack(dec *msgpack.Decoder) error {
 	if err != nil {
 		return fmt.Errorf("allocation: %w", err)
 	}
-	decoded, err := DecodeAllocation(string(raw))
+	decoded, err := decodeAllocation(string(raw))
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func TestMsgpackRoundTrip(t *testing.T) {
 		a := normal(t, randomAllocation(r))
 		src, err := msgpack.Marshal(a)
 		require.NoError(t, err)
-		require.Equal(t, AppendAllocation(nil, a), src, "the library must write our encoding")
+		require.Equal(t, appendAllocation(nil, a), src, "the library must write our encoding")
 		back := randomAllocation(r) // every field must be overwritten
 		require.NoError(t, msgpack.Unmarshal(src, back))
 		require.Equal(t, a, back, "the library must read our encoding")
@@ -96,15 +96,15 @@ func TestMsgpackTakesWhatArrives(t *testing.T) {
 // ends, and memory follows what has arrived, whatever the stream claims.
 func FuzzDecodeMsgpack(f *testing.F) {
 	a := withEvents(documented(), MaxTaskEvents)
-	two := AppendAllocation(AppendAllocation(nil, a), a)
+	two := appendAllocation(appendAllocation(nil, a), a)
 	for _, seed := range [][]byte{
-		two[:len(two)/2], two, two[:len(two)/2-1], AppendAllocation(nil, new(Allocation)),
+		two[:len(two)/2], two, two[:len(two)/2-1], appendAllocation(nil, new(Allocation)),
 		[]byte("\x91\xdb\x03\xff\xff\xff"), []byte("\xdd\xff\xff\xff\xff"), []byte("\x91\xc1"), bytes.Repeat([]byte("\xde\xff\xff"), 100),
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		whole, wholeErr := DecodeAllocation(string(src))
+		whole, wholeErr := decodeAllocation(string(src))
 		stream := bytes.NewReader(src)
 		dec := msgpack.NewDecoder(stream) // which reads a bytes.Reader without a buffer between
 		got, untouched := Allocation{ID: "before"}, Allocation{ID: "before"}
@@ -124,7 +124,7 @@ func FuzzDecodeMsgpack(f *testing.F) {
 			require.Equal(t, untouched, got, "a refused stream must change nothing")
 			return
 		}
-		first, err := DecodeAllocation(string(src[:len(src)-stream.Len()]))
+		first, err := decodeAllocation(string(src[:len(src)-stream.Len()]))
 		require.NoError(t, err, "what was read must be one allocation and no byte more")
 		require.Equal(t, *first, got)
 	})

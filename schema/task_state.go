@@ -1,5 +1,7 @@
 package schema
 
+import "maps"
+
 // TaskState is what the client knows of one task: where it stands, and its
 // latest events. Everything but Events survives the ring: it is kept up to date
 // by Record as events arrive.
@@ -52,4 +54,21 @@ func (ts *TaskState) Record(state string, ev TaskEvent) {
 	case TaskStateDead:
 		ts.FinishedAt = UnixNano(ev.Time)
 	}
+}
+
+// RecordTaskEvent returns what stored becomes when ev happens to a task, which
+// moves to state unless that is "". A task that has no state yet starts as
+// pending. See (*TaskState).Record.
+func RecordTaskEvent(stored *Allocation, task, state string, ev TaskEvent, index uint64) *Allocation {
+	ts := TaskState{State: TaskStatePending}
+	if was := stored.TaskStates[task]; was != nil {
+		ts = *was
+	}
+	ts.Record(state, ev)
+	a := *stored
+	a.ModifyIndex = index
+	a.TaskStates = make(map[string]*TaskState, len(stored.TaskStates)+1)
+	maps.Copy(a.TaskStates, stored.TaskStates)
+	a.TaskStates[task] = &ts
+	return &a
 }

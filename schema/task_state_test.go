@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -57,4 +59,71 @@ func TestRecordSurvivesTheRing(t *testing.T) {
 	require.Equal(t, TaskEvent{Type: TaskStarted, Time: 100}, first(ts.Events), "oldest first")
 	ts.Events = EventRing{}
 	require.Equal(t, TaskState{State: TaskStatePending, Failed: true, Restarts: 50, LastRestart: 109, StartedAt: 108}, ts)
+}
+
+// requireFields compares got with one of from by each field. A field that is
+// not named comes from from[""]; reference fields must be the very same.
+func requireFields(t *testing.T, got *Allocation, from map[string]*Allocation, rule string) {
+	t.Helper()
+	g := reflect.ValueOf(got).Elem()
+	for i := range g.NumField() {
+		name := g.Type().Field(i).Name
+		source, ok := from[name]
+		if !ok {
+			source = from[""]
+		}
+		want := reflect.ValueOf(source).Elem().Field(i)
+		require.Equal(t, want.Interface(), g.Field(i).Interface(), "%s: %s", rule, name)
+		if kind := want.Kind(); kind == reflect.Map || kind == reflect.Pointer {
+			require.Equal(t, want.Pointer(), g.Field(i).Pointer(), "%s: %s must be shared, not copied", rule, name)
+		}
+	}
+}
+
+// pair returns two random allocations, and a check that they are unchanged.
+func pair(t *testing.T, r *rand.Rand) (stored, upd *Allocation, unchanged func()) {
+	stored, upd = randomAllocation(r), randomAllocation(r)
+	storedWas, updWas := stored.Clone(), upd.Clone()
+	return stored, upd, func() {
+		t.Helper()
+		require.Equal(t, storedWas, stored, "what is stored is never changed")
+		require.Equal(t, updWas, upd, "the caller's is never changed")
+	}
+}
+
+const writeIndex = 1 << 40 // no random allocation is likely to have it
+
+func TestRecordTaskEvent(t *testing.T) {
+	t.Parallel()
+	r := seeded(t)
+	ev := TaskEvent{Type: TaskStarted, Time: 5}
+	for range 100 {
+		stored, _, unchanged := pair(t, r)
+		for _, task := range []string{"new", anyTask(stored)} {
+			got := RecordTaskEvent(stored, task, TaskStateRunning, ev, writeIndex)
+			unchanged()
+			requireFields(t, got, map[string]*Allocation{"": stored, "ModifyIndex": {ModifyIndex: writeIndex}, "TaskStates": got}, "an event changes its task's state and ModifyIndex only")
+			want := TaskState{State: TaskStatePending}
+			if was := stored.TaskStates[task]; was != nil {
+				want = *was
+			}
+			want.Record(TaskStateRunning, ev)
+			require.Equal(t, &want, got.TaskStates[task], "the task's state is what Record makes of it")
+			for name, was := range stored.TaskStates {
+				require.True(t, name == task || got.TaskStates[name] == was, "the other tasks' states are shared")
+			}
+		}
+	}
+	got := RecordTaskEvent(&Allocation{}, "task", "", ev, writeIndex)
+	require.Equal(t, TaskStatePending, got.TaskStates["task"].State, "a task not seen before starts as pending")
+	got = RecordTaskEvent(&Allocation{TaskStates: map[string]*TaskState{"task": nil}}, "task", "", ev, writeIndex)
+	require.Equal(t, TaskStatePending, got.TaskStates["task"].State, "a nil state is one not seen before")
+}
+
+// anyTask returns a task that a has, if it has one.
+func anyTask(a *Allocation) string {
+	for task := range a.TaskStates {
+		return task
+	}
+	return "none"
 }

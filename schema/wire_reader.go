@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// maxRoom bounds how many elements are made room for on the word of a length
+// maxPrealloc bounds how many elements are made room for on the word of a length
 // alone. Longer lists grow as their elements turn out to exist.
-const maxRoom = 64
+const maxPrealloc = 64
 
 // reader reads MessagePack from a string, which what it returns aliases.
 //
@@ -25,8 +25,8 @@ type reader struct {
 	// checkOnly has maps of strings checked but not built.
 	checkOnly bool
 
-	room  room  // where the structs of a scheduler's part go
-	texts texts // a value, as one that is pointed to would be on the heap
+	slab    slab       // the structs of a scheduler's part
+	strings ownStrings // a value: a pointer to it would put it on the heap
 }
 
 // fail records that want was not found at offset at.
@@ -397,27 +397,12 @@ var shortHeads = func() (t [256]headKind) {
 	return t
 }()
 
-// readList reads a list of structs; an empty one is nil.
-func readList[T any](r *reader, readOne func(*reader, *T)) []T {
-	n := r.arrayLen()
-	if n == 0 {
-		return nil
-	}
-	list := make([]T, 0, min(n, maxRoom))
-	for range n {
-		var one T
-		list = append(list, one)
-		readOne(r, &list[len(list)-1])
-	}
-	return list
-}
-
 // newMap returns a map for n elements, or nil for none.
 func newMap[V any](n int) map[string]V {
 	if n == 0 {
 		return nil
 	}
-	return make(map[string]V, min(n, maxRoom))
+	return make(map[string]V, min(n, maxPrealloc))
 }
 
 // put adds an element whose key was read at offset at. It is not given what reads the

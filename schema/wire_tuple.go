@@ -10,16 +10,16 @@ import (
 // later costs nothing where it is not used, and a struct has one form whoever
 // wrote it, as long as nobody set what only the newer writer knows.
 type tuple struct {
-	dst   []byte
-	start int // where the array's code is
-	end   int // where the last field that is not zero ends
-	n     int // fields written
-	kept  int // fields up to the last that is not zero
+	dst     []byte
+	start   int // where the array's code is
+	keptEnd int // where the last field that is not zero ends
+	n       int // fields written
+	kept    int // fields up to the last that is not zero
 }
 
 func openTuple(dst []byte) tuple {
 	start := len(dst)
-	return tuple{dst: append(dst, codeFixArray), start: start, end: start + 1}
+	return tuple{dst: append(dst, codeFixArray), start: start, keptEnd: start + 1}
 }
 
 // put takes the bytes with one more field appended.
@@ -27,7 +27,7 @@ func (t *tuple) put(dst []byte, set bool) {
 	t.dst = dst
 	t.n++
 	if set {
-		t.kept, t.end = t.n, len(dst)
+		t.kept, t.keptEnd = t.n, len(dst)
 	}
 }
 
@@ -44,7 +44,7 @@ func (t *tuple) part(dst []byte) {
 
 // close returns the bytes with the tuple complete.
 func (t *tuple) close() []byte {
-	dst := t.dst[:t.end]
+	dst := t.dst[:t.keptEnd]
 	if t.kept <= fixListLen {
 		dst[t.start] = codeFixArray | byte(t.kept)
 		return dst

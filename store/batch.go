@@ -130,9 +130,9 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 		return err
 	}
 	in.PreviousAllocation = o.previous.String()
-	o.sched = newPart(b.encode(schema.AppendScheduler, &in))
-	o.client = newPart(b.encode(schema.AppendClient, &in))
-	if schema.SchedulerMayReport(in.ClientStatus) {
+	o.sched = newPart(b.encode(codec.AppendScheduler, &in))
+	o.client = newPart(b.encode(codec.AppendClient, &in))
+	if in.ClientStatus == schema.ClientStatusLost || in.ClientStatus == schema.ClientStatusUnknown {
 		o.report = in.ClientStatus
 	}
 	if in.Job != nil {
@@ -151,7 +151,7 @@ func (b *Batch) encode(appendTo func([]byte, *schema.Allocation) []byte, a *sche
 // encodeJob returns the job encoded. Equal jobs of a batch become one.
 func (b *Batch) encodeJob(in *schema.Job) *encodedJob {
 	start := len(b.bytes)
-	b.bytes = schema.AppendJob(b.bytes, in)
+	b.bytes = codec.AppendJob(b.bytes, in)
 	body := record.UnsafeString(b.bytes[start:])
 	if b.lastJob == nil || b.lastJob.body != body {
 		hash := record.HashJob(body)
@@ -203,7 +203,7 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 		b.refuse("UpdateFromClient", err)
 		return
 	}
-	body := b.encode(schema.AppendClient, a)
+	body := b.encode(codec.AppendClient, a)
 	b.add(op{kind: opClient, id: id, client: newPart(body)}, len(body))
 }
 
@@ -229,7 +229,7 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 func (b *Batch) eventSize(te *taskEvent) int {
 	first := schema.RecordTaskEvent(new(schema.Allocation), te.task, te.state, te.event, 0)
 	start := len(b.bytes)
-	size := len(b.encode(schema.AppendClient, first))
+	size := len(b.encode(codec.AppendClient, first))
 	b.bytes = b.bytes[:start]
 	return size
 }

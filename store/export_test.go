@@ -37,7 +37,7 @@ func (s *Store) CompactAround(ctx context.Context, between func()) error {
 func (s *Store) ResidentBytes() (sum int64) {
 	for _, v := range s.state.Load().Table.All() {
 		if a := v.Scheduled(); a != nil {
-			sum += int64(a.Footprint())
+			sum += int64(codec.Footprint(a))
 		}
 	}
 	return sum

@@ -146,5 +146,5 @@ func (d *draft) clientFields() (*schema.Allocation, error) {
 		}
 	}
 	a := new(schema.Allocation)
-	return a, schema.DecodeClient(strings.Clone(body), a)
+	return a, codec.DecodeClient(body, a)
 }

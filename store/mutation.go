@@ -98,9 +98,9 @@ func (m *mutations) found() error {
 // be encoded has a fingerprint too.
 func (m *mutations) fingerprint(a *schema.Allocation) (sum uint64) {
 	defer func() { _ = recover() }()
-	encoded := schema.AppendAllocation(nil, a)
+	encoded := codec.AppendAllocation(nil, a)
 	if a.Job != nil {
-		encoded = schema.AppendJob(encoded, a.Job)
+		encoded = codec.AppendJob(encoded, a.Job)
 	}
 	return maphash.Bytes(m.seed, encoded)
 }

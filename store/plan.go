@@ -248,6 +248,6 @@ func (p *plan) putJob(j *state.Job) error {
 
 // encode returns the client's part of a, in the arena.
 func (p *plan) encode(a *schema.Allocation) string {
-	p.scratch = schema.AppendClient(p.scratch[:0], a)
+	p.scratch = codec.AppendClient(p.scratch[:0], a)
 	return record.UnsafeString(append(p.arena.alloc(len(p.scratch)), p.scratch...))
 }

@@ -44,7 +44,8 @@ func FuzzRestore(f *testing.F) {
 	var stream bytes.Buffer
 	_, err = s.Backup(context.Background(), &stream)
 	require.NoError(f, err)
-	job, sched, client := schema.AppendJob(nil, a.Job), schema.AppendScheduler(nil, a), schema.AppendClient(nil, a)
+	var codec schema.Codec
+	job, sched, client := codec.AppendJob(nil, a.Job), codec.AppendScheduler(nil, a), codec.AppendClient(nil, a)
 	f.Add(stream.Bytes(), byte(0), []byte{}, []byte{}, []byte{})
 	f.Add([]byte{}, byte(record.FlagSched|record.FlagClient), job, sched, client)
 	f.Add([]byte{}, byte(record.FlagTombstone), job, []byte{}, []byte{})

@@ -35,7 +35,7 @@ func shown(list store.Allocations) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		all = schema.AppendAllocation(all, a)
+		all = new(schema.Codec).AppendAllocation(all, a)
 	}
 	return string(all), nil
 }

@@ -148,7 +148,7 @@ func (b badgerWhole) get(id string, got *found) error {
 	}
 	return b.read(key[:], func(value []byte) (err error) {
 		if b.decode {
-			got.alloc, err = schema.DecodeAllocation(string(value))
+			got.alloc, err = wholeIn(value)
 			return err
 		}
 		got.raw = append(got.raw[:0], value...)

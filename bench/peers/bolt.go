@@ -154,7 +154,7 @@ func (b boltWhole) get(id string, got *found) error {
 	err = b.db.View(func(tx *bbolt.Tx) error {
 		value := tx.Bucket(boltBucket).Get(key[:])
 		if b.decode {
-			got.alloc, err = schema.DecodeAllocation(string(value))
+			got.alloc, err = wholeIn(value)
 			return err
 		}
 		got.raw = append(got.raw[:0], value...)

@@ -200,13 +200,13 @@ func stampOf(a *schema.Allocation) (stamp int64) {
 func wholeOf(a *schema.Allocation) []byte {
 	bare := *a
 	bare.Job = nil
-	return schema.AppendAllocation(nil, &bare)
+	return codec.AppendAllocation(nil, &bare)
 }
 
 // copyOf returns a copy of a that shares only the job. It decodes the copy from one
 // piece of memory, the leanest form, as a scheduler does when it reads a log.
 func copyOf(a *schema.Allocation) (*schema.Allocation, error) {
-	own, err := schema.DecodeAllocation(string(wholeOf(a)))
+	own, err := wholeIn(wholeOf(a))
 	if err != nil {
 		return nil, err
 	}

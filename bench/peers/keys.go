@@ -2,6 +2,7 @@ package main
 
 import (
 	"sync"
+	"unsafe"
 
 	"allocstore/schema"
 )
@@ -36,14 +37,14 @@ var pairs = sync.Pool{New: func() any { return new(pair) }}
 // encodeClient sets p to the client's part of a.
 func (p *pair) encodeClient(a *schema.Allocation) (err error) {
 	p.key, err = partKey(p.key[:0], a.ID, clientPart)
-	p.value = schema.AppendClient(p.value[:0], a)
+	p.value = codec.AppendClient(p.value[:0], a)
 	return err
 }
 
 // encodeScheduler sets p to the scheduler's part of a.
 func (p *pair) encodeScheduler(a *schema.Allocation) (err error) {
 	p.key, err = partKey(p.key[:0], a.ID, schedulerPart)
-	p.value = schema.AppendScheduler(p.value[:0], a)
+	p.value = codec.AppendScheduler(p.value[:0], a)
 	return err
 }
 
@@ -55,7 +56,7 @@ func putBatch(batch []*schema.Allocation, put func(key, value []byte) error) err
 	for _, a := range batch {
 		if a.Job != job {
 			job = a.Job
-			if err := put(jobKey(job), schema.AppendJob(nil, job)); err != nil {
+			if err := put(jobKey(job), codec.AppendJob(nil, job)); err != nil {
 				return err
 			}
 		}
@@ -71,8 +72,27 @@ func putBatch(batch []*schema.Allocation, put func(key, value []byte) error) err
 	return nil
 }
 
+// codec encodes and decodes for all peers.
+var codec schema.Codec
+
 // clientIn decodes a client's part.
 func clientIn(id string, value []byte) (*schema.Allocation, error) {
 	a := &schema.Allocation{ID: id}
-	return a, schema.DecodeClient(string(value), a)
+	return a, codec.DecodeClient(unsafeString(value), a)
+}
+
+// wholeIn decodes an allocation that is kept as one value.
+func wholeIn(value []byte) (*schema.Allocation, error) {
+	return codec.DecodeAllocation(unsafeString(value))
+}
+
+// unsafeString returns b as a string without copying it. The codec copies what it keeps.
+func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// withReport returns stored with the client's fields of sent.
+func withReport(stored, sent *schema.Allocation) *schema.Allocation {
+	a := *stored
+	a.ClientStatus, a.ClientDescription, a.TaskStates = sent.ClientStatus, sent.ClientDescription, sent.TaskStates
+	a.ModifyIndex++
+	return &a
 }

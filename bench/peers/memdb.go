@@ -92,7 +92,7 @@ func (m *memdbStore) update(sent ...*schema.Allocation) error {
 		if !ok {
 			return fmt.Errorf("%w: %s", errMissing, a.ID)
 		}
-		if err := txn.Insert(memdbTable, schema.ClientUpdate(stored, a, stored.ModifyIndex+1)); err != nil {
+		if err := txn.Insert(memdbTable, withReport(stored, a)); err != nil {
 			return err
 		}
 	}

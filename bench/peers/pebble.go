@@ -170,7 +170,7 @@ func (p pebbleWhole) update(a *schema.Allocation) error {
 	if err != nil {
 		return err
 	}
-	kv.value = schema.AppendClient(append(kv.value[:0], scheduler...), a)
+	kv.value = codec.AppendClient(append(kv.value[:0], scheduler...), a)
 	if err := closer.Close(); err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func TestPebbleGet(t *testing.T) {
 		var got found
 		require.NoError(t, p.get(a.ID, &got))
 		require.True(t, got.is(a.ID))
-		require.Equal(t, schema.AppendClient(schema.AppendScheduler(nil, a), a), got.raw)
+		require.Equal(t, codec.AppendClient(codec.AppendScheduler(nil, a), a), got.raw)
 	}
 	require.Error(t, p.get(randomID(d.rng(7)), new(found)), "what is not there is not found")
 	require.NoError(t, p.close())

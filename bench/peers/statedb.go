@@ -80,7 +80,7 @@ func (s *statedbStore) update(sent ...*schema.Allocation) error {
 		if !ok {
 			return fmt.Errorf("%w: %s", errMissing, a.ID)
 		}
-		if _, _, err := s.rows.Insert(txn, schema.ClientUpdate(stored, a, stored.ModifyIndex+1)); err != nil {
+		if _, _, err := s.rows.Insert(txn, withReport(stored, a)); err != nil {
 			return err
 		}
 	}

@@ -113,12 +113,12 @@ func updateEach(store durable, d *data) error {
 // liveBytes returns the encoded size of the allocations after one update each, and of
 // their jobs, with 16 bytes of key per allocation.
 func liveBytes(d *data) (bytes int64) {
-	client := len(schema.AppendClient(nil, clientUpdate(d.ids[0], nextStamp(), updateEvents)))
+	client := len(codec.AppendClient(nil, clientUpdate(d.ids[0], nextStamp(), updateEvents)))
 	for k := range d.jobs() {
 		batch := d.batch(k)
-		bytes += int64(len(schema.AppendJob(nil, batch[0].Job)))
+		bytes += int64(len(codec.AppendJob(nil, batch[0].Job)))
 		for _, a := range batch {
-			bytes += int64(len(schema.ID{}) + len(schema.AppendScheduler(nil, a)) + client)
+			bytes += int64(len(schema.ID{}) + len(codec.AppendScheduler(nil, a)) + client)
 		}
 	}
 	return bytes

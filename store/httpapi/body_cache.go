@@ -112,7 +112,7 @@ func (b *body) size() int64 {
 		return 0
 	}
 	const own = 64
-	return int64(own + cap(b.text) + b.of.Footprint())
+	return int64(own + cap(b.text) + new(schema.Codec).Footprint(b.of))
 }
 
 // encode returns the allocation in that form.

@@ -39,7 +39,8 @@ var rules = []struct {
 // wantAlloc ends the check unless the n-th allocation reads as want.
 func (u *suite) wantAlloc(n int, want *schema.Allocation) {
 	got := u.get(n)
-	if !bytes.Equal(schema.AppendAllocation(nil, got), schema.AppendAllocation(nil, want)) {
+	var codec schema.Codec
+	if !bytes.Equal(codec.AppendAllocation(nil, got), codec.AppendAllocation(nil, want)) {
 		u.failf("got %+v, want %+v", got, want)
 	}
 }

@@ -29,7 +29,8 @@ func (f *Fleet) Check(i int, got *schema.Allocation, t Truth) error {
 		}
 		want.ClientStatus, want.TaskStates = clientStatus(ts), got.TaskStates
 	}
-	if !bytes.Equal(schema.AppendAllocation(nil, got), schema.AppendAllocation(nil, want)) {
+	var codec schema.Codec
+	if !bytes.Equal(codec.AppendAllocation(nil, got), codec.AppendAllocation(nil, want)) {
 		return fmt.Errorf("%s: stored\n%+v, want\n%+v", got.ID, got, want)
 	}
 	return nil

@@ -99,7 +99,9 @@ func (h *history) revert(to *saved) {
 }
 
 // canonical returns the encoding of an allocation.
-func canonical(a *schema.Allocation) string { return string(schema.AppendAllocation(nil, a)) }
+func canonical(a *schema.Allocation) string {
+	return string(new(schema.Codec).AppendAllocation(nil, a))
+}
 
 // plain is canonical without the indexes that the store sets on each write. CreateIndex
 // stays, to tell a re-insert.

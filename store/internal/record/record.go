@@ -14,8 +14,8 @@ import (
 // scheduler's part. A value in the log bucket is
 //
 //	header        MessagePack bin 8: the fields below, in fixed places
-//	scheduler     MessagePack array, present with FlagSched; see schema.AppendScheduler
-//	client        MessagePack array, present with FlagClient; see schema.AppendClient
+//	scheduler     MessagePack array, present with FlagSched; see schema.Codec.AppendScheduler
+//	client        MessagePack array, present with FlagClient; see schema.Codec.AppendClient
 //
 // and the header is
 //

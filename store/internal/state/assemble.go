@@ -39,7 +39,7 @@ func (st *State) assemble(t logfile.Tx, id schema.ID, p record.Pair, known hints
 	if client.Client == "" {
 		return nil, record.CorruptAt(p.Client, "no client's part")
 	}
-	if err := st.shared.DecodeClient(client.Client, a); err != nil {
+	if err := codec.DecodeClient(client.Client, a); err != nil {
 		return nil, record.CorruptAt(p.Client, "client's part: %v", err)
 	}
 	a.ModifyIndex, a.NextAllocation = p.Newest().Index, ""
@@ -77,7 +77,7 @@ func (st *State) scheduled(t logfile.Tx, id schema.ID, p record.Pair, newest *re
 	if a.Job, err = j.decode(t); err != nil {
 		return nil, fmt.Errorf("record %v: %w", p.Sched, err)
 	}
-	if err := st.shared.DecodeScheduler(sched.Sched, id, a); err != nil {
+	if err := codec.DecodeScheduler(sched.Sched, id, a); err != nil {
 		return nil, record.CorruptAt(p.Sched, "scheduler's part: %v", err)
 	}
 	return a, nil

@@ -27,10 +27,10 @@ func (t *Table) account(was, now *schema.Allocation) {
 	}
 	var more int
 	if now != nil {
-		more += now.Footprint()
+		more += codec.Footprint(now)
 	}
 	if was != nil {
-		more -= was.Footprint()
+		more -= codec.Footprint(was)
 	}
 	t.resident.Add(int64(more))
 }

@@ -80,7 +80,7 @@ func (j *Job) decode(t logfile.Tx) (*schema.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := schema.DecodeJob(string(body))
+	d, err := codec.DecodeJob(record.UnsafeString(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: job %x: %w", record.ErrCorrupt, j.Hash, err)
 	}

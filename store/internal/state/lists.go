@@ -96,7 +96,7 @@ func PlacementOf(a *schema.Allocation) Placement {
 
 // DecodePlacement returns the placement in an encoded scheduler's part, which it aliases.
 func DecodePlacement(part string) (p Placement, err error) {
-	p[ByEval], p[ByNode], p[ByJob], err = schema.Placement(part)
+	p[ByEval], p[ByNode], p[ByJob], err = codec.Placement(part)
 	return p, err
 }
 

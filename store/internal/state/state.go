@@ -38,10 +38,12 @@ type State struct {
 	// the state is in use.
 	Restored uint64
 
-	shared        schema.Shared // strings of decoded allocations
 	residentBytes int64
 	hasFreelist   bool // of the file as it was loaded
 }
+
+// codec decodes the allocations of all states. They share the strings that it interns.
+var codec schema.Codec
 
 // Counts are the numbers of IDs in a state.
 type Counts struct {

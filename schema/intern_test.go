@@ -11,16 +11,16 @@ import (
 )
 
 // decodeKept decodes a by s from memory that is overwritten afterwards.
-func decodeKept(t *testing.T, s *Shared, a *Allocation, job *Job) *Allocation {
+func decodeKept(t *testing.T, c *Codec, a *Allocation, job *Job) *Allocation {
 	t.Helper()
 	id, err := ParseID(a.ID)
 	require.NoError(t, err)
 	d := &Allocation{Job: job}
-	src := AppendScheduler(nil, a)
-	require.NoError(t, s.DecodeScheduler(unsafe.String(&src[0], len(src)), id, d))
+	src := appendScheduler(nil, a)
+	require.NoError(t, c.DecodeScheduler(unsafe.String(&src[0], len(src)), id, d))
 	clear(src)
-	src = AppendClient(nil, a)
-	require.NoError(t, s.DecodeClient(unsafe.String(&src[0], len(src)), d))
+	src = appendClient(nil, a)
+	require.NoError(t, c.DecodeClient(unsafe.String(&src[0], len(src)), d))
 	clear(src)
 	return d
 }
@@ -30,14 +30,16 @@ func decodeKept(t *testing.T, s *Shared, a *Allocation, job *Job) *Allocation {
 func TestSharedKeeps(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(7, 7))
-	var s Shared
+	var c Codec
 	for range 3000 {
 		a := randomAllocation(r)
 		want := &Allocation{ID: a.ID}
-		require.NoError(t, DecodeScheduler(string(AppendScheduler(nil, a)), want))
-		require.NoError(t, DecodeClient(string(AppendClient(nil, a)), want))
+		alias := reader{src: string(appendScheduler(nil, a)) + string(appendClient(nil, a))}
+		alias.scheduler(want)
+		alias.client(want)
+		require.NoError(t, alias.end())
 		for _, job := range []*Job{a.Job, documented().Job, nil} {
-			got := decodeKept(t, &s, a, job)
+			got := decodeKept(t, &c, a, job)
 			want.Job = job
 			require.Equal(t, want, got, "what is kept is what was there")
 		}
@@ -47,10 +49,10 @@ func TestSharedKeeps(t *testing.T) {
 // TestSharedShares looks at where the strings are that two allocations have in common.
 func TestSharedShares(t *testing.T) {
 	t.Parallel()
-	var s Shared
+	var c Codec
 	job := documented().Job
-	first := decodeKept(t, &s, documented(), job)
-	second := decodeKept(t, &s, documented(), job)
+	first := decodeKept(t, &c, documented(), job)
+	second := decodeKept(t, &c, documented(), job)
 	require.NotSame(t, unsafe.StringData(first.Name), unsafe.StringData(second.Name), "the name is an allocation's own")
 	for what, pair := range map[string][2]string{
 		"evaluation": {first.EvalID, second.EvalID},
@@ -77,33 +79,33 @@ func keyOf[V any](m map[string]V) string {
 // goroutines.
 func TestSharedIsBounded(t *testing.T) {
 	t.Parallel()
-	var s Shared
+	var c Codec
 	t.Run("all", func(t *testing.T) {
 		for range 4 {
 			t.Run("one", func(t *testing.T) {
 				t.Parallel()
-				for i := range 2 * sharedSets * sharedWays {
-					if text := fmt.Sprint("node-", i); s.of(text) != text {
+				for i := range 2 * internSets * internWays {
+					if text := fmt.Sprint("node-", i); c.intern(text) != text {
 						t.Errorf("%s is another", text)
 					}
 				}
 			})
 		}
 	})
-	long := strings.Repeat("x", maxShared+1)
+	long := strings.Repeat("x", maxInterned+1)
 	for _, text := range []string{"", long[:1], long[1:], long} {
-		require.Equal(t, text, s.of(text))
+		require.Equal(t, text, c.intern(text))
 	}
 	taken := 0
-	for i := range s.table.Load().sets {
-		set := &s.table.Load().sets[i]
-		for way := range set.texts {
-			if set.texts[way].Load() != nil {
+	for i := range c.table.Load().sets {
+		set := &c.table.Load().sets[i]
+		for way := range set.strings {
+			if set.strings[way].Load() != nil {
 				taken++
 			}
 		}
 	}
-	require.Greater(t, taken, sharedSets*sharedWays*9/10, "what is there is made use of")
+	require.Greater(t, taken, internSets*internWays*9/10, "what is there is made use of")
 }
 
 // TestRoomFits looks for room that was made and not used, in allocations of any shape.
@@ -112,10 +114,10 @@ func TestRoomFits(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	for range 1000 {
 		a := randomAllocation(r)
-		read := reader{src: string(AppendScheduler(nil, a))}
+		read := reader{src: string(appendScheduler(nil, a))}
 		read.scheduler(new(Allocation))
 		require.NoError(t, read.end())
-		left := census{len(read.room.resources), len(read.room.networks), len(read.room.ports), 0}
+		left := sizes{len(read.slab.resources), len(read.slab.networks), len(read.slab.ports), 0}
 		require.Zero(t, left, "room is made for what comes")
 	}
 }
@@ -123,13 +125,13 @@ func TestRoomFits(t *testing.T) {
 // TestDecodeAllocations counts what decoding the documented allocation allocates. It
 // is alone, as others would be counted too.
 func TestDecodeAllocations(t *testing.T) {
-	var s Shared
-	src, client := string(AppendScheduler(nil, documented())), string(AppendClient(nil, documented()))
+	var c Codec
+	src, client := string(appendScheduler(nil, documented())), string(appendClient(nil, documented()))
 	job := documented().Job
 	decode := func() {
 		a := &Allocation{Job: job}
-		require.NoError(t, s.DecodeScheduler(src, ID{}, a))
-		require.NoError(t, s.DecodeClient(client, a))
+		require.NoError(t, c.DecodeScheduler(src, ID{}, a))
+		require.NoError(t, c.DecodeClient(client, a))
 	}
 	require.LessOrEqual(t, testing.AllocsPerRun(100, decode), 11.0,
 		"the allocation, its structs, a task's state, each one's texts, and two for each map")

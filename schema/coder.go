@@ -1,0 +1,194 @@
+package schema
+
+import "time"
+
+// A coder appends the fields of structs as tuples, or reads them. Each struct names its
+// fields once, in the order of its tuple, in a method that serves both:
+//
+//	func (p *Port) fields(c *coder) {
+//		outer := c.open()
+//		c.interned(&p.Label)
+//		c.int(&p.Value)
+//		c.close(outer)
+//	}
+//
+// When reading, a field that the tuple does not have keeps its value, and a field that only a
+// newer writer knows is skipped. The client's part and the events are on the path of every
+// commit; they are coded by hand instead.
+//
+// The reader and the tuple are behind pointers, and are not given to functions that the
+// compiler does not know: so they stay off the heap.
+type coder struct {
+	r    *reader // nil when appending
+	t    *tuple  // nil when reading
+	left int     // fields of the struct that is read, still to come
+}
+
+// An outer is the struct around the one that is coded.
+type outer struct {
+	left, start, n, kept int
+}
+
+// open begins a struct. Its end is c.close(outer).
+func (c *coder) open() outer {
+	if c.r != nil {
+		o := outer{left: c.left}
+		c.left = c.r.arrayLen()
+		return o
+	}
+	o := outer{start: c.t.start, n: c.t.n, kept: c.t.kept}
+	c.t.start, c.t.n, c.t.kept = len(c.t.dst), 0, 0
+	c.t.dst = append(c.t.dst, codeFixArray)
+	c.t.keptEnd = len(c.t.dst)
+	return o
+}
+
+// close ends a struct and goes back to the one around it. There, the field that holds the
+// struct counts as set.
+func (c *coder) close(o outer) {
+	if c.r != nil {
+		for range c.left {
+			c.r.skip()
+		}
+		c.left = o.left
+		return
+	}
+	c.t.dst = c.t.close()
+	c.t.keptEnd = len(c.t.dst)
+	c.t.start, c.t.n, c.t.kept = o.start, o.n, o.kept
+}
+
+// next reports whether the struct that is read has one more field.
+func (c *coder) next() bool {
+	if c.left == 0 {
+		return false
+	}
+	c.left--
+	return true
+}
+
+// text codes a string that belongs to one allocation.
+func (c *coder) text(v *string) {
+	if c.r == nil {
+		c.t.str(*v)
+	} else if c.next() {
+		c.r.text(v)
+	}
+}
+
+// interned codes a string that many allocations have in common.
+func (c *coder) interned(v *string) {
+	if c.r == nil {
+		c.t.str(*v)
+	} else if c.next() {
+		*v = c.r.interned()
+	}
+}
+
+// int codes an integer.
+func (c *coder) int(v *int) {
+	if c.r == nil {
+		c.t.int(int64(*v))
+	} else if c.next() {
+		*v = c.r.int()
+	}
+}
+
+func (c *coder) duration(v *time.Duration) {
+	if c.r == nil {
+		c.t.int(int64(*v))
+	} else if c.next() {
+		*v = time.Duration(c.r.int64())
+	}
+}
+
+func (c *coder) uint(v *uint64) {
+	if c.r == nil {
+		c.t.uint(*v)
+	} else if c.next() {
+		*v = c.r.uint64()
+	}
+}
+
+func (c *coder) bool(v *bool) {
+	if c.r == nil {
+		c.t.bool(*v)
+	} else if c.next() {
+		*v = c.r.bool()
+	}
+}
+
+func (c *coder) texts(v *[]string) {
+	if c.r == nil {
+		c.t.put(appendStrings(c.t.dst, *v), len(*v) != 0)
+	} else if c.next() {
+		*v = c.r.stringList()
+	}
+}
+
+func (c *coder) textMap(v *map[string]string) {
+	if c.r == nil {
+		c.t.put(appendStringMap(c.t.dst, *v), len(*v) != 0)
+	} else if c.next() {
+		*v = c.r.stringMap()
+	}
+}
+
+// present codes whether a pointer is nil. If it is not, the struct is to follow; when
+// reading, it is new.
+func present[T any](c *coder, p **T) bool {
+	if c.r == nil {
+		return c.presence(*p != nil)
+	}
+	if !c.next() || c.r.null() {
+		return false
+	}
+	*p = new(T)
+	return true
+}
+
+// presence appends a nil where there is no struct to follow.
+func (c *coder) presence(set bool) bool {
+	if !set {
+		c.t.put(appendNil(c.t.dst), false)
+		return false
+	}
+	c.t.n++
+	c.t.kept = c.t.n
+	return true
+}
+
+// list codes the length of a list and returns it. Its elements are to follow, each at its
+// place in the list:
+//
+//	for i := range list(c, &j.TaskGroups) {
+//		at(&j.TaskGroups, i).fields(c)
+//	}
+func list[T any](c *coder, v *[]T) int {
+	n := c.length(len(*v))
+	if c.r != nil && n > 0 {
+		*v = make([]T, 0, min(n, maxPrealloc))
+	}
+	return n
+}
+
+// length codes the length of a list, which is n when appending. An empty list is nil.
+func (c *coder) length(n int) int {
+	switch {
+	case c.r == nil && c.presence(n > 0):
+		c.t.dst = appendArrayLen(c.t.dst, n)
+		return n
+	case c.r == nil || !c.next():
+		return 0
+	}
+	return c.r.arrayLen()
+}
+
+// at returns element i of a list, and appends it if the list ends before it.
+func at[T any](list *[]T, i int) *T {
+	if i == len(*list) {
+		var zero T
+		*list = append(*list, zero)
+	}
+	return &(*list)[i]
+}
