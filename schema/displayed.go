@@ -13,7 +13,7 @@ type displayedJSON struct {
 	TaskStates map[string]*displayedState // instead of the one within
 }
 
-type displayedState = taskStateJSON[[]displayedEvent]
+type displayedState = taskStateJSON[[]displayedEvent, UnixNano]
 
 type displayedEvent struct {
 	TaskEvent

@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 )
 
 // DecodeJSON returns the allocation that data documents, in the JSON of the
@@ -19,9 +20,9 @@ func DecodeJSON(data []byte) (*Allocation, error) {
 	return a, nil
 }
 
-// UnmarshalJSON does what DecodeJSON does, and replaces all of a; only null leaves
-// it as it is. Within a larger document the offset of an error counts from the
-// start of the allocation, and a syntax error is encoding/json's own.
+// UnmarshalJSON decodes as DecodeJSON does, and replaces all of a; null leaves a as it is.
+// Within a larger document the offset of an error counts from the start of the allocation,
+// and a syntax error is encoding/json's own.
 func (a *Allocation) UnmarshalJSON(data []byte) error {
 	if !json.Valid(data) {
 		return syntaxError(data)
@@ -34,12 +35,17 @@ func (a *Allocation) UnmarshalJSON(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(integral))
 	dec.UseNumber()
 	if err := dec.Decode(&in); err != nil {
-		return valueError(data, shifts, err)
+		return typeError(shifts, err)
 	}
-	out := in.allocation()
-	if !out.normalize() {
-		return valueError(data, shifts, ErrInvalid)
+	out, err := in.allocation()
+	if err != nil {
+		return err
 	}
+	var f faults
+	if out.Job.validate(&f); len(f) > 0 {
+		return &JSONError{Field: f[0].path, Err: f[0].err}
+	}
+	out.normalize()
 	*a = out
 	return nil
 }
@@ -53,28 +59,30 @@ func unmarshal(data []byte, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// allocationJSON is an Allocation whose every value but a time is decoded by
-// encoding/json itself: it knows the offset of what does not fit only where no
-// other UnmarshalJSON is in between.
+// allocationJSON is an Allocation without methods of its own. Its values but the times are
+// decoded by encoding/json alone, which then knows the offset and the field of a wrong one.
 type allocationJSON struct {
 	plainAllocation
-	TaskStates map[string]*taskStateIn // instead of the one within
+	TaskStates map[string]*taskStateIn // instead of the embedded one
 }
 
 type plainAllocation Allocation
 
-func (in *allocationJSON) allocation() Allocation {
+func (in *allocationJSON) allocation() (Allocation, error) {
 	a := Allocation(in.plainAllocation)
 	a.TaskStates = make(map[string]*TaskState, len(in.TaskStates))
 	for task, state := range in.TaskStates {
-		a.TaskStates[task] = state.taskState()
+		ts, field, err := state.taskState()
+		if err != nil {
+			return a, &JSONError{Field: fmt.Sprintf("TaskStates[%q].%s", task, field), Err: err}
+		}
+		a.TaskStates[task] = ts
 	}
-	return a
+	return a, nil
 }
 
-// normalize makes empty lists and maps nil, and free-form values canonical. It
-// reports false if there is a free-form value that cannot be kept.
-func (a *Allocation) normalize() bool {
+// normalize makes empty lists and maps nil, and free-form values canonical. They are valid.
+func (a *Allocation) normalize() {
 	a.Resources.normalize()
 	nilIfEmpty(&a.TaskResources)
 	for _, r := range a.TaskResources {
@@ -87,10 +95,13 @@ func (a *Allocation) normalize() bool {
 		}
 		nilIfEmpty(&m.Scores)
 	}
-	return a.Job == nil || a.Job.normalize()
+	a.Job.normalize()
 }
 
-func (j *Job) normalize() bool {
+func (j *Job) normalize() {
+	if j == nil {
+		return
+	}
 	nilIfEmpty(&j.Meta)
 	nilIfNone(&j.TaskGroups)
 	nilIfNone(&j.Datacenters)
@@ -101,15 +112,12 @@ func (j *Job) normalize() bool {
 		nilIfNone(&group.Tasks)
 		nilIfNone(&group.Constraints)
 		for t := range group.Tasks {
-			if !group.Tasks[t].normalize() {
-				return false
-			}
+			group.Tasks[t].normalize()
 		}
 	}
-	return true
 }
 
-func (t *Task) normalize() bool {
+func (t *Task) normalize() {
 	nilIfEmpty(&t.Meta)
 	nilIfEmpty(&t.Env)
 	nilIfEmpty(&t.Config)
@@ -121,12 +129,8 @@ func (t *Task) normalize() bool {
 	}
 	t.Resources.normalize()
 	for key, v := range t.Config {
-		if _, what := faultOf(v, 1); what != "" {
-			return false
-		}
 		t.Config[key] = deepCanonical(v)
 	}
-	return true
 }
 
 func (r *Resources) normalize() {
@@ -140,8 +144,8 @@ func (r *Resources) normalize() {
 	}
 }
 
-// deepCanonical makes a free-form value that faultOf finds nothing wrong with
-// canonical all the way down. Lists and maps are changed in place.
+// deepCanonical makes a valid free-form value canonical on all levels. Lists and maps are
+// changed in place.
 func deepCanonical(v any) any {
 	c, _ := canonical(v)
 	switch c := c.(type) {
@@ -169,36 +173,55 @@ func nilIfNone[T any](list *[]T) {
 	}
 }
 
-// taskStateJSON is a TaskState as JSON has it: the documented keys, then the rest
-// where it is set. Events is an EventRing, or on input a list of events.
-type taskStateJSON[Events any] struct {
+// taskStateJSON is a TaskState in JSON: the documented keys, then the others if they are set.
+type taskStateJSON[Events, Time any] struct {
 	Events        Events
 	State         string
 	Failed        bool
-	Restarts      uint64   `json:",omitempty"`
-	LastRestart   UnixNano `json:",omitempty"`
-	StartedAt     UnixNano `json:",omitempty"`
-	FinishedAt    UnixNano `json:",omitempty"`
-	EventsDropped uint64   `json:",omitempty"`
+	Restarts      uint64 `json:",omitempty"`
+	LastRestart   Time   `json:",omitempty"`
+	StartedAt     Time   `json:",omitempty"`
+	FinishedAt    Time   `json:",omitempty"`
+	EventsDropped uint64 `json:",omitempty"`
 }
 
-// stateJSON returns the state as JSON has it, with events in the place of its own.
-func stateJSON[Events any](ts *TaskState, events Events) taskStateJSON[Events] {
-	return taskStateJSON[Events]{
+// stateJSON returns the state in JSON's form, with events in the place of its own.
+func stateJSON[Events any](ts *TaskState, events Events) taskStateJSON[Events, UnixNano] {
+	return taskStateJSON[Events, UnixNano]{
 		events, ts.State, ts.Failed, ts.Restarts, ts.LastRestart, ts.StartedAt, ts.FinishedAt, ts.Events.dropped,
 	}
 }
 
-type taskStateIn taskStateJSON[[]TaskEvent]
+// taskStateIn is a TaskState on input. Its times are decoded afterwards, so that an error can
+// name the field.
+type taskStateIn taskStateJSON[[]TaskEvent, json.RawMessage]
 
-// taskState returns the state, with the last of the events. Nil stays nil.
-func (in *taskStateIn) taskState() *TaskState {
+// taskState returns the state, with the last of the events; nil for nil. An error is of the
+// time in field.
+func (in *taskStateIn) taskState() (ts *TaskState, field string, err error) {
 	if in == nil {
-		return nil
+		return nil, "", nil
 	}
 	events := ringOf(in.Events)
 	events.dropped += in.EventsDropped
-	return &TaskState{events, in.State, in.Failed, in.Restarts, in.LastRestart, in.StartedAt, in.FinishedAt}
+	ts = &TaskState{Events: events, State: in.State, Failed: in.Failed, Restarts: in.Restarts}
+	for _, t := range []struct {
+		field string
+		in    json.RawMessage
+		out   *UnixNano
+	}{
+		{"LastRestart", in.LastRestart, &ts.LastRestart},
+		{"StartedAt", in.StartedAt, &ts.StartedAt},
+		{"FinishedAt", in.FinishedAt, &ts.FinishedAt},
+	} {
+		if t.in == nil {
+			continue
+		}
+		if err := t.out.UnmarshalJSON(t.in); err != nil {
+			return nil, t.field, err
+		}
+	}
+	return ts, "", nil
 }
 
 // MarshalJSON returns the documented JSON of a task's state.
@@ -206,13 +229,17 @@ func (ts TaskState) MarshalJSON() ([]byte, error) {
 	return json.Marshal(stateJSON(&ts, ts.Events))
 }
 
-// UnmarshalJSON takes the documented JSON of a task's state, and what DecodeJSON takes for
-// an integer. Of more than MaxTaskEvents events the last are kept.
+// UnmarshalJSON reads the documented JSON of a task's state, with integers as DecodeJSON
+// reads them. Of more than MaxTaskEvents events it keeps the last.
 func (ts *TaskState) UnmarshalJSON(data []byte) error {
 	var in taskStateIn
 	if err := unmarshal(data, &in); err != nil {
 		return err
 	}
-	*ts = *in.taskState()
+	state, field, err := in.taskState()
+	if err != nil {
+		return &JSONError{Field: field, Err: err}
+	}
+	*ts = *state
 	return nil
 }

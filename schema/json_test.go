@@ -86,7 +86,8 @@ func inConfig(value string) string {
 	return `{"Job":{"TaskGroups":[{},{"Tasks":[{"Config":{"x":` + value + `}}]}]}}`
 }
 
-// TestJSONErrors writes • behind what is wrong in each text.
+// TestJSONErrors marks the end of the wrong value in each text with •. A wrong time or Config
+// value has a field and no offset.
 func TestJSONErrors(t *testing.T) {
 	t.Parallel()
 	for text, field := range map[string]string{
@@ -99,32 +100,32 @@ func TestJSONErrors(t *testing.T) {
 		`5•`:                       "",
 		`{"ID":5•}`:                "ID",
 		`{"ModifyIndex":-1•}`:      "ModifyIndex",
-		`{"ModifyIndex":18446744073709551616•}`:                                       "ModifyIndex",
-		`{"ModifyIndex":1.8446744073709551616e19•}`:                                   "ModifyIndex",
-		`{"ModifyIndex":1e1000000000•}`:                                               "ModifyIndex",
-		`{"CreateIndex":1e3,"Job":{"Priority":1.5•}}`:                                 "Job.Priority",
-		`{"Job":{"Priority":1e0,"Update":{"Stagger":1e19•}}}`:                         "Job.Update.Stagger",
-		`{"Job":{"Update":{"Stagger":10.00e1,"MaxParallel":"1"•}}}`:                   "Job.Update.MaxParallel",
-		`{"Job":{"Update":[•1e9]}}`:                                                   "Job.Update",
-		`{"Resources":{"CPU":{•}}}`:                                                   "Resources.CPU",
-		`{"Job":{"TaskGroups":[{},{"Tasks":[{"Name":true•}]}]}}`:                      "Job.TaskGroups[1].Tasks[0].Name",
-		`{"Job":{"Datacenters":["dc1",2•]}}`:                                          "Job.Datacenters[1]",
-		`{"TaskResources":{"a.b":{"Networks":[{"MBits":0.5•}]}}}`:                     `TaskResources["a.b"].Networks[0].MBits`,
-		`{"Metrics":{"Scores":{"n":1e5,"m":1e400•}}}`:                                 `Metrics.Scores["m"]`,
-		`{"Metrics":{"ClassFiltered":{"n":1.25•}}}`:                                   `Metrics.ClassFiltered["n"]`,
-		`{"ModifyIndex":1e1,"TaskStates":{"r":{"State":5•}}}`:                         `TaskStates["r"].State`,
-		`{"TaskStates":{"r":{"Events":[{},{"Time":1.5•}]}}}`:                          `TaskStates["r"].Events[1].Time`,
-		`{"TaskStates":{"r":{"Events":[{"KillTimeout":"1s"•}]}}}`:                     `TaskStates["r"].Events[0].KillTimeout`,
-		`{"TaskStates":{"r":{"Events":[{"Details":{"k":null,"l":7•}}]}}}`:             `TaskStates["r"].Events[0].Details["l"]`,
-		`{"TaskStates":{"q":{"StartedAt":1},"r":{"StartedAt":1.5•}}}`:                 `TaskStates["r"].StartedAt`,
-		`{"TaskStates":{"r":{"FinishedAt":"now"•}}}`:                                  `TaskStates["r"].FinishedAt`,
-		`{"TaskStates":{"r":{"LastRestart":{•"a":1}}}}`:                               `TaskStates["r"].LastRestart`,
-		`{"TaskStates":{"r":{"LastRestart":"9999-01-01T00:00:00Z"•}}}`:                `TaskStates["r"].LastRestart`,
-		`{"taskstates":{"r":{"startedat":true•}}}`:                                    `taskstates.r.startedat`,
-		inConfig(`[1e0,{"y":1e400•}]`):                                                `Job.TaskGroups[1].Tasks[0].Config["x"][1]["y"]`,
-		inConfig(strings.Repeat("[", maxDepth) + "•" + strings.Repeat("]", maxDepth)): `Job.TaskGroups[1].Tasks[0].Config["x"]` + strings.Repeat("[0]", maxDepth-1),
+		`{"ModifyIndex":18446744073709551616•}`:                           "ModifyIndex",
+		`{"ModifyIndex":1.8446744073709551616e19•}`:                       "ModifyIndex",
+		`{"ModifyIndex":1e1000000000•}`:                                   "ModifyIndex",
+		`{"CreateIndex":1e3,"Job":{"Priority":1.5•}}`:                     "Job.Priority",
+		`{"Job":{"Priority":1e0,"Update":{"Stagger":1e19•}}}`:             "Job.Update.Stagger",
+		`{"Job":{"Update":{"Stagger":10.00e1,"MaxParallel":"1"•}}}`:       "Job.Update.MaxParallel",
+		`{"Job":{"Update":[•1e9]}}`:                                       "Job.Update",
+		`{"Resources":{"CPU":{•}}}`:                                       "Resources.CPU",
+		`{"Job":{"TaskGroups":[{},{"Tasks":[{"Name":true•}]}]}}`:          "Job.TaskGroups.Tasks.Name",
+		`{"Job":{"Datacenters":["dc1",2•]}}`:                              "Job.Datacenters",
+		`{"TaskResources":{"a.b":{"Networks":[{"MBits":0.5•}]}}}`:         "TaskResources.Networks.MBits",
+		`{"Metrics":{"Scores":{"n":1e5,"m":1e400•}}}`:                     "Metrics.Scores",
+		`{"Metrics":{"ClassFiltered":{"n":1.25•}}}`:                       "Metrics.ClassFiltered",
+		`{"ModifyIndex":1e1,"TaskStates":{"r":{"State":5•}}}`:             "TaskStates.State",
+		`{"TaskStates":{"r":{"Events":[{},{"Time":1.5•}]}}}`:              "TaskStates.Events.Time",
+		`{"TaskStates":{"r":{"Events":[{"KillTimeout":"1s"•}]}}}`:         "TaskStates.Events.KillTimeout",
+		`{"TaskStates":{"r":{"Events":[{"Details":{"k":null,"l":7•}}]}}}`: "TaskStates.Events.Details",
+		`{"TaskStates":{"q":{"StartedAt":1},"r":{"StartedAt":1.5}}}`:      `TaskStates["r"].StartedAt`,
+		`{"TaskStates":{"r":{"FinishedAt":"now"}}}`:                       `TaskStates["r"].FinishedAt`,
+		`{"TaskStates":{"r":{"LastRestart":{"a":1}}}}`:                    `TaskStates["r"].LastRestart`,
+		`{"TaskStates":{"r":{"LastRestart":"9999-01-01T00:00:00Z"}}}`:     `TaskStates["r"].LastRestart`,
+		`{"taskstates":{"r":{"startedat":true}}}`:                         `TaskStates["r"].StartedAt`,
+		inConfig(`[1e0,{"y":1e400}]`):                                     `Job.TaskGroups[1].Tasks[0].Config["x"][1]["y"]`,
+		inConfig(deepest(maxDepth)):                                       `Job.TaskGroups[1].Tasks[0].Config["x"]` + strings.Repeat("[0]", maxDepth-1),
 	} {
-		end := strings.Index(text, "•")
+		end := max(0, strings.Index(text, "•"))
 		text := strings.Replace(text, "•", "", 1)
 		a, err := DecodeJSON([]byte(text))
 		require.Nil(t, a, "nothing is returned with an error: %s", text)
@@ -154,7 +155,7 @@ func TestJSONOffsetsWithinFiveMegabytes(t *testing.T) {
 	_, err := DecodeJSON([]byte(text))
 	require.ErrorAs(t, err, &at)
 	require.Equal(t, strings.Index(text, "0.5}")+3, int(at.Offset), "shifts must add up")
-	require.Equal(t, "Resources.Networks[100000].MBits", at.Field)
+	require.Equal(t, "Resources.Networks.MBits", at.Field)
 	huge := `{"ModifyIndex":` + strings.Repeat("9", 1<<20) + `}`
 	_, err = DecodeJSON([]byte(huge))
 	require.ErrorAs(t, err, &at)

@@ -47,7 +47,7 @@ func (n *UnixNano) UnmarshalJSON(data []byte) error {
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: %s", errNoTime, glance(string(data)))
+		return fmt.Errorf("%w: %s", errNoTime, abbreviated(string(data)))
 	}
 	*n = UnixNano(v)
 	return nil
@@ -62,7 +62,7 @@ func (n *UnixNano) unmarshalText(data []byte) error {
 		return err
 	}
 	if err := t.UnmarshalText([]byte(text)); err != nil {
-		return fmt.Errorf("%w: %q", errNoTime, glance(text))
+		return fmt.Errorf("%w: %q", errNoTime, abbreviated(text))
 	}
 	if t.IsZero() {
 		*n = 0

@@ -12,29 +12,35 @@ import (
 // maxFaults is how many faults are reported of one allocation.
 const maxFaults = 20
 
-// faults collects what is wrong with an allocation. Nothing is allocated as long
-// as nothing is.
-type faults []error
+// A fault is an ErrInvalid or an ErrInvalidID of the value at a path.
+type fault struct {
+	path string
+	err  error
+}
 
-// add notes a fault of the value at path, which is an ErrInvalid.
+// faults are the faults of an allocation. A valid allocation costs no memory.
+type faults []fault
+
+// add adds an ErrInvalid of the value at path.
 func (f *faults) add(path, format string, args ...any) {
+	f.addError(path, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...)))
+}
+
+func (f *faults) addError(path string, err error) {
 	if len(*f) < maxFaults {
-		*f = append(*f, fmt.Errorf("%s: %w: %s", path, ErrInvalid, fmt.Sprintf(format, args...)))
+		*f = append(*f, fault{path, err})
 	}
 }
 
-// id notes a fault of the ID at path, which is an ErrInvalidID.
-func (f *faults) id(path string, err error) {
-	if len(*f) < maxFaults {
-		*f = append(*f, fmt.Errorf("%s: %w", path, err))
-	}
-}
-
-// join returns the faults as one error, in the order of their text: they were
-// found in the order of maps.
+// join returns the faults as one error. They were found in the order of maps, so it sorts
+// them by their text.
 func (f faults) join() error {
-	slices.SortFunc(f, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(f...)
+	errs := make([]error, len(f))
+	for i := range f {
+		errs[i] = fmt.Errorf("%s: %w", f[i].path, f[i].err)
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
 }
 
 // Validate reports everything that keeps the scheduler's write of a from being
@@ -74,7 +80,7 @@ var errNilAllocation = fmt.Errorf("%w: nil allocation", ErrInvalid)
 
 func (a *Allocation) validateID(f *faults) {
 	if _, err := ParseID(a.ID); err != nil {
-		f.id("ID", err)
+		f.addError("ID", err)
 	}
 }
 
@@ -85,7 +91,7 @@ func (a *Allocation) related(f *faults, path, text string) {
 	}
 	other, err := ParseID(text)
 	if err != nil {
-		f.id(path, err)
+		f.addError(path, err)
 		return
 	}
 	if own, err := ParseID(a.ID); err == nil && own == other {
@@ -205,7 +211,7 @@ func unstorable(v any) string {
 	case float32, float64:
 		return fmt.Sprintf("%v is no number", v)
 	case json.Number:
-		return fmt.Sprintf("%q is no number of a float64's range", glance(string(v)))
+		return fmt.Sprintf("%q is no number of a float64's range", abbreviated(string(v)))
 	}
 	return fmt.Sprintf("a value of type %T cannot be stored", v)
 }
