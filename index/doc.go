@@ -1,32 +1,24 @@
 /*
-Package index is the raft-style index of a store: one number that every
-committed batch moves, and that readers name to say what they have seen.
+Package index is the raft-style index of a store: a uint64 that grows with every committed
+batch. Readers name an index to say how much they have seen.
 
-# What it is
+[None], 0, means "no index". [Created], 1, belongs to the creation of the store and to no
+write, so a reader can always be told an index of at least 1, and wait on it without missing a
+write. Every write has an index larger than all before it, also across restarts and crashes.
 
-An index is a uint64. [None], 0, means "no index" and is never handed out.
-[Created], 1, belongs to the creation of the store and to no write, so that a
-reader can always be told 1 or more and wait on it without missing anything.
-Every write after that has an index larger than all before it, across restarts
-and crashes.
+# Chosen and published
 
-# Consistency
+[Next] and [At] choose the index of a batch that is to be committed; only the committer knows
+it yet. [Index.Publish] makes it the last index, once the batch is durable and visible. A group
+commit chooses several indexes before it publishes them. So [Index.Last] is always an index
+that is on the disk.
 
-An index has two lives. [Next] and [At] choose the index of a batch that is on
-its way to the disk; nobody but the one committer sees it. [Index.Publish] makes
-it the last one, after the batch is durable and visible. Between the two the
-committer may have chosen several (a group of batches goes to the disk at once);
-what [Index.Last] returns is always on the disk already.
+# Invariants
 
-# Durability
-
-[Write] stores the index in the transaction of the data that it stamps, so the
-two cannot part in a crash. [Read] refuses a file whose index is missing, 0 or of
-the wrong length, as corruption and not as an empty store.
-
-# Concurrency
-
-Last may be called from any goroutine at any time and costs one atomic load.
-Publish is the committer's alone.
+  - [Write] stores the index in the transaction of the batch, so a crash cannot separate them.
+  - [Read] refuses a file whose index is missing, 0 or of the wrong length. Such a file is
+    corrupt, not empty.
+  - Last may be called from any goroutine, and costs one atomic load. Publish is for the
+    committer alone.
 */
 package index

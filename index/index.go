@@ -17,21 +17,21 @@ const None uint64 = 0
 const Created uint64 = 1
 
 var (
-	// ErrRegression says that an index was at or below the last one.
+	// ErrRegression: the index is at or below the last one.
 	ErrRegression = errors.New("index: not above the last index")
 
-	// ErrExhausted says that the index would be the largest number there is, which is
-	// none: it has no next one.
+	// ErrExhausted: the index would be the largest uint64, which is no index because it has
+	// no next one.
 	ErrExhausted = errors.New("index: no index is left")
 
-	// ErrMalformed says that a file's record of its last index cannot be one.
+	// ErrMalformed: the last index in a file is missing or invalid.
 	ErrMalformed = errors.New("index: malformed")
 )
 
 // RegressionError is an ErrRegression with both its indexes.
 type RegressionError struct {
-	Index uint64 // the index that was asked for
-	Last  uint64 // the last index taken, which it should have been above
+	Index uint64 // the requested index
+	Last  uint64 // the last index
 }
 
 // Error names both indexes.
@@ -50,9 +50,8 @@ func Next(last uint64) (uint64, error) {
 	return last + 1, nil
 }
 
-// At returns want if it is above last, and otherwise a *RegressionError. Gaps
-// are fine: a raft log has entries that are no business of the store. The largest
-// number there is has none above it to go on with, and is ErrExhausted.
+// At returns want if it is above last, and otherwise a *RegressionError. Gaps are valid, because
+// a raft log has entries that do not concern the store. The largest uint64 gives ErrExhausted.
 func At(last, want uint64) (uint64, error) {
 	if want <= last {
 		return None, &RegressionError{Index: want, Last: last}
@@ -63,26 +62,25 @@ func At(last, want uint64) (uint64, error) {
 	return want, nil
 }
 
-// Index is the last published index of a store. Its zero value is not ready:
-// call Publish with the index that the file holds first.
+// Index is the last published index of a store. A new Index needs a call of Publish with the
+// file's index.
 type Index struct {
-	// Invariant: never decreases, and what it holds is durable.
+	// Invariant: last never decreases, and is durable.
 	last atomic.Uint64
 }
 
 // Last returns the last published index, at least Created for an open store.
 func (x *Index) Last() uint64 { return x.last.Load() }
 
-// Publish makes i the last index. Only the committer calls it, in index order,
-// once everything stamped i is durable and visible. An i below the last one is
-// ignored.
+// Publish makes i the last index. Only the committer calls it, in index order, once the batch
+// at i is durable and visible. It ignores an i below the last index.
 func (x *Index) Publish(i uint64) {
 	if i > x.last.Load() {
 		x.last.Store(i)
 	}
 }
 
-// Key is where a bucket keeps the index.
+// Key is the key of the index in a bucket.
 const Key = "index"
 
 var key = []byte(Key)
@@ -92,13 +90,12 @@ func Write(b *bbolt.Bucket, i uint64) error {
 	return b.Put(key, binary.BigEndian.AppendUint64(nil, i))
 }
 
-// A Getter is what Read needs of a bucket: a *bbolt.Bucket has it, and so has
-// whoever reads a bucket without bbolt.
+// A Getter reads a bucket: a *bbolt.Bucket, or a reader of the file without bbolt.
 type Getter interface {
 	Get(key []byte) []byte
 }
 
-// Read returns the index that b holds. An error is ErrMalformed.
+// Read returns the index in b. An error is ErrMalformed.
 func Read(b Getter) (uint64, error) {
 	v := b.Get(key)
 	if len(v) != 8 {

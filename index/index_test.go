@@ -12,7 +12,7 @@ import (
 	"allocstore/index"
 )
 
-// bucket runs fn in a transaction of a throw-away file.
+// bucket runs fn with a bucket of a temporary file.
 func bucket(t *testing.T, fn func(*bbolt.Bucket) error) {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, nil)

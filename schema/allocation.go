@@ -1,14 +1,13 @@
 package schema
 
-// Allocation is the placement of one task group of a job on one node: what the
-// scheduler decided, and what the client on that node reported back.
+// Allocation is the placement of one task group of a job on one node: the decision of the
+// scheduler, and the report of the client on that node.
 //
-// The scheduler owns every field but ClientStatus, ClientDescription and
-// TaskStates, which the client owns; see the functions in ownership.go. The
-// three indexes are set by the store and ignored on the way in.
+// The client owns ClientStatus, ClientDescription and TaskStates, with one exception: the
+// scheduler may set ClientStatus to lost or unknown. The store sets the three indexes, and
+// ignores them on input. The scheduler owns all other fields.
 //
-// Fields stand in the order of the documented /v1/allocation endpoint, which is
-// the order of the keys in JSON.
+// The fields are in the order of the keys in the JSON of the documented endpoint.
 type Allocation struct {
 	ID          string // 8-4-4-4-12 hex digits, see ParseID
 	EvalID      string // the evaluation that placed it; a free string
@@ -23,9 +22,9 @@ type Allocation struct {
 	TaskResources map[string]*Resources
 	Metrics       *AllocMetric
 
-	DesiredStatus      string // what the scheduler wants: run, stop or evict
+	DesiredStatus      string // set by the scheduler: run, stop or evict
 	DesiredDescription string
-	ClientStatus       string // what the client sees: pending, running, complete, failed, lost or unknown
+	ClientStatus       string // reported by the client: pending, running, complete, failed, lost or unknown
 	ClientDescription  string
 	TaskStates         map[string]*TaskState
 
@@ -55,13 +54,13 @@ const (
 	ClientStatusUnknown  = "unknown"
 )
 
-// ServerTerminal reports whether the scheduler wants the allocation gone.
+// ServerTerminal reports whether the scheduler has stopped or evicted the allocation.
 func (a *Allocation) ServerTerminal() bool {
 	return a.DesiredStatus == DesiredStatusStop || a.DesiredStatus == DesiredStatusEvict
 }
 
-// ClientTerminal reports whether the allocation no longer runs on its node, as
-// far as anybody knows: it completed, failed, or its node is lost.
+// ClientTerminal reports whether the allocation no longer runs on its node: it completed,
+// failed, or its node is lost.
 func (a *Allocation) ClientTerminal() bool {
 	switch a.ClientStatus {
 	case ClientStatusComplete, ClientStatusFailed, ClientStatusLost:
@@ -70,6 +69,6 @@ func (a *Allocation) ClientTerminal() bool {
 	return false
 }
 
-// Terminal reports whether the allocation is terminal for the scheduler or for
-// the client, so that its resources may be given away.
+// Terminal reports whether the allocation is terminal for the scheduler or for the client, so
+// that its resources are free.
 func (a *Allocation) Terminal() bool { return a.ServerTerminal() || a.ClientTerminal() }

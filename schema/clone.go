@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// Clone returns a deep copy of a, which shares no memory with it that can be
-// changed. What the store hands out must be cloned before it is changed. The
-// clone of nil is nil.
+// Clone returns a deep copy of a. The two share no memory that can be changed. An allocation
+// from the store must be cloned before it is changed. The clone of nil is nil.
 func (a *Allocation) Clone() *Allocation {
 	c := shallow(a)
 	if c != nil {
@@ -83,8 +82,7 @@ func (m *AllocMetric) clone() *AllocMetric {
 	return c
 }
 
-// cloneValue copies a free-form value, of the types that a stored one has and of
-// those that one may have on the way in.
+// cloneValue copies a free-form value, of any type that is valid on input.
 func cloneValue(v any) any {
 	switch v := v.(type) {
 	case []any:

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// filler sets every field there is to a value that no other has.
+// filler sets every field to a value of its own.
 type filler struct{ n int }
 
 func (f *filler) fill(t *testing.T, v reflect.Value) {
@@ -76,7 +76,7 @@ func freeFormReferences() any {
 	}
 }
 
-// references notes where each pointer, list and map under v lies.
+// references collects the addresses of the pointers, lists and maps under v.
 func references(t *testing.T, v reflect.Value, path string, found map[string]uintptr) {
 	t.Helper()
 	switch v.Kind() {
@@ -105,8 +105,8 @@ func references(t *testing.T, v reflect.Value, path string, found map[string]uin
 	}
 }
 
-// TestCloneSharesNothing fails when a field that is a reference is added to a
-// type inside an allocation and Clone is forgotten.
+// TestCloneSharesNothing fails if a type inside an allocation gets a new reference and Clone does
+// not copy it.
 func TestCloneSharesNothing(t *testing.T) {
 	t.Parallel()
 	a := new(Allocation)

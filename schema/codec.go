@@ -44,7 +44,7 @@ func (c *Codec) AppendAllocation(dst []byte, a *Allocation) []byte { return appe
 // is ErrMalformed and leaves the fields in no particular state.
 func (c *Codec) DecodeScheduler(src string, id ID, a *Allocation) error {
 	r := reader{src: src, strings: ownStrings{codec: c, job: a.Job}}
-	r.strings.addID(&a.ID, id)
+	r.strings.noteID(&a.ID, id)
 	r.scheduler(a)
 	return named("scheduler's part", r.endCopied())
 }

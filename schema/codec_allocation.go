@@ -82,7 +82,7 @@ func appendAllocation(dst []byte, a *Allocation) []byte {
 	t.str(a.NextAllocation)
 	t.part(appendScheduler(t.dst, a))
 	t.part(appendClient(t.dst, a))
-	t.put(appendJob(t.dst, a.Job), a.Job != nil)
+	t.field(appendJob(t.dst, a.Job), a.Job != nil)
 	return t.close()
 }
 

@@ -53,8 +53,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// decodeBoth is what a store does on the first use of an allocation whose job
-// it has already.
+// decodeBoth decodes the two parts of an allocation without a job.
 func decodeBoth(c *Codec, scheduler, client string) error {
 	a := new(Allocation)
 	if err := c.DecodeScheduler(scheduler, ID{}, a); err != nil {
@@ -85,9 +84,8 @@ func BenchmarkEventRingAll(b *testing.B) {
 	}
 }
 
-// BenchmarkClientPart compares the codec with the same arrays written and read
-// through the library's own primitives, its buffer, encoder and decoder reused.
-// See store/design/0001-messagepack-by-hand.md.
+// BenchmarkClientPart compares the codec with the library's primitives, for the same arrays. The
+// library's buffer, encoder and decoder are reused. See store/design/0001-messagepack-by-hand.md.
 func BenchmarkClientPart(b *testing.B) {
 	for _, events := range []int{1, MaxTaskEvents} {
 		a := withEvents(documented(), events)
@@ -247,8 +245,7 @@ func (l *libraryDecoder) client(src []byte, a *Allocation) {
 	}
 }
 
-// state keeps the events packed, as the ring does, so that the library is not
-// charged for building what the codec does not build.
+// state keeps the events encoded, as the ring does, so that both sides do the same work.
 func (l *libraryDecoder) state() *TaskState {
 	s := new(TaskState)
 	l.array()
@@ -264,7 +261,7 @@ func (l *libraryDecoder) state() *TaskState {
 	return s
 }
 
-// BenchmarkCodec decodes what a store does that has the job.
+// BenchmarkCodec decodes an allocation as the store does on first use, with its job.
 func BenchmarkCodec(b *testing.B) {
 	job := documented().Job
 	id, err := ParseID(documented().ID)

@@ -1,13 +1,13 @@
 package schema
 
-// The client's part is on the path of every report and every event, so it is coded by hand.
-// With a coder, reading and writing it would take a tenth longer.
+// The client's part is written with every report and every event, so it is coded by hand: a
+// coder appends 6 to 15 % more slowly.
 
 func appendClient(dst []byte, a *Allocation) []byte {
 	t := openTuple(dst)
 	t.str(a.ClientStatus)
 	t.str(a.ClientDescription)
-	t.put(appendMap(t.dst, a.TaskStates, appendTaskState), len(a.TaskStates) != 0)
+	t.field(appendMap(t.dst, a.TaskStates, appendTaskState), len(a.TaskStates) != 0)
 	return t.close()
 }
 
@@ -39,7 +39,7 @@ func appendTaskState(dst []byte, s *TaskState) []byte {
 	t.int(int64(s.StartedAt))
 	t.int(int64(s.FinishedAt))
 	t.uint(s.Events.dropped)
-	t.put(appendEvents(t.dst, s.Events), s.Events.n != 0)
+	t.field(appendEvents(t.dst, s.Events), s.Events.n != 0)
 	return t.close()
 }
 
@@ -80,7 +80,7 @@ func (r *reader) taskStates() map[string]*TaskState {
 	for range n {
 		at := r.off
 		key := r.taskName()
-		put(r, m, at, key, r.taskState())
+		insert(r, m, at, key, r.taskState())
 	}
 	return m
 }

@@ -12,7 +12,7 @@ func appendEvent(dst []byte, ev *TaskEvent) []byte {
 	t.str(ev.DriverError)
 	t.str(ev.KillError)
 	t.bool(ev.FailsTask)
-	t.put(appendStringMap(t.dst, ev.Details), len(ev.Details) != 0)
+	t.field(appendStringMap(t.dst, ev.Details), len(ev.Details) != 0)
 	t.str(ev.RestartReason)
 	t.str(ev.SetupError)
 	t.str(ev.DriverMessage)
@@ -28,11 +28,10 @@ func appendEvent(dst []byte, ev *TaskEvent) []byte {
 	return t.close()
 }
 
-// event reads an event, and notes in r.loose whether appendEvent would have
-// written it differently.
+// event reads an event. It sets r.noncanonical if appendEvent writes the event differently.
 func (r *reader) event(ev *TaskEvent) {
 	if r.null() {
-		r.loose = true
+		r.noncanonical = true
 		return
 	}
 	last := r.off
@@ -61,7 +60,7 @@ func (r *reader) event(ev *TaskEvent) {
 			r.annotation(ev, i)
 		}
 	}
-	r.loose = r.loose || r.zeroSince(last)
+	r.noncanonical = r.noncanonical || r.zeroSince(last)
 }
 
 // annotation reads the i-th field of an event: one of the rarer ones.
@@ -93,12 +92,12 @@ func (r *reader) annotation(ev *TaskEvent, i int) {
 		ev.TaskSignalReason = r.str()
 	default:
 		r.skip()
-		r.loose = true
+		r.noncanonical = true
 	}
 }
 
-// zeroSince reports whether what was read since offset at is a zero field,
-// which a tuple never ends with.
+// zeroSince reports whether the bytes read since offset at are a zero field. A tuple never
+// ends with one.
 func (r *reader) zeroSince(at int) bool {
 	if r.off-at != 1 {
 		return false
@@ -110,8 +109,7 @@ func (r *reader) zeroSince(at int) bool {
 	return false
 }
 
-// appendEvents copies the ring's events as they are: they are kept in the form
-// that they are stored in.
+// appendEvents copies the ring's events, which are in their stored form already.
 func appendEvents(dst []byte, ring EventRing) []byte {
 	if ring.n == 0 {
 		return appendNil(dst)
@@ -119,14 +117,13 @@ func appendEvents(dst []byte, ring EventRing) []byte {
 	return append(appendArrayLen(dst, int(ring.n)), ring.packed...)
 }
 
-// events reads a list of events into a ring that has dropped some before. All
-// are checked to the last byte here, so that nothing can go wrong when the ring
-// decodes them. Their bytes are then taken as they are, unless another writer
-// wrote them in another form than ours.
+// events reads a list of events into a ring that has dropped some before. It checks every
+// byte, so the ring can decode the events later without errors. The ring shares their bytes,
+// or has them encoded again if they are not in the form of appendEvent.
 func (r *reader) events(dropped uint64) EventRing {
 	n := r.arrayLen()
 	first, kept := r.off, r.off
-	r.loose, r.checkOnly = false, true
+	r.noncanonical, r.checkOnly = false, true
 	var checked TaskEvent
 	for i := range n {
 		if i == n-MaxTaskEvents {
@@ -138,14 +135,14 @@ func (r *reader) events(dropped uint64) EventRing {
 	switch {
 	case r.err != nil || n == 0:
 		return EventRing{dropped: dropped}
-	case r.loose:
+	case r.noncanonical:
 		return r.repack(first, n, dropped)
 	}
 	extra := max(0, n-MaxTaskEvents)
 	return EventRing{packed: r.src[kept:r.off], n: uint8(n - extra), dropped: dropped + uint64(extra)}
 }
 
-// repack reads the n events at offset at once more, into a ring of our own form.
+// repack reads the n events at offset at once more, and encodes them into a ring.
 func (r *reader) repack(at, n int, dropped uint64) EventRing {
 	again := reader{src: r.src[:r.off], off: at}
 	ring := EventRing{dropped: dropped}

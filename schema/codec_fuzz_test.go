@@ -9,16 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// perByte and atLeast bound what a decoder may allocate: a struct of some 130
-// bytes may come from a byte that says that all its fields are zero, and maps
-// and growing lists take a few times what they hold.
+// perByte and atLeast bound the memory that a decoder may allocate. One byte may encode a struct
+// of some 130 bytes with all fields zero, and maps and growing lists take a few times the memory
+// of their elements.
 const (
 	perByte = 1024
 	atLeast = 64 << 10
 )
 
-// fuzzCodec checks what must hold for any bytes: no panic, memory in proportion
-// to the input, and if they decode, an encoding that is canonical.
+// fuzzCodec checks the properties of a decoder for any bytes: no panic, memory in proportion to
+// the input, and for bytes that decode a canonical encoding.
 func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte) {
 	a := withEvents(documented(), MaxTaskEvents)
 	for _, seed := range [][]byte{
@@ -45,14 +45,14 @@ func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(
 	})
 }
 
-// fuzzed has its table of strings already, which does not depend on the input.
+// fuzzed has its table of strings already, so that it does not count as memory for the input.
 var fuzzed = func() *Codec {
 	c := new(Codec)
 	c.intern("table")
 	return c
 }()
 
-// same panics if the two ways to decode have not come to the same.
+// same panics if the two ways to decode differ in their results.
 func same(err, keptErr error, once, kept []byte) {
 	if (err == nil) != (keptErr == nil) || err == nil && string(once) != string(kept) {
 		panic(fmt.Sprintf("decoded %x, %v, but into memory of its own %x, %v", once, err, kept, keptErr))

@@ -99,7 +99,7 @@ func (t *Task) fields(c *coder) {
 
 func (c *coder) config(v *map[string]any) {
 	if c.r == nil {
-		c.t.put(appendConfig(c.t.dst, *v), len(*v) != 0)
+		c.t.field(appendConfig(c.t.dst, *v), len(*v) != 0)
 	} else if c.next() {
 		*v = c.r.config()
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// wireOrder is the format: for each struct, its fields in the order of its
-// array. Lines are only ever appended to.
+// wireOrder is the format: the fields of each struct in the order of its array. New fields come
+// only at the end of a line.
 var wireOrder = map[string][]string{
 	"Allocation":      {"ID", "CreateIndex", "ModifyIndex", "AllocModifyIndex", "NextAllocation", "scheduler", "client", "Job"},
 	"scheduler":       {"EvalID", "NodeID", "JobID", "Name", "TaskGroup", "DesiredStatus", "Resources", "TaskResources", "Metrics", "DesiredDescription", "PreviousAllocation"},
@@ -35,8 +35,7 @@ var wireOrder = map[string][]string{
 	"Constraint":     {"LTarget", "RTarget", "Operand"},
 }
 
-// TestWireOrderNamesEveryField fails when a field is added to a type and not to
-// the codec.
+// TestWireOrderNamesEveryField fails if a type gets a new field and the codec does not.
 func TestWireOrderNamesEveryField(t *testing.T) {
 	t.Parallel()
 	parts := append(append([]string{"scheduler", "client"}, wireOrder["scheduler"]...), wireOrder["client"]...)
@@ -67,9 +66,8 @@ func TestWireOrderNamesEveryField(t *testing.T) {
 	walk(reflect.TypeFor[Allocation]())
 }
 
-// plainer turns values into the lists, maps and scalars that their encoding
-// stands for. What it holds itself is added to every struct, as the fields of a
-// newer version would be.
+// plainer turns values into the lists, maps and scalars of their encoding. Its own elements are
+// added to every struct, like the fields of a newer version.
 type plainer []any
 
 func plain(v any) any { return plainer(nil).value(reflect.ValueOf(v)) }
@@ -126,7 +124,7 @@ func plainScalar(v reflect.Value) any {
 	return v.Int()
 }
 
-// fields is v as the array of its fields, as name orders them.
+// fields returns the fields of v in the order of wireOrder[name].
 func (p plainer) fields(v reflect.Value, name string) any {
 	fields, kept := []any{}, 0
 	for i, field := range wireOrder[name] {
@@ -160,8 +158,7 @@ func (p plainer) field(v reflect.Value, field string) (x any, zero bool) {
 	return x, x == nil || x == "" || x == false || x == int64(0) || x == uint64(0)
 }
 
-// byLibrary is the encoding of a, as the library writes the lists and maps that
-// it stands for.
+// byLibrary returns the library's encoding of the lists and maps of a.
 func byLibrary(t *testing.T, a *Allocation) []byte {
 	var buf bytes.Buffer
 	enc := msgpack.NewEncoder(&buf)

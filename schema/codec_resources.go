@@ -2,7 +2,7 @@ package schema
 
 func (c *coder) resources(v **Resources) {
 	if c.r == nil {
-		c.t.put(appendResources(c.t.dst, *v), *v != nil)
+		c.t.field(appendResources(c.t.dst, *v), *v != nil)
 	} else if c.next() {
 		*v = c.r.resources()
 	}
@@ -78,7 +78,7 @@ func (p *Port) fields(c *coder) {
 
 func (c *coder) taskResources(v *map[string]*Resources) {
 	if c.r == nil {
-		c.t.put(appendMap(c.t.dst, *v, appendResources), len(*v) != 0)
+		c.t.field(appendMap(c.t.dst, *v, appendResources), len(*v) != 0)
 	} else if c.next() {
 		*v = c.r.taskResources()
 	}
@@ -90,7 +90,7 @@ func (r *reader) taskResources() map[string]*Resources {
 	for range n {
 		at := r.off
 		key := r.taskName()
-		put(r, m, at, key, r.resources())
+		insert(r, m, at, key, r.resources())
 	}
 	return m
 }
@@ -124,7 +124,7 @@ func (m *AllocMetric) fields(c *coder) {
 
 func (c *coder) scores(v *map[string]float64) {
 	if c.r == nil {
-		c.t.put(appendMap(c.t.dst, *v, appendFloat), len(*v) != 0)
+		c.t.field(appendMap(c.t.dst, *v, appendFloat), len(*v) != 0)
 	} else if c.next() {
 		*v = c.r.scores()
 	}
@@ -136,14 +136,14 @@ func (r *reader) scores() map[string]float64 {
 	for range n {
 		at := r.off
 		key := r.scoreName()
-		put(r, m, at, key, r.float())
+		insert(r, m, at, key, r.float())
 	}
 	return m
 }
 
 func (c *coder) counts(v *map[string]int) {
 	if c.r == nil {
-		c.t.put(appendMap(c.t.dst, *v, appendCount), len(*v) != 0)
+		c.t.field(appendMap(c.t.dst, *v, appendCount), len(*v) != 0)
 	} else if c.next() {
 		*v = c.r.counts()
 	}
@@ -157,7 +157,7 @@ func (r *reader) counts() map[string]int {
 	for range n {
 		at := r.off
 		key := r.interned()
-		put(r, m, at, key, r.int())
+		insert(r, m, at, key, r.int())
 	}
 	return m
 }

@@ -75,8 +75,7 @@ func documentedJob() *Job {
 	}
 }
 
-// withEvents fills the ring of a's task up to n events, as a task that crashes
-// and is restarted does.
+// withEvents fills the ring of a's task up to n events, as of a task that crashes again and again.
 func withEvents(a *Allocation, n int) *Allocation {
 	s := a.TaskStates["redis"]
 	at := int64(1447806038427841000)

@@ -12,15 +12,15 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// seeded returns a generator whose seed is in the log.
+// seeded returns a random generator and logs its seed.
 func seeded(t testing.TB) *rand.Rand {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// normal returns what a copy of a is after the codec took what it does not tell
-// apart: empty lists and maps of the fixed fields are nil.
+// normal returns a copy of a that went through the codec: empty lists and maps are nil, except in
+// a Config.
 func normal(t testing.TB, a *Allocation) *Allocation {
 	t.Helper()
 	b, err := decodeAllocation(string(appendAllocation(nil, a)))
@@ -42,7 +42,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	}
 }
 
-// emptyToNil makes the empty lists and maps under v nil, but for free-form ones.
+// emptyToNil makes the empty lists and maps under v nil, except in a Config.
 func emptyToNil(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -96,8 +96,7 @@ func TestCodecPartsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestCodecAgainstLibrary compares every byte with what the library's generic
-// encoder makes of the lists and maps that the format stands for.
+// TestCodecAgainstLibrary compares every byte with the encoding by the library's generic encoder.
 func TestCodecAgainstLibrary(t *testing.T) {
 	t.Parallel()
 	r := seeded(t)
@@ -111,8 +110,7 @@ func TestCodecAgainstLibrary(t *testing.T) {
 	}
 }
 
-// widened is v with every integer as an int64, or as a uint64 where that is too
-// small, as free-form values have them.
+// widened returns v with every integer as an int64, or a uint64 above that range, as in a Config.
 func widened(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -180,9 +178,8 @@ func TestAppendAppends(t *testing.T) {
 	}
 }
 
-// TestCodecOtherVersions checks both directions of the promise that fields are
-// only ever appended: longer arrays decode without what is new, shorter ones
-// with zeros for what is missing.
+// TestCodecOtherVersions checks compatibility in both directions: a longer array decodes without
+// its new fields, a shorter one with zeros for its missing fields.
 func TestCodecOtherVersions(t *testing.T) {
 	t.Parallel()
 	a := normal(t, randomAllocation(rand.New(rand.NewPCG(3, 4))))
@@ -249,14 +246,14 @@ func TestDecodeRefuses(t *testing.T) {
 	require.NotNil(t, job)
 }
 
-// TestSkipDepthBomb skips a field of a newer writer that is a million lists deep.
+// TestSkipDepthBomb skips a field of a newer writer, a million lists deep.
 func TestSkipDepthBomb(t *testing.T) {
 	t.Parallel()
 	src := "\x94\xa0\xa0\xc0" + strings.Repeat("\x91", 1<<20) + "\xc0"
 	require.NoError(t, new(Codec).DecodeClient(src, new(Allocation)), "depth of what is skipped must not matter")
 }
 
-// TestDecodeCutShort decodes every prefix of an allocation: none may pass.
+// TestDecodeCutShort decodes every prefix of an allocation, and each must be refused.
 func TestDecodeCutShort(t *testing.T) {
 	t.Parallel()
 	src := string(appendAllocation(nil, withEvents(documented(), MaxTaskEvents)))

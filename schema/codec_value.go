@@ -27,12 +27,12 @@ func appendStringMap(dst []byte, m map[string]string) []byte {
 	return appendMap(dst, m, appendString)
 }
 
-// stringMap is readMap for strings, which also notes whether the keys are in
-// order, and may be told to build nothing.
+// stringMap reads a map of strings. It sets r.noncanonical if the keys are not in order. With
+// r.checkOnly it builds no map.
 func (r *reader) stringMap() map[string]string {
 	at := r.off
 	n := r.mapLen()
-	r.loose = r.loose || n == 0 && !r.zeroSince(at)
+	r.noncanonical = r.noncanonical || n == 0 && !r.zeroSince(at)
 	if n == 0 {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (r *reader) stringMap() map[string]string {
 	for i := range n {
 		at := r.off
 		key, value := r.str(), r.str()
-		r.loose = r.loose || i > 0 && key <= last
+		r.noncanonical = r.noncanonical || i > 0 && key <= last
 		last = key
 		if m == nil {
 			continue
@@ -57,7 +57,7 @@ func (r *reader) stringMap() map[string]string {
 	return m
 }
 
-// appendConfig writes a driver's free-form configuration.
+// appendConfig writes a driver's configuration.
 func appendConfig(dst []byte, config map[string]any) []byte {
 	if len(config) == 0 {
 		return appendNil(dst)
@@ -72,9 +72,9 @@ func (r *reader) config() map[string]any {
 	return nil
 }
 
-// appendValue writes a free-form value that is depth levels deep. Here an empty
-// list or map is not nil: the driver may tell them apart. What Validate refuses
-// becomes nil, as does what lies too deep, for it may contain itself.
+// appendValue writes a free-form value that is depth levels deep. Here an empty list or map is
+// not nil, because the driver may distinguish them. A value that Validate refuses becomes nil.
+// So does a value that is too deep: it may contain itself.
 func appendValue(dst []byte, v any, depth int) []byte {
 	switch v := v.(type) {
 	case nil:
@@ -154,7 +154,7 @@ func (r *reader) value(depth int) any {
 	return r.anyInt()
 }
 
-// anyInt reads an integer as an int64, or where that is too small as a uint64.
+// anyInt reads an integer as an int64, or as a uint64 above that range.
 func (r *reader) anyInt() any {
 	at := r.off
 	v, neg, ok := r.integer()

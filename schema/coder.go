@@ -12,24 +12,23 @@ import "time"
 //		c.close(outer)
 //	}
 //
-// When reading, a field that the tuple does not have keeps its value, and a field that only a
-// newer writer knows is skipped. The client's part and the events are on the path of every
-// commit; they are coded by hand instead.
+// When reading, a field that is missing in the tuple keeps its value, and a field that only a
+// newer writer knows is skipped.
 //
-// The reader and the tuple are behind pointers, and are not given to functions that the
-// compiler does not know: so they stay off the heap.
+// The reader and the tuple are behind pointers, and are passed to known functions only. So the
+// compiler keeps them off the heap, although bytes of the tuple escape.
 type coder struct {
 	r    *reader // nil when appending
 	t    *tuple  // nil when reading
-	left int     // fields of the struct that is read, still to come
+	left int     // unread fields of the struct, when reading
 }
 
-// An outer is the struct around the one that is coded.
+// outer is the saved state of the struct around the current one.
 type outer struct {
 	left, start, n, kept int
 }
 
-// open begins a struct. Its end is c.close(outer).
+// open begins a struct, which ends with c.close(outer).
 func (c *coder) open() outer {
 	if c.r != nil {
 		o := outer{left: c.left}
@@ -43,8 +42,8 @@ func (c *coder) open() outer {
 	return o
 }
 
-// close ends a struct and goes back to the one around it. There, the field that holds the
-// struct counts as set.
+// close ends a struct and returns to the one around it, in which the field with the struct
+// counts as set.
 func (c *coder) close(o outer) {
 	if c.r != nil {
 		for range c.left {
@@ -58,7 +57,7 @@ func (c *coder) close(o outer) {
 	c.t.start, c.t.n, c.t.kept = o.start, o.n, o.kept
 }
 
-// next reports whether the struct that is read has one more field.
+// next reports whether the struct has one more field to read.
 func (c *coder) next() bool {
 	if c.left == 0 {
 		return false
@@ -120,7 +119,7 @@ func (c *coder) bool(v *bool) {
 
 func (c *coder) texts(v *[]string) {
 	if c.r == nil {
-		c.t.put(appendStrings(c.t.dst, *v), len(*v) != 0)
+		c.t.field(appendStrings(c.t.dst, *v), len(*v) != 0)
 	} else if c.next() {
 		*v = c.r.stringList()
 	}
@@ -128,14 +127,14 @@ func (c *coder) texts(v *[]string) {
 
 func (c *coder) textMap(v *map[string]string) {
 	if c.r == nil {
-		c.t.put(appendStringMap(c.t.dst, *v), len(*v) != 0)
+		c.t.field(appendStringMap(c.t.dst, *v), len(*v) != 0)
 	} else if c.next() {
 		*v = c.r.stringMap()
 	}
 }
 
-// present codes whether a pointer is nil. If it is not, the struct is to follow; when
-// reading, it is new.
+// present codes a nil pointer, or reports that the caller must code the struct behind it. When
+// reading, that struct is new.
 func present[T any](c *coder, p **T) bool {
 	if c.r == nil {
 		return c.presence(*p != nil)
@@ -147,10 +146,10 @@ func present[T any](c *coder, p **T) bool {
 	return true
 }
 
-// presence appends a nil where there is no struct to follow.
+// presence begins a field that is appended in several steps, or appends nil for an unset one.
 func (c *coder) presence(set bool) bool {
 	if !set {
-		c.t.put(appendNil(c.t.dst), false)
+		c.t.field(appendNil(c.t.dst), false)
 		return false
 	}
 	c.t.n++
@@ -158,8 +157,7 @@ func (c *coder) presence(set bool) bool {
 	return true
 }
 
-// list codes the length of a list and returns it. Its elements are to follow, each at its
-// place in the list:
+// list codes the length of a list and returns it. The caller codes the elements:
 //
 //	for i := range list(c, &j.TaskGroups) {
 //		at(&j.TaskGroups, i).fields(c)
@@ -172,7 +170,7 @@ func list[T any](c *coder, v *[]T) int {
 	return n
 }
 
-// length codes the length of a list, which is n when appending. An empty list is nil.
+// length codes the length of a list, which is n when appending. An empty list is coded as nil.
 func (c *coder) length(n int) int {
 	switch {
 	case c.r == nil && c.presence(n > 0):
@@ -184,7 +182,7 @@ func (c *coder) length(n int) int {
 	return c.r.arrayLen()
 }
 
-// at returns element i of a list, and appends it if the list ends before it.
+// at returns element i of a list. It appends a zero element if i is the length of the list.
 func at[T any](list *[]T, i int) *T {
 	if i == len(*list) {
 		var zero T

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// DisplayMessage says in a sentence what happened, for people. It is computed
-// from the event alone, in English, and never stored. An event of a type that is
-// not documented shows its Message, or else its type.
+// DisplayMessage describes the event in an English sentence. It is computed from the event
+// alone, and never stored. An event of an undocumented type shows its Message, or else its
+// type.
 func (ev TaskEvent) DisplayMessage() string {
 	if say, ok := displays[ev.Type]; ok {
 		return say(&ev)
@@ -16,8 +16,8 @@ func (ev TaskEvent) DisplayMessage() string {
 	return cmp.Or(ev.Message, ev.Type)
 }
 
-// displays has one sentence for every documented type. What an annotation tells
-// goes before the client's own Message.
+// displays has one sentence for every documented type. Annotations have precedence over the
+// client's own Message.
 var displays = map[string]func(*TaskEvent) string{
 	TaskSetupFailure: func(ev *TaskEvent) string {
 		return because("The task's setup failed before it could run", ev.SetupError, ev.Message)
@@ -57,7 +57,7 @@ var displays = map[string]func(*TaskEvent) string{
 	TaskSetup: func(ev *TaskEvent) string { return cmp.Or(ev.Message, "The task is being set up") },
 }
 
-// because adds the first reason that is given.
+// because adds the first reason that is not empty.
 func because(what string, reasons ...string) string {
 	if reason := cmp.Or(reasons...); reason != "" {
 		return what + ": " + reason

@@ -18,7 +18,7 @@ var documentedTypes = []string{
 	TaskRestartSignaled, TaskSignaling, TaskSiblingFailed, TaskLeaderDead, TaskDriverMessage, TaskSetup,
 }
 
-// annotated is an event of a type with what applies to that type and more.
+// annotated returns an event of a type with the annotations of all types.
 func annotated(kind string) TaskEvent {
 	return TaskEvent{
 		Type: kind, Time: 1447806038427841000, ExitCode: 137, Signal: 9,

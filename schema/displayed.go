@@ -2,15 +2,15 @@ package schema
 
 import "encoding/json"
 
-// Displayed is an allocation whose JSON has the key DisplayMessage in every task
-// event: what the event's method of that name returns. It is not part of the
-// allocation, which is neither changed nor copied, and reading the JSON drops it.
+// Displayed is an allocation whose JSON has the key DisplayMessage in every task event, with
+// the result of the event's method of that name. The allocation itself is not changed or
+// copied. Reading the JSON ignores the key.
 type Displayed struct{ *Allocation }
 
 // displayedJSON is an Allocation with the events of its tasks replaced.
 type displayedJSON struct {
 	*plainAllocation
-	TaskStates map[string]*displayedState // instead of the one within
+	TaskStates map[string]*displayedState // instead of the embedded one
 }
 
 type displayedState = taskStateJSON[[]displayedEvent, UnixNano]
@@ -20,8 +20,8 @@ type displayedEvent struct {
 	DisplayMessage string
 }
 
-// MarshalJSON returns the documented JSON of the allocation, with messages; null for
-// none.
+// MarshalJSON returns the documented JSON of the allocation, with messages; null for a nil
+// allocation.
 func (d Displayed) MarshalJSON() ([]byte, error) {
 	if d.Allocation == nil {
 		return []byte("null"), nil
@@ -36,7 +36,7 @@ func (d Displayed) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// displayed returns the state with messages. Nil stays nil.
+// displayed returns the state with messages; nil for nil.
 func displayed(ts *TaskState) *displayedState {
 	if ts == nil {
 		return nil

@@ -1,62 +1,47 @@
 /*
-Package schema is what the store keeps: the allocation of the documented
-/v1/allocation endpoint and all inside it, under the documented names, with its
-rules and its two encodings. It knows nothing of files, indexes or waits.
+Package schema has the types that the store keeps, their rules and their two encodings. An
+[Allocation] is the allocation of the documented /v1/allocation endpoint, with all fields
+inside it under the documented names. [TaskState], with its [EventRing], is its most often
+changed part. [ID] is an allocation's ID as 16 bytes. The package knows nothing of files,
+indexes or waits.
 
-# What it is
+# Owners
 
-[Allocation] is the type; [TaskState], with its [EventRing], is the part of it
-that changes most. [ID] is an allocation's ID as 16 bytes.
+The scheduler and the client write to the same allocation. Each field has one owner, see
+[Allocation]. [Codec] encodes the fields of each owner as a part of their own, so that the
+store can replace one part without decoding the other.
 
-# Ownership
-
-Scheduler and client write to the same allocation. Who may write what is said by
-pure functions: [Inserted], [SchedulerUpdate], [ClientUpdate], [RecordTaskEvent]
-and [Superseded] turn a stored allocation and a write into the next one. They copy
-only what they change; the rest is shared, which is safe because whatever is stored
-is never changed in place. [Allocation.Clone] is for those who want to change a
-copy.
-
-The store calls RecordTaskEvent alone of these. For the other writes it need not
-decode what is stored, so it keeps the same rules on encoded parts, which
-[AppendScheduler] and [AppendClient] divide by owner.
+A stored value is never changed in place. So values may share memory, and the result of
+[RecordTaskEvent] shares all that it does not change. [Allocation.Clone] makes a copy that may
+be changed.
 
 # JSON
 
-The JSON is that of the endpoint's documentation, key by key and in its order.
-Integers are written as integers, nil lists and maps as null, and fields beyond
-the documented sample only when set. On input null, absent and empty are the
-same; integral floats such as 1e+10 are integers, exactly; unknown keys are
-ignored; an error is a [JSONError], which names the offset and the field. All
-this holds for an [Allocation], alone or inside something else; a Job or a
-TaskState that is decoded by itself is decoded as encoding/json does it.
+The JSON is that of the endpoint's documentation, in the same order of keys. Integers are
+written as integers, and nil lists and maps as null. Fields that the documented sample lacks
+are written only if they are set. On input, null, absent and empty are the same; an integral
+float such as 1e+10 is an integer, exactly; unknown keys are ignored. An error is a
+[JSONError]. All of this holds for an Allocation; a Job by itself is decoded by encoding/json.
 
-A task's Config is free-form. Its integers become int64 (uint64 above that),
-whatever else is a number float64; an integer that does not fit 64 bits is one
-of the latter. Empty lists and maps inside it stay what they are. It may nest 64
-levels deep.
+A task's Config is free-form and may nest 64 levels deep. Its integers become int64, or uint64
+above that range; other numbers, and integers beyond 64 bits, become float64. Inside it, empty
+lists and maps stay empty.
 
 # MessagePack
 
-On the disk, and in [EventRing], values are MessagePack arrays of their fields.
-The encoding is canonical: equal content is equal bytes, so that content can be
-compared and hashed as it is stored. It is written and read by hand, see
-store/design/0001.
+In files, and in an EventRing, a struct is a MessagePack array of its fields. The encoding is
+canonical: equal content is equal bytes, so stored bytes can be compared and hashed. It is
+written and read by hand, see store/design/0001.
 
-# Compatibility
-
-Fields are only ever added at the end of their array. A reader takes missing
-ones as zero and skips those it does not know, so that files can be read across
-versions in both directions. The bytes in testdata/golden keep it so.
+New fields are only added at the end of their array. A reader takes missing fields as zero and
+skips unknown ones, so files can be read across versions in both directions. The bytes in
+testdata/golden hold the format fixed.
 
 # Caveats
 
-What is decoded shares memory with the string that it was decoded from, unless
-[Shared] decodes it. What the
-store hands out is shared by all readers and must not be changed. Strings are
-kept byte for byte; JSON replaces what is not UTF-8, and does not tell 1.0 from 1:
-a float64 in a Config that is integral comes back from it as an integer.
-Decoding JSON may take some hundred times the memory of the text, where that is
-a list of empty objects, so whoever reads it from strangers bounds its length.
+Strings are kept byte for byte, but JSON replaces invalid UTF-8. JSON does not tell 1.0 from 1,
+so an integral float64 in a Config comes back as an integer. Decoding JSON may need some
+hundred times the memory of the text, for a list of empty objects: bound the length of a text
+from a stranger.
 */
 package schema

@@ -7,21 +7,19 @@ import (
 	"sync"
 )
 
-// MaxTaskEvents is how many events of a task are kept.
+// MaxTaskEvents is the number of events that an EventRing holds.
 const MaxTaskEvents = 10
 
-// packing are buffers to pack events in before their length is known.
+// packing pools buffers for Append, because an event's length is known only when it is encoded.
 var packing = sync.Pool{New: func() any { return new([]byte) }}
 
-// EventRing holds the latest MaxTaskEvents events of a task, and counts what it
-// dropped. Its zero value is an empty ring, ready to use.
+// EventRing holds the latest MaxTaskEvents events of a task, and counts the dropped ones. The
+// zero value is an empty ring.
 //
-// The events are kept packed, as the MessagePack they are stored as, in one
-// immutable string. Hence a ring is a small value: copying it is cloning it,
-// and two rings are == exactly if their events and their dropped counts are
-// equal. Ten events take their bytes, some 20 each, where ten TaskEvents take
-// 300 each; a ring is stored by copying its string; and a ring that was read
-// decodes an event only when somebody looks at it.
+// The events are one immutable string, in the MessagePack form in which they are stored. So a
+// copy of a ring is a clone, and two rings are == exactly if their events and their dropped
+// counts are equal. An event takes some 20 bytes, where a TaskEvent takes 300. A ring is
+// stored by copying its string, and a ring that was read decodes its events in All.
 type EventRing struct {
 	// Invariant: packed is the concatenation of exactly n events, each as
 	// appendEvent writes it, with n <= MaxTaskEvents.
@@ -30,8 +28,7 @@ type EventRing struct {
 	dropped uint64
 }
 
-// Append adds ev as the latest event. If the ring is full its oldest event is
-// dropped.
+// Append appends ev as the latest event. A full ring drops its oldest event.
 func (r *EventRing) Append(ev TaskEvent) {
 	older := r.packed
 	if r.n == MaxTaskEvents {
@@ -51,11 +48,11 @@ func (r *EventRing) Append(ev TaskEvent) {
 // Len returns the number of events in the ring.
 func (r EventRing) Len() int { return int(r.n) }
 
-// Dropped returns how many events were dropped to make room for later ones.
+// Dropped returns the number of events that later ones have displaced.
 func (r EventRing) Dropped() uint64 { return r.dropped }
 
-// All yields the events, oldest first. Their strings share the ring's memory;
-// their Details maps are the caller's.
+// All yields the events, oldest first. Their strings share the ring's memory. Their Details
+// belong to the caller.
 func (r EventRing) All() iter.Seq[TaskEvent] {
 	return func(yield func(TaskEvent) bool) {
 		packed := reader{src: r.packed}
@@ -69,13 +66,13 @@ func (r EventRing) All() iter.Seq[TaskEvent] {
 	}
 }
 
-// MarshalJSON writes the events as a list, oldest first; null if there are none.
+// MarshalJSON writes the events as a list, oldest first; null for an empty ring.
 func (r EventRing) MarshalJSON() ([]byte, error) {
 	return json.Marshal(slices.Collect(r.All()))
 }
 
-// UnmarshalJSON reads a list of events, oldest first. Of more than
-// MaxTaskEvents it keeps the last, and counts the others as dropped.
+// UnmarshalJSON reads a list of events, oldest first. Of more than MaxTaskEvents events it
+// keeps the last, and counts the others as dropped.
 func (r *EventRing) UnmarshalJSON(data []byte) error {
 	var events []TaskEvent
 	if err := unmarshal(data, &events); err != nil {
@@ -85,7 +82,7 @@ func (r *EventRing) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ringOf returns a ring of the last of events.
+// ringOf returns a ring of the last of the events.
 func ringOf(events []TaskEvent) EventRing {
 	extra := max(0, len(events)-MaxTaskEvents)
 	r := EventRing{dropped: uint64(extra)}

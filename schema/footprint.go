@@ -2,9 +2,13 @@ package schema
 
 import "unsafe"
 
-// Footprint estimates the memory in bytes of a decoded allocation, without its job and
-// interned strings. For allocations from none to 40 tasks it is within a tenth of the growth
-// of the heap. Equal content has an equal footprint.
+// Footprint estimates the memory of a decoded allocation in bytes, without its job and
+// interned strings. It is within a tenth of the heap's growth for allocations of 0 to 40
+// tasks. Equal content has an equal footprint.
+//
+// The lengths of the encoded parts are no substitute: an encoded byte of a string takes 1 byte
+// of memory, and one of a struct about 7. The linear estimate that fits best is 23 % too low
+// for the documented allocation.
 func (c *Codec) Footprint(a *Allocation) int {
 	var f footprint
 	f.block(unsafe.Sizeof(*a))
@@ -12,10 +16,10 @@ func (c *Codec) Footprint(a *Allocation) int {
 
 	var n sizes
 	text := idText + len(a.Name) + ownLen(a.DesiredStatus) + len(a.DesiredDescription) + len(a.PreviousAllocation)
-	text += n.add(a.Resources)
+	text += n.count(a.Resources)
 	countMap(&f, a.TaskResources)
 	for _, r := range a.TaskResources {
-		text += n.add(r)
+		text += n.count(r)
 	}
 	if a.Metrics != nil {
 		n.metrics = 1
@@ -45,9 +49,9 @@ func ownLen(status string) int {
 	return len(status)
 }
 
-// add counts the structs of r, and returns the length of the strings that belong to them
+// count counts the structs of r, and returns the length of the strings that belong to them
 // alone.
-func (n *sizes) add(r *Resources) (text int) {
+func (n *sizes) count(r *Resources) (text int) {
 	if r == nil {
 		return 0
 	}

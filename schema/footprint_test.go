@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// decodedAnew returns a as a store decodes it from its two parts.
+// decodedAnew returns a, decoded from its two parts as the store does.
 func decodedAnew(t *testing.T, c *Codec, a *Allocation) *Allocation {
 	t.Helper()
 	id, err := ParseID(a.ID)
@@ -20,7 +20,7 @@ func decodedAnew(t *testing.T, c *Codec, a *Allocation) *Allocation {
 	return d
 }
 
-// TestFootprint compares the estimate with what the heap grows by.
+// TestFootprint compares the estimate with the growth of the heap.
 func TestFootprint(t *testing.T) {
 	text, err := os.ReadFile("../testdata/allocation.json")
 	require.NoError(t, err)

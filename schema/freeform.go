@@ -8,18 +8,17 @@ import (
 	"time"
 )
 
-// errTooDeep says that a Config nests deeper than maxDepth.
+// errTooDeep: a Config nests deeper than maxDepth.
 var errTooDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
 
-// maxDepth bounds how deep the lists and maps of a task's Config may nest, the
-// Config itself being the first level.
+// maxDepth bounds the nesting of lists and maps in a task's Config. The Config itself is the
+// first level.
 const maxDepth = 64
 
-// canonical returns v as one of the types that a free-form value has once it is
-// stored: nil, bool, string, int64, uint64 (above the range of int64 only),
-// float64, []any and map[string]any. It converts one level: the elements of a
-// list or a map are left for a call of their own. It reports false for a type
-// that is none of those below, and for numbers that JSON cannot spell.
+// canonical returns v as one of the types of stored free-form values: nil, bool, string, int64,
+// uint64 (above the range of int64 only), float64, []any and map[string]any. It does not convert
+// the elements of a list or a map. It reports false for a type that is not listed below, and
+// for NaN and infinities.
 func canonical(v any) (any, bool) {
 	switch v := v.(type) {
 	case nil, bool, string, int64, []any, map[string]any:
@@ -73,11 +72,10 @@ func canonicalUint(v uint64) any {
 	return v
 }
 
-// canonicalNumber converts the literal of a JSON number: an integer of 64 bits
-// stays one, also when it is written as a float, or has more digits than a float64
-// keeps and becomes one by that; anything else becomes a float64.
-// It reports false for what is out of a float64's range, and for what is no JSON
-// number although strconv would take it, such as "Inf" or "0x1p-2".
+// canonicalNumber converts the literal of a JSON number. It becomes an integer if it is one of
+// 64 bits, even if written as a float, or if its float64 is integral. Otherwise it becomes a
+// float64. The result is false for a number out of a float64's range, and for text such as
+// "Inf" or "0x1p-2", which strconv accepts and JSON does not.
 func canonicalNumber(s string) (any, bool) {
 	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || !json.Valid([]byte(s)) {
 		return nil, false
@@ -106,8 +104,7 @@ func canonicalNumber(s string) (any, bool) {
 	return f, true
 }
 
-// canonicalCollection converts the lists and maps that drivers' settings are
-// commonly written as.
+// canonicalCollection converts the other types of lists and maps that are valid in a Config.
 func canonicalCollection(v any) (any, bool) {
 	switch v := v.(type) {
 	case []string:

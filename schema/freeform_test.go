@@ -52,8 +52,8 @@ func TestCanonicalRefuses(t *testing.T) {
 	}
 }
 
-// TestValidateAllowsNoDeeperThanTheCodec puts each kind of list and map at the
-// last level that the codec keeps, and one below it.
+// TestValidateAllowsNoDeeperThanTheCodec places each kind of list and map at the last level that
+// the codec keeps, and one level deeper.
 func TestValidateAllowsNoDeeperThanTheCodec(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
@@ -73,8 +73,7 @@ func TestValidateAllowsNoDeeperThanTheCodec(t *testing.T) {
 	}
 }
 
-// TestDeepCanonicalIsWhatTheCodecStores compares the two ways by which a Config
-// becomes canonical.
+// TestDeepCanonicalIsWhatTheCodecStores compares the two ways to make a Config canonical.
 func TestDeepCanonicalIsWhatTheCodecStores(t *testing.T) {
 	t.Parallel()
 	a := withConfig(freeFormReferences())

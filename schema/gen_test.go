@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// randomAllocation fills every kind of field of an allocation, at random with
-// nothing, something empty or something, in canonical types.
+// randomAllocation returns an allocation with random fields: nil, empty or filled. Its free-form
+// values have canonical types.
 func randomAllocation(r *rand.Rand) *Allocation {
 	a := new(Allocation)
 	g := generator{r}
@@ -101,7 +101,7 @@ func (g generator) text() string {
 	return s.String()
 }
 
-// ring returns a ring that has dropped events now and then.
+// ring returns a ring, which sometimes has dropped events.
 func (g generator) ring() (ring EventRing) {
 	for range g.IntN(14) {
 		ev := TaskEvent{Type: TaskStarted, Time: g.integer(), Message: g.text(), ExitCode: g.IntN(3)}
@@ -116,7 +116,7 @@ func (g generator) ring() (ring EventRing) {
 	return ring
 }
 
-// freeForm returns a value that stays what it is in either encoding.
+// freeForm returns a value that both encodings keep exactly.
 func (g generator) freeForm(depth int) any {
 	switch g.IntN(9) {
 	case 0:

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rewrite writes the golden records instead of comparing with them. Records of
-// a released format must never change.
+// rewrite is for writing the golden records instead of comparing with them. Records of a
+// released format must never change.
 var rewrite = flag.Bool("rewrite", false, "rewrite testdata/golden/*.msgpack")
 
 // tortured is a job whose Config has every kind of free-form value.
@@ -30,9 +30,8 @@ func tortured() *Job {
 	}}}}}}
 }
 
-// TestGolden holds the encoders and the decoders to the bytes that were written
-// when the format was fixed. It is not parallel, so that -rewrite is done before
-// TestGoldenDecodes reads.
+// TestGolden compares the encoders with the bytes of the format as it was fixed. It is not
+// parallel, so that -rewrite is done before TestGoldenDecodes reads.
 func TestGolden(t *testing.T) {
 	ten := make([]TaskEvent, MaxTaskEvents+2)
 	for i := range ten {

@@ -6,20 +6,20 @@ import (
 	"fmt"
 )
 
-// ID is an allocation's ID as its 16 raw bytes: what tables and records are
-// keyed by. Its order is the order of its text.
+// ID is an allocation's ID as 16 raw bytes, the key of tables and records. IDs sort as their
+// texts do.
 type ID [16]byte
 
 // idText is the length of an ID as text: 8-4-4-4-12 hex digits.
 const idText = 36
 
-// textAt is where in the text the two digits of each byte stand.
+// textAt has, for each byte, the position of its two digits in the text.
 var textAt = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
 
-// notHex marks, in hexValue, a byte that is no hex digit.
+// notHex marks the bytes in hexValue that are not hex digits.
 const notHex = 0x80
 
-// hexValue is the value of each hex digit in either case.
+// hexValue has the value of each hex digit in either case.
 var hexValue = func() (t [256]uint8) {
 	for i := range t {
 		t[i] = notHex
@@ -33,9 +33,8 @@ var hexValue = func() (t [256]uint8) {
 	return t
 }()
 
-// ParseID returns the ID that s spells: 8-4-4-4-12 hex digits in either case,
-// with any version bits. Anything else is an error that is ErrInvalidID and
-// quotes s. It does not allocate when s is valid.
+// ParseID returns the ID with the text s: 8-4-4-4-12 hex digits in either case, with any version
+// bits. Any other text gives an ErrInvalidID that quotes it. A valid s costs no allocation.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != idText || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -53,7 +52,7 @@ func ParseID(s string) (ID, error) {
 	return id, nil
 }
 
-// invalidID quotes no more than a glance of s, which may be anything.
+// invalidID quotes the beginning of s, which may be long.
 func invalidID(s string) error {
 	if len(s) > 2*idText {
 		return fmt.Errorf("%w: %q... (%d bytes)", ErrInvalidID, s[:2*idText], len(s))
@@ -86,9 +85,9 @@ func (id ID) Compare(other ID) int {
 	return cmp.Compare(a, b)
 }
 
-// IDRange returns the lowest and the highest ID whose text starts with prefix.
-// The prefix may have any length from 0 to a whole ID, in either case, with its
-// dashes where an ID has them; anything else is ErrInvalidID.
+// IDRange returns the lowest and the highest ID whose text starts with prefix. The prefix may
+// have any length up to a whole ID, in either case, with the dashes of an ID. Any other text
+// gives an ErrInvalidID.
 func IDRange(prefix string) (low, high ID, err error) {
 	const lowest, highest = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 	if len(prefix) > idText {

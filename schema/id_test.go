@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// idPattern is the oracle of ParseID.
+// idPattern is the oracle for ParseID.
 var idPattern = regexp.MustCompile(`\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z`)
 
 func TestParseIDAgainstPattern(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// decodeKept decodes a by s from memory that is overwritten afterwards.
+// decodeKept decodes a with c, from memory that is then overwritten.
 func decodeKept(t *testing.T, c *Codec, a *Allocation, job *Job) *Allocation {
 	t.Helper()
 	id, err := ParseID(a.ID)
@@ -25,9 +25,9 @@ func decodeKept(t *testing.T, c *Codec, a *Allocation, job *Job) *Allocation {
 	return d
 }
 
-// TestSharedKeeps compares what Shared decodes with what the functions decode, after
-// the bytes that it was decoded from have gone: with the job, with another, without.
-func TestSharedKeeps(t *testing.T) {
+// TestDecodeCopies compares decoded allocations with those that share the memory of their source,
+// after that memory was overwritten: with the job, with another one, and without.
+func TestDecodeCopies(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(7, 7))
 	var c Codec
@@ -46,8 +46,8 @@ func TestSharedKeeps(t *testing.T) {
 	}
 }
 
-// TestSharedShares looks at where the strings are that two allocations have in common.
-func TestSharedShares(t *testing.T) {
+// TestDecodeInterns compares the addresses of strings that two allocations have in common.
+func TestDecodeInterns(t *testing.T) {
 	t.Parallel()
 	var c Codec
 	job := documented().Job
@@ -75,9 +75,8 @@ func keyOf[V any](m map[string]V) string {
 	return ""
 }
 
-// TestSharedIsBounded has it share more strings than it remembers, from several
-// goroutines.
-func TestSharedIsBounded(t *testing.T) {
+// TestInternTableIsBounded interns more strings than the table holds, from several goroutines.
+func TestInternTableIsBounded(t *testing.T) {
 	t.Parallel()
 	var c Codec
 	t.Run("all", func(t *testing.T) {
@@ -108,8 +107,8 @@ func TestSharedIsBounded(t *testing.T) {
 	require.Greater(t, taken, internSets*internWays*9/10, "what is there is made use of")
 }
 
-// TestRoomFits looks for room that was made and not used, in allocations of any shape.
-func TestRoomFits(t *testing.T) {
+// TestSlabFits looks for unused structs in the slabs of allocations of any shape.
+func TestSlabFits(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(8, 8))
 	for range 1000 {
@@ -122,8 +121,8 @@ func TestRoomFits(t *testing.T) {
 	}
 }
 
-// TestDecodeAllocations counts what decoding the documented allocation allocates. It
-// is alone, as others would be counted too.
+// TestDecodeAllocations bounds the memory allocations for decoding the documented allocation. It
+// is not parallel, because the count is of the whole process.
 func TestDecodeAllocations(t *testing.T) {
 	var c Codec
 	src, client := string(appendScheduler(nil, documented())), string(appendClient(nil, documented()))

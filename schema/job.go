@@ -2,11 +2,11 @@ package schema
 
 import "time"
 
-// Job is what a user asked to be run. An allocation carries the job as it was
-// at placement; the store keeps each distinct job once.
+// Job is a user's request to run tasks. An allocation has the job as of its placement. The
+// store keeps each distinct job once.
 //
-// A Job that the store handed out is shared by all its allocations and must not
-// be changed; see (*Allocation).Clone.
+// All allocations of a Job from the store share it, so it must not be changed; see
+// [Allocation.Clone].
 type Job struct {
 	ModifyIndex       uint64
 	CreateIndex       uint64
@@ -55,10 +55,9 @@ type Task struct {
 	Constraints []Constraint
 	Services    []Service
 	Env         map[string]string
-	// Config is the driver's own, free-form: its values are nil, bool, string,
-	// int64, uint64 (above the range of int64 only), float64, []any and
-	// map[string]any. Other types of Go numbers, strings, lists and maps are
-	// accepted on the way in where schema/freeform.go names them.
+	// Config is the driver's free-form configuration. Its values are nil, bool, string,
+	// int64, uint64 (above the range of int64 only), float64, []any and map[string]any. On
+	// input, the other types in schema/freeform.go are converted to these.
 	Config map[string]any
 	Driver string
 	Name   string
@@ -66,7 +65,7 @@ type Task struct {
 
 // Service is a service that a task registers, with its health checks.
 //
-// Id and Http are spelt as the endpoint documents them.
+// Id, and Http of its checks, are spelt as in the endpoint's documentation.
 type Service struct {
 	Checks    []ServiceCheck
 	PortLabel string

@@ -6,12 +6,10 @@ import (
 	"fmt"
 )
 
-// DecodeJSON returns the allocation that data documents, in the JSON of the
-// /v1/allocation endpoint. Null, absent and empty lists and maps are all nil;
-// integers and durations may be written as floats that are integral, such as
-// 1e+10; unknown keys are ignored. Anything else is a *JSONError that names the
-// offset and the field. What is decoded is not validated, and keeps nothing of
-// data.
+// DecodeJSON returns the allocation in data, in the JSON of the /v1/allocation endpoint. Null,
+// absent and empty lists and maps are all nil. Integers and durations may be written as
+// integral floats, such as 1e+10. Unknown keys are ignored. An error is a *JSONError. The
+// result is not validated, and shares no memory with data.
 func DecodeJSON(data []byte) (*Allocation, error) {
 	a := new(Allocation)
 	if err := a.UnmarshalJSON(data); err != nil {
@@ -50,8 +48,8 @@ func (a *Allocation) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// unmarshal is json.Unmarshal of a part of an allocation by itself: integers may be
-// written as floats there too.
+// unmarshal is json.Unmarshal for a part of an allocation by itself, in which integers may be
+// written as floats too.
 func unmarshal(data []byte, v any) error {
 	if json.Valid(data) {
 		data, _ = integralNumbers(data)
@@ -84,16 +82,17 @@ func (in *allocationJSON) allocation() (Allocation, error) {
 // normalize makes empty lists and maps nil, and free-form values canonical. They are valid.
 func (a *Allocation) normalize() {
 	a.Resources.normalize()
-	nilIfEmpty(&a.TaskResources)
+	nilEmptyMap(&a.TaskResources)
 	for _, r := range a.TaskResources {
 		r.normalize()
 	}
-	nilIfEmpty(&a.TaskStates)
+	nilEmptyMap(&a.TaskStates)
 	if m := a.Metrics; m != nil {
-		for _, counts := range []*map[string]int{&m.ClassFiltered, &m.ConstraintFiltered, &m.ClassExhausted, &m.DimensionExhausted} {
-			nilIfEmpty(counts)
-		}
-		nilIfEmpty(&m.Scores)
+		nilEmptyMap(&m.ClassFiltered)
+		nilEmptyMap(&m.ConstraintFiltered)
+		nilEmptyMap(&m.ClassExhausted)
+		nilEmptyMap(&m.DimensionExhausted)
+		nilEmptyMap(&m.Scores)
 	}
 	a.Job.normalize()
 }
@@ -102,15 +101,15 @@ func (j *Job) normalize() {
 	if j == nil {
 		return
 	}
-	nilIfEmpty(&j.Meta)
-	nilIfNone(&j.TaskGroups)
-	nilIfNone(&j.Datacenters)
-	nilIfNone(&j.Constraints)
+	nilEmptyMap(&j.Meta)
+	nilEmptyList(&j.TaskGroups)
+	nilEmptyList(&j.Datacenters)
+	nilEmptyList(&j.Constraints)
 	for g := range j.TaskGroups {
 		group := &j.TaskGroups[g]
-		nilIfEmpty(&group.Meta)
-		nilIfNone(&group.Tasks)
-		nilIfNone(&group.Constraints)
+		nilEmptyMap(&group.Meta)
+		nilEmptyList(&group.Tasks)
+		nilEmptyList(&group.Constraints)
 		for t := range group.Tasks {
 			group.Tasks[t].normalize()
 		}
@@ -118,14 +117,14 @@ func (j *Job) normalize() {
 }
 
 func (t *Task) normalize() {
-	nilIfEmpty(&t.Meta)
-	nilIfEmpty(&t.Env)
-	nilIfEmpty(&t.Config)
-	nilIfNone(&t.Constraints)
-	nilIfNone(&t.Services)
+	nilEmptyMap(&t.Meta)
+	nilEmptyMap(&t.Env)
+	nilEmptyMap(&t.Config)
+	nilEmptyList(&t.Constraints)
+	nilEmptyList(&t.Services)
 	for i := range t.Services {
-		nilIfNone(&t.Services[i].Checks)
-		nilIfNone(&t.Services[i].Tags)
+		nilEmptyList(&t.Services[i].Checks)
+		nilEmptyList(&t.Services[i].Tags)
 	}
 	t.Resources.normalize()
 	for key, v := range t.Config {
@@ -137,10 +136,10 @@ func (r *Resources) normalize() {
 	if r == nil {
 		return
 	}
-	nilIfNone(&r.Networks)
+	nilEmptyList(&r.Networks)
 	for i := range r.Networks {
-		nilIfNone(&r.Networks[i].DynamicPorts)
-		nilIfNone(&r.Networks[i].ReservedPorts)
+		nilEmptyList(&r.Networks[i].DynamicPorts)
+		nilEmptyList(&r.Networks[i].ReservedPorts)
 	}
 }
 
@@ -161,13 +160,13 @@ func deepCanonical(v any) any {
 	return c
 }
 
-func nilIfEmpty[V any](m *map[string]V) {
+func nilEmptyMap[V any](m *map[string]V) {
 	if len(*m) == 0 {
 		*m = nil
 	}
 }
 
-func nilIfNone[T any](list *[]T) {
+func nilEmptyList[T any](list *[]T) {
 	if len(*list) == 0 {
 		*list = nil
 	}

@@ -8,9 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzDecodeJSON decodes anything. An error must be one of ours, at an offset
-// within the text; what decodes must come back from its own JSON, and from its
-// MessagePack.
+// FuzzDecodeJSON decodes any text. An error must be a JSONError with an offset within the text. A
+// decoded allocation must survive its own JSON and its MessagePack.
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add(fixture(f, "allocation.json"))
 	f.Add(fixture(f, "allocation-as-printed.json"))

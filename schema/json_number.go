@@ -6,14 +6,13 @@ import (
 	"strconv"
 )
 
-// A shift says that from offset at of a rewritten text on, its offsets are by
-// larger than those of the original.
+// A shift is a difference of offsets: from offset at of a rewritten text on, its offsets are
+// larger by by than those of the original.
 type shift struct {
 	at, by int64
 }
 
-// original returns the offset in the original text that corresponds to one in
-// the rewritten text.
+// original returns the offset in the original text for an offset in the rewritten text.
 func original(shifts []shift, offset int64) int64 {
 	i := sort.Search(len(shifts), func(i int) bool { return shifts[i].at > offset })
 	if i == 0 {
@@ -22,10 +21,9 @@ func original(shifts []shift, offset int64) int64 {
 	return offset - shifts[i-1].by
 }
 
-// integralNumbers rewrites the numbers of a JSON text that are written as floats
-// and are integers of 64 bits, such as 1e+10, so that encoding/json takes them
-// for integers, exactly. The text is well-formed; without such a number it is
-// returned as it is.
+// integralNumbers rewrites integers of 64 bits that are written as floats, such as 1e+10, as
+// integers, which encoding/json reads exactly. The text must be well-formed JSON. Without such
+// a number it is returned unchanged.
 func integralNumbers(text []byte) ([]byte, []shift) {
 	var out []byte
 	var shifts []shift
@@ -52,7 +50,7 @@ func integralNumbers(text []byte) ([]byte, []shift) {
 	return append(out, text[copied:]...), shifts
 }
 
-// afterString returns where the string that begins at i has ended.
+// afterString returns the offset after the string that begins at i.
 func afterString(text []byte, i int) int {
 	for i++; i < len(text); i++ {
 		switch text[i] {
@@ -65,7 +63,7 @@ func afterString(text []byte, i int) int {
 	return i
 }
 
-// afterNumber returns where the number that begins at i has ended.
+// afterNumber returns the offset after the number that begins at i.
 func afterNumber(text []byte, i int) int {
 	for i < len(text) && bytes.IndexByte([]byte("+-.eE0123456789"), text[i]) >= 0 {
 		i++
@@ -73,9 +71,9 @@ func afterNumber(text []byte, i int) int {
 	return i
 }
 
-// integral returns a number that is written as a float as the integer it is, if
-// it is one and fits 64 bits. The number is shifted as digits and never becomes a
-// float; an exponent costs nothing before it is known to be small.
+// integral returns the integer that a number written as a float stands for, if it is one of 64
+// bits. It moves the decimal point in the digits, without a float in between. A huge exponent
+// is refused before it costs memory.
 func integral(number []byte) (string, bool) {
 	if !bytes.ContainsAny(number, ".eE") {
 		return "", false
@@ -104,13 +102,13 @@ func integral(number []byte) (string, bool) {
 	return shifted(sign, digits, exponent-fraction)
 }
 
-// shifted returns digits times ten to the exponent, if that is an integer of 64
-// bits. The digits do not begin with 0.
+// shifted returns digits times ten to the exponent, if that is an integer of 64 bits. The first
+// digit is not 0.
 func shifted(sign string, digits []byte, exponent int) (string, bool) {
-	const most = 20 // digits of the largest uint64
+	const limit = 20 // digits of the largest uint64
 	significant := bytes.TrimRight(digits, "0")
 	exponent += len(digits) - len(significant)
-	if exponent < 0 || exponent > most || len(significant)+exponent > most {
+	if exponent < 0 || exponent > limit || len(significant)+exponent > limit {
 		return "", false
 	}
 	s := sign + string(significant) + "00000000000000000000"[:exponent]

@@ -42,8 +42,7 @@ func TestIntegralAgainstBig(t *testing.T) {
 	require.Greater(t, rewritten, 1000, "the numbers must try both")
 }
 
-// TestShiftsAgainstMarks rewrites texts with marks in them, which must be found
-// where the shifts say.
+// TestShiftsAgainstMarks rewrites texts with marks in them. The shifts must lead to the marks.
 func TestShiftsAgainstMarks(t *testing.T) {
 	t.Parallel()
 	r := seeded(t)
@@ -70,7 +69,7 @@ func TestShiftsAgainstMarks(t *testing.T) {
 	}
 }
 
-// TestHugeNumbersCostNothing is not parallel, for it counts allocations.
+// TestHugeNumbersCostNothing is not parallel, because it counts memory allocations.
 func TestHugeNumbersCostNothing(t *testing.T) {
 	for _, s := range []string{"1e1000000000", "1e-1000000000", "1e99999999999999999999", "1.5e-9223372036854775808", "-1e9223372036854775807"} {
 		allocated := testing.AllocsPerRun(10, func() {

@@ -24,8 +24,7 @@ func fixture(t testing.TB, name string) []byte {
 	return text
 }
 
-// tokens returns the keys and values of a JSON text in order, numbers as exact
-// fractions however they are written.
+// tokens returns the keys and values of a JSON text in order, with numbers as exact fractions.
 func tokens(t *testing.T, text []byte) (list []string) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -59,7 +58,7 @@ func TestJSONOfTheDocumentedAllocation(t *testing.T) {
 	require.NoError(t, err)
 	config := regexp.MustCompile(`("port_map": \[[^]]*\]),(\s*)("image": "[^"]*")`)
 	require.True(t, config.Match(text))
-	sorted := config.ReplaceAll(text, []byte("$3,$2$1")) // its keys are a Go map's, so the alphabet orders them
+	sorted := config.ReplaceAll(text, []byte("$3,$2$1")) // a Go map is written in the order of its keys
 	require.Equal(t, tokens(t, sorted), tokens(t, back), "the documented keys and values must be written in the documented order")
 	require.NotContains(t, string(back), "e+", "integers are written as integers")
 }
@@ -79,7 +78,7 @@ func TestJSONAsPrintedNamesItsOffset(t *testing.T) {
 	require.ErrorAs(t, err, &syntax, "encoding/json's own error is within")
 }
 
-// deepest is a list in lists, so many levels deep.
+// deepest returns lists in one another, so many levels deep.
 func deepest(levels int) string { return strings.Repeat("[", levels) + strings.Repeat("]", levels) }
 
 func inConfig(value string) string {
@@ -205,8 +204,7 @@ func TestJSONConfig(t *testing.T) {
 	require.NoError(t, err, "what is not kept may be deeper")
 }
 
-// emptied returns the JSON of a value of the type in which every list, map and
-// object that can be is written as empty.
+// emptied returns the JSON of a value of the type with all its lists, maps and pointers empty.
 func emptied(of reflect.Type, empty map[reflect.Kind]string) string {
 	switch of.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Pointer:
@@ -226,7 +224,7 @@ func emptied(of reflect.Type, empty map[reflect.Kind]string) string {
 	return ""
 }
 
-// TestJSONNullAbsentAndEmptyAreTheSame does so for every type inside an allocation.
+// TestJSONNullAbsentAndEmptyAreTheSame compares the three for every type inside an allocation.
 func TestJSONNullAbsentAndEmptyAreTheSame(t *testing.T) {
 	t.Parallel()
 	empty := map[reflect.Kind]string{reflect.Slice: "[]", reflect.Map: "{}", reflect.Pointer: "null"}
@@ -310,7 +308,7 @@ func TestJSONUnmarshalReplacesAll(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`null`), &ts))
 }
 
-// TestJSONKeepsNothingOfItsInput overwrites the text after it was decoded.
+// TestJSONKeepsNothingOfItsInput overwrites the text after decoding.
 func TestJSONKeepsNothingOfItsInput(t *testing.T) {
 	t.Parallel()
 	text := fixture(t, "allocation.json")
@@ -320,8 +318,8 @@ func TestJSONKeepsNothingOfItsInput(t *testing.T) {
 	require.Equal(t, documented(), a)
 }
 
-// TestJSONOfPartsTakesTheSameIntegers reads a task's state, and its events, by themselves.
-func TestJSONOfPartsTakesTheSameIntegers(t *testing.T) {
+// TestJSONOfPartsReadsTheSameIntegers reads a task's state, and its events, by themselves.
+func TestJSONOfPartsReadsTheSameIntegers(t *testing.T) {
 	t.Parallel()
 	const events = `[{"Type": "Killing", "Time": 1.447806038427841e+18, "KillTimeout": 5e+9}]`
 	want := ringOf([]TaskEvent{{Type: TaskKilling, Time: 1447806038427841000, KillTimeout: 5 * time.Second}})

@@ -2,7 +2,7 @@ package schema
 
 import "time"
 
-// AllocMetric tells how the scheduler came to place the allocation where it is.
+// AllocMetric has the figures behind the scheduler's choice of a node.
 type AllocMetric struct {
 	CoalescedFailures  int
 	AllocationTime     time.Duration

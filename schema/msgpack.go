@@ -7,8 +7,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// maxEncoded bounds how many bytes DecodeMsgpack takes for one allocation. The
-// library would follow any length and any depth that the stream claims.
+// maxEncoded bounds the bytes of one allocation in DecodeMsgpack. The library by itself follows
+// any length and any depth that the stream claims.
 const maxEncoded = 64 << 20
 
 var (
@@ -23,8 +23,7 @@ func (a *Allocation) EncodeMsgpack(enc *msgpack.Encoder) error {
 	return err
 }
 
-// DecodeMsgpack sets a to the next allocation that dec reads. It takes no more
-// than 64 MiB for it.
+// DecodeMsgpack sets a to the next allocation that dec reads, of at most 64 MiB.
 func (a *Allocation) DecodeMsgpack(dec *msgpack.Decoder) error {
 	raw, err := readRaw(dec)
 	if err != nil {
@@ -38,9 +37,8 @@ func (a *Allocation) DecodeMsgpack(dec *msgpack.Decoder) error {
 	return nil
 }
 
-// readRaw reads the bytes of one value. It counts the values that are still to
-// come instead of recursing, as skip does, and makes room only for bytes that
-// have arrived.
+// readRaw reads the bytes of one value. It does not recurse, as skip does not, and allocates
+// memory only for bytes that have arrived.
 func readRaw(dec *msgpack.Decoder) (raw []byte, err error) {
 	for pending := uint64(1); pending > 0; pending-- {
 		var size, values uint64
@@ -58,7 +56,8 @@ func readRaw(dec *msgpack.Decoder) (raw []byte, err error) {
 	return raw, nil
 }
 
-// readHead appends the head of the next value to raw, and tells what follows it.
+// readHead appends the head of the next value to raw. The head is followed by size bytes, then
+// by values more values.
 func readHead(dec *msgpack.Decoder, raw []byte) (_ []byte, size, values uint64, err error) {
 	at := len(raw)
 	if raw, err = readBytes(dec, raw, 1); err != nil {

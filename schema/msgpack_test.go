@@ -29,7 +29,7 @@ func TestMsgpackRoundTrip(t *testing.T) {
 		require.NoError(t, enc.Encode(a))
 		want = append(want, a)
 	}
-	dec := msgpack.NewDecoder(io.MultiReader(&stream)) // one that is no io.ByteScanner
+	dec := msgpack.NewDecoder(io.MultiReader(&stream)) // this reader is not an io.ByteScanner
 	for _, a := range want {
 		var back Allocation
 		require.NoError(t, dec.Decode(&back))
@@ -71,7 +71,7 @@ func TestMsgpackRefuses(t *testing.T) {
 	require.ErrorIs(t, msgpack.Unmarshal([]byte("\x91\xa5abc"), new(Allocation)), io.ErrUnexpectedEOF, "a stream that ends is no bad encoding")
 }
 
-// endless yields nils without end.
+// endless is an endless stream of nils.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {
@@ -81,7 +81,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestMsgpackTakesWhatArrives claims lengths near the bound and delivers none.
+// TestMsgpackTakesWhatArrives claims lengths near the bound and delivers no bytes.
 func TestMsgpackTakesWhatArrives(t *testing.T) {
 	src := []byte("\x91\xdb\x03\xff\xff\x00")
 	var before, after runtime.MemStats
@@ -91,9 +91,8 @@ func TestMsgpackTakesWhatArrives(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "room must be made for what has arrived, not for what is claimed")
 }
 
-// FuzzDecodeMsgpack checks any stream against DecodeAllocation on the same
-// bytes: what the one takes as a whole the other takes too and ends where it
-// ends, and memory follows what has arrived, whatever the stream claims.
+// FuzzDecodeMsgpack compares any stream with decodeAllocation on the same bytes. Both must accept
+// the same bytes, and memory must be in proportion to the bytes that arrived.
 func FuzzDecodeMsgpack(f *testing.F) {
 	a := withEvents(documented(), MaxTaskEvents)
 	two := appendAllocation(appendAllocation(nil, a), a)
@@ -106,7 +105,7 @@ func FuzzDecodeMsgpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		whole, wholeErr := decodeAllocation(string(src))
 		stream := bytes.NewReader(src)
-		dec := msgpack.NewDecoder(stream) // which reads a bytes.Reader without a buffer between
+		dec := msgpack.NewDecoder(stream) // it reads a bytes.Reader without a buffer in between
 		got, untouched := Allocation{ID: "before"}, Allocation{ID: "before"}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -1,6 +1,6 @@
 package schema
 
-// Resources are what a task, or a whole allocation, asks for or was given.
+// Resources are the resources that a task, or a whole allocation, requests or has received.
 type Resources struct {
 	Networks []NetworkResource
 	IOPS     int

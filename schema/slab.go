@@ -45,11 +45,11 @@ func (r *reader) allocSlab(left int) {
 // byte. Malformed bytes give zero; decoding reports the fault.
 func (r *reader) sizes(left int) (n sizes) {
 	ahead := reader{src: r.src, off: r.off}
-	n.addResources(&ahead)
+	n.countResources(&ahead)
 	if left > 1 {
 		for range ahead.mapLen() {
 			ahead.skip()
-			n.addResources(&ahead)
+			n.countResources(&ahead)
 		}
 	}
 	if left > 2 && !ahead.null() {
@@ -61,7 +61,7 @@ func (r *reader) sizes(left int) (n sizes) {
 	return n
 }
 
-func (n *sizes) addResources(r *reader) {
+func (n *sizes) countResources(r *reader) {
 	if r.null() {
 		return
 	}
@@ -74,13 +74,13 @@ func (n *sizes) addResources(r *reader) {
 		networks := r.arrayLen()
 		n.networks += networks
 		for range networks {
-			n.addPorts(r)
+			n.countPorts(r)
 		}
 	}
 }
 
-// addPorts counts the ports of a network.
-func (n *sizes) addPorts(r *reader) {
+// countPorts counts the ports of a network.
+func (n *sizes) countPorts(r *reader) {
 	for i := range r.arrayLen() {
 		if i != 4 && i != 5 { // the dynamic and the reserved ports
 			r.skip()

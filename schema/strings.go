@@ -29,8 +29,8 @@ type notedString struct {
 	text string
 }
 
-// addID notes the allocation's ID.
-func (s *ownStrings) addID(at *string, id ID) {
+// noteID notes the allocation's ID.
+func (s *ownStrings) noteID(at *string, id ID) {
 	s.idAt, s.id = at, id
 	s.size += idText
 }

@@ -2,16 +2,16 @@ package schema
 
 import "time"
 
-// TaskEvent is one thing that happened to a task. Type and Time are always set;
-// which annotations apply depends on the type. Annotations that the documented
-// sample shows are always present in JSON, the others only when set.
+// TaskEvent is an event in the life of a task. Type and Time are always set; the other fields
+// are annotations, which depend on the type. JSON always has the annotations of the documented
+// sample, and the others if they are set.
 type TaskEvent struct {
 	KillError   string // Killed: why killing it failed
 	Message     string // Driver, Task Setup, and any type that is not documented
 	Signal      int    // Terminated: the signal that ended it
 	ExitCode    int    // Terminated
 	DriverError string // Driver Failure
-	Time        int64  // unix nanoseconds, set by whoever saw the event
+	Time        int64  // unix nanoseconds, set by the observer of the event
 	Type        string // one of the TaskEvent constants, or any other string
 
 	FailsTask        bool              `json:",omitempty"` // the event fails the task
@@ -27,7 +27,7 @@ type TaskEvent struct {
 	FailedSibling    string            `json:",omitempty"` // Sibling Task Failed: the task that failed
 	TaskSignal       string            `json:",omitempty"` // Signaling: the signal's name
 	TaskSignalReason string            `json:",omitempty"` // Signaling, Restart Signaled
-	Details          map[string]string `json:",omitempty"` // whatever else the client has to say
+	Details          map[string]string `json:",omitempty"` // any other annotations of the client
 }
 
 // The documented types of task events. The set is open: any other string is

@@ -2,9 +2,8 @@ package schema
 
 import "maps"
 
-// TaskState is what the client knows of one task: where it stands, and its
-// latest events. Everything but Events survives the ring: it is kept up to date
-// by Record as events arrive.
+// TaskState is the state of one task, as its client reports it, with its latest events. Record
+// updates the other fields with each event, so they cover events that the ring has dropped.
 type TaskState struct {
 	Events EventRing
 	State  string // pending, running or dead; the set is open
@@ -23,18 +22,15 @@ const (
 	TaskStateDead    = "dead" // will not run again
 )
 
-// Record takes ev into the events, and keeps the rest up to date:
+// Record appends ev to the events, and updates the other fields:
 //
-//   - The task moves to state, unless that is "". StartedAt moves when it becomes
-//     running; FinishedAt is set when it becomes dead, and cleared when a dead
-//     task lives again.
-//   - Failed is set, for good, by an event that says so (FailsTask), or whose
-//     documented meaning is that the task has failed: Failed Validation and Not
-//     Restarting.
-//   - Restarting adds to Restarts and sets LastRestart.
+//   - The task moves to state, unless state is "". StartedAt is set when it becomes running.
+//     FinishedAt is set when it becomes dead, and cleared when a dead task runs again.
+//   - Failed is set for good by an event with FailsTask, or of a type that means failure: Failed
+//     Validation and Not Restarting.
+//   - Restarting increments Restarts and sets LastRestart.
 //
-// All times are the event's, so that whoever records the same events comes to
-// the same state.
+// All times are those of the event, so equal events lead to equal states on every replica.
 func (ts *TaskState) Record(state string, ev TaskEvent) {
 	ts.Events.Append(ev)
 	if ev.FailsTask || ev.Type == TaskFailedValidation || ev.Type == TaskNotRestarting {
@@ -56,9 +52,8 @@ func (ts *TaskState) Record(state string, ev TaskEvent) {
 	}
 }
 
-// RecordTaskEvent returns what stored becomes when ev happens to a task, which
-// moves to state unless that is "". A task that has no state yet starts as
-// pending. See (*TaskState).Record.
+// RecordTaskEvent returns stored with ev recorded for a task, see [TaskState.Record]. A task
+// without a state starts as pending. The result shares with stored all that does not change.
 func RecordTaskEvent(stored *Allocation, task, state string, ev TaskEvent, index uint64) *Allocation {
 	ts := TaskState{State: TaskStatePending}
 	if was := stored.TaskStates[task]; was != nil {

@@ -61,8 +61,8 @@ func TestRecordSurvivesTheRing(t *testing.T) {
 	require.Equal(t, TaskState{State: TaskStatePending, Failed: true, Restarts: 50, LastRestart: 109, StartedAt: 108}, ts)
 }
 
-// requireFields compares got with one of from by each field. A field that is
-// not named comes from from[""]; reference fields must be the very same.
+// requireFields compares each field of got with that of one of from, which is from[""] for a
+// field that is not named. Reference fields must be identical.
 func requireFields(t *testing.T, got *Allocation, from map[string]*Allocation, rule string) {
 	t.Helper()
 	g := reflect.ValueOf(got).Elem()
@@ -120,7 +120,7 @@ func TestRecordTaskEvent(t *testing.T) {
 	require.Equal(t, TaskStatePending, got.TaskStates["task"].State, "a nil state is one not seen before")
 }
 
-// anyTask returns a task that a has, if it has one.
+// anyTask returns a task of a; "none" if a has no tasks.
 func anyTask(a *Allocation) string {
 	for task := range a.TaskStates {
 		return task

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// UnixNano is a moment in nanoseconds since 1970 UTC; 0 is never. In JSON it is
-// the RFC 3339 text that time.Time has there, which is how Nomad's own client
-// reads these fields; on input an integer of nanoseconds will do as well.
+// UnixNano is a moment in nanoseconds since 1970 UTC; 0 is never. In JSON it is RFC 3339 text as
+// of time.Time, which Nomad's own client reads. An integer of nanoseconds is valid input too.
 type UnixNano int64
 
 // Time returns the moment in UTC, or the zero Time for never.
@@ -29,8 +28,8 @@ func (n UnixNano) MarshalJSON() ([]byte, error) { return n.Time().MarshalJSON() 
 
 var errNoTime = errors.New("want RFC 3339 or an integer of nanoseconds since 1970")
 
-// UnmarshalJSON takes RFC 3339 text, an integer of nanoseconds, or null for never.
-// A moment before 1678 or after 2261 does not fit and is an error.
+// UnmarshalJSON reads RFC 3339 text, an integer of nanoseconds, or null for never. A moment
+// before 1678 or after 2261 does not fit and is an error.
 func (n *UnixNano) UnmarshalJSON(data []byte) error {
 	switch {
 	case string(data) == "null":
@@ -53,8 +52,7 @@ func (n *UnixNano) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// unmarshalText takes a JSON string of RFC 3339 text, in which any character may
-// be escaped.
+// unmarshalText reads a JSON string of RFC 3339 text, in which any character may be escaped.
 func (n *UnixNano) unmarshalText(data []byte) error {
 	var text string
 	var t time.Time

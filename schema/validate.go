@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// maxFaults is how many faults are reported of one allocation.
+// maxFaults bounds the reported faults of one allocation.
 const maxFaults = 20
 
 // A fault is an ErrInvalid or an ErrInvalidID of the value at a path.
@@ -21,12 +21,12 @@ type fault struct {
 // faults are the faults of an allocation. A valid allocation costs no memory.
 type faults []fault
 
-// add adds an ErrInvalid of the value at path.
-func (f *faults) add(path, format string, args ...any) {
-	f.addError(path, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...)))
+// invalid reports an ErrInvalid of the value at path.
+func (f *faults) invalid(path, format string, args ...any) {
+	f.report(path, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...)))
 }
 
-func (f *faults) addError(path string, err error) {
+func (f *faults) report(path string, err error) {
 	if len(*f) < maxFaults {
 		*f = append(*f, fault{path, err})
 	}
@@ -43,12 +43,16 @@ func (f faults) join() error {
 	return errors.Join(errs...)
 }
 
-// Validate reports everything that keeps the scheduler's write of a from being
-// stored, up to 20 faults at once, each with its path: an ID that is none
-// (ErrInvalidID); a PreviousAllocation or NextAllocation that is none, or a's
-// own; nil entries or empty task names in maps; a score that is no number; a
-// Config value of a type that cannot be stored, or too deep. Other faults are
-// ErrInvalid. Nothing in a is changed.
+// Validate reports the faults for which the store refuses the scheduler's write of a. It
+// reports up to 20 at once, each with its path:
+//
+//   - an ID, PreviousAllocation or NextAllocation that is malformed (ErrInvalidID)
+//   - a PreviousAllocation or NextAllocation that is a itself
+//   - nil entries or empty task names in maps
+//   - a score that is NaN or infinite
+//   - a Config value of a type that cannot be stored, or too deep
+//
+// All but the first are ErrInvalid. Nothing in a is changed.
 func (a *Allocation) Validate() error {
 	if a == nil {
 		return errNilAllocation
@@ -64,8 +68,8 @@ func (a *Allocation) Validate() error {
 	return f.join()
 }
 
-// ValidateClient reports everything that keeps the client's write of a from
-// being stored. Only the ID and what the client owns is looked at.
+// ValidateClient reports the faults for which the store refuses the client's write of a: those
+// of the ID and of the client's fields.
 func (a *Allocation) ValidateClient() error {
 	if a == nil {
 		return errNilAllocation
@@ -80,33 +84,33 @@ var errNilAllocation = fmt.Errorf("%w: nil allocation", ErrInvalid)
 
 func (a *Allocation) validateID(f *faults) {
 	if _, err := ParseID(a.ID); err != nil {
-		f.addError("ID", err)
+		f.report("ID", err)
 	}
 }
 
-// related checks the ID of another allocation than a.
+// related checks an ID that must be of another allocation than a.
 func (a *Allocation) related(f *faults, path, text string) {
 	if text == "" {
 		return
 	}
 	other, err := ParseID(text)
 	if err != nil {
-		f.addError(path, err)
+		f.report(path, err)
 		return
 	}
 	if own, err := ParseID(a.ID); err == nil && own == other {
-		f.add(path, "the allocation itself")
+		f.invalid(path, "the allocation itself")
 	}
 }
 
-// validateTasks checks the names and the presence of what a map has for tasks.
+// validateTasks checks the entries of a map by task name.
 func validateTasks[T any](f *faults, path string, tasks map[string]*T) {
 	for name, of := range tasks {
 		if of == nil {
-			f.add(fmt.Sprintf("%s[%q]", path, name), "nil")
+			f.invalid(fmt.Sprintf("%s[%q]", path, name), "nil")
 		}
 		if name == "" {
-			f.add(path, "empty task name")
+			f.invalid(path, "empty task name")
 		}
 	}
 }
@@ -117,12 +121,12 @@ func (m *AllocMetric) validate(f *faults) {
 	}
 	for name, score := range m.Scores {
 		if !isFinite(score) {
-			f.add(fmt.Sprintf("Metrics.Scores[%q]", name), "%v is no number", score)
+			f.invalid(fmt.Sprintf("Metrics.Scores[%q]", name), "%v is no number", score)
 		}
 	}
 }
 
-// validate checks what is free in a job: its tasks' settings.
+// validate checks the Config of each task.
 func (j *Job) validate(f *faults) {
 	if j == nil {
 		return
@@ -134,19 +138,18 @@ func (j *Job) validate(f *faults) {
 	}
 }
 
-// validate checks task t of group g. Its path is spelt out only for a fault.
+// validate checks task t of group g. It formats a path only for a fault.
 func (task *Task) validate(f *faults, g, t int) {
 	for key, v := range task.Config {
 		if inside, what := faultOf(v, 1); what != "" {
-			f.add(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]%s", g, t, key, inside), "%s", what)
+			f.invalid(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]%s", g, t, key, inside), "%s", what)
 		}
 	}
 }
 
-// faultOf returns the first fault of a free-form value, "" if there is none, and
-// the path from the value to it. The list or map around it is depth levels deep.
-// It agrees with canonical, but converts nothing that is common: this is on the
-// way of every placement, and a conversion costs memory.
+// faultOf returns the first fault inside a free-form value, and the path to it; "" if the value
+// is valid. The list or map around the value is depth levels deep. Its verdict is that of
+// canonical, but common types are not converted: that would cost every placement memory.
 func faultOf(v any, depth int) (path, what string) {
 	switch v := v.(type) {
 	case nil, bool, string, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
@@ -172,8 +175,7 @@ func faultOf(v any, depth int) (path, what string) {
 	return "", ""
 }
 
-// faultOfDepth tells whether a list or map may be inside what is depth levels
-// deep.
+// faultOfDepth returns the fault of a list or map inside another that is depth levels deep.
 func faultOfDepth(depth int) string {
 	if depth == maxDepth {
 		return errTooDeep.Error()
@@ -205,7 +207,7 @@ func faultInMap(m map[string]any, depth int) (path, what string) {
 	return "", ""
 }
 
-// unstorable says why a value is not canonical.
+// unstorable describes the fault of a value for which canonical reports false.
 func unstorable(v any) string {
 	switch v := v.(type) {
 	case float32, float64:

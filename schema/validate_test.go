@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// withConfig is the documented allocation with one more setting of its task.
+// withConfig returns the documented allocation with one more value in its task's Config.
 func withConfig(v any) *Allocation {
 	a := documented()
 	a.Job.TaskGroups[0].Tasks[0].Config["x"] = v
 	return a
 }
 
-// nestedLists is a list in lists, so many levels deep.
+// nestedLists returns lists in one another, so many levels deep.
 func nestedLists(levels int) any {
 	var v any = "bottom"
 	for range levels {
@@ -34,7 +34,7 @@ func TestValidateFaults(t *testing.T) {
 	cycle["a"], cycle["b"] = cycle, cycle
 	var typedNil *int
 	for _, c := range []struct {
-		fault string // "" for none
+		fault string // "" for a valid allocation
 		a     *Allocation
 		kind  error
 	}{
@@ -118,7 +118,7 @@ func TestValidateChangesNothing(t *testing.T) {
 	require.Equal(t, was, a, "the caller's Config stays as it is")
 }
 
-// TestValidateCostsNothing is not parallel, for it counts allocations.
+// TestValidateCostsNothing is not parallel, because it counts memory allocations.
 func TestValidateCostsNothing(t *testing.T) {
 	for _, v := range []any{
 		nil, true, "s", 6379, int64(6379), uint64(1 << 63), 2.5, time.Second, []any{0.5, map[string]any{"a": 6379}},

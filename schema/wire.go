@@ -44,7 +44,7 @@ const (
 	codeNegFix   = 0xe0 // and above: -32 to -1
 )
 
-// What fits in the code byte itself.
+// Limits of the values that the code byte itself can hold.
 const (
 	fixStrLen  = 31
 	fixListLen = 15
@@ -52,9 +52,8 @@ const (
 	fixIntMin  = -32
 )
 
-// The append functions below write one value each, always in its smallest
-// form. That makes equal values equal bytes, which the store relies on to tell
-// a write that changes nothing.
+// The append functions below write one value each, always in its smallest form. So equal
+// values are equal bytes, by which the store recognizes a write that changes nothing.
 
 func appendNil(dst []byte) []byte { return append(dst, codeNil) }
 
@@ -79,8 +78,8 @@ func appendUint(dst []byte, v uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, codeUint64), v)
 }
 
-// appendInt writes what is not negative as appendUint does, so that an integer
-// has one form whatever its Go type.
+// appendInt writes a non-negative integer as appendUint does, so that an integer has one form
+// for all Go types.
 func appendInt(dst []byte, v int64) []byte {
 	switch {
 	case v >= 0:
@@ -97,8 +96,7 @@ func appendInt(dst []byte, v int64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, codeInt64), uint64(v))
 }
 
-// appendFloat never takes the shorter forms: a float that happens to be
-// integral must come back as a float.
+// appendFloat never writes the shorter forms: an integral float must come back as a float.
 func appendFloat(dst []byte, v float64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, codeFloat64), math.Float64bits(v))
 }
@@ -138,20 +136,7 @@ func appendMapLen(dst []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, codeMap32), uint32(n))
 }
 
-// appendList writes a list of structs; an empty one is nil, like a nil one.
-func appendList[T any](dst []byte, list []T, appendOne func([]byte, *T) []byte) []byte {
-	if len(list) == 0 {
-		return appendNil(dst)
-	}
-	dst = appendArrayLen(dst, len(list))
-	for i := range list {
-		dst = appendOne(dst, &list[i])
-	}
-	return dst
-}
-
-// appendMap writes a map in the order of its keys; an empty one is nil, like a
-// nil one.
+// appendMap writes a map in the order of its keys. An empty map is written as nil.
 func appendMap[V any](dst []byte, m map[string]V, appendOne func([]byte, V) []byte) []byte {
 	if len(m) == 0 {
 		return appendNil(dst)

@@ -5,24 +5,24 @@ import (
 	"math"
 )
 
-// maxPrealloc bounds how many elements are made room for on the word of a length
-// alone. Longer lists grow as their elements turn out to exist.
+// maxPrealloc bounds the elements that are allocated for a length that is not verified yet.
+// Longer lists grow as their elements are read.
 const maxPrealloc = 64
 
-// reader reads MessagePack from a string, which what it returns aliases.
+// A reader reads MessagePack from a string. Its results share the memory of the string.
 //
-// The first fault sticks: it moves to the end, from where every further read
-// fails without touching err, so that decoders check once, at the end. A length
-// is compared with what is left before anything is made of it.
+// The first fault is kept: it moves the reader to the end, where every further read fails and
+// leaves err alone. So decoders check for a fault once, at the end. A length is compared with
+// the number of bytes left before memory is allocated for it.
 type reader struct {
 	src string
 	off int
 	err error
 
-	// loose is set by anything the append functions would have written
-	// differently. Only the event ring looks at it, for it keeps bytes.
-	loose bool
-	// checkOnly has maps of strings checked but not built.
+	// noncanonical is set by any value that the append functions write differently. Only the
+	// event ring uses it, because it keeps encoded bytes.
+	noncanonical bool
+	// checkOnly makes stringMap check a map without building it.
 	checkOnly bool
 
 	slab    slab       // the structs of a scheduler's part
@@ -42,7 +42,7 @@ func (r *reader) fail(at int, want string) {
 	r.off = len(r.src)
 }
 
-// end returns the first fault, or one that says that bytes are left over.
+// end returns the first fault. Bytes that are left over are a fault too.
 func (r *reader) end() error {
 	if r.err == nil && r.off != len(r.src) {
 		r.fail(r.off, "the end")
@@ -62,8 +62,7 @@ func (r *reader) code() (c byte, ok bool) {
 	return c, true
 }
 
-// number consumes a big-endian number of 1, 2, 4 or 8 bytes. The compiler makes
-// one load of each case.
+// number consumes a big-endian number of 1, 2, 4 or 8 bytes. Each case compiles to one load.
 func (r *reader) number(size int) (v uint64, ok bool) {
 	if r.left() < size {
 		return 0, false
@@ -123,13 +122,13 @@ func (r *reader) longStr() string {
 	switch c {
 	case codeStr8:
 		n, ok = r.number(1)
-		r.loose = r.loose || n <= fixStrLen
+		r.noncanonical = r.noncanonical || n <= fixStrLen
 	case codeStr16:
 		n, ok = r.number(2)
-		r.loose = r.loose || n <= math.MaxUint8
+		r.noncanonical = r.noncanonical || n <= math.MaxUint8
 	case codeStr32:
 		n, ok = r.number(4)
-		r.loose = r.loose || n <= math.MaxUint16
+		r.noncanonical = r.noncanonical || n <= math.MaxUint16
 	}
 	if !ok || n > uint64(r.left()) {
 		r.fail(at, "a string")
@@ -140,8 +139,7 @@ func (r *reader) longStr() string {
 	return s
 }
 
-// integer consumes an integer of any form. neg says that v is to be read as an
-// int64 below zero.
+// integer consumes an integer of any form. With neg, v is the bits of a negative int64.
 func (r *reader) integer() (v uint64, neg, ok bool) {
 	at := r.off
 	c, ok := r.code()
@@ -156,21 +154,21 @@ func (r *reader) integer() (v uint64, neg, ok bool) {
 	case c >= codeUint8 && c <= codeUint64:
 		size := 1 << (c - codeUint8)
 		v, ok = r.number(size)
-		r.loose = r.loose || uintSize(v) != 1+size
+		r.noncanonical = r.noncanonical || uintSize(v) != 1+size
 		return v, false, ok
 	case c >= codeInt8 && c <= codeInt64:
 		size := 1 << (c - codeInt8)
 		v, ok = r.number(size)
 		shift := 64 - 8*size
 		signed := int64(v<<shift) >> shift
-		r.loose = r.loose || signed >= 0 || negSize(signed) != 1+size
+		r.noncanonical = r.noncanonical || signed >= 0 || negSize(signed) != 1+size
 		return uint64(signed), signed < 0, ok
 	}
 	r.off = at
 	return 0, false, false
 }
 
-// uintSize is how many bytes appendUint writes.
+// uintSize is the number of bytes that appendUint writes.
 func uintSize(v uint64) int {
 	switch {
 	case v <= fixIntMax:
@@ -185,7 +183,7 @@ func uintSize(v uint64) int {
 	return 9
 }
 
-// negSize is how many bytes appendInt writes for v below zero.
+// negSize is the number of bytes that appendInt writes for a negative v.
 func negSize(v int64) int {
 	switch {
 	case v >= fixIntMin:
@@ -251,8 +249,8 @@ func (r *reader) float() float64 {
 	return 0
 }
 
-// arrayLen consumes the head of an array, or a nil, which is an empty one. Each
-// element takes at least a byte, so more elements than bytes is a fault.
+// arrayLen consumes the head of an array, or a nil, which is an empty array. Each element takes
+// at least a byte, so a length above the number of bytes left is a fault.
 func (r *reader) arrayLen() int {
 	if r.off < len(r.src) {
 		if n := int(r.src[r.off]) - codeFixArray; uint(n) <= fixListLen && n < len(r.src)-r.off {
@@ -263,7 +261,7 @@ func (r *reader) arrayLen() int {
 	return r.length(codeArray16, 1, "an array")
 }
 
-// mapLen is arrayLen for maps, whose elements are two values.
+// mapLen is arrayLen for maps, whose elements are two values each.
 func (r *reader) mapLen() int {
 	if r.off < len(r.src) {
 		if n := int(r.src[r.off]) - codeFixMap; uint(n) <= fixListLen && 2*n < len(r.src)-r.off {
@@ -274,8 +272,8 @@ func (r *reader) mapLen() int {
 	return r.length(codeMap16, 2, "a map")
 }
 
-// length consumes a nil, or a head with its length in two or four bytes, of
-// which code16 and its successor are the codes.
+// length consumes a nil, or a head with a length of two or four bytes. Their codes are code16
+// and the one after it.
 func (r *reader) length(code16 byte, valuesEach int, want string) int {
 	at := r.off
 	c, ok := r.code()
@@ -285,10 +283,10 @@ func (r *reader) length(code16 byte, valuesEach int, want string) int {
 		return 0
 	case c == code16:
 		n, ok = r.number(2)
-		r.loose = r.loose || n <= fixListLen
+		r.noncanonical = r.noncanonical || n <= fixListLen
 	case c == code16+1:
 		n, ok = r.number(4)
-		r.loose = r.loose || n <= math.MaxUint16
+		r.noncanonical = r.noncanonical || n <= math.MaxUint16
 	default:
 		ok = false
 	}
@@ -299,9 +297,8 @@ func (r *reader) length(code16 byte, valuesEach int, want string) int {
 	return int(n)
 }
 
-// skip consumes one value of any kind, such as a field that only a newer writer
-// knows. It counts what is still to come instead of recursing, so that depth
-// costs nothing.
+// skip consumes one value of any kind, such as a field of a newer writer. It counts the values
+// still to come instead of recursing, so that depth costs no memory.
 func (r *reader) skip() {
 	for pending := 1; pending > 0; pending-- {
 		at := r.off
@@ -322,8 +319,7 @@ func (r *reader) skip() {
 	}
 }
 
-// head consumes a value's head, and tells how many bytes and how many values
-// follow it.
+// head consumes a value's head. It is followed by size bytes, then by values more values.
 func (r *reader) head() (size, values uint64, ok bool) {
 	c, ok := r.code()
 	if !ok {
@@ -337,8 +333,8 @@ func (r *reader) head() (size, values uint64, ok bool) {
 	return size, values, ok && heads[c].known
 }
 
-// headKind tells, for a code, what follows it: a length of lenBytes, then
-// size + length*bytesEach bytes and values + length*valuesEach values.
+// headKind describes the head with a certain code. The code is followed by a length of lenBytes,
+// then by size + length*bytesEach bytes and values + length*valuesEach values.
 type headKind struct {
 	known              bool
 	lenBytes           uint8
@@ -346,13 +342,12 @@ type headKind struct {
 	values, valuesEach uint8
 }
 
-// follows tells how many bytes and how many values come after a head with
-// length n.
+// follows returns the number of bytes and values that follow a head with length n.
 func (h headKind) follows(n uint64) (size, values uint64) {
 	return uint64(h.size) + n*uint64(h.bytesEach), uint64(h.values) + n*uint64(h.valuesEach)
 }
 
-// heads is the headKind of each code. 0xc1 is the one that MessagePack never uses.
+// heads has the headKind of each code. MessagePack never uses 0xc1.
 var heads = func() (t [256]headKind) {
 	for c := range t {
 		t[c].known = true
@@ -387,7 +382,7 @@ var heads = func() (t [256]headKind) {
 	return t
 }()
 
-// shortHeads is heads without the codes that a length follows, which are few.
+// shortHeads is heads without the few codes that are followed by a length.
 var shortHeads = func() (t [256]headKind) {
 	for c, h := range heads {
 		if h.lenBytes == 0 {
@@ -397,7 +392,7 @@ var shortHeads = func() (t [256]headKind) {
 	return t
 }()
 
-// newMap returns a map for n elements, or nil for none.
+// newMap returns a map for n elements, or nil if n is 0.
 func newMap[V any](n int) map[string]V {
 	if n == 0 {
 		return nil
@@ -405,9 +400,9 @@ func newMap[V any](n int) map[string]V {
 	return make(map[string]V, min(n, maxPrealloc))
 }
 
-// put adds an element whose key was read at offset at. It is not given what reads the
-// value: a reader that is handed to a function that is not known escapes to the heap.
-func put[V any](r *reader, m map[string]V, at int, key string, v V) {
+// insert adds an element whose key was read at offset at. The caller reads the value: a function
+// parameter for reading it would put the reader on the heap.
+func insert[V any](r *reader, m map[string]V, at int, key string, v V) {
 	n := len(m)
 	if m[key] = v; len(m) == n {
 		r.fail(at, "a key that is new to its map")

@@ -31,7 +31,7 @@ func TestCodesAreTheLibrarys(t *testing.T) {
 	}
 }
 
-// library returns what the library's encoder writes in its smallest forms.
+// library returns the output of the library's encoder in its smallest forms.
 func library(t *testing.T, write func(*msgpack.Encoder) error) []byte {
 	var buf bytes.Buffer
 	require.NoError(t, write(msgpack.NewEncoder(&buf)))
@@ -53,7 +53,7 @@ func TestIntegersAgainstLibrary(t *testing.T) {
 		rd := reader{src: string(src)}
 		require.Equal(t, v, rd.int64(), "an integer must come back")
 		require.NoError(t, rd.end())
-		require.False(t, rd.loose, "%d in its smallest form is not loose", v)
+		require.False(t, rd.noncanonical, "%d in its smallest form is canonical", v)
 
 		src = appendUint(nil, uint64(v))
 		require.Equal(t, library(t, func(e *msgpack.Encoder) error { return e.EncodeUint(uint64(v)) }), src, "%d must be as short as can be", uint64(v))
@@ -65,7 +65,7 @@ func TestIntegersAgainstLibrary(t *testing.T) {
 		require.NoError(t, err)
 		rd = reader{src: string(wide)}
 		require.Equal(t, v, rd.int64(), "a longer form must be read too")
-		require.Equal(t, len(wide) != len(appendInt(nil, v)) || v >= 0, rd.loose, "another form of %d than ours is loose", v)
+		require.Equal(t, len(wide) != len(appendInt(nil, v)) || v >= 0, rd.noncanonical, "another form of %d than ours is noncanonical", v)
 	}
 }
 

@@ -5,14 +5,13 @@ import (
 	"slices"
 )
 
-// tuple writes a struct as an array of its fields, in an order that is only
-// ever appended to. Zero fields at the end are left out, so that a field added
-// later costs nothing where it is not used, and a struct has one form whoever
-// wrote it, as long as nobody set what only the newer writer knows.
+// A tuple writes a struct as an array of its fields. New fields come only at the end. Zero
+// fields at the end are left out: so a new field that is not set costs no bytes, and older and
+// newer writers write the same bytes.
 type tuple struct {
 	dst     []byte
-	start   int // where the array's code is
-	keptEnd int // where the last field that is not zero ends
+	start   int // offset of the array's code
+	keptEnd int // end of the last field that is not zero
 	n       int // fields written
 	kept    int // fields up to the last that is not zero
 }
@@ -22,8 +21,8 @@ func openTuple(dst []byte) tuple {
 	return tuple{dst: append(dst, codeFixArray), start: start, keptEnd: start + 1}
 }
 
-// put takes the bytes with one more field appended.
-func (t *tuple) put(dst []byte, set bool) {
+// field ends a field: dst has its bytes appended.
+func (t *tuple) field(dst []byte, set bool) {
 	t.dst = dst
 	t.n++
 	if set {
@@ -31,15 +30,14 @@ func (t *tuple) put(dst []byte, set bool) {
 	}
 }
 
-func (t *tuple) str(v string)  { t.put(appendString(t.dst, v), v != "") }
-func (t *tuple) int(v int64)   { t.put(appendInt(t.dst, v), v != 0) }
-func (t *tuple) uint(v uint64) { t.put(appendUint(t.dst, v), v != 0) }
-func (t *tuple) bool(v bool)   { t.put(appendBool(t.dst, v), v) }
+func (t *tuple) str(v string)  { t.field(appendString(t.dst, v), v != "") }
+func (t *tuple) int(v int64)   { t.field(appendInt(t.dst, v), v != 0) }
+func (t *tuple) uint(v uint64) { t.field(appendUint(t.dst, v), v != 0) }
+func (t *tuple) bool(v bool)   { t.field(appendBool(t.dst, v), v) }
 
-// part takes the bytes with one more field appended that is itself a tuple;
-// an empty one is zero.
+// part ends a field that is itself a tuple. An empty tuple is a zero field.
 func (t *tuple) part(dst []byte) {
-	t.put(dst, dst[len(t.dst)] != codeFixArray)
+	t.field(dst, dst[len(t.dst)] != codeFixArray)
 }
 
 // close returns the bytes with the tuple complete.
