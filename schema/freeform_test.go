@@ -73,12 +73,11 @@ func TestValidateAllowsNoDeeperThanTheCodec(t *testing.T) {
 	}
 }
 
-// TestDeepCanonicalIsWhatTheCodecStores compares the two ways to make a Config canonical.
-func TestDeepCanonicalIsWhatTheCodecStores(t *testing.T) {
+// TestConfigIsTheSameFromEitherEncoding compares a Config from the codec with one from JSON.
+func TestConfigIsTheSameFromEitherEncoding(t *testing.T) {
 	t.Parallel()
 	a := withConfig(freeFormReferences())
 	stored := normal(t, a).Job.TaskGroups[0].Tasks[0].Config["x"]
-	require.Equal(t, stored, deepCanonical(a.Clone().Job.TaskGroups[0].Tasks[0].Config["x"]))
 	text, err := json.Marshal(a)
 	require.NoError(t, err)
 	back, err := DecodeJSON(text)

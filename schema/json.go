@@ -43,8 +43,12 @@ func (a *Allocation) UnmarshalJSON(data []byte) error {
 	if out.Job.validate(&f); len(f) > 0 {
 		return &JSONError{Field: f[0].path, Err: f[0].err}
 	}
-	out.normalize()
-	*a = out
+	// The codec gives nil for empty, and makes free-form values canonical.
+	own, err := decodeAllocation(string(appendAllocation(nil, &out)))
+	if err != nil {
+		return err
+	}
+	*a = *own
 	return nil
 }
 
@@ -77,99 +81,6 @@ func (in *allocationJSON) allocation() (Allocation, error) {
 		a.TaskStates[task] = ts
 	}
 	return a, nil
-}
-
-// normalize makes empty lists and maps nil, and free-form values canonical. They are valid.
-func (a *Allocation) normalize() {
-	a.Resources.normalize()
-	nilEmptyMap(&a.TaskResources)
-	for _, r := range a.TaskResources {
-		r.normalize()
-	}
-	nilEmptyMap(&a.TaskStates)
-	if m := a.Metrics; m != nil {
-		nilEmptyMap(&m.ClassFiltered)
-		nilEmptyMap(&m.ConstraintFiltered)
-		nilEmptyMap(&m.ClassExhausted)
-		nilEmptyMap(&m.DimensionExhausted)
-		nilEmptyMap(&m.Scores)
-	}
-	a.Job.normalize()
-}
-
-func (j *Job) normalize() {
-	if j == nil {
-		return
-	}
-	nilEmptyMap(&j.Meta)
-	nilEmptyList(&j.TaskGroups)
-	nilEmptyList(&j.Datacenters)
-	nilEmptyList(&j.Constraints)
-	for g := range j.TaskGroups {
-		group := &j.TaskGroups[g]
-		nilEmptyMap(&group.Meta)
-		nilEmptyList(&group.Tasks)
-		nilEmptyList(&group.Constraints)
-		for t := range group.Tasks {
-			group.Tasks[t].normalize()
-		}
-	}
-}
-
-func (t *Task) normalize() {
-	nilEmptyMap(&t.Meta)
-	nilEmptyMap(&t.Env)
-	nilEmptyMap(&t.Config)
-	nilEmptyList(&t.Constraints)
-	nilEmptyList(&t.Services)
-	for i := range t.Services {
-		nilEmptyList(&t.Services[i].Checks)
-		nilEmptyList(&t.Services[i].Tags)
-	}
-	t.Resources.normalize()
-	for key, v := range t.Config {
-		t.Config[key] = deepCanonical(v)
-	}
-}
-
-func (r *Resources) normalize() {
-	if r == nil {
-		return
-	}
-	nilEmptyList(&r.Networks)
-	for i := range r.Networks {
-		nilEmptyList(&r.Networks[i].DynamicPorts)
-		nilEmptyList(&r.Networks[i].ReservedPorts)
-	}
-}
-
-// deepCanonical makes a valid free-form value canonical on all levels. Lists and maps are
-// changed in place.
-func deepCanonical(v any) any {
-	c, _ := canonical(v)
-	switch c := c.(type) {
-	case []any:
-		for i := range c {
-			c[i] = deepCanonical(c[i])
-		}
-	case map[string]any:
-		for key := range c {
-			c[key] = deepCanonical(c[key])
-		}
-	}
-	return c
-}
-
-func nilEmptyMap[V any](m *map[string]V) {
-	if len(*m) == 0 {
-		*m = nil
-	}
-}
-
-func nilEmptyList[T any](list *[]T) {
-	if len(*list) == 0 {
-		*list = nil
-	}
 }
 
 // taskStateJSON is a TaskState in JSON: the documented keys, then the others if they are set.
