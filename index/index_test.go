@@ -39,7 +39,7 @@ func TestNextNeverWrapsToNone(t *testing.T) {
 		i++
 	}
 	_, err = index.At(7, math.MaxUint64)
-	require.ErrorIs(t, err, index.ErrExhausted, "what has no next one is none")
+	require.ErrorIs(t, err, index.ErrExhausted, "an index must have a next one")
 }
 
 func TestAtRefusesWhatIsNotAbove(t *testing.T) {

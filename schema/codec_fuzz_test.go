@@ -40,7 +40,7 @@ func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(
 		}
 		once := encode(v)
 		again, err := decode(string(once))
-		require.NoError(t, err, "what was encoded must decode")
+		require.NoError(t, err, "an encoding must decode")
 		require.Equal(t, once, encode(again), "an encoding must be canonical")
 	})
 }

@@ -24,7 +24,7 @@ func seeded(t testing.TB) *rand.Rand {
 func normal(t testing.TB, a *Allocation) *Allocation {
 	t.Helper()
 	b, err := decodeAllocation(string(appendAllocation(nil, a)))
-	require.NoError(t, err, "what was encoded must decode")
+	require.NoError(t, err, "an encoding must decode")
 	return b
 }
 
@@ -35,9 +35,9 @@ func TestCodecRoundTrip(t *testing.T) {
 		a := randomAllocation(r)
 		src := appendAllocation(nil, a)
 		back, err := decodeAllocation(string(src))
-		require.NoError(t, err, "what was encoded must decode")
+		require.NoError(t, err, "an encoding must decode")
 		emptyToNil(reflect.ValueOf(a).Elem())
-		require.Equal(t, a, back, "decoding must give back what was encoded")
+		require.Equal(t, a, back, "decoding must give the encoded allocation")
 		require.Equal(t, src, appendAllocation(nil, back), "equal content must be equal bytes")
 	}
 }
@@ -172,7 +172,7 @@ func TestAppendAppends(t *testing.T) {
 		"allocation": func(dst []byte) []byte { return appendAllocation(dst, a) },
 	} {
 		alone := appendPart(nil)
-		require.Equal(t, "head"+string(alone), string(appendPart([]byte("head"))), "%s must keep what dst holds", name)
+		require.Equal(t, "head"+string(alone), string(appendPart([]byte("head"))), "%s must keep the bytes in dst", name)
 		dst := make([]byte, 0, 4096)
 		require.Zero(t, testing.AllocsPerRun(100, func() { appendPart(dst) }), "%s must not allocate when dst has room", name)
 	}
@@ -187,8 +187,8 @@ func TestCodecOtherVersions(t *testing.T) {
 	src, err := msgpack.Marshal(newer.value(reflect.ValueOf(a)))
 	require.NoError(t, err)
 	back, err := decodeAllocation(string(src))
-	require.NoError(t, err, "what a newer writer adds must be skipped")
-	require.Equal(t, appendAllocation(nil, a), appendAllocation(nil, back), "what a newer writer adds must change nothing")
+	require.NoError(t, err, "a newer writer's fields must be skipped")
+	require.Equal(t, appendAllocation(nil, a), appendAllocation(nil, back), "a newer writer's fields must change nothing")
 
 	fields := plainer(nil).fields(reflect.ValueOf(a).Elem(), "scheduler").([]any)
 	for n := range fields {
@@ -250,7 +250,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestSkipDepthBomb(t *testing.T) {
 	t.Parallel()
 	src := "\x94\xa0\xa0\xc0" + strings.Repeat("\x91", 1<<20) + "\xc0"
-	require.NoError(t, new(Codec).DecodeClient(src, new(Allocation)), "depth of what is skipped must not matter")
+	require.NoError(t, new(Codec).DecodeClient(src, new(Allocation)), "the depth of a skipped field must not matter")
 }
 
 // TestDecodeCutShort decodes every prefix of an allocation, and each must be refused.

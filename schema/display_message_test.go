@@ -60,7 +60,7 @@ func TestDisplayMessageOfEveryDocumentedType(t *testing.T) {
 	for _, kind := range documentedTypes {
 		require.Contains(t, displays, kind, "every documented type has a sentence")
 		bare := TaskEvent{Type: kind}.DisplayMessage()
-		require.Empty(t, said[bare], "%s says what another type says", kind)
+		require.Empty(t, said[bare], "%s has the sentence of another type", kind)
 		said[bare] = kind
 		require.Contains(t, TaskEvent{Type: kind, Message: "own words"}.DisplayMessage(), "own words", "%s shows the client's message", kind)
 		early, late := annotated(kind), annotated(kind)

@@ -52,9 +52,9 @@ func TestEventRingAgainstSlice(t *testing.T) {
 		}
 		kept := all[max(0, len(all)-MaxTaskEvents):]
 		require.Equal(t, len(kept), ring.Len(), "a ring holds the latest %d", MaxTaskEvents)
-		require.Equal(t, uint64(len(all)-len(kept)), ring.Dropped(), "a ring counts what it dropped")
+		require.Equal(t, uint64(len(all)-len(kept)), ring.Dropped(), "a ring counts the dropped events")
 		require.Equal(t, slices.Clone(kept), slices.Collect(ring.All()), "a ring yields its events oldest first")
-		require.Equal(t, ringOf(all), ring, "a longer list leaves what appending it one by one leaves")
+		require.Equal(t, ringOf(all), ring, "a longer list gives the ring of its events appended one by one")
 		if len(kept) > 0 {
 			require.Equal(t, kept[0], first(ring), "a loop may stop early")
 		}

@@ -30,9 +30,9 @@ func TestCanonical(t *testing.T) {
 		require.Equal(t, c.want, got, "%T %v in its canonical type", c.in, c.in)
 		again, ok := canonical(got)
 		require.True(t, ok)
-		require.Equal(t, got, again, "what is canonical stays so")
+		require.Equal(t, got, again, "a canonical value stays as it is")
 		_, what := faultOf(c.in, 1)
-		require.Empty(t, what, "Validate takes what can be stored: %T %v", c.in, c.in)
+		require.Empty(t, what, "Validate accepts a value that can be stored: %T %v", c.in, c.in)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestCanonicalRefuses(t *testing.T) {
 		_, ok := canonical(v)
 		require.False(t, ok, "%T %v cannot be stored", v, v)
 		_, what := faultOf(v, 1)
-		require.NotEmpty(t, what, "Validate refuses what cannot be stored: %T %v", v, v)
+		require.NotEmpty(t, what, "Validate refuses a value that cannot be stored: %T %v", v, v)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestDecodeCopies(t *testing.T) {
 		for _, job := range []*Job{a.Job, documented().Job, nil} {
 			got := decodeKept(t, &c, a, job)
 			want.Job = job
-			require.Equal(t, want, got, "what is kept is what was there")
+			require.Equal(t, want, got, "the copies must be equal")
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestInternTableIsBounded(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, taken, internSets*internWays*9/10, "what is there is made use of")
+	require.Greater(t, taken, internSets*internWays*9/10, "the table must be used fully")
 }
 
 // TestSlabFits looks for unused structs in the slabs of allocations of any shape.
@@ -117,7 +117,7 @@ func TestSlabFits(t *testing.T) {
 		read.scheduler(new(Allocation))
 		require.NoError(t, read.end())
 		left := sizes{len(read.slab.resources), len(read.slab.networks), len(read.slab.ports), 0}
-		require.Zero(t, left, "room is made for what comes")
+		require.Zero(t, left, "a slab has no unused structs")
 	}
 }
 

@@ -28,10 +28,10 @@ func FuzzDecodeJSON(f *testing.F) {
 		}
 		require.NoError(t, err, "every error is a JSONError")
 		again, err := json.Marshal(a)
-		require.NoError(t, err, "what was decoded can be encoded")
+		require.NoError(t, err, "a decoded allocation can be encoded")
 		back, err := DecodeJSON(again)
 		require.NoError(t, err)
-		require.Equal(t, a, back, "JSON must give back what it was made of")
+		require.Equal(t, a, back, "JSON must give the same allocation")
 		require.Equal(t, a, a.Clone(), "a clone is equal")
 		require.Equal(t, appendAllocation(nil, a), appendAllocation(nil, back), "equal content is equal bytes")
 		if err := a.Validate(); err == nil {

@@ -201,7 +201,7 @@ func TestJSONConfig(t *testing.T) {
 	_, err := DecodeJSON([]byte(inConfig(deepest(maxDepth - 1))))
 	require.NoError(t, err, "%d levels are allowed, the Config being the first", maxDepth)
 	_, err = DecodeJSON([]byte(`{"Unknown":` + deepest(9000) + `}`))
-	require.NoError(t, err, "what is not kept may be deeper")
+	require.NoError(t, err, "an unknown field may be deeper")
 }
 
 // emptied returns the JSON of a value of the type with all its lists, maps and pointers empty.
@@ -280,7 +280,7 @@ func TestJSONRoundTrip(t *testing.T) {
 		back, err := DecodeJSON(text)
 		require.NoError(t, err)
 		emptyToNil(reflect.ValueOf(a).Elem())
-		require.Equal(t, a, back, "JSON must give back what it was made of")
+		require.Equal(t, a, back, "JSON must give the same allocation")
 
 		nested, err := json.Marshal(map[string][]*Allocation{"list": {a, nil}})
 		require.NoError(t, err)
@@ -295,15 +295,15 @@ func TestJSONUnmarshalReplacesAll(t *testing.T) {
 	a := randomAllocation(seeded(t))
 	was := a.Clone()
 	require.NoError(t, json.Unmarshal([]byte("null"), a))
-	require.Equal(t, was, a, "null leaves what is there")
+	require.Equal(t, was, a, "null changes nothing")
 	require.Error(t, json.Unmarshal([]byte(`{"Name":"new","ID":5}`), a))
-	require.Equal(t, was, a, "an error leaves what is there")
+	require.Equal(t, was, a, "an error changes nothing")
 	require.NoError(t, json.Unmarshal([]byte(`{"Name":"<new> \u0026 ","unknown":[{"x":1e5}]}`), a))
 	require.Equal(t, &Allocation{Name: "<new> & "}, a, "nothing of the old one stays")
 
 	var ts TaskState
 	require.NoError(t, json.Unmarshal([]byte(`{"State":"dead","EventsDropped":3,"Events":[`+strings.Repeat("{},", MaxTaskEvents)+`{}]}`), &ts))
-	require.Equal(t, uint64(4), ts.Events.Dropped(), "what is too much counts as dropped, beside what was")
+	require.Equal(t, uint64(4), ts.Events.Dropped(), "surplus events count as dropped, in addition to earlier ones")
 	require.Error(t, json.Unmarshal([]byte(`{"State":1}`), &ts))
 	require.NoError(t, json.Unmarshal([]byte(`null`), &ts))
 }

@@ -88,7 +88,7 @@ func TestMsgpackTakesWhatArrives(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	require.Error(t, msgpack.Unmarshal(src, new(Allocation)))
 	runtime.ReadMemStats(&after)
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "room must be made for what has arrived, not for what is claimed")
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "memory must be in proportion to the bytes that arrived")
 }
 
 // FuzzDecodeMsgpack compares any stream with decodeAllocation on the same bytes. Both must accept
@@ -114,7 +114,7 @@ func FuzzDecodeMsgpack(f *testing.F) {
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*atLeast+perByte*len(src)), "memory must be in proportion to the input")
 		if wholeErr == nil {
 			require.NoError(t, err, "a stream of one allocation must decode")
-			require.Equal(t, *whole, got, "a stream must say what its bytes say")
+			require.Equal(t, *whole, got, "a stream must decode as its bytes do")
 			require.Zero(t, stream.Len(), "all of it must be read")
 			return
 		}
@@ -124,7 +124,7 @@ func FuzzDecodeMsgpack(f *testing.F) {
 			return
 		}
 		first, err := decodeAllocation(string(src[:len(src)-stream.Len()]))
-		require.NoError(t, err, "what was read must be one allocation and no byte more")
+		require.NoError(t, err, "the bytes read must be one allocation")
 		require.Equal(t, *first, got)
 	})
 }

@@ -86,8 +86,8 @@ func pair(t *testing.T, r *rand.Rand) (stored, upd *Allocation, unchanged func()
 	storedWas, updWas := stored.Clone(), upd.Clone()
 	return stored, upd, func() {
 		t.Helper()
-		require.Equal(t, storedWas, stored, "what is stored is never changed")
-		require.Equal(t, updWas, upd, "the caller's is never changed")
+		require.Equal(t, storedWas, stored, "the stored allocation is never changed")
+		require.Equal(t, updWas, upd, "the caller's allocation is never changed")
 	}
 }
 
@@ -108,7 +108,7 @@ func TestRecordTaskEvent(t *testing.T) {
 				want = *was
 			}
 			want.Record(TaskStateRunning, ev)
-			require.Equal(t, &want, got.TaskStates[task], "the task's state is what Record makes of it")
+			require.Equal(t, &want, got.TaskStates[task], "the task's state is the result of Record")
 			for name, was := range stored.TaskStates {
 				require.True(t, name == task || got.TaskStates[name] == was, "the other tasks' states are shared")
 			}

@@ -93,7 +93,7 @@ func TestValidateReportsAllFaultsAtOnce(t *testing.T) {
 	for i := range 100 {
 		a.TaskStates[fmt.Sprint(i)] = nil
 	}
-	require.Len(t, strings.Split(a.Validate().Error(), "\n"), maxFaults, "no more faults than anybody reads")
+	require.Len(t, strings.Split(a.Validate().Error(), "\n"), maxFaults, "the number of faults is bounded")
 }
 
 func TestValidateClientLooksAtTheClientsFieldsOnly(t *testing.T) {
@@ -101,7 +101,7 @@ func TestValidateClientLooksAtTheClientsFieldsOnly(t *testing.T) {
 	a := withConfig(make(chan int))
 	a.PreviousAllocation, a.TaskResources["redis"], a.Metrics.Scores[""] = "x", nil, math.NaN()
 	require.Error(t, a.Validate())
-	require.NoError(t, a.ValidateClient(), "a client's update is not refused for what is ignored in it")
+	require.NoError(t, a.ValidateClient(), "a client's update is not refused for a fault in an ignored field")
 	a.ID, a.TaskStates["redis"], a.TaskStates[""] = "x", nil, nil
 	err := a.ValidateClient()
 	require.ErrorIs(t, err, ErrInvalidID)

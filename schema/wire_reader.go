@@ -291,7 +291,7 @@ func (r *reader) length(code16 byte, valuesEach int, want string) int {
 		ok = false
 	}
 	if !ok || n*uint64(valuesEach) > uint64(r.left()) {
-		r.fail(at, want+" that fits what is left")
+		r.fail(at, want+" that fits the bytes left")
 		return 0
 	}
 	return int(n)

@@ -112,7 +112,7 @@ func TestOwnership(t *testing.T) {
 		if upd.Job == nil {
 			from["Job"] = second
 		}
-		requireFields(t, s, id, from, "the scheduler owns everything but what the client owns")
+		requireFields(t, s, id, from, "the scheduler owns every field but the client's")
 	}
 
 	applied, err = s.UpdateFromClient(t.Context(), report)
@@ -121,7 +121,7 @@ func TestOwnership(t *testing.T) {
 	for _, name := range clientOwns {
 		from[name] = report
 	}
-	requireFields(t, s, id, from, "the client sets what it owns and ModifyIndex only")
+	requireFields(t, s, id, from, "the client sets its own fields and ModifyIndex only")
 
 	next := f.alloc(testID(2 << 30))
 	next.PreviousAllocation = id
@@ -129,7 +129,7 @@ func TestOwnership(t *testing.T) {
 	require.NoError(t, err)
 	from["ModifyIndex"], from["NextAllocation"] = at(applied), &schema.Allocation{NextAllocation: next.ID}
 	requireFields(t, s, id, from, "the replaced row gets NextAllocation and ModifyIndex, not AllocModifyIndex")
-	require.Equal(t, given, []*schema.Allocation{first, second, third, report}, "the caller's is never changed")
+	require.Equal(t, given, []*schema.Allocation{first, second, third, report}, "the caller's allocation is never changed")
 }
 
 // at returns an allocation whose indexes are all that of applied.
