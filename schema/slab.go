@@ -44,20 +44,24 @@ func (r *reader) allocSlab(left int) {
 // sizes counts the structs in the next fields without decoding them. Each takes at least a
 // byte. Malformed bytes give zero; decoding reports the fault.
 func (r *reader) sizes(left int) (n sizes) {
-	ahead := reader{src: r.src, off: r.off}
-	n.countResources(&ahead)
-	if left > 1 {
-		for range ahead.mapLen() {
-			ahead.skip()
-			n.countResources(&ahead)
-		}
-	}
-	if left > 2 && !ahead.null() {
-		n.metrics = 1
-	}
-	if ahead.err != nil {
+	if r.err != nil {
 		return sizes{}
 	}
+	start := r.off
+	n.countResources(r)
+	if left > 1 {
+		for range r.mapLen() {
+			r.skip()
+			n.countResources(r)
+		}
+	}
+	if left > 2 && !r.null() {
+		n.metrics = 1
+	}
+	if r.err != nil {
+		n, r.err = sizes{}, nil
+	}
+	r.off = start
 	return n
 }
 
