@@ -108,6 +108,8 @@ type repo struct {
 	module  string // the library's module path; no rule knows its spelling
 	sources []*source
 	nested  []string // go.mod files of other modules, relative to root
+	// markdown has the text of each Markdown file by its path.
+	markdown map[string]string
 }
 
 // load returns the repository, read at the first call.
@@ -124,7 +126,7 @@ var loadOnce = sync.OnceValues(func() (*repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &repo{root: filepath.Dir(strings.TrimSpace(gomod))}
+	r := &repo{root: filepath.Dir(strings.TrimSpace(gomod)), markdown: make(map[string]string)}
 	module, err := goCommand(r.root, "list", "-m")
 	if err != nil {
 		return nil, err
@@ -153,12 +155,17 @@ func (r *repo) visit(file string, entry fs.DirEntry, err error) error {
 	if name == "go.mod" && rel != name {
 		r.nested = append(r.nested, rel)
 	}
-	if !strings.HasSuffix(name, ".go") {
+	isGo, isMarkdown := strings.HasSuffix(name, ".go"), strings.HasSuffix(name, ".md")
+	if !isGo && !isMarkdown {
 		return nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
+	}
+	if isMarkdown {
+		r.markdown[rel] = string(text)
+		return nil
 	}
 	src, err := parse(rel, text)
 	r.sources = append(r.sources, src)
