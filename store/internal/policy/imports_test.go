@@ -18,33 +18,51 @@ const (
 	sys       = "golang.org/x/sys"
 )
 
-// mayImport is the direction of imports. A unit is a directory with all below it that is not a unit of its own;
-// within a unit everything may import everything.
-var mayImport = map[string][]string{
-	"schema":          {},
-	"watch":           {},
-	"index":           {},
-	"store":           {"schema", "watch", "index"},
-	"store/httpapi":   {"store", "schema", "watch", "index"},
-	"store/storetest": {"store", "schema", "watch", "index"},
-	"store/cmd":       {"store", "schema", "watch", "index", "store/httpapi"},
-	"bench":           {"store", "schema", "watch", "index", "store/httpapi"},
+// A unit is a directory with all below it that is not in another unit. Packages of one unit may import each other.
+type unit struct {
+	dir     string
+	imports string // the other units that it may import
+	// reach are the other modules that its code may need, directly or through others; nil is no limit. Tests have no
+	// limit, apart from mayNotTouch.
+	reach  []string
+	status status
 }
 
-// libraries are the units that become part of an embedder's program.
-var libraries = map[string]bool{
-	"schema": true, "watch": true, "index": true, "store": true, "store/httpapi": true, "store/storetest": true,
-}
+// status says how a unit gets to its users. Its values are flags.
+type status int
 
-// mayReach lists the modules that a unit's code may need, directly or through others. Tests are free, but for what
-// mayNotTouch says. The conformance suite is not here: it brings an assertion library to its users' tests.
-var mayReach = map[string][]string{
-	"schema":        {msgpack, tagparser},
-	"watch":         {},
-	"index":         {bbolt, sys},
-	"store":         {bbolt, sys, msgpack, tagparser},
-	"store/httpapi": {bbolt, sys, msgpack, tagparser},
-	"bench":         {bbolt, sys, msgpack, tagparser},
+const (
+	ships   status = 1 << iota // part of an embedder's program
+	planned                    // may be absent
+)
+
+var (
+	alone  = []string{}
+	codecs = []string{msgpack, tagparser}
+	engine = []string{bbolt, sys}
+	both   = []string{bbolt, sys, msgpack, tagparser}
+)
+
+const storeParts = "store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
+
+// units is the direction of imports, from the bottom up. A package below store/internal needs a row.
+var units = []unit{
+	{"schema", "", codecs, ships},
+	{"watch", "", alone, ships},
+	{"index", "", engine, ships},
+	{"store/internal/boltfile", "", alone, ships},
+	{"store/internal/record", "schema", codecs, ships | planned},
+	{"store/internal/logfile", "store/internal/record store/internal/boltfile", both, ships | planned},
+	{"store/internal/state", "schema index store/internal/record store/internal/logfile", both, ships | planned},
+	{"store", "schema watch index " + storeParts, both, ships},
+	{"store/httpapi", "schema watch index store", both, ships},
+	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests
+	{"store/cmd", "schema watch index store store/httpapi", nil, 0},
+	{"store/internal/damagetest", "", nil, 0},
+	{"store/internal/histories", "schema store", nil, 0},
+	{"store/internal/powercut", "schema store", nil, 0},
+	{"store/internal/policy", "", nil, 0},
+	{"bench", "schema watch index store store/httpapi", both, 0},
 }
 
 // mayNotTouch binds tests as well.
@@ -55,45 +73,46 @@ func within(path, root string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }
 
-// unitOf is the innermost unit that holds dir, or "".
-func unitOf(dir string) string {
-	unit := ""
-	for u := range mayImport {
-		if within(dir, u) && len(u) > len(unit) {
-			unit = u
+// unitOf returns the innermost unit that holds dir, or the zero unit.
+func unitOf(dir string) unit {
+	var in unit
+	for _, u := range units {
+		if within(dir, u.dir) && len(u.dir) > len(in.dir) {
+			in = u
 		}
 	}
-	return unit
+	return in
+}
+
+// mayImport reports whether code of the unit, or its tests, may import the package in dir.
+func (u unit) mayImport(dir string, test bool) bool {
+	to := unitOf(dir).dir
+	if to == u.dir || slices.Contains(strings.Fields(u.imports), to) {
+		return true
+	}
+	mayUseStore := u.dir == "store" || slices.Contains(strings.Fields(u.imports), "store")
+	return test && (to == "store/storetest" && mayUseStore || helperOf(dir))
 }
 
 // againstDirection reports imports within the project that do not point down.
 func againstDirection(module string, s *source) []finding {
 	from := unitOf(s.dir())
-	if from == "" {
-		return []finding{s.found(s.file.Package, "%s is no part of the layout", s.dir())}
+	if from.dir == "" || from.dir == "store" && within(s.dir(), "store/internal") {
+		return []finding{s.found(s.file.Package, "%s has no row in units", s.dir())}
 	}
 	var found []finding
 	for imported, pos := range s.imports() {
-		if !within(imported, module) {
-			continue
+		dir, ours := strings.CutPrefix(imported, module+"/")
+		if ours && !from.mayImport(dir, s.isTest()) {
+			found = append(found, s.found(pos, "%s imports %s", from.dir, imported))
 		}
-		to := unitOf(strings.TrimPrefix(imported, module+"/"))
-		if to == from || slices.Contains(mayImport[from], to) || s.isTest() && mayUseSuite(from, to) {
-			continue
-		}
-		found = append(found, s.found(pos, "%s imports %s", from, imported))
 	}
 	return found
 }
 
-// mayUseSuite allows the conformance suite to the tests of the store and of all above it.
-func mayUseSuite(from, to string) bool {
-	return to == "store/storetest" && (from == "store" || slices.Contains(mayImport[from], "store"))
-}
-
 // touching reports imports of the engine where not even a test may know it.
 func touching(s *source) []finding {
-	forbidden, bound := mayNotTouch[unitOf(s.dir())]
+	forbidden, bound := mayNotTouch[unitOf(s.dir()).dir]
 	if !bound {
 		return nil
 	}
@@ -117,8 +136,20 @@ func TestImportRulesCanFail(t *testing.T) {
 	}{
 		{"store/a.go", "m/schema", true},
 		{"store/httpapi/a.go", "m/store", true},
-		{"store/internal/x/a.go", "m/store", true},
-		{"store/internal/x/a.go", "m/store/httpapi", false},
+		{"store/internal/x/a.go", "errors", false},
+		{"store/internal/record/a.go", "m/schema", true},
+		{"store/internal/record/a.go", "m/index", false},
+		{"store/internal/record/a.go", "m/store/internal/state", false},
+		{"store/internal/record/a_test.go", "m/store/internal/damagetest", true},
+		{"store/internal/logfile/a.go", "m/store/internal/record", true},
+		{"store/internal/logfile/a_test.go", "m/store", false},
+		{"store/internal/state/a.go", "m/store/internal/logfile", true},
+		{"store/internal/state/a.go", "m/store/internal/damagetest", false},
+		{"store/internal/state/sub/a.go", "m/store/internal/state", true},
+		{"store/internal/state/a.go", "m/store", false},
+		{"store/internal/histories/a_test.go", "m/store", true},
+		{"store/a.go", "m/store/internal/state", true},
+		{"store/httpapi/a.go", "m/store/internal/state", false},
 		{"store/a.go", "m/store/httpapi", false},
 		{"store/a_test.go", "m/store/httpapi", false},
 		{"store/a_test.go", "m/store/storetest", true},
@@ -137,6 +168,22 @@ func TestImportRulesCanFail(t *testing.T) {
 		require.NoError(t, err)
 		found := append(againstDirection("m", s), touching(s)...)
 		require.Equal(t, c.ok, len(found) == 0, "%s imports %s: %v", c.path, c.imports, found)
+	}
+}
+
+// TestUnitsAreThere keeps a row from binding nothing after a rename.
+func TestUnitsAreThere(t *testing.T) {
+	t.Parallel()
+	sources := load(t).sources
+	for _, u := range units {
+		if slices.ContainsFunc(sources, func(s *source) bool { return unitOf(s.dir()).dir == u.dir }) {
+			continue
+		}
+		if u.status&planned != 0 {
+			t.Logf("%s is planned", u.dir)
+		} else {
+			t.Errorf("%s has a row in units and no Go file", u.dir)
+		}
 	}
 }
 
@@ -190,8 +237,8 @@ func outOfReach(module string, all map[string]*listed) []finding {
 	var found []finding
 	for path, p := range all {
 		dir, ours := strings.CutPrefix(path, module+"/")
-		allowed, bound := mayReach[unitOf(dir)]
-		if !ours || !bound || helperOf(dir) {
+		allowed := unitOf(dir).reach
+		if !ours || allowed == nil || helperOf(dir) {
 			continue
 		}
 		for _, dep := range p.Deps {

@@ -129,12 +129,11 @@ func everywhere(*source) bool { return true }
 
 // shipped says whether the file becomes part of an embedder's program.
 func shipped(s *source) bool {
-	unit := unitOf(s.dir())
-	return !s.isTest() && s.file.Name.Name != "main" && libraries[unit] && !helperOf(s.dir())
+	return !s.isTest() && s.file.Name.Name != "main" && unitOf(s.dir()).status&ships != 0 && !helperOf(s.dir())
 }
 
 // forTests says whether the package exists for other packages' tests.
-func forTests(dir string) bool { return unitOf(dir) == "store/storetest" || helperOf(dir) }
+func forTests(dir string) bool { return within(dir, "store/storetest") || helperOf(dir) }
 
 // helperOf says whether dir is an internal package of test helpers, by its name.
 func helperOf(dir string) bool {
