@@ -247,7 +247,7 @@ func outOfReach(module string, all map[string]*listed) []finding {
 				continue
 			}
 			if !slices.Contains(allowed, d.Module.Path) {
-				found = append(found, finding{path: dir + "/doc.go", line: 1, what: dir + " needs " + dep})
+				found = append(found, finding{path: dir + "/doc.go", line: 1, text: dir + " needs " + dep})
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func extras(t *testing.T, root fs.FS) []finding {
 	var found []finding
 	for _, entry := range entries {
 		if name := entry.Name(); !strings.HasPrefix(name, ".") && !slices.Contains(topLevel, name) {
-			found = append(found, finding{path: name, line: 1, what: "does not belong at the top level"})
+			found = append(found, finding{path: name, line: 1, text: "does not belong at the top level"})
 		}
 	}
 	return found
@@ -90,14 +90,14 @@ func unclean(m modFile) []finding {
 	var found []finding
 	for _, r := range m.Require {
 		if _, ok := mayRequire[r.Path]; !ok && !r.Indirect {
-			found = append(found, finding{path: "go.mod", line: 1, what: "requires " + r.Path})
+			found = append(found, finding{path: "go.mod", line: 1, text: "requires " + r.Path})
 		}
 	}
 	for _, r := range m.Replace {
-		found = append(found, finding{path: "go.mod", line: 1, what: "replaces " + r.Old.Path + ", which embedders do not see"})
+		found = append(found, finding{path: "go.mod", line: 1, text: "replaces " + r.Old.Path + ", which embedders do not see"})
 	}
 	for _, tool := range m.Tool {
-		found = append(found, finding{path: "go.mod", line: 1, what: "has the tool " + tool.Path})
+		found = append(found, finding{path: "go.mod", line: 1, text: "has the tool " + tool.Path})
 	}
 	return found
 }
@@ -128,7 +128,7 @@ func elsewhere(module, file string, m modFile) []finding {
 			return nil
 		}
 	}
-	return []finding{{path: file, line: 1, what: "does not replace the library by the root directory"}}
+	return []finding{{path: file, line: 1, text: "does not replace the library by the root directory"}}
 }
 
 func readMod(t *testing.T, dir string) modFile {

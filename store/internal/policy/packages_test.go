@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"go/ast"
 	"path"
 	"slices"
@@ -14,6 +15,9 @@ const (
 	maxNinthDecile = 43
 	// fewFunctions is how many a package must have before a decile of their lengths says something.
 	fewFunctions = 20
+
+	maxStoreLines = 5500 // of package store, without tests
+	maxStoreFiles = 40
 )
 
 // pkgRule is a rule about whole packages.
@@ -31,6 +35,24 @@ var pkgRules = []pkgRule{{
 	check: packageComment,
 	bad:   map[string]string{"store/a.go": "// Package p is.\npackage p", "store/doc.go": "package p"},
 	good:  map[string]string{"store/a.go": "package p", "store/doc.go": "// Package p is.\npackage p"},
+}, {
+	name:  "a package below store/internal has its comment in doc.go",
+	where: func(p *pkg) bool { return within(p.dir, "store/internal") },
+	check: missingDoc,
+	bad:   map[string]string{"store/internal/x/a.go": "// Package x is.\npackage x"},
+	good:  map[string]string{"store/internal/x/a.go": "package x", "store/internal/x/doc.go": "// Package x is.\npackage x"},
+}, {
+	name:  "package store has at most 5,500 lines",
+	where: isStore,
+	check: longPackage,
+	bad:   map[string]string{"store/a.go": lines(maxStoreLines - 1), "store/b.go": lines(2)},
+	good:  map[string]string{"store/a.go": lines(maxStoreLines), "store/a_test.go": lines(2)},
+}, {
+	name:  "package store has at most 40 files",
+	where: isStore,
+	check: manyFiles,
+	bad:   storeFiles(maxStoreFiles+1, ".go"),
+	good:  storeFiles(maxStoreFiles+1, "_test.go"),
 }, {
 	name:  "nine functions in ten have at most 43 lines",
 	where: func(p *pkg) bool { return len(p.lengths()) >= fewFunctions },
@@ -139,6 +161,46 @@ func packageComment(p *pkg) []finding {
 	}
 	first := code[0]
 	return []finding{first.found(first.file.Package, "package %s has no comment there", first.file.Name.Name)}
+}
+
+func missingDoc(p *pkg) []finding {
+	if slices.ContainsFunc(p.sources, func(s *source) bool { return path.Base(s.path) == "doc.go" && s.file.Doc != nil }) {
+		return nil
+	}
+	return []finding{{path: p.dir + "/doc.go", line: 1, text: "has no package comment"}}
+}
+
+func isStore(p *pkg) bool { return p.dir == "store" }
+
+func longPackage(p *pkg) []finding {
+	n := 0
+	for _, s := range p.code() {
+		n += s.lines
+	}
+	if n <= maxStoreLines {
+		return nil
+	}
+	return []finding{{path: p.dir, line: 1, text: fmt.Sprintf("the package has %d lines", n)}}
+}
+
+func manyFiles(p *pkg) []finding {
+	n := len(p.code())
+	if n <= maxStoreFiles {
+		return nil
+	}
+	return []finding{{path: p.dir, line: 1, text: fmt.Sprintf("the package has %d files", n)}}
+}
+
+// lines returns a source of n lines.
+func lines(n int) string { return "package p" + strings.Repeat("\n", n) }
+
+// storeFiles returns n files of package store.
+func storeFiles(n int, suffix string) map[string]string {
+	files := make(map[string]string)
+	for i := range n {
+		files[fmt.Sprintf("store/f%d%s", i, suffix)] = "package p"
+	}
+	return files
 }
 
 func longNinthDecile(p *pkg) []finding {

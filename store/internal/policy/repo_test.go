@@ -32,10 +32,10 @@ type source struct {
 type finding struct {
 	path string
 	line int
-	what string
+	text string
 }
 
-func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.path, f.line, f.what) }
+func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.path, f.line, f.text) }
 
 // under names the findings after the rule that broke.
 func under(rule string, found []finding) []string {
@@ -62,7 +62,7 @@ func (s *source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 func (s *source) line(pos token.Pos) int { return s.fset.Position(pos).Line }
 
 func (s *source) found(pos token.Pos, format string, args ...any) finding {
-	return finding{path: s.path, line: s.line(pos), what: fmt.Sprintf(format, args...)}
+	return finding{path: s.path, line: s.line(pos), text: fmt.Sprintf(format, args...)}
 }
 
 // imports returns the paths that the file imports, with where it does.

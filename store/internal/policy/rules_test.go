@@ -244,7 +244,7 @@ func longFile(s *source) []finding {
 	if s.lines <= maxFileLines {
 		return nil
 	}
-	return []finding{{path: s.path, line: s.lines, what: "the file is longer: split it by noun"}}
+	return []finding{{path: s.path, line: s.lines, text: "the file is longer: split it by noun"}}
 }
 
 func longFunctions(s *source) []finding {
