@@ -1,19 +1,24 @@
 /*
-Package policy holds the project's house rules as tests, so that a rule that
-breaks is a test that fails, with the file, the line and the rule in its message.
+Package policy has the project's house rules as tests. A broken rule fails a test,
+which names the file, the line and the rule. The package has no other code.
 
-# What it checks
+# Rules
 
-Which package may import which, what the library may require, what the top level
-may show, that everything exported is documented, that library code neither
-panics nor prints, how long files and functions may grow, and that nothing was
-left open. There is no code here, only tests.
+  - imports_test.go: which package may import which, and the modules it may reach;
+  - module_test.go: requirements of the library, and the names in the root directory;
+  - rules_test.go, documented_test.go: doc comments, panics, printing, the length of
+    files and functions, unfinished work, skipped tests;
+  - packages_test.go: package comments, fuzz targets, the size of package store;
+  - layers_test.go: the order of the files of package store;
+  - english_test.go: plain English in comments and Markdown files. For the sentences
+    to rewrite in one directory:
+    go test ./store/internal/policy -run TestPlainEnglish -v -unclear store
 
 # Adding a rule
 
-A rule is one row of a table in rules_test.go (about one file) or
-packages_test.go (about one package). A row carries two small sources of its own:
-one that the rule must report and one that it must not. A rule that cannot fail
-does not get in.
+A rule about files is a row of a table in rules_test.go, and one about packages a row
+in packages_test.go. A row has two small sources: the rule must report the bad one and
+must not report the good one. A package below store/internal needs a row of units in
+imports_test.go.
 */
 package policy

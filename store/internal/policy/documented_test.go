@@ -4,7 +4,7 @@ import (
 	"go/ast"
 )
 
-// undocumented reports the exported names of a file that no comment explains.
+// undocumented reports the exported names of a file that have no comment.
 func undocumented(s *source) []finding {
 	var found []finding
 	for _, decl := range s.file.Decls {
@@ -18,7 +18,7 @@ func undocumented(s *source) []finding {
 	return found
 }
 
-// undocumentedFunc leaves out methods of unexported types: nobody can look them up.
+// undocumentedFunc leaves out methods of unexported types, because go doc does not show them.
 func undocumentedFunc(s *source, fn *ast.FuncDecl) []finding {
 	if fn.Doc != nil || !fn.Name.IsExported() {
 		return nil
@@ -29,7 +29,7 @@ func undocumentedFunc(s *source, fn *ast.FuncDecl) []finding {
 	return []finding{s.found(fn.Pos(), "%s has no doc comment", fn.Name.Name)}
 }
 
-// receiver is the name of a method's type, without pointer and type parameters.
+// receiver returns the name of a method's type, without pointer and type parameters.
 func receiver(fn *ast.FuncDecl) string {
 	name := ""
 	ast.Inspect(fn.Recv.List[0].Type, func(n ast.Node) bool {
@@ -41,8 +41,7 @@ func receiver(fn *ast.FuncDecl) string {
 	return name
 }
 
-// undocumentedNames takes a comment on a group of constants or variables for all in it. A group of types has one
-// comment for each.
+// undocumentedNames accepts one comment for a group of constants or variables. Each type of a group needs its own.
 func undocumentedNames(s *source, decl *ast.GenDecl) []finding {
 	var found []finding
 	grouped := decl.Lparen.IsValid()

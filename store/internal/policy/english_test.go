@@ -121,7 +121,9 @@ var (
 
 // markdownClauses returns the clauses of a Markdown file, without code.
 func markdownClauses(path, text string) []clause {
-	text = fenced.ReplaceAllStringFunc(text, func(code string) string { return strings.Repeat("\n", strings.Count(code, "\n")) })
+	text = fenced.ReplaceAllStringFunc(text, func(code string) string {
+		return strings.Repeat("\n", strings.Count(code, "\n")) // the other lines keep their numbers
+	})
 	return clauses(path, 1, codeSpans.ReplaceAllString(text, "code"))
 }
 
@@ -177,8 +179,8 @@ func share(count, n int) string {
 func TestPlainEnglishCanFail(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ before, after string }{{
-		"bound reports whether the sum in the file is that of a transaction. It is from the first\ncommit in format 2 on: what " +
-			"is not, and came after one that is, has been left behind by one before them.",
+		"bound reports whether the sum in the file is that of a transaction. It is from the first\ncommit in format 2 on: " +
+			"what is not, and came after one that is, has been left behind by one before them.",
 		"sumHasTxid reports whether the stored sum includes the transaction's ID, as all sums of format 2 do. A newer " +
 			"state\nwithout it is stale.",
 	}, {
@@ -190,7 +192,8 @@ func TestPlainEnglishCanFail(t *testing.T) {
 		"result returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for none.",
 	}, {
 		"What there is no room for stays a hole: the transaction may still find some on a disk that is all but full ...",
-		"A full disk is ignored here: a small commit, such as a deletion, may still fit, and one that does not fails by itself.",
+		"A full disk is ignored here: a small commit, such as a deletion, may still fit, and one that does not fails by " +
+			"itself.",
 	}, {
 		"take makes c the version after the record r, which has size bytes at k; before it, c was the version that r " +
 			"replaces,\nor what is left of it.",
@@ -221,7 +224,8 @@ func commented(t *testing.T, comment string) *source {
 
 func TestClauses(t *testing.T) {
 	t.Parallel()
-	s := commented(t, "// # What it is\n//\n// A [Store] (one file, x.db) is\n// opened - once.\n//\n//\twhat()\n//\n//go:what\n// It does so.")
+	s := commented(t, "// # What it is\n//\n// A [Store] (one file, x.db) is\n// opened - once.\n//\n//\twhat()\n//\n"+
+		"//go:what\n// It does so.")
 	require.Equal(t, []clause{
 		{"store/a.go", 3, "A Store"},
 		{"store/a.go", 3, "(one file,"},

@@ -23,7 +23,7 @@ type unit struct {
 	dir     string
 	imports string // the other units that it may import
 	// reach are the other modules that its code may need, directly or through others; nil is no limit. Tests have no
-	// limit, apart from mayNotTouch.
+	// limit, apart from mayNotImport.
 	reach  []string
 	status status
 }
@@ -65,10 +65,10 @@ var units = []unit{
 	{"bench", "schema watch index store store/httpapi", both, 0},
 }
 
-// mayNotTouch binds tests as well.
-var mayNotTouch = map[string]string{"schema": bbolt, "watch": bbolt}
+// mayNotImport forbids a module to a unit, tests included.
+var mayNotImport = map[string]string{"schema": bbolt, "watch": bbolt}
 
-// within says whether path is root or below it.
+// within reports whether path is root or below it.
 func within(path, root string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }
@@ -91,10 +91,10 @@ func (u unit) mayImport(dir string, test bool) bool {
 		return true
 	}
 	mayUseStore := u.dir == "store" || slices.Contains(strings.Fields(u.imports), "store")
-	return test && (to == "store/storetest" && mayUseStore || helperOf(dir))
+	return test && (to == "store/storetest" && mayUseStore || isTestHelper(dir))
 }
 
-// againstDirection reports imports within the project that do not point down.
+// againstDirection reports imports within the project that the table does not allow.
 func againstDirection(module string, s *source) []finding {
 	from := unitOf(s.dir())
 	if from.dir == "" || from.dir == "store" && within(s.dir(), "store/internal") {
@@ -110,9 +110,9 @@ func againstDirection(module string, s *source) []finding {
 	return found
 }
 
-// touching reports imports of the engine where not even a test may know it.
-func touching(s *source) []finding {
-	forbidden, bound := mayNotTouch[unitOf(s.dir()).dir]
+// againstBan reports imports that mayNotImport forbids.
+func againstBan(s *source) []finding {
+	forbidden, bound := mayNotImport[unitOf(s.dir()).dir]
 	if !bound {
 		return nil
 	}
@@ -123,8 +123,8 @@ func TestImportsPointDown(t *testing.T) {
 	t.Parallel()
 	r := load(t)
 	for _, s := range r.sources {
-		report(t, under("imports point one way", againstDirection(r.module, s)))
-		report(t, under("schema and watch do not know the engine", touching(s)))
+		report(t, "imports point one way", againstDirection(r.module, s))
+		report(t, "schema and watch do not know the engine", againstBan(s))
 	}
 }
 
@@ -166,12 +166,12 @@ func TestImportRulesCanFail(t *testing.T) {
 	} {
 		s, err := parse(c.path, []byte("package p\nimport _ \""+c.imports+"\""))
 		require.NoError(t, err)
-		found := append(againstDirection("m", s), touching(s)...)
+		found := append(againstDirection("m", s), againstBan(s)...)
 		require.Equal(t, c.ok, len(found) == 0, "%s imports %s: %v", c.path, c.imports, found)
 	}
 }
 
-// TestUnitsAreThere keeps a row from binding nothing after a rename.
+// TestUnitsAreThere fails if a row names a directory that was renamed.
 func TestUnitsAreThere(t *testing.T) {
 	t.Parallel()
 	sources := load(t).sources
@@ -187,14 +187,14 @@ func TestUnitsAreThere(t *testing.T) {
 	}
 }
 
-// listed is what the go command says about a package.
+// A listed is a package in the output of go list.
 type listed struct {
 	ImportPath string
 	Module     *struct{ Path string }
 	Deps       []string
 }
 
-// TestReach looks through all dependencies, on this platform, where the rule above sees direct imports on all.
+// TestReach checks all dependencies on this platform. TestImportsPointDown checks direct imports on every platform.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	r := load(t)
@@ -203,7 +203,7 @@ func TestReach(t *testing.T) {
 	all, err := decodeListed(out)
 	require.NoError(t, err)
 	require.Contains(t, all, r.module+"/store")
-	report(t, under("code needs no other modules", outOfReach(r.module, all)))
+	report(t, "code needs no other modules", outOfReach(r.module, all))
 }
 
 func TestReachCanFail(t *testing.T) {
@@ -216,7 +216,7 @@ func TestReachCanFail(t *testing.T) {
 	require.Empty(t, outOfReach("m", all), "the standard library")
 }
 
-// decodeListed reads the go command's stream of objects.
+// decodeListed decodes the output of go list -json by import path.
 func decodeListed(out string) (map[string]*listed, error) {
 	all := make(map[string]*listed)
 	decoder := json.NewDecoder(strings.NewReader(out))
@@ -238,7 +238,7 @@ func outOfReach(module string, all map[string]*listed) []finding {
 	for path, p := range all {
 		dir, ours := strings.CutPrefix(path, module+"/")
 		allowed := unitOf(dir).reach
-		if !ours || allowed == nil || helperOf(dir) {
+		if !ours || allowed == nil || isTestHelper(dir) {
 			continue
 		}
 		for _, dep := range p.Deps {

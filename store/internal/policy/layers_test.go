@@ -18,8 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// maxUpward is how many of the uses between files of package store may run upward. A use is a pair of files: the first
-// names something that the second declares. It runs upward if the second file stands before the first in layers.
+// maxUpward is the largest number of uses between files of package store that may run upward. A use is a pair of files:
+// the first names something that the second declares. It runs upward if the second file stands before the first in
+// layers.
 const maxUpward = 50
 
 // layers are the files of package store from the top, the public face, to the bottom. A line is a layer; its files have

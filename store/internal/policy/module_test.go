@@ -14,18 +14,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// topLevel is all that the repository shows at its top.
+// topLevel has all visible names of the root directory.
 var topLevel = []string{"store", "index", "watch", "schema", "bench", "testdata", "go.mod", "go.sum", "README.md"}
 
-// mayRequire maps what the library may require to its reason. More than these must be earned by a measurement, to be
-// named here.
+// mayRequire maps a module that the library may require to the reason. The reason for another one is a measurement.
 var mayRequire = map[string]string{
 	bbolt:                         "the engine",
 	msgpack:                       "the format, and the oracle of its hand-written codecs",
 	"github.com/stretchr/testify": "tests",
 }
 
-// modFile is what a go.mod says, as the go command prints it.
+// A modFile is the content of a go.mod, as go mod edit -json prints it.
 type modFile struct {
 	Require []struct {
 		Path     string
@@ -40,7 +39,7 @@ type modFile struct {
 
 func TestTopLevel(t *testing.T) {
 	t.Parallel()
-	report(t, under("the top level shows the layout only", extras(t, os.DirFS(load(t).root))))
+	report(t, "the top level shows the layout only", extras(t, os.DirFS(load(t).root)))
 }
 
 func TestTopLevelCanFail(t *testing.T) {
@@ -51,7 +50,7 @@ func TestTopLevelCanFail(t *testing.T) {
 	require.Len(t, extras(t, root), 1)
 }
 
-// extras reports what is visible at the top and not in the layout, committed or not.
+// extras reports visible names of the root directory that are not in topLevel, committed or not.
 func extras(t *testing.T, root fs.FS) []finding {
 	t.Helper()
 	entries, err := fs.ReadDir(root, ".")
@@ -69,7 +68,7 @@ func TestRequirements(t *testing.T) {
 	t.Parallel()
 	m := readMod(t, load(t).root)
 	require.NotEmpty(t, m.Require)
-	report(t, under("an embedder's module graph stays clean", unclean(m)))
+	report(t, "an embedder's module graph stays clean", unclean(m))
 }
 
 func TestRequirementsCanFail(t *testing.T) {
@@ -85,7 +84,7 @@ func TestRequirementsCanFail(t *testing.T) {
 	}
 }
 
-// unclean reports requirements that are not allowed, and what belongs into nested modules.
+// unclean reports requirements that are not allowed, and replacements and tools, which belong into nested modules.
 func unclean(m modFile) []finding {
 	var found []finding
 	for _, r := range m.Require {
@@ -94,7 +93,8 @@ func unclean(m modFile) []finding {
 		}
 	}
 	for _, r := range m.Replace {
-		found = append(found, finding{path: "go.mod", line: 1, text: "replaces " + r.Old.Path + ", which embedders do not see"})
+		text := "replaces " + r.Old.Path + ", which embedders do not see"
+		found = append(found, finding{path: "go.mod", line: 1, text: text})
 	}
 	for _, tool := range m.Tool {
 		found = append(found, finding{path: "go.mod", line: 1, text: "has the tool " + tool.Path})
@@ -102,14 +102,14 @@ func unclean(m modFile) []finding {
 	return found
 }
 
-// TestNestedModules: what they measure or operate must be the library beside them.
+// TestNestedModules checks that nested modules use the library in this repository.
 func TestNestedModules(t *testing.T) {
 	t.Parallel()
 	r := load(t)
 	for _, file := range r.nested {
 		dir := path.Dir(file)
 		m := readMod(t, filepath.Join(r.root, filepath.FromSlash(dir)))
-		report(t, under("a nested module uses the library beside it", elsewhere(r.module, file, m)))
+		report(t, "a nested module uses the library beside it", elsewhere(r.module, file, m))
 	}
 }
 

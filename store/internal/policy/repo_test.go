@@ -19,16 +19,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// source is one parsed Go file. Files that a build constraint leaves out are among them: a rule holds on every
-// platform.
+// A source is a parsed Go file. Rules hold on every platform, so build constraints are ignored.
 type source struct {
-	path  string // relative to the module's root, with slashes
+	path  string // relative to the root, with slashes
 	fset  *token.FileSet
 	file  *ast.File
 	lines int
 }
 
-// finding is a place where a rule does not hold.
+// A finding is a place that breaks a rule.
 type finding struct {
 	path string
 	line int
@@ -37,16 +36,7 @@ type finding struct {
 
 func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.path, f.line, f.text) }
 
-// under names the findings after the rule that broke.
-func under(rule string, found []finding) []string {
-	var all []string
-	for _, f := range found {
-		all = append(all, fmt.Sprintf("%v (rule: %s)", f, rule))
-	}
-	return all
-}
-
-// parse reads one file; path decides which rules apply to it.
+// parse parses the text of one file. Its path decides which rules apply.
 func parse(path string, text []byte) (*source, error) {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, path, text, parser.ParseComments|parser.SkipObjectResolution)
@@ -65,7 +55,7 @@ func (s *source) found(pos token.Pos, format string, args ...any) finding {
 	return finding{path: s.path, line: s.line(pos), text: fmt.Sprintf(format, args...)}
 }
 
-// imports returns the paths that the file imports, with where it does.
+// imports returns the imported paths and the positions of the imports.
 func (s *source) imports() map[string]token.Pos {
 	all := make(map[string]token.Pos)
 	for _, spec := range s.file.Imports {
@@ -74,7 +64,7 @@ func (s *source) imports() map[string]token.Pos {
 	return all
 }
 
-// localName is what the file calls the package at path, or "" when it does not import it.
+// localName returns the file's name for an imported package, or "" if the file does not import it.
 func (s *source) localName(importPath string) string {
 	for _, spec := range s.file.Imports {
 		if strings.Trim(spec.Path.Value, "`\"") != importPath {
@@ -88,7 +78,7 @@ func (s *source) localName(importPath string) string {
 	return ""
 }
 
-// functions returns the file's functions and methods that have a body.
+// functions returns the functions and methods that have a body.
 func (s *source) functions() []*ast.FuncDecl {
 	var all []*ast.FuncDecl
 	for _, decl := range s.file.Decls {
@@ -99,20 +89,20 @@ func (s *source) functions() []*ast.FuncDecl {
 	return all
 }
 
-// length is the number of lines of a function, without its comment.
+// length returns the number of lines of a function, without its comment.
 func (s *source) length(fn *ast.FuncDecl) int { return s.line(fn.End()) - s.line(fn.Pos()) + 1 }
 
-// repo is what the rules look at, read once for all tests.
+// A repo is the repository as the rules see it.
 type repo struct {
 	root    string
-	module  string // the library's module path; no rule knows its spelling
+	module  string // the library's module path; no rule depends on its spelling
 	sources []*source
 	nested  []string // go.mod files of other modules, relative to root
-	// markdown has the text of each Markdown file by its path.
-	markdown map[string]string
+
+	markdown map[string]string // path to text
 }
 
-// load returns the repository, read at the first call.
+// load returns the repository. The first call reads it.
 func load(t *testing.T) *repo {
 	t.Helper()
 	r, err := loadOnce()
@@ -135,7 +125,8 @@ var loadOnce = sync.OnceValues(func() (*repo, error) {
 	return r, filepath.WalkDir(r.root, r.visit)
 })
 
-// visit collects Go files and the modules below the root; it leaves out what the go command leaves out.
+// visit reads a Go or Markdown file, and notes the go.mod of a nested module. It skips the directories that the go
+// command skips.
 func (r *repo) visit(file string, entry fs.DirEntry, err error) error {
 	if err != nil {
 		return err
@@ -172,13 +163,13 @@ func (r *repo) visit(file string, entry fs.DirEntry, err error) error {
 	return err
 }
 
-// pkg is the Go files of one directory.
+// A pkg has the Go files of one directory.
 type pkg struct {
 	dir     string
 	sources []*source
 }
 
-// packages groups the sources by directory, in order of their path.
+// packages groups the sources by directory, sorted by path.
 func packages(sources []*source) []*pkg {
 	byDir := make(map[string]*pkg)
 	var all []*pkg
@@ -195,7 +186,7 @@ func packages(sources []*source) []*pkg {
 	return all
 }
 
-// goCommand runs the go command in dir and returns what it printed.
+// goCommand runs the go command in dir and returns its standard output.
 func goCommand(dir string, args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir

@@ -17,14 +17,14 @@ const (
 	maxFunctionLines = 80
 )
 
-// fileRule is a rule about single files.
+// A fileRule is a rule about single files.
 type fileRule struct {
 	name  string
-	where func(*source) bool // the files it binds
+	where func(*source) bool // whether it applies to a file
 	check func(*source) []finding
-	as    string // the path under which bad and good are read
-	bad   string // must be reported
-	good  string // must not be
+	as    string // the path of bad and good
+	bad   string // has a finding
+	good  string // has no finding
 }
 
 var fileRules = []fileRule{{
@@ -94,14 +94,14 @@ func TestFiles(t *testing.T) {
 		t.Run(rule.name, func(t *testing.T) {
 			for _, s := range sources {
 				if rule.where(s) {
-					report(t, under(rule.name, rule.check(s)))
+					report(t, rule.name, rule.check(s))
 				}
 			}
 		})
 	}
 }
 
-// TestFileRulesCanFail is the check of the checks.
+// TestFileRulesCanFail tests each rule on its bad and its good source.
 func TestFileRulesCanFail(t *testing.T) {
 	t.Parallel()
 	for _, rule := range fileRules {
@@ -117,31 +117,31 @@ func TestFileRulesCanFail(t *testing.T) {
 	}
 }
 
-// report fails the test once for every finding, so that one run shows them all.
-func report(t *testing.T, findings []string) {
+// report fails the test once for every finding, so that one run shows all.
+func report(t *testing.T, rule string, found []finding) {
 	t.Helper()
-	for _, f := range findings {
-		t.Error(f)
+	for _, f := range found {
+		t.Errorf("%v (rule: %s)", f, rule)
 	}
 }
 
 func everywhere(*source) bool { return true }
 
-// shipped says whether the file becomes part of an embedder's program.
+// shipped reports whether the file becomes part of an embedder's program.
 func shipped(s *source) bool {
-	return !s.isTest() && s.file.Name.Name != "main" && unitOf(s.dir()).status&ships != 0 && !helperOf(s.dir())
+	return !s.isTest() && s.file.Name.Name != "main" && unitOf(s.dir()).status&ships != 0 && !isTestHelper(s.dir())
 }
 
-// forTests says whether the package exists for other packages' tests.
-func forTests(dir string) bool { return within(dir, "store/storetest") || helperOf(dir) }
+// forTests reports whether the package serves the tests of other packages.
+func forTests(dir string) bool { return within(dir, "store/storetest") || isTestHelper(dir) }
 
-// helperOf says whether dir is an internal package of test helpers, by its name.
-func helperOf(dir string) bool {
+// isTestHelper reports whether dir is an internal package with a name like damagetest.
+func isTestHelper(dir string) bool {
 	return strings.Contains(dir, "internal/") && strings.HasSuffix(path.Base(dir), "test")
 }
 
-// allowedPanics maps "file.go:function" to why that function may panic. An entry that is no longer needed fails
-// TestAllowedPanicsAreNeeded.
+// allowedPanics maps "file.go:function" to the reason why that function may panic. An entry that is no longer needed
+// fails TestAllowedPanicsAreNeeded.
 var allowedPanics = map[string]string{}
 
 func panics(s *source) []finding {
@@ -154,8 +154,8 @@ func panics(s *source) []finding {
 	return found
 }
 
-// panicking returns the functions that call panic, with the place of their last call. What is outside any function
-// counts under the file's own name.
+// panicking returns the functions that call panic, with the position of their last call. A call outside any function
+// counts under the file's name.
 func panicking(s *source) map[string]token.Pos {
 	where := make(map[string]token.Pos)
 	for _, decl := range s.file.Decls {
@@ -186,7 +186,7 @@ func TestAllowedPanicsAreNeeded(t *testing.T) {
 	}
 }
 
-// sideEffect lists what belongs to programs, by package.
+// sideEffect lists functions and variables for programs, by package.
 var sideEffect = map[string][]string{
 	"fmt": {"Print", "Printf", "Println"},
 	"log": {"Print", "Printf", "Println", "Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln"},
@@ -257,12 +257,12 @@ func longFunctions(s *source) []finding {
 	return found
 }
 
-// functions is the text of n functions with so many lines each.
+// functions returns the text of n functions of the given length.
 func functions(n, lines int) string {
 	return strings.Repeat("func _() {"+strings.Repeat("\n", lines-1)+"}\n", n)
 }
 
-// The words are put together here so that this file is not full of what it forbids.
+// The words are in two pieces, so that a search for them does not find this file.
 var openWords = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|X` + `XX)\b|not ` + `implemented`)
 
 func openWork(s *source) []finding {
@@ -277,7 +277,7 @@ func openWork(s *source) []finding {
 	return found
 }
 
-// skips reports calls that skip a test: methods so named on a parameter whose type comes from package testing.
+// skips reports calls of a Skip method on a parameter whose type is from package testing.
 func skips(s *source) []finding {
 	local := s.localName("testing")
 	params := make(map[string]bool)
@@ -302,7 +302,7 @@ func skips(s *source) []finding {
 	return found
 }
 
-// typePackage is the package that qualifies a type, such as testing in *testing.T.
+// typePackage returns the package name in a type, such as testing in *testing.T.
 func typePackage(expr ast.Expr) string {
 	if star, ok := expr.(*ast.StarExpr); ok {
 		expr = star.X
