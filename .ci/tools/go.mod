@@ -1,4 +1,4 @@
-// The tools that .ci/run and .ci/gate use, pinned here so that the library's own go.mod stays free of them.
+// Module tools pins the tools of .ci/run and .ci/gate, so that the library's go.mod does not need them.
 module allocstore/ci/tools
 
 go 1.26.0
