@@ -77,6 +77,9 @@ type taskEvent struct {
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 
+// codec encodes writes, and decodes the client's part for those that add to it.
+var codec schema.Codec
+
 // keptBytes bounds the memory that an emptied batch keeps.
 const keptBytes = 1 << 16
 

@@ -57,6 +57,27 @@ type core struct {
 	end     context.CancelFunc
 }
 
+// counts count the store's work since Open; see Stats.
+type counts struct {
+	commits, batches, writes atomic.Uint64
+	passes, hits, misses     atomic.Uint64
+}
+
+// A maintenanceLock is held by one goroutine at a time. Acquiring it can be canceled.
+type maintenanceLock chan struct{}
+
+// lock blocks until the lock is free. It returns ctx's error if ctx ends first.
+func (l maintenanceLock) lock(ctx context.Context) error {
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l maintenanceLock) unlock() { <-l }
+
 func (c *core) init(o Options, st *state.State) {
 	c.opts = o
 	c.state.Store(st)

@@ -14,6 +14,24 @@ import (
 // caller does.
 type Allocations = iter.Seq2[*schema.Allocation, error]
 
+// A query selects a range of IDs of one list.
+type query struct {
+	list state.List
+	ids  state.IDRange
+	err  error // of a prefix that no ID can start with
+}
+
+// listQuery selects all IDs of a list.
+func listQuery(kind state.ListKind, name string) query {
+	return query{list: state.List{Kind: kind, Name: name}, ids: state.AllIDs()}
+}
+
+// prefixQuery selects all IDs that start with prefix.
+func prefixQuery(prefix string) query {
+	low, high, err := schema.IDRange(prefix)
+	return query{list: state.List{Kind: state.Everything}, ids: state.IDRange{Low: low, High: high}, err: err}
+}
+
 // ByNode returns the allocations placed on that node, in the order of their IDs. The node's
 // ID is compared as a whole: "node1" does not find the allocations of "node10".
 func (sn *Snapshot) ByNode(nodeID string) Allocations {

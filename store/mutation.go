@@ -98,6 +98,7 @@ func (m *mutations) found() error {
 // be encoded has a fingerprint too.
 func (m *mutations) fingerprint(a *schema.Allocation) (sum uint64) {
 	defer func() { _ = recover() }()
+	var codec schema.Codec
 	encoded := codec.AppendAllocation(nil, a)
 	if a.Job != nil {
 		encoded = codec.AppendJob(encoded, a.Job)

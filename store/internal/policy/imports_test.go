@@ -43,7 +43,7 @@ var (
 	both   = []string{bbolt, sys, msgpack, tagparser}
 )
 
-const storeParts = "store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
+const storeParts = "store/internal/ctxio store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -51,13 +51,14 @@ var units = []unit{
 	{"watch", "", alone, ships},
 	{"index", "", engine, ships},
 	{"store/internal/boltfile", "", alone, ships},
-	{"store/internal/record", "schema", codecs, ships | planned},
-	{"store/internal/logfile", "store/internal/record store/internal/boltfile", both, ships | planned},
-	{"store/internal/state", "schema index store/internal/record store/internal/logfile", both, ships | planned},
+	{"store/internal/ctxio", "", alone, ships},
+	{"store/internal/record", "schema", codecs, ships},
+	{"store/internal/logfile", "schema index store/internal/record store/internal/boltfile", both, ships},
+	{"store/internal/state", "schema index store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
 	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests
-	{"store/cmd", "schema watch index store store/httpapi", nil, 0},
+	{"store/cmd", "schema watch index store store/httpapi store/internal/ctxio store/internal/logfile", nil, 0},
 	{"store/internal/damagetest", "", nil, 0},
 	{"store/internal/histories", "schema store", nil, 0},
 	{"store/internal/powercut", "schema store", nil, 0},

@@ -21,19 +21,20 @@ import (
 // maxUpward is the largest number of uses between files of package store that may run upward. A use is a pair of files:
 // the first names something that the second declares. It runs upward if the second file stands before the first in
 // layers.
-const maxUpward = 50
+const maxUpward = 10
 
-// layers are the files of package store from the top, the public face, to the bottom. A line is a layer; its files have
+// layers are the files of package store from the top to the bottom: the calls that users make, the Store, its two
+// goroutines and what they work with, the core that all share, and the public values. A line is a layer; its files have
 // an order too.
 var layers = []string{
-	"store errors options open apply stats",
-	"check restore backup frame",
-	"compact rewrite sweep window",
-	"chore committer publish plan draft drafts batch arena",
-	"changes snapshot wait waiter sighting tail query outcome",
-	"readers mutation rebuild load scan assemble quarantine tally evict table lists gathering idset version",
-	"successor create meta file lock lock_flock lock_other own_unix own_other",
-	"job sum record key alias",
+	"open stats check restore backup frame compact rewrite",
+	"apply list wait waiter observation get changes snapshot",
+	"store",
+	"group sweeper window committer removals",
+	"plan encode fold diff draft request batch arena",
+	"core",
+	"readers tail mutation",
+	"options outcome errors",
 }
 
 // A use is a pair of files, and the names that the first has from the second.

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-
-	"allocstore/index"
 )
 
 // KeyLen is the length of a key in the file.
@@ -42,11 +40,10 @@ func (k Key) Next() Key {
 // FirstAfter returns the lowest key above the index last. If no index is left it returns
 // a key that no record has; see Exhausted.
 func FirstAfter(last uint64) Key {
-	next, err := index.Next(last)
-	if err != nil {
+	if last >= math.MaxUint64-1 { // as index.Next
 		return Key{last, math.MaxUint32}
 	}
-	return Key{Index: next}
+	return Key{Index: last + 1}
 }
 
 // Exhausted reports whether k is what FirstAfter returns when no index is left.
