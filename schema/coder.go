@@ -149,7 +149,7 @@ func present[T any](c *coder, p **T) bool {
 // presence begins a field that is appended in several steps, or appends nil for an unset one.
 func (c *coder) presence(set bool) bool {
 	if !set {
-		c.t.field(appendNil(c.t.dst), false)
+		c.t.zero(codeNil)
 		return false
 	}
 	c.t.n++
@@ -172,14 +172,16 @@ func list[T any](c *coder, v *[]T) int {
 
 // length codes the length of a list, which is n when appending. An empty list is coded as nil.
 func (c *coder) length(n int) int {
-	switch {
-	case c.r == nil && c.presence(n > 0):
-		c.t.dst = appendArrayLen(c.t.dst, n)
-		return n
-	case c.r == nil || !c.next():
+	if c.r != nil {
+		if c.next() {
+			return c.r.arrayLen()
+		}
 		return 0
 	}
-	return c.r.arrayLen()
+	if c.presence(n > 0) {
+		c.t.dst = appendArrayLen(c.t.dst, n)
+	}
+	return n
 }
 
 // at returns element i of a list. It appends a zero element if i is the length of the list.

@@ -30,8 +30,29 @@ func (t *tuple) field(dst []byte, set bool) {
 	}
 }
 
-func (t *tuple) str(v string)  { t.field(appendString(t.dst, v), v != "") }
-func (t *tuple) int(v int64)   { t.field(appendInt(t.dst, v), v != 0) }
+// zero appends a zero field. Most fields of most structs are zero, so str and int have a short
+// way for it.
+func (t *tuple) zero(code byte) {
+	t.dst = append(t.dst, code)
+	t.n++
+}
+
+func (t *tuple) str(v string) {
+	if v == "" {
+		t.zero(codeFixStr)
+		return
+	}
+	t.field(appendString(t.dst, v), true)
+}
+
+func (t *tuple) int(v int64) {
+	if v == 0 {
+		t.zero(0)
+		return
+	}
+	t.field(appendInt(t.dst, v), true)
+}
+
 func (t *tuple) uint(v uint64) { t.field(appendUint(t.dst, v), v != 0) }
 func (t *tuple) bool(v bool)   { t.field(appendBool(t.dst, v), v) }
 
