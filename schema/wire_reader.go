@@ -303,9 +303,10 @@ func (r *reader) skip() {
 	for pending := 1; pending > 0; pending-- {
 		at := r.off
 		if at < len(r.src) {
-			if k := shortHeads[r.src[at]]; k.known && int(k.size)+int(k.values) < r.left() {
-				r.off += 1 + int(k.size)
-				pending += int(k.values)
+			k := shortHeads[r.src[at]]
+			if size, values := int(k&0xff), int(k>>8); k != 0 && size+values <= len(r.src)-at {
+				r.off += size
+				pending += values
 				continue
 			}
 		}
@@ -382,11 +383,12 @@ var heads = func() (t [256]headKind) {
 	return t
 }()
 
-// shortHeads is heads without the few codes that are followed by a length.
-var shortHeads = func() (t [256]headKind) {
+// shortHeads has the size, code included, and 256 times the number of values that follow, for
+// each code that no length follows. It is 0 for the other codes.
+var shortHeads = func() (t [256]uint16) {
 	for c, h := range heads {
-		if h.lenBytes == 0 {
-			t[c] = h
+		if h.known && h.lenBytes == 0 {
+			t[c] = 1 + uint16(h.size) + uint16(h.values)<<8
 		}
 	}
 	return t
