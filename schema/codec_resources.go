@@ -26,14 +26,14 @@ func (r *reader) resources() *Resources {
 	return res
 }
 
-func (res *Resources) fields(c *coder) {
+func (r *Resources) fields(c *coder) {
 	outer := c.open()
-	c.int(&res.CPU)
-	c.int(&res.MemoryMB)
-	c.int(&res.DiskMB)
-	c.int(&res.IOPS)
-	for i := range c.networks(&res.Networks) {
-		at(&res.Networks, i).fields(c)
+	c.int(&r.CPU)
+	c.int(&r.MemoryMB)
+	c.int(&r.DiskMB)
+	c.int(&r.IOPS)
+	for i := range c.networks(&r.Networks) {
+		at(&r.Networks, i).fields(c)
 	}
 	c.close(outer)
 }

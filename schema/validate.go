@@ -138,11 +138,11 @@ func (j *Job) validate(f *faults) {
 	}
 }
 
-// validate checks task t of group g. It formats a path only for a fault.
-func (task *Task) validate(f *faults, g, t int) {
-	for key, v := range task.Config {
+// validate checks the task at index i of group g. It formats a path only for a fault.
+func (t *Task) validate(f *faults, g, i int) {
+	for key, v := range t.Config {
 		if inside, what := faultOf(v, 1); what != "" {
-			f.invalid(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]%s", g, t, key, inside), "%s", what)
+			f.invalid(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]%s", g, i, key, inside), "%s", what)
 		}
 	}
 }
