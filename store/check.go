@@ -110,7 +110,7 @@ func (c *check) load(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return state.MarkDamage(err)
+		return err
 	}
 	c.loaded.File = c.used.File
 	return nil

@@ -8,7 +8,6 @@ import (
 
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/state"
-	"allocstore/watch"
 )
 
 // Open opens the store in the file at path, and creates a missing file; the directory must
@@ -55,17 +54,6 @@ func open(path string, o Options) (*Store, error) {
 	s.committer.start()
 	go s.sweeper.run()
 	return s, nil
-}
-
-// newStore returns a store on a state. Its goroutines do not run yet.
-func newStore(o Options, st *state.State) *Store {
-	s := new(Store)
-	s.core.init(o, st)
-	s.requests.New = newRequest
-	s.waiters.New = func() any { return watch.NewWaiter() }
-	s.committer = newCommitter(newGroup(&s.core).env(), o.ReadOnly)
-	s.sweeper = newSweeper(&s.core, s.committer)
-	return s
 }
 
 // readOnly marks errors of a file system that cannot be written.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"allocstore/store/internal/state"
 	"allocstore/watch"
 )
 
@@ -24,6 +25,17 @@ type Store struct {
 	requests, waiters sync.Pool
 
 	closing sync.Once
+}
+
+// newStore returns a store on a state. Its goroutines do not run yet.
+func newStore(o Options, st *state.State) *Store {
+	s := new(Store)
+	s.core.init(o, st)
+	s.requests.New = newRequest
+	s.waiters.New = func() any { return watch.NewWaiter() }
+	s.committer = newCommitter(newGroup(&s.core).env(), o.ReadOnly)
+	s.sweeper = newSweeper(&s.core, s.committer)
+	return s
 }
 
 // LastIndex returns the index of the last write that is durable and visible, at least 1.

@@ -35,7 +35,7 @@ func BenchmarkWalk(b *testing.B) {
 			for b.Loop() {
 				f, err := os.Open(path)
 				require.NoError(b, err)
-				file, err := boltfile.Open(f)
+				file, err := boltfile.Newest(f)
 				require.NoError(b, err)
 				buckets, err := file.Buckets()
 				require.NoError(b, err)

@@ -235,7 +235,7 @@ func walk(path string, retain bool) ([]entry, error) {
 		return nil, err
 	}
 	defer f.Close()
-	file, err := boltfile.Open(f)
+	file, err := boltfile.Newest(f)
 	if err != nil {
 		return nil, err
 	}

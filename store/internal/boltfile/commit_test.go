@@ -20,7 +20,7 @@ func walked(t *testing.T, path string) (*os.File, *boltfile.File) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
-	file, err := boltfile.Open(f)
+	file, err := boltfile.Newest(f)
 	require.NoError(t, err)
 	entriesOf(t, file)
 	require.NoError(t, file.Freelist())

@@ -1,8 +1,12 @@
 package boltfile
 
-import "fmt"
+import (
+	"fmt"
 
-// Damage is an error in the content of the file.
+	"allocstore/store/internal/corrupt"
+)
+
+// Damage is an error in the content of the file. It is also a corrupt.Err.
 type Damage struct {
 	Page   uint64 // the number of the damaged page; 0 for the file as a whole
 	Reason string
@@ -11,10 +15,13 @@ type Damage struct {
 // Error returns the page and the reason.
 func (d *Damage) Error() string {
 	if d.Page == 0 {
-		return d.Reason
+		return fmt.Sprintf("%v: %s", corrupt.Err, d.Reason)
 	}
-	return fmt.Sprintf("page %d: %s", d.Page, d.Reason)
+	return fmt.Sprintf("%v: page %d: %s", corrupt.Err, d.Page, d.Reason)
 }
+
+// Unwrap returns corrupt.Err.
+func (d *Damage) Unwrap() error { return corrupt.Err }
 
 func damage(page uint64, format string, args ...any) error {
 	return &Damage{Page: page, Reason: fmt.Sprintf(format, args...)}

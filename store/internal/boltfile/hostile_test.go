@@ -125,7 +125,7 @@ func readAll(path string) error {
 		return err
 	}
 	defer f.Close()
-	file, err := boltfile.Open(f)
+	file, err := boltfile.Newest(f)
 	if err != nil {
 		return err
 	}

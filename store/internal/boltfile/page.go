@@ -1,5 +1,7 @@
 package boltfile
 
+import "bytes"
+
 const (
 	// A page's header is its number (8 bytes), its kind (2), its number of elements (2), and
 	// the number of overflow pages that follow (4).
@@ -86,4 +88,23 @@ func (p *page) data(i int, at uint32, n uint64) ([]byte, bool) {
 	from := p.end
 	p.end += int(n)
 	return p.bytes[from:p.end:p.end], true
+}
+
+// visit visits the elements of a leaf, which must be in order and within the span.
+func (p *page) visit(s span, visit func(k, v []byte, bucket bool) error) error {
+	if p.count == 0 && !s.root() {
+		return damage(p.id, "a leaf without elements")
+	}
+	var last []byte
+	for i := range p.count {
+		k, v, bucket, ok := p.leaf(i)
+		if !ok || i == 0 && !s.begins(k) || i > 0 && bytes.Compare(last, k) >= 0 || i == p.count-1 && !s.ends(k) {
+			return damage(p.id, "element %d of %d is out of place", i, p.count)
+		}
+		if err := visit(k, v, bucket); err != nil {
+			return err
+		}
+		last = k
+	}
+	return nil
 }

@@ -14,6 +14,44 @@ const (
 	maxDepth = 48
 )
 
+// A Bucket locates a bucket's content.
+type Bucket struct{ header []byte } // with the inline page, if the bucket is that small
+
+// Buckets returns the buckets of the database by name.
+func (f *File) Buckets() (map[string]Bucket, error) {
+	if f.meta.fault != nil {
+		return nil, f.meta.fault
+	}
+	all := make(map[string]Bucket)
+	w := f.walk(nil)
+	err := w.bucket(f.meta.root, func(k, v []byte, bucket bool) error {
+		if !bucket {
+			return damage(0, "key %q beside the buckets", k)
+		}
+		all[string(k)] = Bucket{append([]byte(nil), v...)}
+		return nil
+	})
+	return all, err
+}
+
+// Walk visits every key of b with its value, in order, and verifies the pages on the way.
+// Keys and values alias a buffer and must not be changed. A bucket within the bucket is
+// damage.
+//
+// Without turn they are good until visit returns. With turn they are good until turn gets
+// their buffer as used: turn is called before each read, and returns the buffer for it. An
+// error of visit or turn ends the walk and is returned. Each page may be walked once in the
+// life of a File.
+func (f *File) Walk(b Bucket, visit func(k, v []byte) error, turn func(used []byte) ([]byte, error)) error {
+	w := f.walk(turn)
+	return w.bucket(b.header, func(k, v []byte, bucket bool) error {
+		if bucket {
+			return damage(0, "bucket %q within a bucket", k)
+		}
+		return visit(k, v)
+	})
+}
+
 // A walk goes through the tree of a bucket in the order of its keys.
 type walk struct {
 	file  *File
@@ -65,21 +103,8 @@ func (w *walk) bucket(header []byte, visit func(k, v []byte, bucket bool) error)
 	if p.id != 0 || overflow(inline) != 0 { // bbolt would free the page of that number
 		return damage(0, "inline bucket that says that it is page %d", p.id)
 	}
-	return w.leaf(&p, span{})
+	return p.visit(span{}, w.visit)
 }
-
-// A span is the range of a page's keys. The root of a tree may have any keys or be empty. Any
-// other page begins with the key from, under which its parent has it: bbolt looks for that
-// key when it writes the page again. Its keys are below to, unless to is nil.
-type span struct{ from, to []byte }
-
-func (s *span) root() bool { return s.from == nil }
-
-// begins reports whether k may be the first key.
-func (s *span) begins(k []byte) bool { return s.root() || bytes.Equal(k, s.from) }
-
-// ends reports whether k may be the last key.
-func (s *span) ends(k []byte) bool { return s.to == nil || bytes.Compare(k, s.to) < 0 }
 
 // tree walks the page and all pages below it.
 func (w *walk) tree(id uint64, s span, depth int) error {
@@ -93,7 +118,7 @@ func (w *walk) tree(id uint64, s span, depth int) error {
 	case !p.whole():
 		return damage(id, "%d elements in %d bytes", p.count, len(p.bytes))
 	case p.kind == leafPage:
-		return w.leaf(&p, s)
+		return p.visit(s, w.visit)
 	case p.count < minChildren:
 		return damage(id, "a branch with %d children", p.count)
 	case depth == maxDepth:
@@ -125,25 +150,6 @@ func (w *walk) branch(p *page, s span, depth int) error {
 			return err
 		}
 		k, child = next, sibling
-	}
-	return nil
-}
-
-// leaf visits the elements of p.
-func (w *walk) leaf(p *page, s span) error {
-	if p.count == 0 && !s.root() {
-		return damage(p.id, "a leaf without elements")
-	}
-	var last []byte
-	for i := range p.count {
-		k, v, bucket, ok := p.leaf(i)
-		if !ok || i == 0 && !s.begins(k) || i > 0 && bytes.Compare(last, k) >= 0 || i == p.count-1 && !s.ends(k) {
-			return damage(p.id, "element %d of %d is out of place", i, p.count)
-		}
-		if err := w.visit(k, v, bucket); err != nil {
-			return err
-		}
-		last = k
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func mapped(t *testing.T, path string) *File {
 	t.Helper()
 	f, err := Open(path, Options{LockTimeout: time.Second, InitialMmapBytes: 1 << 30, OpenFile: os.OpenFile})
 	require.NoError(t, err)
-	plain, err := boltfile.Open(f.Raw())
+	plain, err := boltfile.Newest(f.Raw())
 	require.NoError(t, err)
 	require.NoError(t, f.Map(&Manifest{Last: index.Created}, plain.HasFreelist()))
 	return f

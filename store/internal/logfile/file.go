@@ -208,7 +208,7 @@ func (f *File) ViewFrozen(ctx context.Context, fn func(*boltfile.File) error) (e
 	db := f.db.Load()
 	for again := true; again && err == nil; {
 		err = db.View(func(tx *bbolt.Tx) error {
-			plain, err := boltfile.Open(db.raw)
+			plain, err := boltfile.Newest(db.raw)
 			if err != nil {
 				return err
 			}

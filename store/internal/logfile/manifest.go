@@ -94,14 +94,28 @@ func (m metaValues) Get(key []byte) []byte { return m[string(key)] }
 // of the file adds up the content, and Verify compares.
 type StoredManifest struct {
 	Manifest
-	IDs uint64 // about how many IDs there are, 0 if unknown
-	sum []byte
+	IDs       uint64 // about how many IDs there are, 0 if unknown
+	Jobs, Log boltfile.Bucket
+	sum       []byte
 }
 
-// ReadManifest reads the meta bucket by plain reads.
-func ReadManifest(f *boltfile.File, b boltfile.Bucket) (*StoredManifest, error) {
+// ReadManifest reads the manifest of a store's file by plain reads, and finds its other
+// buckets. It refuses any other database.
+func ReadManifest(f *boltfile.File) (*StoredManifest, error) {
+	buckets, err := f.Buckets()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range [][]byte{metaBucket, jobsBucket, logBucket} {
+		if _, ok := buckets[string(name)]; !ok {
+			return nil, fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", record.ErrCorrupt, name)
+		}
+	}
+	if len(buckets) > 3 {
+		return nil, fmt.Errorf("%w: buckets that no store has: %q", record.ErrCorrupt, slices.Sorted(maps.Keys(buckets)))
+	}
 	meta := make(metaValues)
-	err := f.Walk(b, func(k, v []byte) error {
+	err = f.Walk(buckets[string(metaBucket)], func(k, v []byte) error {
 		if !slices.Contains(metaKeys, string(k)) {
 			return fmt.Errorf("%w: key %q", record.ErrCorrupt, k)
 		}
@@ -109,9 +123,14 @@ func ReadManifest(f *boltfile.File, b boltfile.Bucket) (*StoredManifest, error) 
 		return nil
 	}, nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("bucket meta: %w", err)
 	}
-	return parseManifest(meta)
+	m, err := parseManifest(meta)
+	if err != nil {
+		return nil, fmt.Errorf("bucket meta: %w", err)
+	}
+	m.Jobs, m.Log = buckets[string(jobsBucket)], buckets[string(logBucket)]
+	return m, nil
 }
 
 // parseManifest reads any values.
@@ -173,27 +192,4 @@ func (m *StoredManifest) Verify(txid uint64) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the content's sum is %x, and was %x when it was last written: some of it is missing, or out of date", record.ErrCorrupt, got, m.sum)
-}
-
-// Buckets returns the three buckets of a store's file, and refuses any other database.
-func Buckets(f *boltfile.File) (meta, jobs, log boltfile.Bucket, err error) {
-	buckets, err := f.Buckets()
-	if err != nil {
-		return meta, jobs, log, err
-	}
-	for _, want := range []struct {
-		name []byte
-		to   *boltfile.Bucket
-	}{{metaBucket, &meta}, {jobsBucket, &jobs}, {logBucket, &log}} {
-		b, ok := buckets[string(want.name)]
-		if !ok {
-			return meta, jobs, log, fmt.Errorf("%w: a bbolt database, but no allocstore: no bucket %q", record.ErrCorrupt, want.name)
-		}
-		*want.to = b
-		delete(buckets, string(want.name))
-	}
-	if len(buckets) > 0 {
-		return meta, jobs, log, fmt.Errorf("%w: buckets that no store has: %q", record.ErrCorrupt, slices.Sorted(maps.Keys(buckets)))
-	}
-	return meta, jobs, log, nil
 }

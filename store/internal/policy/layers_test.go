@@ -29,8 +29,7 @@ const maxUpward = 10
 var layers = []string{
 	"open stats check restore backup frame compact rewrite",
 	"apply list wait waiter observation get changes snapshot",
-	"store",
-	"group sweeper window committer removals",
+	"store group sweeper window committer removals",
 	"plan encode fold diff draft request batch arena",
 	"core",
 	"readers tail mutation",

@@ -3,11 +3,13 @@ package record
 import (
 	"errors"
 	"fmt"
+
+	"allocstore/store/internal/corrupt"
 )
 
 // ErrCorrupt marks every error about damaged or foreign content. All layers above react to
 // this one error.
-var ErrCorrupt = errors.New("allocstore: corrupt")
+var ErrCorrupt = corrupt.Err
 
 // Errors of Parse. CorruptAt adds ErrCorrupt and the place.
 var (

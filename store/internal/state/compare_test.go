@@ -64,7 +64,7 @@ func twoRecords(t *testing.T) *State {
 		r := record.Record{ID: schema.ID{i + 1}, Flags: record.FlagSched | record.FlagClient, Job: record.JobHash{1}}
 		records = append(records, scanned{key: record.Key{Index: uint64(i) + 2}, size: 100, record: r, placement: Placement{ByNode: "node", ByJob: "job"}})
 	}
-	require.NoError(t, rebuild(st, records))
+	require.NoError(t, rebuildFrom(st, records))
 	st.Index.Publish(3)
 	return st
 }

@@ -71,6 +71,34 @@ func (js *Jobs) Len() int {
 	return len(js.mu.byHash)
 }
 
+// loadJob adds a job of the file. It is decoded when an allocation needs it.
+func (st *State) loadJob(k, v []byte) error {
+	if len(k) != len(record.JobHash{}) {
+		return fmt.Errorf("%w: bucket jobs: key of %d bytes", record.ErrCorrupt, len(k))
+	}
+	h := record.JobHash(k)
+	if is := record.HashJob(record.UnsafeString(v)); is != h {
+		st.Damaged.addJob(h, is)
+	}
+	st.Jobs.Add(&Job{Hash: h})
+	st.Size.jobs.Add(int64(len(k) + len(v)))
+	return nil
+}
+
+// A jobCache looks jobs up, and remembers the latest: neighbours in the log often share it.
+type jobCache struct {
+	jobs   *Jobs
+	latest *Job
+}
+
+// get returns the job of that hash, or nil.
+func (c *jobCache) get(h record.JobHash) *Job {
+	if c.latest == nil || c.latest.Hash != h {
+		c.latest = c.jobs.Get(h)
+	}
+	return c.latest
+}
+
 // decode returns the job's content. It reads the file if the job is not in memory yet.
 func (j *Job) decode(t logfile.Tx) (*schema.Job, error) {
 	if d := j.decoded.Load(); d != nil {

@@ -105,3 +105,29 @@ func (s *LogSize) SetJobBytes(n int64) { s.jobs.Store(n) }
 
 // AddLive counts a change of the bytes that the newest versions need.
 func (s *LogSize) AddLive(n int64) { s.live.Add(n) }
+
+// A batchCounter counts records of the log batch by batch.
+type batchCounter struct {
+	size    *LogSize
+	index   uint64 // of the batch
+	records int
+	bytes   int64
+}
+
+// add counts a record. Those of a batch follow each other.
+func (c *batchCounter) add(index uint64, bytes int) {
+	if index != c.index {
+		c.end()
+		c.index = index
+	}
+	c.records++
+	c.bytes += int64(bytes)
+}
+
+// end counts the latest batch, which is complete.
+func (c *batchCounter) end() {
+	if c.records > 0 {
+		c.size.Wrote(c.index, c.records, c.bytes)
+	}
+	c.records, c.bytes = 0, 0
+}

@@ -22,7 +22,7 @@ func FuzzRebuild(f *testing.F) {
 		st.Jobs.Add(job)
 		st.Floor.Store(uint64(floor))
 		records := fuzzRecords(ops)
-		err := rebuild(st, records)
+		err := rebuildFrom(st, records)
 		if err != nil {
 			require.ErrorIs(t, err, record.ErrCorrupt)
 			return
@@ -47,16 +47,12 @@ func FuzzRebuild(f *testing.F) {
 	})
 }
 
-// rebuild gives the records to a rebuilder, as a scan does.
-func rebuild(st *State, records []scanned) error {
+// rebuildFrom gives the records to a rebuilder, as a scan does.
+func rebuildFrom(st *State, records []scanned) error {
 	sc := &scan{blocks: make(chan *block, 1), used: make(chan *block, 1)}
 	sc.blocks <- &block{records: records}
 	close(sc.blocks)
-	b := newRebuilder(st)
-	if err := b.readAll(context.Background(), sc); err != nil {
-		return err
-	}
-	return b.finish()
+	return rebuild(context.Background(), st, sc)
 }
 
 // fuzzRecords makes a record of every four bytes: the ID, the flags, how its Prev differs

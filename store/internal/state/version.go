@@ -81,6 +81,17 @@ func (c *Content) Bytes() int64 {
 	return int64(c.schedLen) + int64(c.ClientLen())
 }
 
+// follows reports whether a record that names the version prev may come after c: they are
+// the same version, or compaction, which removes records up to the floor, has removed part
+// of prev.
+func (c *Content) follows(prev record.Pair, floor uint64) bool {
+	same := func(was, prev record.Key) bool {
+		return prev == was || prev != (record.Key{}) && prev.Index <= floor
+	}
+	was := c.Pair()
+	return same(was.Sched, prev.Sched) && same(was.Client, prev.Client)
+}
+
 // PartSums are the checksums of the parts of a record.
 type PartSums struct{ Sched, Client uint32 }
 
