@@ -52,7 +52,7 @@ func judge(f figures) []target {
 		f.placement(),
 		f.bytes("heap per resident allocation", "memory/read once", 1500, 0),
 		f.bytes("heap per allocation with ten events", "memory/ten events", 3000, 0),
-		f.bytes("blocked reader, one on each allocation", "park/bytes each", 3000, parkSize),
+		f.bytes("blocked reader, one on each allocation", "park/bytes each", 3150, parkSize),
 		f.spurious(),
 		f.herdAwake(),
 		f.openTime(),
