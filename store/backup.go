@@ -33,7 +33,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	if w == nil {
 		return BackupInfo{}, fmt.Errorf("%w: Backup to a nil writer", ErrInvalid)
 	}
-	b := backup{w: w, jobs: make(map[record.JobHash]bool)}
+	b := backup{w: w}
 	end, err := b.begin(ctx, s)
 	if err != nil {
 		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
@@ -61,9 +61,8 @@ type backup struct {
 	known   bool
 	records record.ContentSum // of the records that were copied
 
-	next     record.Key // of the first record that has not been copied
-	buf      []byte     // goes to w next
-	jobs     map[record.JobHash]bool
+	log      logCopy
+	buf      []byte           // goes to w next
 	manifest logfile.Manifest // of the copied content
 }
 
@@ -100,8 +99,9 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 
 func (b *backup) run(ctx context.Context) error {
 	b.info.Index = b.sn.index
+	b.log = newLogCopy(b.sn.st, b.info.Index)
 	b.buf = binary.BigEndian.AppendUint32(append(b.buf, backupMagic...), backupVersion)
-	b.buf = appendNumbers(b.buf, headFrame, b.info.Index)
+	b.buf = appendNumbers(b.buf, headFrame, backupHead{b.info.Index})
 	for more := true; more; {
 		var err error
 		if more, err = b.read(ctx); err == nil && more {
@@ -125,7 +125,7 @@ func (b *backup) read(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	err = b.sn.st.File.View(func(t logfile.Tx) (err error) {
-		more, err = b.readIn(t)
+		_, more, err = b.log.read(t, b.job, b.record)
 		return err
 	})
 	if e := b.sn.usable(); e != nil {
@@ -134,43 +134,25 @@ func (b *backup) read(ctx context.Context) (more bool, err error) {
 	return more, err
 }
 
-func (b *backup) readIn(t logfile.Tx) (more bool, err error) {
-	for e, err := range t.Records(b.next) {
-		if err != nil || e.Key.Index > b.info.Index {
-			return false, err
-		}
-		if len(b.buf) >= copyBytes {
-			return true, nil
-		}
-		if e.Flags&record.FlagSched != 0 && !b.jobs[e.Job] {
-			if err := b.job(t, e.Job); err != nil {
-				return false, err
-			}
-		}
-		if e.Damaged {
-			b.info.Damaged++
-		}
-		b.info.Records++
-		b.records.Add(record.SumNumber(e.Key, e.Value))
-		b.buf = appendFrame(b.buf, recordFrame, e.Key.AppendTo(nil), e.Value)
-		b.next = e.Key.Next()
+// record appends the frame of a record.
+func (b *backup) record(e *logfile.Entry) error {
+	if e.Damaged {
+		b.info.Damaged++
 	}
-	return false, nil
+	b.info.Records++
+	b.records.Add(record.SumNumber(e.Key, e.Value))
+	b.buf = appendFrame(b.buf, recordFrame, e.Key.AppendTo(nil), e.Value)
+	return nil
 }
 
 // job appends the frame of a job.
-func (b *backup) job(t logfile.Tx, h record.JobHash) error {
-	body, err := t.Job(h)
-	switch {
-	case err == nil:
-		b.buf = appendFrame(b.buf, jobFrame, body)
-	case b.sn.st.Damaged.HasJob(h):
+func (b *backup) job(h record.JobHash, body []byte, damaged bool) error {
+	if damaged {
 		b.info.Damaged++
 		b.buf = appendFrame(b.buf, damagedJobFrame, h[:], body)
-	default:
-		return err
+	} else {
+		b.buf = appendFrame(b.buf, jobFrame, body)
 	}
-	b.jobs[h] = true
 	b.info.Jobs++
 	b.manifest.Sum.Add(h.SumNumber())
 	return nil
@@ -180,8 +162,8 @@ func (b *backup) job(t logfile.Tx, h record.JobHash) error {
 func (b *backup) foot() {
 	b.manifest.Sum += b.records
 	b.manifest.Last = b.info.Index
-	b.buf = appendNumbers(b.buf, footFrame, b.manifest.Floor, b.manifest.Restored,
-		uint64(b.info.Records), uint64(b.info.Jobs), binary.BigEndian.Uint64(b.manifest.Encoded()))
+	b.buf = appendNumbers(b.buf, footFrame, backupFoot{b.manifest.Floor, b.manifest.Restored,
+		uint64(b.info.Records), uint64(b.info.Jobs), b.manifest.Total()})
 }
 
 func (b *backup) flush() error {

@@ -61,7 +61,7 @@ func TestCheckFinds(t *testing.T) {
 			st.Lists.Sweep(math.MaxUint64)
 		}, `not in the list of node "node"`},
 		"a count": {func(_ *testing.T, st *state.State) { st.Counts.Allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
-		"bytes":   {func(_ *testing.T, st *state.State) { st.Size.AddLive(-1) }, "bytes of live records"},
+		"bytes":   {func(_ *testing.T, st *state.State) { st.Size.Live.Add(-1) }, "bytes of live records"},
 		"a record that is gone": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("log")).Delete(record.Key{Index: 3}.AppendTo(nil))
 		}), "the content's sum"},

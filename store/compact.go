@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"allocstore/store/internal/logfile"
-	"allocstore/store/internal/record"
-	"allocstore/store/internal/state"
 )
 
 // Compact removes every superseded record that no reader needs and Options.FeedRetention
@@ -51,8 +47,4 @@ func (s *Store) compact(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
 	return newRewrite(n, st).run(ctx, s.committer)
-}
-
-func newRewrite(n *logfile.Successor, st *state.State) *rewrite {
-	return &rewrite{Successor: n, st: st, jobs: make(map[record.JobHash]bool)}
 }

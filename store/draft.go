@@ -58,15 +58,13 @@ func (d *draft) stored(of side) (string, error) {
 // reused from batch to batch.
 type drafts struct {
 	all  []*draft
+	byID map[schema.ID]*draft
 	free []*draft
-	byID map[schema.ID]*draft // used when there are many; a few are searched one by one
 }
-
-const fewDrafts = 8
 
 // of returns the draft of id, and whether it is new.
 func (ds *drafts) of(id schema.ID) (d *draft, isNew bool) {
-	if d = ds.find(id); d != nil {
+	if d = ds.byID[id]; d != nil {
 		return d, false
 	}
 	if n := len(ds.free); n > 0 {
@@ -75,37 +73,12 @@ func (ds *drafts) of(id schema.ID) (d *draft, isNew bool) {
 		d = new(draft)
 	}
 	d.id = id
-	ds.all = append(ds.all, d)
-	if len(ds.all) > fewDrafts {
-		ds.index()
-		ds.byID[id] = d
-	}
-	return d, true
-}
-
-func (ds *drafts) find(id schema.ID) *draft {
-	if len(ds.all) > fewDrafts {
-		return ds.byID[id]
-	}
-	for _, d := range ds.all {
-		if d.id == id {
-			return d
-		}
-	}
-	return nil
-}
-
-// index fills byID when a few drafts become many.
-func (ds *drafts) index() {
-	if len(ds.byID) > 0 {
-		return
-	}
 	if ds.byID == nil {
 		ds.byID = make(map[schema.ID]*draft)
 	}
-	for _, d := range ds.all {
-		ds.byID[d.id] = d
-	}
+	ds.byID[id] = d
+	ds.all = append(ds.all, d)
+	return d, true
 }
 
 // keptDrafts bounds the memory that is kept for the next batch.

@@ -53,14 +53,25 @@ func appendFrame(dst []byte, kind frameKind, parts ...[]byte) []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], record.Castagnoli))
 }
 
-// appendNumbers appends a frame of numbers.
-func appendNumbers(dst []byte, kind frameKind, numbers ...uint64) []byte {
-	var payload []byte
-	for _, n := range numbers {
-		payload = binary.BigEndian.AppendUint64(payload, n)
-	}
+// appendNumbers appends a frame with the fields of a struct of numbers.
+func appendNumbers(dst []byte, kind frameKind, numbers any) []byte {
+	payload, _ := binary.Append(nil, binary.BigEndian, numbers) // fails only for other types
 	return appendFrame(dst, kind, payload)
 }
+
+// parseNumbers reads the payload of such a frame.
+func parseNumbers(payload []byte, numbers any) error {
+	if n, err := binary.Decode(payload, binary.BigEndian, numbers); err != nil || n != len(payload) {
+		return record.ErrShape
+	}
+	return nil
+}
+
+// A backupHead is the content of the first frame, and a backupFoot of the last.
+type (
+	backupHead struct{ Index uint64 }
+	backupFoot struct{ Floor, Restored, Records, Jobs, Sum uint64 }
+)
 
 // maxFrame returns the largest size of a backup's frame: a record with two parts. It is at
 // least 64 MiB, for backups of stores with other options.
@@ -155,16 +166,4 @@ func (f *frameReader) broken(at int64, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: backup at byte %d: %w", ErrCorrupt, at, err)
-}
-
-// parseNumbers reads the payload of a frame of n numbers.
-func parseNumbers(payload []byte, n int) ([]uint64, error) {
-	if len(payload) != 8*n {
-		return nil, record.ErrShape
-	}
-	all := make([]uint64, n)
-	for i := range all {
-		all[i] = binary.BigEndian.Uint64(payload[8*i:])
-	}
-	return all, nil
 }

@@ -74,7 +74,7 @@ func (g *group) publish(answer func(i int, a answer)) {
 			continue // not in the file: only a refused batch carried it
 		}
 		st.Jobs.Add(j.Job)
-		st.Size.AddJobBytes(int64(j.size))
+		st.Size.Jobs.Add(int64(j.size))
 		if j.rewrites {
 			st.JobRewritten(j.Hash)
 		}
@@ -110,7 +110,7 @@ func (g *group) publishVersions(batch []change) {
 		}
 		st.Publish(&ch.Change)
 	}
-	st.Size.AddLive(live)
+	st.Size.Live.Add(live)
 	st.Size.Wrote(batch[0].key.Index, len(batch), written)
 }
 

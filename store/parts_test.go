@@ -99,7 +99,7 @@ func TestBackupHasTheMarksOfItsIndex(t *testing.T) {
 	_, err = s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	var stream bytes.Buffer
-	b := backup{w: &stream, jobs: make(map[record.JobHash]bool)}
+	b := backup{w: &stream}
 	end, err := b.begin(t.Context(), s)
 	require.NoError(t, err)
 	defer end()

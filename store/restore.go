@@ -106,11 +106,11 @@ func (rs *restoration) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	head, err := parseNumbers(payload, 1)
-	if err != nil || kind != headFrame || head[0] < index.Created || head[0] == math.MaxUint64 {
+	var head backupHead
+	if parseNumbers(payload, &head) != nil || kind != headFrame || head.Index < index.Created || head.Index == math.MaxUint64 {
 		return rs.from.broken(at, record.ErrShape)
 	}
-	rs.Last = head[0]
+	rs.Last = head.Index
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -184,12 +184,12 @@ func (rs *restoration) record(to logfile.Tx, payload []byte) error {
 
 // foot compares the content with the numbers in the last frame, and writes the manifest.
 func (rs *restoration) foot(to logfile.Tx, payload []byte) error {
-	n, err := parseNumbers(payload, 5)
-	if err != nil {
+	var foot backupFoot
+	if err := parseNumbers(payload, &foot); err != nil {
 		return err
 	}
-	rs.Floor, rs.Restored = n[0], n[1]
-	if n[2] != rs.records || n[3] != rs.jobs || !bytes.Equal(payload[4*8:], rs.Encoded()) {
+	rs.Floor, rs.Restored = foot.Floor, foot.Restored
+	if foot.Records != rs.records || foot.Jobs != rs.jobs || foot.Sum != rs.Total() {
 		return record.ErrChecksum
 	}
 	return errors.Join(rs.PutMarks(to), rs.Manifest.Put(to))

@@ -25,10 +25,10 @@ func craft(flags record.Flags, job, sched, client string) []byte {
 	m.Sum.Add(record.SumNumber(k, value))
 	m.Sum.Add(r.Job.SumNumber())
 	b := binary.BigEndian.AppendUint32([]byte(backupMagic), backupVersion)
-	b = appendNumbers(b, headFrame, k.Index)
+	b = appendNumbers(b, headFrame, backupHead{k.Index})
 	b = appendFrame(b, jobFrame, []byte(job))
 	b = appendFrame(b, recordFrame, k.AppendTo(nil), value)
-	return appendNumbers(b, footFrame, 0, 0, 1, 1, binary.BigEndian.Uint64(m.Encoded()))
+	return appendNumbers(b, footFrame, backupFoot{Records: 1, Jobs: 1, Sum: m.Total()})
 }
 
 // FuzzRestore gives a store streams, any bytes and ones with checksums that are right.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"allocstore/store/internal/logfile"
@@ -20,21 +21,18 @@ import (
 type rewrite struct {
 	*logfile.Successor
 	st       *state.State
-	next     record.Key // of the first record that has not been copied
-	jobs     map[record.JobHash]bool
+	log      logCopy
 	jobBytes int64
 	damaged  []record.JobHash // jobs that were copied damaged
 }
 
-const (
-	// maxCatchUps bounds how often the records written meanwhile are copied before the
-	// writers have to wait.
-	maxCatchUps = 8
+func newRewrite(n *logfile.Successor, st *state.State) *rewrite {
+	return &rewrite{Successor: n, st: st, log: newLogCopy(st, math.MaxUint64)}
+}
 
-	// copyBytes bounds the bytes copied in one transaction, and so the pause of writers at
-	// the end.
-	copyBytes = 1 << 20
-)
+// maxCatchUps bounds how often the records written meanwhile are copied before the writers
+// have to wait.
+const maxCatchUps = 8
 
 // run copies everything and replaces the file. Each round copies and syncs the records
 // written during the one before, until they are few; only the rest delays writers.
@@ -74,7 +72,15 @@ func (rw *rewrite) catchUp(ctx context.Context) (bytes int, err error) {
 // copySome copies the next records, and returns their bytes and whether there are more.
 func (rw *rewrite) copySome() (n int, more bool, err error) {
 	err = rw.between(func(old, to logfile.Tx) error {
-		n, more, err = rw.copyLog(old, to)
+		putJob := func(h record.JobHash, body []byte, damaged bool) error {
+			if damaged {
+				rw.damaged = append(rw.damaged, h)
+			}
+			rw.jobBytes += int64(len(h) + len(body))
+			return rw.PutJob(to, h, body)
+		}
+		put := func(e *logfile.Entry) error { return rw.Put(to, e.Key, e.Value) }
+		n, more, err = rw.log.read(old, putJob, put)
 		return err
 	})
 	return n, more, err
@@ -85,39 +91,6 @@ func (rw *rewrite) between(fn func(old, to logfile.Tx) error) error {
 	return rw.st.File.View(func(old logfile.Tx) error {
 		return rw.Fill(func(to logfile.Tx) error { return fn(old, to) })
 	})
-}
-
-// copyLog copies records, and the jobs that they are the first to name.
-func (rw *rewrite) copyLog(old, to logfile.Tx) (n int, more bool, err error) {
-	for e, err := range old.Records(rw.next) {
-		if err != nil || n >= copyBytes {
-			return n, true, err
-		}
-		if e.Flags&record.FlagSched != 0 && !rw.jobs[e.Job] {
-			if err := rw.copyJob(old, to, e.Job); err != nil {
-				return n, true, err
-			}
-		}
-		if err := rw.Put(to, e.Key, e.Value); err != nil {
-			return n, true, err
-		}
-		rw.next = e.Key.Next()
-		n += e.Size()
-	}
-	return n, false, nil
-}
-
-func (rw *rewrite) copyJob(old, to logfile.Tx, h record.JobHash) error {
-	body, err := old.Job(h)
-	if err != nil {
-		if !rw.st.Damaged.HasJob(h) {
-			return err
-		}
-		rw.damaged = append(rw.damaged, h)
-	}
-	rw.jobs[h] = true
-	rw.jobBytes += int64(len(h) + len(body))
-	return rw.PutJob(to, h, body)
 }
 
 // copyRewritten copies jobs again that were copied damaged and have been rewritten since.
@@ -156,9 +129,9 @@ func (rw *rewrite) finish() error {
 	}
 	rw.HandOver(rw.st.File)
 	rw.st.Manifest = rw.Manifest
-	rw.st.Jobs.Keep(rw.jobs)
-	rw.st.Damaged.KeepJobs(rw.jobs)
-	rw.st.Size.SetJobBytes(rw.jobBytes)
+	rw.st.Jobs.Keep(rw.log.jobs)
+	rw.st.Damaged.KeepJobs(rw.log.jobs)
+	rw.st.Size.Jobs.Store(rw.jobBytes)
 	return nil
 }
 
@@ -174,7 +147,7 @@ func (rw *rewrite) complete() (err error) {
 		return err
 	}
 	copied, want := rw.Sum, rw.st.Manifest.Sum
-	left := rw.st.Jobs.SumWithout(rw.jobs)
+	left := rw.st.Jobs.SumWithout(rw.log.jobs)
 	if copied+left != want {
 		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", ErrCorrupt, copied+left, want)
 	}

@@ -43,7 +43,7 @@ func (s *Store) Stats() Stats {
 		Waiters:       s.watch.Len(),
 		Readers:       s.readers.len(),
 		FileBytes:     st.File.Size(),
-		LiveBytes:     st.Size.Live() + st.Size.JobBytes(),
+		LiveBytes:     st.Size.Live.Load() + st.Size.Jobs.Load(),
 		DeadBytes:     st.Size.Dead(),
 		Damaged:       st.Damaged.Len(),
 		Quarantined:   int(st.Counts.Quarantined.Load()),

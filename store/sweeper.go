@@ -55,7 +55,7 @@ func newSweeper(c *core, committer *committer) *sweeper {
 // wakeSweeper wakes the sweeper if a pass may be due.
 func (c *core) wakeSweeper() {
 	size := &c.state.Load().Size
-	if dead := size.Dead(); dead < minDead || dead < size.Live() {
+	if dead := size.Dead(); dead < minDead || dead < size.Live.Load() {
 		return
 	}
 	select {
@@ -92,7 +92,7 @@ func (sw *sweeper) stop() {
 func (sw *sweeper) due() bool {
 	st := sw.c.state.Load()
 	_, kept := sw.forgettable(st)
-	dead, live := st.Size.Dead(), st.Size.Live()
+	dead, live := st.Size.Dead(), st.Size.Live.Load()
 	return dead >= live && dead-kept >= max(minDead, live/2)
 }
 

@@ -61,7 +61,7 @@ func initialize(path string) error {
 			}
 		}
 		m := Manifest{Last: index.Created}
-		return m.put(t)
+		return m.Put(t)
 	})
 	return errors.Join(err, db.Close())
 }

@@ -110,7 +110,7 @@ func (f *File) Raw() *os.File { return f.raw }
 //
 // For writing, it first commits m once more with bbolt's own syncs. An earlier process
 // may have left pages of an unfinished transaction behind, and no later transaction may
-// have that one's ID; see Manifest.EncodedIn. hasFreelist says that the file has a list
+// have that one's ID; see Manifest.TotalIn. hasFreelist says that the file has a list
 // of free pages, which is then kept.
 func (f *File) Map(m *Manifest, hasFreelist bool) (err error) {
 	defer contain(f.path, catchFaults(), &err)
@@ -125,7 +125,7 @@ func (f *File) Map(m *Manifest, hasFreelist bool) (err error) {
 	}
 	db.NoSync, db.NoFreelistSync = false, !hasFreelist
 	defer func() { db.NoSync, db.NoFreelistSync = true, true }()
-	return update(db.DB, m.put)
+	return update(db.DB, m.Put)
 }
 
 // Close closes the file, waits for reads that are under way, and unlocks the path.
@@ -147,7 +147,7 @@ func (f *File) Settle(m *Manifest, ids int) (err error) {
 	db := f.db.Load()
 	db.NoFreelistSync = false
 	return sealTwice(db.DB, func(t Tx) error {
-		return errors.Join(putMark(t.meta(), idsKey, uint64(ids)), m.put(t))
+		return errors.Join(putMark(t.meta(), idsKey, uint64(ids)), m.Put(t))
 	})
 }
 

@@ -20,7 +20,7 @@ import (
 //
 //	1  The content sum is of the content alone, or missing. A commit was synced twice.
 //	2  The content sum includes the transaction's ID, since a commit is synced once; see
-//	   Manifest.EncodedIn. The first commit, which Map makes, writes it.
+//	   Manifest.TotalIn. The first commit, which Map makes, writes it.
 const formatVersion = 2
 
 // A Manifest describes the content of a file in numbers. It is stored with every transaction.
@@ -35,27 +35,21 @@ type Manifest struct {
 	SumHasTxid bool
 }
 
-// Encoded returns the sum of all of it, as backups and files of format 1 have it.
-func (m *Manifest) Encoded() []byte { return binary.BigEndian.AppendUint64(nil, m.total()) }
+// Total returns the sum of all of it, as backups and files of format 1 have it.
+func (m *Manifest) Total() uint64 { return m.Sum.ManifestSum(m.Last, m.Floor, m.Restored) }
 
-// EncodedIn returns the sum as the transaction txid stores it. Without the ID, a meta page
+// TotalIn returns the sum as the transaction txid stores it. Without the ID, a meta page
 // that reached the disk without its pages could lead to older pages, which are valid by
 // themselves, with a sum that is right for them.
-func (m *Manifest) EncodedIn(txid uint64) []byte {
-	return binary.BigEndian.AppendUint64(nil, m.total()+record.TransactionNumber(txid))
-}
-
-func (m *Manifest) total() uint64 { return m.Sum.ManifestSum(m.Last, m.Floor, m.Restored) }
+func (m *Manifest) TotalIn(txid uint64) uint64 { return m.Total() + record.TransactionNumber(txid) }
 
 // Put writes the manifest as it is after the Tx, apart from Floor and Restored.
-func (m *Manifest) Put(t Tx) error { return m.put(t) }
-
-func (m *Manifest) put(t Tx) error {
+func (m *Manifest) Put(t Tx) error {
 	meta := t.meta()
 	return errors.Join(
 		meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)),
 		index.Write(meta, m.Last),
-		meta.Put(sumKey, m.EncodedIn(uint64(t.tx.ID()))),
+		meta.Put(sumKey, binary.BigEndian.AppendUint64(nil, m.TotalIn(uint64(t.tx.ID())))),
 	)
 }
 
@@ -184,10 +178,11 @@ func readMark(meta metaValues, key []byte, to *uint64) error {
 // Verify compares the stored sum with m.Sum, which the reader of the file has added up,
 // and with the transaction that the file is in. A file from before there were sums passes.
 func (m *StoredManifest) Verify(txid uint64) error {
-	got := m.Encoded()
+	total := m.Total()
 	if m.SumHasTxid {
-		got = m.EncodedIn(txid)
+		total = m.TotalIn(txid)
 	}
+	got := binary.BigEndian.AppendUint64(nil, total)
 	if len(m.sum) == 0 && !m.SumHasTxid || bytes.Equal(got, m.sum) {
 		return nil
 	}

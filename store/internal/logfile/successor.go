@@ -95,7 +95,7 @@ func (n *Successor) Seal() (err error) {
 	defer contain(n.path, catchFaults(), &err)
 	db := n.db.Load()
 	db.AllocSize = n.grow
-	return sealTwice(db.DB, func(t Tx) error { return errors.Join(n.PutMarks(t), n.put(t)) })
+	return sealTwice(db.DB, func(t Tx) error { return errors.Join(n.PutMarks(t), n.Manifest.Put(t)) })
 }
 
 // TakePlace gives the new file the name of old, the file in use. After an error nothing has

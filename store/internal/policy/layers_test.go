@@ -27,7 +27,7 @@ const maxUpward = 10
 // goroutines and what they work with, the core that all share, and the public values. A line is a layer; its files have
 // an order too.
 var layers = []string{
-	"open stats check restore backup frame compact rewrite",
+	"open stats check restore backup frame compact rewrite log_copy",
 	"apply list wait waiter observation get changes snapshot",
 	"store group sweeper window committer removals",
 	"plan encode fold diff draft request batch arena",

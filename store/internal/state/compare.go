@@ -153,9 +153,9 @@ func (st *State) Differing(loaded *State) []Count {
 	all := []Count{
 		{"allocations", st.Counts.Allocations.Load(), loaded.Counts.Allocations.Load()},
 		{"tombstones", st.Counts.Tombstones.Load(), loaded.Counts.Tombstones.Load()},
-		{"bytes of records", st.Size.log.Load(), loaded.Size.log.Load()},
-		{"bytes of live records", st.Size.live.Load(), loaded.Size.live.Load()},
-		{"bytes of jobs", st.Size.jobs.Load(), loaded.Size.jobs.Load()},
+		{"bytes of records", st.Size.Log.Load(), loaded.Size.Log.Load()},
+		{"bytes of live records", st.Size.Live.Load(), loaded.Size.Live.Load()},
+		{"bytes of jobs", st.Size.Jobs.Load(), loaded.Size.Jobs.Load()},
 		{"jobs", int64(st.Jobs.Len()), int64(loaded.Jobs.Len())},
 		{"quarantined allocations", st.Counts.Quarantined.Load(), loaded.Counts.Quarantined.Load()},
 	}

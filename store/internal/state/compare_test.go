@@ -23,8 +23,8 @@ func TestCompareFinds(t *testing.T) {
 		"an ID that the table has not": {func(st *State) { st.Table.forget(&first, record.Key{Index: 2}) }, "in the file at 2.0, not in the table"},
 		"an ID that the file has not":  {func(st *State) { st.Table.put(&schema.ID{9}, st.Table.Get(&first)) }, "in the table at 2.0, not in the file"},
 		"another version":              {func(st *State) { st.Table.put(&first, st.Table.Get(&second)) }, "in the file at 2.0, in the table at 3.0, and not the same"},
-		"an ID that a list lacks":      {func(st *State) { st.Lists.mu.by[ByNode]["node"].remove(first) }, `not in the list of node "node"`},
-		"an ID that all lacks":         {func(st *State) { st.Lists.mu.all.remove(second) }, `not in the list of all`},
+		"an ID that a list lacks":      {func(st *State) { st.Lists.mu.sets[List{ByNode, "node"}].remove(first) }, `not in the list of node "node"`},
+		"an ID that all lacks":         {func(st *State) { st.Lists.mu.sets[List{Kind: Everything}].remove(second) }, `not in the list of all`},
 		"an ID in a wrong list": {func(st *State) {
 			st.Lists.addLocked(listEntry{List{ByEval, "other"}, first})
 		}, `in the list of evaluation "other"`},

@@ -81,7 +81,7 @@ func (st *State) loadJob(k, v []byte) error {
 		st.Damaged.addJob(h, is)
 	}
 	st.Jobs.Add(&Job{Hash: h})
-	st.Size.jobs.Add(int64(len(k) + len(v)))
+	st.Size.Jobs.Add(int64(len(k) + len(v)))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -38,24 +39,26 @@ func (b *listBuilder) intern(name string) uint32 {
 	return b.numbers[name]
 }
 
-// build returns the non-empty lists of a kind by name. The members are sorted by ID.
-func (b *listBuilder) build(members []member, kind ListKind) map[string]*idset {
-	counts := make([]int, len(b.names))
-	for i := range members {
-		counts[members[i].lists[kind]]++
-	}
-	sets := make([]idset, len(b.names))
-	byName := make(map[string]*idset, len(b.names))
-	for i, n := range counts {
-		if n > 0 {
+// build yields the non-empty lists of a kind. The members are sorted by ID.
+func (b *listBuilder) build(members []member, kind ListKind) iter.Seq2[List, *idset] {
+	return func(yield func(List, *idset) bool) {
+		counts := make([]int, len(b.names))
+		for i := range members {
+			counts[members[i].lists[kind]]++
+		}
+		sets := make([]idset, len(b.names))
+		for i, n := range counts {
 			sets[i] = newIDSet(n)
-			byName[b.names[i]] = &sets[i]
+		}
+		for i := range members {
+			sets[members[i].lists[kind]].append(members[i].id)
+		}
+		for i := range sets {
+			if counts[i] > 0 && !yield(List{kind, b.names[i]}, &sets[i]) {
+				return
+			}
 		}
 	}
-	for i := range members {
-		sets[members[i].lists[kind]].append(members[i].id)
-	}
-	return byName
 }
 
 // sortMembers returns the members sorted by ID, in place or in a copy. Many are first

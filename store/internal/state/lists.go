@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,10 +19,8 @@ import (
 // that do not; the version at its index decides.
 type Lists struct {
 	mu struct {
-		sync.RWMutex // guards the rest; a leaf lock, held for one page or one write
-		all          idset
-		unknown      idset // IDs whose placement is unknown; see Quarantine
-		by           [namedKinds]map[string]*idset
+		sync.RWMutex                 // guards the rest; a leaf lock, held for one page or one write
+		sets         map[List]*idset // none is empty
 
 		// removals holds the index at which an ID is to leave a list, and queue the same in
 		// the order of the indexes. An ID that is added again loses its removal, and its
@@ -108,10 +107,15 @@ type ListMove struct {
 }
 
 func (l *Lists) init() {
-	for kind := range l.mu.by {
-		l.mu.by[kind] = make(map[string]*idset)
-	}
+	l.mu.sets = make(map[List]*idset)
 	l.mu.removals = make(map[listEntry]uint64)
+}
+
+// put makes a set the content of a list.
+func (l *Lists) put(list List, set *idset) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.sets[list] = set
 }
 
 // insert adds a new allocation to its lists, and cancels pending removals from them.
@@ -185,10 +189,11 @@ func (l *Lists) addLocked(e listEntry) {
 	if len(l.mu.removals) > 0 {
 		delete(l.mu.removals, e)
 	}
-	set := l.setLocked(e.list)
+	set := l.mu.sets[e.list]
 	if set == nil {
 		set = new(idset)
-		l.mu.by[e.list.Kind][strings.Clone(e.list.Name)] = set
+		e.list.Name = strings.Clone(e.list.Name)
+		l.mu.sets[e.list] = set
 	}
 	set.add(e.id)
 }
@@ -203,12 +208,12 @@ func (l *Lists) removeLaterLocked(e listEntry, index uint64) {
 // removeLocked removes an ID from a list, and deletes the list if it is then empty.
 func (l *Lists) removeLocked(e listEntry) {
 	delete(l.mu.removals, e)
-	set := l.setLocked(e.list)
+	set := l.mu.sets[e.list]
 	if set == nil {
 		return
 	}
-	if set.remove(e.id); set.empty() && e.list.Named() {
-		delete(l.mu.by[e.list.Kind], e.list.Name)
+	if set.remove(e.id); set.empty() {
+		delete(l.mu.sets, e.list)
 	}
 }
 
@@ -216,7 +221,7 @@ func (l *Lists) removeLocked(e listEntry) {
 func (l *Lists) Page(buf []schema.ID, list List, r IDRange) []schema.ID {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	set := l.setLocked(list)
+	set := l.mu.sets[list]
 	if set == nil {
 		return buf
 	}
@@ -229,28 +234,11 @@ func (l *Lists) Has(list List, id schema.ID) bool {
 	return len(l.Page(one[:0], list, IDRange{id, id})) == 1
 }
 
-// setLocked returns the set of the list, or nil if it is empty.
-func (l *Lists) setLocked(list List) *idset {
-	switch list.Kind {
-	case Everything:
-		return &l.mu.all
-	case UnknownPlacement:
-		return &l.mu.unknown
-	}
-	return l.mu.by[list.Kind][list.Name]
-}
-
-// names returns all lists.
+// names returns all lists that have IDs.
 func (l *Lists) names() []List {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	names := []List{{Kind: Everything}, {Kind: UnknownPlacement}}
-	for kind, sets := range l.mu.by {
-		for name := range sets {
-			names = append(names, List{ListKind(kind), name})
-		}
-	}
-	return names
+	return slices.Collect(maps.Keys(l.mu.sets))
 }
 
 // leaving reports whether the ID has a pending removal from the list.

@@ -8,9 +8,9 @@ import (
 // A LogSize counts the bytes of the log, and knows where in the log its latest changes
 // begin. The committer and Open write it; any goroutine reads it.
 type LogSize struct {
-	log  atomic.Int64 // bytes of all records, keys included
-	live atomic.Int64 // of these, the bytes that the newest versions need, tombstones too
-	jobs atomic.Int64 // bytes of all jobs, keys included
+	Log  atomic.Int64 // bytes of all records, keys included
+	Live atomic.Int64 // of these, the bytes that the newest versions need, tombstones too
+	Jobs atomic.Int64 // bytes of all jobs, keys included
 
 	mu struct {
 		sync.Mutex  // guards the rest; a leaf lock
@@ -44,7 +44,7 @@ func (s *LogSize) init(changes int) {
 
 // Wrote counts a batch with its number of records and their bytes.
 func (s *LogSize) Wrote(index uint64, records int, bytes int64) {
-	s.log.Add(bytes)
+	s.Log.Add(bytes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := &s.mu.written
@@ -88,23 +88,8 @@ func (s *LogSize) Before(changes int, limit uint64) (index uint64, bytes int64) 
 	return s.mu.checkpoints[0].index, written.bytes - s.mu.checkpoints[0].bytes
 }
 
-// Live returns the bytes of the log that the newest versions need.
-func (s *LogSize) Live() int64 { return s.live.Load() }
-
 // Dead returns the bytes of the log that no newest version needs.
-func (s *LogSize) Dead() int64 { return max(s.log.Load()-s.live.Load(), 0) }
-
-// JobBytes returns the bytes of all jobs, keys included.
-func (s *LogSize) JobBytes() int64 { return s.jobs.Load() }
-
-// AddJobBytes counts jobs that were written.
-func (s *LogSize) AddJobBytes(n int64) { s.jobs.Add(n) }
-
-// SetJobBytes replaces the count, after a compaction dropped unused jobs.
-func (s *LogSize) SetJobBytes(n int64) { s.jobs.Store(n) }
-
-// AddLive counts a change of the bytes that the newest versions need.
-func (s *LogSize) AddLive(n int64) { s.live.Add(n) }
+func (s *LogSize) Dead() int64 { return max(s.Log.Load()-s.Live.Load(), 0) }
 
 // A batchCounter counts records of the log batch by batch.
 type batchCounter struct {

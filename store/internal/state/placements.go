@@ -68,26 +68,31 @@ func (ps *placements) members(n int64) []member {
 	return sortMembers(all)
 }
 
-// build fills the lists with n allocations, two lists at a time.
+// build fills the lists with n allocations, on two processors.
 func (ps *placements) build(l *Lists, n int64) {
 	members := ps.members(n)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		l.mu.by[ByNode] = ps.lists[ByNode].build(members, ByNode)
-		l.mu.by[ByEval] = ps.lists[ByEval].build(members, ByEval)
-	})
-	wg.Go(func() {
-		l.mu.by[ByJob] = ps.lists[ByJob].build(members, ByJob)
-		l.mu.all = newIDSet(len(members))
+		all := newIDSet(len(members))
 		for i := range members {
-			l.mu.all.append(members[i].id)
+			all.append(members[i].id)
+		}
+		if len(members) > 0 {
+			l.put(List{Kind: Everything}, &all)
 		}
 	})
+	for kind := range ps.lists {
+		wg.Go(func() {
+			for list, set := range ps.lists[kind].build(members, ListKind(kind)) {
+				l.put(list, set)
+			}
+		})
+	}
 	wg.Wait()
 	for i := range ps.unknown {
 		if p := &ps.unknown[i]; p.valid() {
-			l.mu.all.add(p.id)
-			l.mu.unknown.add(p.id)
+			l.addLocked(listEntry{List{Kind: Everything}, p.id})
+			l.addLocked(listEntry{List{Kind: UnknownPlacement}, p.id})
 		}
 	}
 }

@@ -32,7 +32,7 @@ import (
 // list of a node, a job or an evaluation ends with the error, since the allocation may
 // belong there.
 //
-// The zero Quarantine is empty. Only Open and the committer change it.
+// Only Open and the committer change it.
 type Quarantine struct {
 	n  atomic.Int64 // number of entries, all that the reader of a sound store looks at
 	mu struct {
@@ -52,51 +52,43 @@ type damagedRecord struct {
 // Len returns the number of damaged records and jobs.
 func (q *Quarantine) Len() int { return int(q.n.Load()) }
 
+func (q *Quarantine) init() {
+	q.mu.records = make(map[record.Key]damagedRecord)
+	q.mu.jobs = make(map[record.JobHash]record.JobHash)
+}
+
 func (q *Quarantine) addRecord(k record.Key, r damagedRecord) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.mu.records == nil {
-		q.mu.records = make(map[record.Key]damagedRecord)
-	}
-	q.mu.records[k] = r
-	q.countLocked()
+	q.update(func() { q.mu.records[k] = r })
 }
 
 func (q *Quarantine) addJob(h, stored record.JobHash) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.mu.jobs == nil {
-		q.mu.jobs = make(map[record.JobHash]record.JobHash)
-	}
-	q.mu.jobs[h] = stored
-	q.countLocked()
+	q.update(func() { q.mu.jobs[h] = stored })
 }
 
 // removeRecord notes that the record was removed from the file.
 func (q *Quarantine) removeRecord(k record.Key) {
-	if q.Len() == 0 {
-		return
+	if q.Len() > 0 {
+		q.update(func() { delete(q.mu.records, k) })
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.mu.records, k)
-	q.countLocked()
 }
 
 // removeJob notes that the job was rewritten.
 func (q *Quarantine) removeJob(h record.JobHash) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.mu.jobs, h)
-	q.countLocked()
+	q.update(func() { delete(q.mu.jobs, h) })
 }
 
 // KeepJobs removes all jobs that are not in used: compaction left them behind.
 func (q *Quarantine) KeepJobs(used map[record.JobHash]bool) {
+	q.update(func() {
+		maps.DeleteFunc(q.mu.jobs, func(h, _ record.JobHash) bool { return !used[h] })
+	})
+}
+
+func (q *Quarantine) update(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	maps.DeleteFunc(q.mu.jobs, func(h, _ record.JobHash) bool { return !used[h] })
-	q.countLocked()
+	change()
+	q.n.Store(int64(len(q.mu.records) + len(q.mu.jobs)))
 }
 
 // exceeds reports whether q has damage that o has not, or other bytes in its place.
@@ -115,27 +107,19 @@ func (q *Quarantine) exceeds(o *Quarantine) bool {
 	return false
 }
 
-func (q *Quarantine) countLocked() { q.n.Store(int64(len(q.mu.records) + len(q.mu.jobs))) }
-
 // HasRecord reports whether the record is damaged.
-func (q *Quarantine) HasRecord(k record.Key) bool {
-	if q.Len() == 0 {
-		return false
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	_, ok := q.mu.records[k]
-	return ok
-}
+func (q *Quarantine) HasRecord(k record.Key) bool { return has(q, q.mu.records, k) }
 
 // HasJob reports whether the job is damaged.
-func (q *Quarantine) HasJob(h record.JobHash) bool {
+func (q *Quarantine) HasJob(h record.JobHash) bool { return has(q, q.mu.jobs, h) }
+
+func has[K comparable, V any](q *Quarantine, in map[K]V, k K) bool {
 	if q.Len() == 0 {
 		return false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, ok := q.mu.jobs[h]
+	_, ok := in[k]
 	return ok
 }
 

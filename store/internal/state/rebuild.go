@@ -95,7 +95,7 @@ func (b *rebuilder) apply(rec *scanned) error {
 func (b *rebuilder) finish() error {
 	counts := &b.st.Counts
 	for id, v := range b.st.Table.All() {
-		b.st.Size.live.Add(v.Bytes())
+		b.st.Size.Live.Add(v.Bytes())
 		switch {
 		case !v.whole():
 			return record.CorruptAt(v.Pair().Newest(), "allocation %v: the record that it updates is missing", id)

@@ -63,6 +63,7 @@ func newState(o *Options) *State {
 	st.Lists.init()
 	st.Jobs.init()
 	st.Size.init(o.FeedRetention)
+	st.Damaged.init()
 	return st
 }
 
@@ -161,10 +162,10 @@ func (st *State) JobRewritten(h record.JobHash) {
 // RecordRemoved notes that compaction has removed the record at k, of size bytes. If it was
 // a tombstone with which the ID is forgotten, forget is set.
 func (st *State) RecordRemoved(id schema.ID, k record.Key, size int, forget bool) {
-	st.Size.log.Add(-int64(size))
+	st.Size.Log.Add(-int64(size))
 	st.Damaged.removeRecord(k)
 	if forget && st.Table.forget(&id, k) {
-		st.Size.live.Add(-int64(size))
+		st.Size.Live.Add(-int64(size))
 		st.Counts.Tombstones.Add(-1)
 	}
 }

@@ -105,6 +105,15 @@ func probe(slots []slot, h uint64, id *schema.ID) *slot {
 	}
 }
 
+// lock locks the shard of id, and returns it and the slot of id, or the empty one where it
+// belongs.
+func (t *Table) lock(id *schema.ID) (*tableShard, *slot) {
+	h := t.hash(id)
+	sh := t.shard(h)
+	sh.mu.Lock()
+	return sh, probe(*sh.slots.Load(), h, id)
+}
+
 // forgotten is the version of an ID whose tombstone was forgotten. Its slot stays until
 // the shard is copied, since probing may have to pass it.
 var forgotten = new(Version)
@@ -132,11 +141,8 @@ func (t *Table) ResidentBytes() int64 { return t.resident.Load() }
 // forget removes id if its newest version is the tombstone at k, and reports whether it
 // was.
 func (t *Table) forget(id *schema.ID, k record.Key) bool {
-	h := t.hash(id)
-	sh := t.shard(h)
-	sh.mu.Lock()
+	sh, s := t.lock(id)
 	defer sh.mu.Unlock()
-	s := probe(*sh.slots.Load(), h, id)
 	if v := s.v.Load(); v == nil || v == forgotten || v.Pair().Newest() != k {
 		return false
 	}
@@ -154,15 +160,12 @@ func (t *Table) prefetch(id *schema.ID) {
 
 // put makes v the newest version of id.
 func (t *Table) put(id *schema.ID, v *Version) {
-	h := t.hash(id)
-	sh := t.shard(h)
-	sh.mu.Lock()
+	sh, s := t.lock(id)
 	defer sh.mu.Unlock()
-	s := probe(*sh.slots.Load(), h, id)
 	was := s.v.Load()
 	if was == nil {
 		was = forgotten
-		s = t.claimLocked(sh, s, h, id)
+		s = t.claimLocked(sh, s, id)
 	}
 	s.v.Store(v)
 	s.alloc.Store(v.Current())
@@ -171,22 +174,19 @@ func (t *Table) put(id *schema.ID, v *Version) {
 
 // adopt returns the newest version of id. An unknown ID gets v.
 func (t *Table) adopt(id *schema.ID, v *Version) *Version {
-	h := t.hash(id)
-	sh := t.shard(h)
-	sh.mu.Lock()
+	sh, s := t.lock(id)
 	defer sh.mu.Unlock()
-	s := probe(*sh.slots.Load(), h, id)
 	if was := s.v.Load(); was != nil {
 		return was
 	}
-	t.claimLocked(sh, s, h, id).v.Store(v)
+	t.claimLocked(sh, s, id).v.Store(v)
 	return v
 }
 
 // claimLocked makes the empty slot s the slot of id, or another one if the shard grows.
-func (t *Table) claimLocked(sh *tableShard, s *slot, h uint64, id *schema.ID) *slot {
+func (t *Table) claimLocked(sh *tableShard, s *slot, id *schema.ID) *slot {
 	if slots := *sh.slots.Load(); 4*(sh.used+1) > 3*len(slots) {
-		s = probe(t.growLocked(sh), h, id)
+		s = probe(t.growLocked(sh), t.hash(id), id)
 	}
 	s.id = *id
 	sh.used++
@@ -211,14 +211,11 @@ func (t *Table) All() iter.Seq2[schema.ID, *Version] {
 // fill makes a the resident allocation of v, unless v was replaced. It returns the
 // allocation that v already has if another reader decoded it first.
 func (t *Table) fill(id *schema.ID, v *Version, a *schema.Allocation) *schema.Allocation {
-	h := t.hash(id)
-	sh := t.shard(h)
-	sh.mu.Lock()
+	sh, s := t.lock(id)
 	defer sh.mu.Unlock()
 	if first := v.Current(); first != nil {
 		return first
 	}
-	s := probe(*sh.slots.Load(), h, id)
 	if s.v.Load() != v {
 		return a
 	}
