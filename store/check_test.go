@@ -17,16 +17,8 @@ import (
 	"allocstore/store/internal/state"
 )
 
-// checked returns the faults that Check finds.
-func checked(s *Store) (faults []error) {
-	for err := range s.Check(context.Background()) {
-		faults = append(faults, err)
-	}
-	return faults
-}
-
-// TestCheckFinds breaks one thing at a time, in memory or in the file, and expects
-// Check to name it. Package state has the faults that only it can make.
+// TestCheckFinds breaks one thing at a time, in memory or in the file, and expects Check to
+// name it. Package state tests the faults that only that package can make.
 func TestCheckFinds(t *testing.T) {
 	t.Parallel()
 	first, second := mustID(t, testAlloc(1).ID), mustID(t, testAlloc(2).ID)
@@ -40,20 +32,20 @@ func TestCheckFinds(t *testing.T) {
 		st.Publish(&state.Change{ID: id, V: &state.Version{Content: v.Content}, Before: v, Move: move})
 	}
 	for name, c := range map[string]struct {
-		spoil func(*testing.T, *state.State)
-		want  string
+		damage func(*testing.T, *state.State)
+		want   string
 	}{
 		"a version of another record": {func(_ *testing.T, st *state.State) {
 			republish(st, first, second, nil)
 		}, first.String() + ": in the file at 2.0, in the table at 3.0, and not the same"},
 		"a checksum in the table": {func(_ *testing.T, st *state.State) { st.Table.Get(&first).ClientSum++ }, "not the same"},
-		"an ID that the file has not": {func(_ *testing.T, st *state.State) {
+		"an ID that is not in the file": {func(_ *testing.T, st *state.State) {
 			republish(st, schema.ID{9}, first, nil)
 		}, "in the table at 2.0, not in the file"},
-		"an ID that the table has not": {func(_ *testing.T, st *state.State) {
+		"an ID that is not in the table": {func(_ *testing.T, st *state.State) {
 			st.RecordRemoved(first, st.Table.Get(&first).Pair().Newest(), 0, true)
 		}, "in the file at 2.0, not in the table"},
-		"an ID that a list lacks": {func(_ *testing.T, st *state.State) {
+		"an ID that is not in its list": {func(_ *testing.T, st *state.State) {
 			p := state.PlacementOf(&schema.Allocation{NodeID: "node", JobID: "job"})
 			elsewhere := p
 			elsewhere[state.ByNode] = "other"
@@ -62,24 +54,24 @@ func TestCheckFinds(t *testing.T) {
 		}, `not in the list of node "node"`},
 		"a count": {func(_ *testing.T, st *state.State) { st.Counts.Allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
 		"bytes":   {func(_ *testing.T, st *state.State) { st.Size.Live.Add(-1) }, "bytes of live records"},
-		"a record that is gone": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+		"a lost record": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("log")).Delete(record.Key{Index: 3}.AppendTo(nil))
 		}), "the content's sum"},
-		"a record that is damaged": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+		"a damaged record": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
 			k := record.Key{Index: 3}.AppendTo(nil)
 			log := tx.Bucket([]byte("log"))
 			value := append([]byte(nil), log.Get(k)...)
 			value[len(value)-1]++
 			return log.Put(k, value)
 		}), "3.0: damaged: wrong checksum"},
-		"a job that is gone": {inFile(func(st *state.State, tx *bbolt.Tx) error {
+		"a lost job": {inFile(func(st *state.State, tx *bbolt.Tx) error {
 			h := st.Table.Get(&first).Job.Hash
 			return tx.Bucket([]byte("jobs")).Delete(h[:])
 		}), "no job"},
-		"the index in the file": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+		"the last index in the file": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("meta")).Put([]byte("index"), record.Key{Index: 7}.AppendTo(nil)[:8])
 		}), "the content's sum"},
-		"a key beside the others": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
+		"an unknown key": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("meta")).Put([]byte("flour"), []byte("x"))
 		}), `key "flour"`},
 	} {
@@ -91,32 +83,31 @@ func TestCheckFinds(t *testing.T) {
 			for n := range byte(2) {
 				a := testAlloc(n + 1)
 				a.NodeID = "node"
-				_, err := s.Upsert(t.Context(), a)
-				require.NoError(t, err)
+				upsert(t, s, a)
 			}
-			require.Empty(t, checked(s))
-			c.spoil(t, s.state.Load())
-			faults := checked(s)
+			require.Empty(t, Faults(s))
+			c.damage(t, s.state.Load())
+			faults := Faults(s)
 			require.NotEmpty(t, faults)
 			require.ErrorIs(t, faults[0], ErrCorrupt)
 			require.ErrorContains(t, faults[0], s.state.Load().File.Path())
 			require.ErrorContains(t, faults[0], c.want)
 			for range s.Check(t.Context()) {
-				break // a caller may stop early
+				break // the caller may stop early
 			}
 		})
 	}
 }
 
-// TestCheckBesideWrites finds nothing wrong in a store that is written, compacted and
-// read meanwhile.
+// TestCheckBesideWrites checks a store while it is written, compacted and read. Check must
+// find no fault.
 func TestCheckBesideWrites(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "check.db"), &Options{DetectMutation: true, FeedRetention: -1})
 	require.NoError(t, err)
-	over := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(over)
+		defer close(done)
 		for i := range 600 {
 			a := testAlloc(byte(i % 50))
 			a.Name, a.NodeID = string(rune('a'+i%26)), string(rune('a'+i%7))
@@ -135,11 +126,11 @@ func TestCheckBesideWrites(t *testing.T) {
 	}()
 	for running := true; running; {
 		select {
-		case <-over:
+		case <-done:
 			running = false
 		default:
 		}
-		require.Empty(t, checked(s))
+		require.Empty(t, Faults(s))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -147,47 +138,35 @@ func TestCheckBesideWrites(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
 	shut(t, s)
-	faults := checked(s)
+	faults := Faults(s)
 	require.Len(t, faults, 1)
 	require.ErrorIs(t, faults[0], ErrClosed)
 }
 
-// boltTx returns bbolt's own transaction, to damage a file.
+// boltTx returns the bbolt transaction of tx. A test damages the file with it.
 func boltTx(tx logfile.Tx) *bbolt.Tx {
 	return (*bbolt.Tx)(reflect.ValueOf(tx).FieldByName("tx").UnsafePointer())
 }
 
-func mustID(t *testing.T, text string) schema.ID {
-	t.Helper()
-	id, err := schema.ParseID(text)
-	require.NoError(t, err)
-	return id
-}
-
-// TestCheckOfAFailedStore has the last commit be in the file, and be called a failure, so
-// that nobody ever sees it.
+// TestCheckOfAFailedStore checks a store whose last commit reached the file but is never
+// published, because it was reported as failed.
 func TestCheckOfAFailedStore(t *testing.T) {
 	t.Parallel()
-	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
-	require.NoError(t, err)
-	defer func() { shut(t, s) }()
-	_, err = s.Upsert(t.Context(), testAlloc(1))
-	require.NoError(t, err)
+	s := openTemp(t, nil)
+	upsert(t, s, testAlloc(1))
 	b := new(Batch)
 	b.Upsert(testAlloc(2))
 	require.NoError(t, newGroup(&s.core).commit([]*request{{batch: b}}, nil, nil))
 	failure := ErrFailed
 	s.failure.Store(&failure)
-	require.Empty(t, checked(s))
+	require.Empty(t, Faults(s))
 }
 
-// TestCheckBesideReturningIDs compares the lists while IDs that are on their way out of them
-// come back.
+// TestCheckBesideReturningIDs compares the lists while IDs are placed again whose removal from
+// the lists is pending.
 func TestCheckBesideReturningIDs(t *testing.T) {
 	t.Parallel()
-	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
-	require.NoError(t, err)
-	defer func() { shut(t, s) }()
+	s := openTemp(t, nil)
 	for range 100 {
 		place, remove, again := new(Batch), new(Batch), new(Batch)
 		for i := range byte(250) {
@@ -197,7 +176,7 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 		}
 		_, err := s.Apply(t.Context(), place)
 		require.NoError(t, err)
-		st, reader := s.enter() // as Check itself is one
+		st, reader := s.enter() // Check is a reader too
 		_, err = s.Apply(t.Context(), remove)
 		require.NoError(t, err)
 		c := check{Store: s, used: st}
@@ -208,11 +187,11 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 			_, err := s.Apply(context.Background(), again)
 			returned <- err
 		}()
-		for over := false; !over; {
+		for done := false; !done; {
 			select {
 			case err := <-returned:
 				require.NoError(t, err)
-				over = true
+				done = true
 			default:
 				require.NoError(t, st.Compare(t.Context(), c.loaded, c.note))
 			}
@@ -222,13 +201,11 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 	}
 }
 
-// TestCheckBesideAClosingSnapshot compares the lists while IDs leave them, since the only
-// snapshot that needed them is closed.
+// TestCheckBesideAClosingSnapshot compares the lists while IDs leave them, because the only
+// snapshot that needed the IDs is closed.
 func TestCheckBesideAClosingSnapshot(t *testing.T) {
 	t.Parallel()
-	s, err := Open(filepath.Join(t.TempDir(), "check.db"), nil)
-	require.NoError(t, err)
-	defer func() { shut(t, s) }()
+	s := openTemp(t, nil)
 	for round := range 200 {
 		place, remove := new(Batch), new(Batch)
 		for i := range byte(250) {

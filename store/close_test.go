@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -16,15 +16,14 @@ import (
 	"allocstore/store"
 )
 
-// TestCloseBesideEverything closes a store while it is restored, compacted, checked,
-// backed up, written and read without pause. Whoever is at work is told, and the file
-// that is left is whole.
+// TestCloseBesideEverything closes a store while it is restored, compacted, checked, backed
+// up, written and read without pause. Each operation gets ErrClosed, or ErrCompacted before.
+// The file stays sound.
 func TestCloseBesideEverything(t *testing.T) {
 	t.Parallel()
-	stream, _ := backupOf(t, lived(t, "from.db"))
-	path := filepath.Join(t.TempDir(), "to.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	stream, _ := backupOf(t, storeWithHistory(t, "from.db"))
+	path := tempPath(t, "to.db")
+	s := openToClose(t, path, nil)
 	ctx := context.Background()
 	var work sync.WaitGroup
 	for _, do := range []func() error{
@@ -39,7 +38,7 @@ func TestCloseBesideEverything(t *testing.T) {
 		func() error { _, err := s.Backup(ctx, new(bytes.Buffer)); return err },
 		func() error { _, err := s.Upsert(ctx, placed(1), changedName(1)); return err },
 		func() error { _, err := s.Delete(ctx, idOf(1)); return err },
-		func() error { _, err := shown(s.All()); return err },
+		func() error { _, err := encoded(s.All()); return err },
 		func() error {
 			_, err := s.Wait(ctx, idOf(1), store.QueryOptions{MinQueryIndex: s.LastIndex()})
 			return err
@@ -49,7 +48,7 @@ func TestCloseBesideEverything(t *testing.T) {
 			for {
 				if err := do(); errors.Is(err, store.ErrClosed) {
 					return
-				} else if err != nil && !errors.Is(err, store.ErrCompacted) { // restored meanwhile
+				} else if err != nil && !errors.Is(err, store.ErrCompacted) {
 					t.Error(err)
 					return
 				}
@@ -65,11 +64,11 @@ func TestCloseBesideEverything(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestRestoreAndCompactLeakNothing counts the files that the process has open. It is
-// not parallel to others, which open some.
+// TestRestoreAndCompactLeakNothing counts the open files of the process. The test is not
+// parallel: other tests open files.
 func TestRestoreAndCompactLeakNothing(t *testing.T) {
-	stream, _ := backupOf(t, lived(t, "from.db"))
-	s := open(t, filepath.Join(t.TempDir(), "to.db"), nil)
+	stream, _ := backupOf(t, storeWithHistory(t, "from.db"))
+	s := open(t, tempPath(t, "to.db"), nil)
 	opened := func() int {
 		files, err := os.ReadDir("/proc/self/fd")
 		require.NoError(t, err)
@@ -84,12 +83,12 @@ func TestRestoreAndCompactLeakNothing(t *testing.T) {
 	require.Equal(t, before, opened())
 }
 
-// TestCloseWithinCheck is what a caller does who sees a fault: nothing is held meanwhile.
+// TestCloseWithinCheck compacts and closes the store in the loop over Check. Check must hold no
+// lock while the caller handles a fault.
 func TestCloseWithinCheck(t *testing.T) {
 	t.Parallel()
 	path, _ := damagedStore(t, "the client's part")
-	s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
+	s := openToClose(t, path, &store.Options{Logger: silent})
 	faults := 0
 	for err := range s.Check(t.Context()) {
 		require.ErrorIs(t, err, store.ErrCorrupt)
@@ -100,33 +99,74 @@ func TestCloseWithinCheck(t *testing.T) {
 	require.Equal(t, 1, faults)
 }
 
-// TestCloseBesideStalledRestore closes a store into which somebody restores a stream that
-// does not end, and one whose restore is given up.
+// TestCloseBesideStalledRestore closes a store during a restore whose stream stalls, and one
+// whose stalled restore was canceled.
 func TestCloseBesideStalledRestore(t *testing.T) {
 	t.Parallel()
-	for _, giveUp := range []bool{false, true} {
+	for _, canceled := range []bool{false, true} {
 		dir := t.TempDir()
-		s, err := store.Open(filepath.Join(dir, "stalled.db"), noticing)
-		require.NoError(t, err)
+		s := openToClose(t, filepath.Join(dir, "stalled.db"), nil)
 		r, w := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Restore(ctx, r) }()
-		_, err = w.Write([]byte("alloc"))
+		_, err := w.Write([]byte("alloc"))
 		require.NoError(t, err)
-		if giveUp {
+		if canceled {
 			cancel()
 			require.ErrorIs(t, <-ended, context.Canceled)
 		}
-		require.NoError(t, s.Compact(t.Context()), "others go on")
+		require.NoError(t, s.Compact(t.Context()), "the stalled restore does not block Compact")
 		shut(t, s)
-		if !giveUp {
+		if !canceled {
 			require.ErrorIs(t, <-ended, store.ErrClosed)
 		}
 		cancel()
 		require.NoError(t, w.Close())
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		require.Len(t, entries, 1, "nothing else is left")
+		require.Len(t, entries, 1, "no temporary file is left")
 	}
+}
+
+// TestCloseAnswersWriters closes a store under writers, a snapshot and later calls. All get
+// ErrClosed.
+func TestCloseAnswersWriters(t *testing.T) {
+	t.Parallel()
+	s := openToClose(t, tempPath(t, "close.db"), nil)
+	ctx := context.Background()
+	sn, err := s.Snapshot()
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	answered := make([]error, 64)
+	for i := range answered {
+		wg.Go(func() {
+			for answered[i] == nil {
+				_, answered[i] = s.Upsert(ctx, placed(i))
+				_, _ = s.Delete(ctx, idOf(i))
+			}
+		})
+	}
+	for s.LastIndex() < 50 {
+		runtime.Gosched()
+	}
+	shut(t, s)
+	wg.Wait()
+	for _, err := range answered {
+		require.ErrorIs(t, err, store.ErrClosed, "a write that races with Close is done or gets ErrClosed")
+	}
+	require.NoError(t, s.Close(), "Close is idempotent")
+	_, err = s.Get(idOf(1))
+	require.ErrorIs(t, err, store.ErrClosed)
+	_, err = s.Snapshot()
+	require.ErrorIs(t, err, store.ErrClosed)
+	_, err = sn.Get(idOf(1))
+	require.ErrorIs(t, err, store.ErrClosed)
+	for _, err := range sn.All() {
+		require.ErrorIs(t, err, store.ErrClosed)
+	}
+	for _, err := range s.Changes(ctx, 0) {
+		require.ErrorIs(t, err, store.ErrClosed)
+	}
+	require.NoError(t, sn.Close())
 }

@@ -10,23 +10,26 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"allocstore/store/internal/logfile"
 )
 
-// slowDisk is a commitEnv without a database. It takes at most most batches at a time.
+// slowDisk is the environment of a committer without a database. A group has at most
+// maxBatches batches.
 type slowDisk struct {
-	most      int
-	next      uint64
-	committed []*request // of the group under way
-	log       []*request // published
-	failure   error
+	maxBatches int
+	next       uint64
+	committed  []*request // of the group under way
+	log        []*request // published
+	failure    error
 }
 
 func (d *slowDisk) env() commitEnv {
 	return commitEnv{
 		commit: func(batches []*request, r *removals, putBack func(int)) error {
-			if len(batches) > d.most {
-				putBack(d.most)
-				batches = batches[:d.most]
+			if len(batches) > d.maxBatches {
+				putBack(d.maxBatches)
+				batches = batches[:d.maxBatches]
 			}
 			if r != nil {
 				r.dead = r.dead[min(len(r.dead), 10):]
@@ -45,12 +48,19 @@ func (d *slowDisk) env() commitEnv {
 	}
 }
 
-// TestCommitterAnswersOnce runs writers that come and withdraw, removals and barriers beside
-// each other. Every request is committed and answered once, or withdrawn and not committed.
-// The answers have the order of the log.
+// newEmptyRequest returns a request with an empty batch.
+func newEmptyRequest() *request {
+	r := newRequest().(*request)
+	r.batch = new(Batch)
+	return r
+}
+
+// TestCommitterAnswersOnce runs writers, a third of them canceled, beside removals and barriers.
+// Every request is committed and answered once, or withdrawn and not committed. The answers
+// have the order of the log.
 func TestCommitterAnswersOnce(t *testing.T) {
 	t.Parallel()
-	disk := &slowDisk{most: 7}
+	disk := &slowDisk{maxBatches: 7}
 	c := newCommitter(disk.env(), false)
 	c.start()
 	var wg sync.WaitGroup
@@ -61,8 +71,7 @@ func TestCommitterAnswersOnce(t *testing.T) {
 		r := rand.New(rand.NewPCG(uint64(g), 1))
 		wg.Go(func() {
 			for range 200 {
-				req := newRequest().(*request)
-				req.batch = new(Batch)
+				req := newEmptyRequest()
 				ctx, cancel := context.WithCancel(context.Background())
 				if err := c.enqueue(req); err != nil {
 					t.Error(err)
@@ -82,7 +91,7 @@ func TestCommitterAnswersOnce(t *testing.T) {
 			}
 		})
 	}
-	wg.Go(func() { // the maintenance lock lets one do this
+	wg.Go(func() { // one goroutine: the store holds the maintenance lock here
 		for range 50 {
 			if _, err := c.remove(make([]deadRecord, 35), 1); err != nil {
 				t.Error(err)
@@ -103,11 +112,11 @@ func TestCommitterAnswersOnce(t *testing.T) {
 	require.ErrorIs(t, c.enqueue(newRequest().(*request)), ErrClosed)
 }
 
-// TestCommitterKeepsTheOrder queues more batches than one group commits. Those put back stay
-// in front of later ones, and can be withdrawn.
+// TestCommitterKeepsTheOrder queues more batches than one group commits. The batches that are
+// put back stay in front of later ones, and can be withdrawn.
 func TestCommitterKeepsTheOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := &slowDisk{most: 2}
+		disk := &slowDisk{maxBatches: 2}
 		c := newCommitter(disk.env(), false)
 		hold := make(chan struct{})
 		c.start()
@@ -115,13 +124,12 @@ func TestCommitterKeepsTheOrder(t *testing.T) {
 		synctest.Wait()
 		var all []*request
 		for range 9 {
-			r := newRequest().(*request)
-			r.batch = new(Batch)
+			r := newEmptyRequest()
 			require.NoError(t, c.enqueue(r))
 			all = append(all, r)
 		}
 		require.True(t, c.withdraw(all[4]))
-		require.False(t, c.withdraw(all[4]), "once")
+		require.False(t, c.withdraw(all[4]), "a request can be withdrawn once")
 		close(hold)
 		synctest.Wait()
 		require.Equal(t, append(append([]*request(nil), all[:4]...), all[5:]...), disk.log)
@@ -129,17 +137,16 @@ func TestCommitterKeepsTheOrder(t *testing.T) {
 	})
 }
 
-// TestCommitterGivesUp fails a commit with maintenance and batches waiting: all are answered
-// with the failure, as is everything later.
-func TestCommitterGivesUp(t *testing.T) {
+// TestCommitterFails fails a commit while a removal and batches are queued. All of them, and
+// all later requests, get the failure.
+func TestCommitterFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("disk")
-		disk := &slowDisk{most: 1, failure: cause}
+		disk := &slowDisk{maxBatches: 1, failure: cause}
 		c := newCommitter(disk.env(), false)
 		var all []*request
 		for range 3 {
-			r := newRequest().(*request)
-			r.batch = new(Batch)
+			r := newEmptyRequest()
 			require.NoError(t, c.enqueue(r))
 			all = append(all, r)
 		}
@@ -158,4 +165,46 @@ func TestCommitterGivesUp(t *testing.T) {
 		c.stop()
 		require.ErrorIs(t, c.enqueue(newRequest().(*request)), ErrClosed)
 	})
+}
+
+// queued returns the length of the committer's queue.
+func (s *Store) queued() int {
+	s.committer.queue.Lock()
+	defer s.committer.queue.Unlock()
+	return len(s.committer.queue.waiting)
+}
+
+// TestWithdrawnWriteLeavesNothing cancels a queued write while the committer is busy with
+// another.
+func TestWithdrawnWriteLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t, nil)
+	held, release := make(chan struct{}), make(chan struct{})
+	go func() { // the committer waits for the write lock
+		_ = s.state.Load().File.Update(func(logfile.Tx) (bool, error) {
+			close(held)
+			<-release
+			return false, nil
+		})
+	}()
+	<-held
+	var first Batch
+	first.Upsert(testAlloc(1))
+	busy := &request{batch: &first, answered: make(chan answer, 1)}
+	require.NoError(t, s.committer.enqueue(busy))
+	for s.queued() != 0 { // until the committer has it
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	withdrawn := make(chan error)
+	go func() { _, err := s.Upsert(ctx, testAlloc(2)); withdrawn <- err }()
+	for s.queued() != 1 {
+	}
+	cancel()
+	require.ErrorIs(t, <-withdrawn, context.Canceled)
+	close(release)
+	require.NoError(t, (<-busy.answered).err)
+	_, err := s.Get(testAlloc(2).ID)
+	require.ErrorIs(t, err, ErrNotFound, "a withdrawn write is not committed")
+	_, err = s.Upsert(ctx, testAlloc(2))
+	require.ErrorIs(t, err, context.Canceled)
 }

@@ -17,20 +17,10 @@ import (
 	"allocstore/store"
 )
 
-// onlyFile requires that the directory of path has that file and no other.
-func onlyFile(t *testing.T, path string) {
+// mostlyDead returns a store most of whose records are superseded, and its path.
+func mostlyDead(t *testing.T) (*store.Store, string) {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Dir(path))
-	require.NoError(t, err)
-	for _, e := range entries {
-		require.Contains(t, []string{filepath.Base(path), "." + filepath.Base(path) + ".lock"}, e.Name())
-	}
-}
-
-// outdated is a store in which most of what was written is superseded.
-func outdated(t *testing.T) (*store.Store, string) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "compact.db")
+	path := tempPath(t, "compact.db")
 	s := open(t, path, &store.Options{FeedRetention: -1})
 	for round := range 20 {
 		var b store.Batch
@@ -39,24 +29,23 @@ func outdated(t *testing.T) (*store.Store, string) {
 			a.Job = &schema.Job{ID: "job", Priority: round}
 			b.Upsert(a)
 		}
-		_, err := s.Apply(t.Context(), &b)
-		require.NoError(t, err)
+		apply(t, s, &b)
 	}
 	return s, path
 }
 
-// TestCompactMakesTheFileSmall looks at the file before and after, and at what it
-// holds when it is opened again.
+// TestCompactMakesTheFileSmall compares the file before and after, and reads the content after
+// the file was opened again.
 func TestCompactMakesTheFileSmall(t *testing.T) {
 	t.Parallel()
-	s, path := outdated(t)
+	s, path := mostlyDead(t)
 	before := s.Stats()
 	require.NoError(t, s.Compact(t.Context()))
 	after := s.Stats()
 	require.Less(t, after.FileBytes, before.FileBytes/3)
 	require.Zero(t, after.DeadBytes)
 	require.Equal(t, []int{500, 2}, []int{after.Allocations, after.Jobs},
-		"jobs that no record names are gone: what is left is the last, and the first, whose records have the clients' parts")
+		"jobs that no record names are gone: the first job stays for the records with the clients' parts, and the last")
 	onlyFile(t, path)
 	upsert(t, s, placed(1000))
 	last := s.LastIndex()
@@ -70,32 +59,10 @@ func TestCompactMakesTheFileSmall(t *testing.T) {
 	}
 }
 
-// TestCompactKeepsTheLock has a second opener wait on the file that is replaced.
-func TestCompactKeepsTheLock(t *testing.T) {
+// TestCompactIsCanceled ends Compact by its context and by Close. The store stays as it was.
+func TestCompactIsCanceled(t *testing.T) {
 	t.Parallel()
-	s, path := outdated(t)
-	second := make(chan error)
-	go func() {
-		_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: 400 * time.Millisecond})
-		second <- err
-	}()
-	for open := true; open; {
-		select {
-		case err := <-second:
-			require.ErrorIs(t, err, store.ErrLocked, "the name is of a file that is locked, at any time")
-			open = false
-		default:
-			require.NoError(t, s.Compact(t.Context()))
-		}
-	}
-	_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
-	require.ErrorIs(t, err, store.ErrLocked)
-}
-
-// TestCompactThatIsEnded leaves the store as it was: by its context, and by Close.
-func TestCompactThatIsEnded(t *testing.T) {
-	t.Parallel()
-	s, path := outdated(t)
+	s, path := mostlyDead(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, s.Compact(ctx), context.Canceled)
@@ -118,40 +85,36 @@ func TestCompactThatIsEnded(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestCompactOfAFileThatWasMoved touches neither the file nor what is in its place, and
-// the store goes on.
-func TestCompactOfAFileThatWasMoved(t *testing.T) {
+// TestCompactOfAMovedFile fails, changes neither the moved file nor the file at the old path,
+// and the store goes on.
+func TestCompactOfAMovedFile(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "compact.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	path := tempPath(t, "compact.db")
+	s := openToClose(t, path, nil)
 	upsert(t, s, placed(1))
 	require.NoError(t, os.Rename(path, path+".away"))
 	require.ErrorIs(t, s.Compact(t.Context()), fs.ErrNotExist)
-	write(t, path, "of somebody else")
+	write(t, path, "another file")
 	require.ErrorContains(t, s.Compact(t.Context()), "the store's was moved")
 	upsert(t, s, placed(2))
 	shut(t, s)
 	require.NoError(t, os.Rename(path+".away", path))
 	again := open(t, path, nil)
-	_, err = again.Get(idOf(2))
-	require.NoError(t, err)
+	mustGet(t, again, 2)
 }
 
-// TestCompactFindsItsFile opens the store by names that lead to the file in some other
-// way, or do not lead there any more. What replaces it must take its place, its mode
-// and the lock.
+// TestCompactFindsItsFile opens the store by a relative name and by a link, and changes the
+// directory before Compact. The new file must have the old one's place, mode and lock.
 func TestCompactFindsItsFile(t *testing.T) {
 	dir := t.TempDir()
-	path, link := filepath.Join(dir, "file.db"), filepath.Join(t.TempDir(), "link.db")
+	path, link := filepath.Join(dir, "file.db"), tempPath(t, "link.db")
 	require.NoError(t, os.Symlink(path, link))
-	t.Setenv("TMPDIR", "/dev/shm") // most likely another file system
-	_, err := store.Open(link, noticing)
-	require.ErrorIs(t, err, fs.ErrNotExist, "the link leads nowhere yet")
+	t.Setenv("TMPDIR", "/dev/shm") // most likely on another file system
+	_, err := store.Open(link, detecting)
+	require.ErrorIs(t, err, fs.ErrNotExist, "the link has no target yet")
 	for i, name := range []string{path, "file.db", "./file.db", link} {
 		t.Chdir(dir)
-		s, err := store.Open(name, noticing)
-		require.NoError(t, err)
+		s := openToClose(t, name, nil)
 		require.NoError(t, os.Chmod(path, 0o640))
 		t.Chdir(t.TempDir())
 		require.NoError(t, s.Compact(t.Context()), name)
@@ -164,8 +127,7 @@ func TestCompactFindsItsFile(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrLocked, name)
 		shut(t, s)
 
-		s, err = store.Open(path, noticing)
-		require.NoError(t, err)
+		s = openToClose(t, path, nil)
 		require.Equal(t, i+1, s.Stats().Allocations, name)
 		shut(t, s)
 		onlyFile(t, path)
@@ -175,16 +137,15 @@ func TestCompactFindsItsFile(t *testing.T) {
 	require.Equal(t, fs.ModeSymlink, info.Mode().Type())
 }
 
-// TestCompactAfterAnInterruptedPass removes what the pass before had not come to, also
-// when the store was closed in between.
+// TestCompactAfterAnInterruptedPass removes the dead records that a canceled pass left, also
+// after the store was opened again.
 func TestCompactAfterAnInterruptedPass(t *testing.T) {
 	t.Parallel()
 	for _, reopened := range []bool{false, true} {
-		s, path := outdated(t)
-		ctx := newFuse(t.Context(), 3)
-		require.ErrorIs(t, s.Sweep(ctx), context.Canceled)
+		s, path := mostlyDead(t)
+		require.ErrorIs(t, s.Sweep(cancelAfter(t.Context(), 3)), context.Canceled)
 		dead := s.Stats().DeadBytes
-		require.Positive(t, dead, "the pass was not over")
+		require.Positive(t, dead, "the pass was canceled before its end")
 		if reopened {
 			shut(t, s)
 			s = open(t, path, &store.Options{FeedRetention: -1})
@@ -195,55 +156,52 @@ func TestCompactAfterAnInterruptedPass(t *testing.T) {
 	}
 }
 
-// TestCheckAfterAnInterruptedPass finds nothing wrong with allocations that are deleted and
-// of whose records the pass has removed some.
+// TestCheckAfterAnInterruptedPass finds no fault in deleted allocations some of whose records
+// a canceled pass has removed.
 func TestCheckAfterAnInterruptedPass(t *testing.T) {
 	t.Parallel()
-	const n = 3000 // more than is removed at once
-	s := open(t, filepath.Join(t.TempDir(), "deleted.db"), &store.Options{FeedRetention: -1})
+	const n = 3000 // more than one transaction removes
+	s := open(t, tempPath(t, "deleted.db"), &store.Options{FeedRetention: -1})
 	var place, remove store.Batch
 	for i := range n {
 		place.Upsert(placed(i))
 		remove.Delete(idOf(i))
 	}
 	for _, b := range []*store.Batch{&place, &remove} {
-		_, err := s.Apply(t.Context(), b)
-		require.NoError(t, err)
+		apply(t, s, b)
 	}
 	dead := s.Stats().DeadBytes
-	require.ErrorIs(t, s.Sweep(newFuse(t.Context(), 3)), context.Canceled)
+	require.ErrorIs(t, s.Sweep(cancelAfter(t.Context(), 3)), context.Canceled)
 	require.Less(t, s.Stats().DeadBytes, dead)
 	require.Equal(t, n, s.Stats().Tombstones)
-	for err := range s.Check(t.Context()) {
-		require.NoError(t, err)
-	}
+	require.Empty(t, store.Faults(s))
 }
 
-// fuse is a context that ends when it has been asked so many times.
-type fuse struct {
+// countdown is a context that is canceled after some calls of Err.
+type countdown struct {
 	context.Context
-	left atomic.Int32
-	end  context.CancelFunc
+	left   atomic.Int32
+	cancel context.CancelFunc
 }
 
-func newFuse(parent context.Context, looks int32) *fuse {
-	f := new(fuse)
-	f.Context, f.end = context.WithCancel(parent)
-	f.left.Store(looks)
-	return f
+func cancelAfter(parent context.Context, calls int32) *countdown {
+	c := new(countdown)
+	c.Context, c.cancel = context.WithCancel(parent)
+	c.left.Store(calls)
+	return c
 }
 
-func (f *fuse) Err() error {
-	if f.left.Add(-1) < 0 {
-		f.end()
+func (c *countdown) Err() error {
+	if c.left.Add(-1) < 0 {
+		c.cancel()
 	}
-	return f.Context.Err()
+	return c.Context.Err()
 }
 
-// TestCompactAtTheLastIndex has nothing above it to go on from.
-func TestCompactAtTheLastIndex(t *testing.T) {
+// TestCompactAtTheLargestIndex compacts a store whose last index is the largest there can be.
+func TestCompactAtTheLargestIndex(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "last.db"), &store.Options{FeedRetention: -1})
+	s := open(t, tempPath(t, "last.db"), &store.Options{FeedRetention: -1})
 	upsert(t, s, placed(1), placed(2))
 	var b store.Batch
 	b.Delete(idOf(1))
@@ -251,23 +209,23 @@ func TestCompactAtTheLastIndex(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Compact(t.Context()))
 	require.Zero(t, s.Stats().DeadBytes)
-	_, err = s.Get(idOf(2))
-	require.NoError(t, err)
+	mustGet(t, s, 2)
 	_, err = s.Upsert(t.Context(), placed(3))
 	require.Error(t, err, "there is no index left")
 }
 
-// TestOpenRemovesAnUnfinishedRewrite is what a crash in Compact leaves.
+// TestOpenRemovesAnUnfinishedRewrite opens a store beside the temporary file that a crash in
+// Compact leaves. The temporary file of another store stays.
 func TestOpenRemovesAnUnfinishedRewrite(t *testing.T) {
 	t.Parallel()
-	s, path := outdated(t)
+	s, path := mostlyDead(t)
 	shut(t, s)
 	dir := filepath.Dir(path)
 	write(t, filepath.Join(dir, ".compact.db.new-123"), "half a file")
 	other := filepath.Join(dir, ".other.db.new-123")
-	write(t, other, "of another store")
+	write(t, other, "another store's file")
 	s = open(t, path, nil)
-	require.NoError(t, os.Remove(other), "what is another store's stays")
+	require.NoError(t, os.Remove(other), "another store's file stays")
 	onlyFile(t, path)
 	require.NoError(t, errors.Join(s.Close(), s.Close()))
 }

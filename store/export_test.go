@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"testing"
 
+	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
 	"allocstore/store/internal/record"
@@ -13,8 +15,8 @@ import (
 // Sweep makes one pass of compaction.
 func (s *Store) Sweep(ctx context.Context) error { return s.sweeper.pass(ctx) }
 
-// CompactAround compacts, and calls between when everything was copied and nothing is
-// exchanged yet.
+// CompactAround compacts, and calls between after the copying and before the exchange of the
+// files.
 func (s *Store) CompactAround(ctx context.Context, between func()) error {
 	if err := s.maintenance.lock(ctx); err != nil {
 		return err
@@ -33,7 +35,7 @@ func (s *Store) CompactAround(ctx context.Context, between func()) error {
 	return errors.Join(err, n.Close())
 }
 
-// ResidentBytes adds up what Stats.ResidentBytes keeps account of.
+// ResidentBytes adds up the resident allocations, for comparison with Stats.ResidentBytes.
 func (s *Store) ResidentBytes() (sum int64) {
 	for _, v := range s.state.Load().Table.All() {
 		if a := v.Scheduled(); a != nil {
@@ -43,7 +45,7 @@ func (s *Store) ResidentBytes() (sum int64) {
 	return sum
 }
 
-// Rebind moves the content sum in the file from the transaction before tx to tx.
+// Rebind replaces the ID of the transaction before tx by tx's own in the content sum.
 func Rebind(tx *bbolt.Tx) error {
 	meta, txid := tx.Bucket([]byte("meta")), uint64(tx.ID())
 	v := meta.Get([]byte("sum"))
@@ -52,4 +54,22 @@ func Rebind(tx *bbolt.Tx) error {
 	}
 	n := binary.BigEndian.Uint64(v) + record.TransactionNumber(txid) - record.TransactionNumber(txid-1)
 	return meta.Put([]byte("sum"), binary.BigEndian.AppendUint64(nil, n))
+}
+
+// Faults returns the faults that Check finds.
+func Faults(s *Store) (faults []error) {
+	for err := range s.Check(context.Background()) {
+		faults = append(faults, err)
+	}
+	return faults
+}
+
+// RequireSound requires that Check finds no fault. A closed store passes.
+func RequireSound(t testing.TB, s *Store) {
+	t.Helper()
+	for _, err := range Faults(s) {
+		if !errors.Is(err, ErrClosed) {
+			require.NoError(t, err)
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,16 +15,15 @@ import (
 	"allocstore/store"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the files under testdata anew")
+var rewrite = flag.Bool("rewrite", false, "rewrite the files under testdata")
 
-// formatFile is a store as a released format has it.
+// formatFile is the path of a compressed store in a released format.
 const formatFile = "../testdata/format-%d.db.gz"
 
-// latestFormat is what this package writes.
+// latestFormat is the format that this package writes.
 const latestFormat = 2
 
-// fill writes one of everything into a store: the documented allocation with
-// eleven events, a successor to it, and a deletion.
+// fill writes the documented allocation with eleven events, a successor to it, and a deletion.
 func fill(t *testing.T, s *store.Store) {
 	t.Helper()
 	text, err := os.ReadFile("../testdata/allocation.json")
@@ -41,19 +39,17 @@ func fill(t *testing.T, s *store.Store) {
 	next := placed(1)
 	next.PreviousAllocation = a.ID
 	upsert(t, s, next, placed(2))
-	_, err = s.Delete(t.Context(), idOf(2))
-	require.NoError(t, err)
+	remove(t, s, idOf(2))
 }
 
-// TestLeaveFile leaves a file behind for bbolt's own tools to check, where the
-// environment says so.
+// TestLeaveFile writes a file for bbolt's own tools to check, to the path in the environment
+// variable ALLOCSTORE_LEAVE_FILE.
 func TestLeaveFile(t *testing.T) {
 	path := os.Getenv("ALLOCSTORE_LEAVE_FILE")
 	if path == "" {
-		path = filepath.Join(t.TempDir(), "left.db")
+		path = tempPath(t, "left.db")
 	}
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	s := openToClose(t, path, nil)
 	fill(t, s)
 	for i := range 3000 {
 		upsert(t, s, placed(i))
@@ -62,36 +58,33 @@ func TestLeaveFile(t *testing.T) {
 	for i := 0; i < 3000; i += 3 {
 		b.Delete(idOf(i))
 	}
-	_, err = s.Apply(t.Context(), &b)
-	require.NoError(t, err)
+	apply(t, s, &b)
 	shut(t, s)
 }
 
-// TestReleasedFormats reads files that were written when the formats were released.
-// With -rewrite it writes the latest one, which is right only before a release.
+// TestReleasedFormats reads files that were written when the formats were released. With -rewrite
+// it first writes the latest format's file: use that only before a release.
 func TestReleasedFormats(t *testing.T) {
 	if *rewrite {
-		path := filepath.Join(t.TempDir(), "format.db")
-		s, err := store.Open(path, noticing)
-		require.NoError(t, err)
+		path := tempPath(t, "format.db")
+		s := openToClose(t, path, nil)
 		fill(t, s)
 		shut(t, s)
 		pack(t, path)
 	}
 	for format := 1; format <= latestFormat; format++ {
-		t.Run(fmt.Sprint(format), func(t *testing.T) { readsFormat(t, format) })
+		t.Run(fmt.Sprint(format), func(t *testing.T) { testFormat(t, format) })
 	}
 }
 
-// readsFormat reads the file of that format, only for reading and as it is taken up.
-func readsFormat(t *testing.T, format int) {
-	path := filepath.Join(t.TempDir(), "format.db")
+// testFormat opens the file of a format, read-only and then for writing, which upgrades it.
+func testFormat(t *testing.T, format int) {
+	path := tempPath(t, "format.db")
 	unpack(t, path, format)
-	asItIs, err := store.Open(path, &store.Options{DetectMutation: true, ReadOnly: true})
-	require.NoError(t, err)
-	content := mustShow(t, asItIs)
-	shut(t, asItIs)
-	fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), nil)
+	readOnly := openToClose(t, path, &store.Options{ReadOnly: true})
+	content := contentOf(t, readOnly)
+	shut(t, readOnly)
+	fresh := open(t, tempPath(t, "fresh.db"), nil)
 	fill(t, fresh)
 	old := open(t, path, nil)
 	require.Equal(t, fresh.LastIndex(), old.LastIndex())
@@ -104,13 +97,13 @@ func readsFormat(t *testing.T, format int) {
 		require.NoError(t, err)
 		got = append(got, text(a))
 	}
-	require.Equal(t, want, got, "what the released format holds reads as it was written")
+	require.Equal(t, want, got, "the released format has the same content as the latest")
 	require.Contains(t, got[0]+got[1], `"EventsDropped":1`)
-	require.Equal(t, content, mustShow(t, old))
+	require.Equal(t, content, contentOf(t, old))
 	upsert(t, old, placed(77))
 }
 
-// pack compresses the file at path into formatFile: most of it is room to grow.
+// pack compresses the file at path into formatFile. Most of the file is preallocated.
 func pack(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.ReadFile(path)

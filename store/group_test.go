@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -13,20 +12,18 @@ import (
 	"allocstore/schema"
 )
 
-// TestGroupIsBounded queues small events on allocations whose clients have said a lot: what
-// they are written with does not go in one transaction. The order of arrival stays.
+// TestGroupIsBounded queues small events on allocations with large client parts. An event is
+// written with the client's part, so the batches do not fit one transaction. They keep the
+// order of arrival.
 func TestGroupIsBounded(t *testing.T) {
 	t.Parallel()
 	const writers, each = 96, 900 << 10
-	s, err := Open(filepath.Join(t.TempDir(), "group.db"), &Options{DetectMutation: true})
-	require.NoError(t, err)
-	defer func() { shut(t, s) }()
+	s := openTemp(t, &Options{DetectMutation: true})
 	for i := range byte(writers) {
 		a := testAlloc(i)
-		_, err := s.Upsert(t.Context(), a)
-		require.NoError(t, err)
+		upsert(t, s, a)
 		a.ClientDescription = strings.Repeat("x", each)
-		_, err = s.UpdateFromClient(t.Context(), a)
+		_, err := s.UpdateFromClient(t.Context(), a)
 		require.NoError(t, err)
 	}
 	busy, hold := make(chan struct{}), make(chan struct{})
@@ -44,10 +41,8 @@ func TestGroupIsBounded(t *testing.T) {
 			}
 			indexes[i] = applied.Index
 		})
-		for queued := 0; queued <= i; runtime.Gosched() { // it is behind the one before
-			s.committer.queue.Lock()
-			queued = len(s.committer.queue.waiting)
-			s.committer.queue.Unlock()
+		for s.queued() <= i { // the next write queues behind this one
+			runtime.Gosched()
 		}
 	}
 	close(hold)

@@ -18,33 +18,32 @@ import (
 )
 
 const (
-	heldCommits = 10_000 // transactions, while readers are held
+	heldCommits = 10_000 // while readers are open
 	heldWaiters = 1_000
-	heldAllocs  = 20 // that are written meanwhile
+	heldAllocs  = 20 // written meanwhile
 	heldWriters = 3
 )
 
-// held are readers that are in the middle of something: a snapshot that is open, a
-// reader of the feed that has stopped reading, and waiters. Half of these wait for an
-// allocation that is there, half for one that is yet to come.
-type held struct {
-	s     *store.Store
-	sn    *store.Snapshot
-	shown []string
+// heldReaders are readers that stay open: a snapshot, a feed whose reader pauses, and waiters.
+// Half of the waiters wait for a change of an allocation, half for an absent one.
+type heldReaders struct {
+	s       *store.Store
+	sn      *store.Snapshot
+	content []string // of the snapshot
 
 	next func() (store.Change, error, bool)
 	stop func()
-	read store.Change // the last that was
+	read store.Change // the latest
 
 	waiting sync.WaitGroup
 	results chan store.WaitResult
 	errs    chan error
 }
 
-// waitedFor is the n-th allocation that is waited for.
+// waitedFor returns the number of the n-th waiter's allocation.
 func waitedFor(n int) int { return heldAllocs + n }
 
-func hold(t *testing.T, s *store.Store) *held {
+func holdReaders(t *testing.T, s *store.Store) *heldReaders {
 	t.Helper()
 	var b store.Batch
 	for n := range heldAllocs {
@@ -53,24 +52,24 @@ func hold(t *testing.T, s *store.Store) *held {
 	for n := range heldWaiters / 2 {
 		b.Upsert(placed(waitedFor(n)))
 	}
-	placed, err := s.Apply(t.Context(), &b)
-	require.NoError(t, err)
-	h := &held{s: s, results: make(chan store.WaitResult, heldWaiters), errs: make(chan error, heldWaiters)}
+	index := apply(t, s, &b)
+	h := &heldReaders{s: s, results: make(chan store.WaitResult, heldWaiters), errs: make(chan error, heldWaiters)}
+	var err error
 	h.sn, err = s.Snapshot()
 	require.NoError(t, err)
-	h.shown = h.shows(t)
+	h.content = h.readSnapshot(t)
 	h.next, h.stop = iter.Pull2(s.Changes(context.Background(), 0))
 	h.read, err, _ = h.next()
 	require.NoError(t, err)
-	h.wait(placed.Index)
+	h.wait(index)
 	for s.Stats().Waiters < heldWaiters {
 		time.Sleep(time.Millisecond)
 	}
 	return h
 }
 
-// wait has all waiters wait.
-func (h *held) wait(above uint64) {
+// wait starts all waiters.
+func (h *heldReaders) wait(above uint64) {
 	for n := range heldWaiters {
 		h.waiting.Go(func() {
 			r, err := h.s.Wait(context.Background(), idOf(waitedFor(n)), store.QueryOptions{
@@ -85,8 +84,8 @@ func (h *held) wait(above uint64) {
 	}
 }
 
-// shows is what the snapshot shows.
-func (h *held) shows(t *testing.T) (all []string) {
+// readSnapshot returns the content of the snapshot.
+func (h *heldReaders) readSnapshot(t *testing.T) (all []string) {
 	t.Helper()
 	for a, err := range h.sn.All() {
 		require.NoError(t, err)
@@ -95,9 +94,9 @@ func (h *held) shows(t *testing.T) (all []string) {
 	return all
 }
 
-// commit has a few writers change allocations that nobody waits for, until there were
-// so many commits. It returns how long each change took, by writer.
-func (h *held) commit(t *testing.T) [][]time.Duration {
+// commit changes the allocations without waiters by a few writers, until there were heldCommits
+// commits. It returns the duration of each write, by writer.
+func (h *heldReaders) commit(t *testing.T) [][]time.Duration {
 	t.Helper()
 	took := make([][]time.Duration, heldWriters)
 	until := h.s.Stats().Commits + heldCommits
@@ -119,88 +118,85 @@ func (h *held) commit(t *testing.T) [][]time.Duration {
 	return took
 }
 
-// median is that of a thousand of what was measured, the first or the last.
+// median returns the median of the first or the last thousand durations.
 func median(took [][]time.Duration, last bool) time.Duration {
-	var some []time.Duration
-	for _, of := range took {
-		n := min(len(of), 1000/heldWriters)
+	var all []time.Duration
+	for _, writer := range took {
+		n := min(len(writer), 1000/heldWriters)
 		if last {
-			some = append(some, of[len(of)-n:]...)
+			all = append(all, writer[len(writer)-n:]...)
 		} else {
-			some = append(some, of[:n]...)
+			all = append(all, writer[:n]...)
 		}
 	}
-	slices.Sort(some)
-	return some[len(some)/2]
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
-// TestHeldReaders makes many commits while readers are held, with the settings that
-// the store has by itself. Neither the time of a commit nor the file may show that
-// they are there, and afterwards they must go on as if nothing had happened. A
-// transaction of bbolt that is held lets the file grow by several pages with each
-// commit, because none is used again.
+// TestHeldReaders makes many commits while readers stay open, with default options. The readers
+// must slow down no commit and must not make the file grow, and they must go on afterwards. An
+// open bbolt transaction would fail the test: the file grows by several pages with each commit,
+// because bbolt reuses no page that the transaction may read.
 func TestHeldReaders(t *testing.T) {
 	s := open(t, filepath.Join(damagetest.Dir(t), "held.db"), nil)
-	h := hold(t, s)
+	h := holdReaders(t, s)
 	before := s.Stats()
 	took := h.commit(t)
 	after := s.Stats()
-	require.Equal(t, heldWaiters, after.Waiters, "no waiter has been woken")
+	require.Equal(t, heldWaiters, after.Waiters, "no waiter was woken")
 	require.Equal(t, 2, after.Readers, "the snapshot and the feed")
 
 	first, last := median(took, false), median(took, true)
 	written := after.LiveBytes + after.DeadBytes - before.LiveBytes - before.DeadBytes
 	t.Logf("%d commits, the median at first %v, at last %v; %d bytes of records, the file grew by %d",
 		after.Commits-before.Commits, first, last, written, after.FileBytes-before.FileBytes)
-	require.Less(t, last, 5*first+time.Millisecond/2, "commits become slow")
-	require.Less(t, after.FileBytes-before.FileBytes, 4*written+16<<20, "the file grows by more than what is written")
+	require.Less(t, last, 5*first+time.Millisecond/2, "readers slow down commits")
+	require.Less(t, after.FileBytes-before.FileBytes, 4*written+16<<20, "the file grows by more than the records written")
 
-	h.goOn(t)
+	h.resume(t)
 	h.close(t)
 }
 
-// goOn uses what was held.
-func (h *held) goOn(t *testing.T) {
+// resume reads the rest of the snapshot and of the feed, and changes the allocations that half
+// of the waiters wait for.
+func (h *heldReaders) resume(t *testing.T) {
 	t.Helper()
-	require.Equal(t, h.shown, h.shows(t), "the snapshot")
+	require.Equal(t, h.content, h.readSnapshot(t), "the snapshot")
 	for last := h.s.LastIndex(); h.read.Index < last; {
 		ch, err, ok := h.next()
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.True(t, ch.Index == h.read.Index && !h.read.Last || ch.Index == h.read.Index+1 && h.read.Last,
-			"the feed leaves nothing out: %+v after %+v", ch, h.read)
+			"the feed skips no change: %+v after %+v", ch, h.read)
 		h.read = ch
 	}
 	var b store.Batch
 	for n := range heldWaiters / 2 {
 		b.Upsert(changedName(waitedFor(n)))
 	}
-	applied, err := h.s.Apply(t.Context(), &b)
-	require.NoError(t, err)
+	index := apply(t, h.s, &b)
 	for range heldWaiters / 2 {
 		select {
 		case r := <-h.results:
-			require.Equal(t, []any{store.Changed, applied.Index, "changed"}, []any{r.Outcome, r.Index, r.Alloc.Name})
+			require.Equal(t, []any{store.Changed, index, "changed"}, []any{r.Outcome, r.Index, r.Alloc.Name})
 		case <-time.After(time.Minute):
-			require.Fail(t, "a waiter is not woken")
+			require.Fail(t, "a waiter was not woken")
 		}
 	}
 }
 
-// close closes the store under those that are still held. It would block while a
-// transaction is: that is how to know that there is none.
-func (h *held) close(t *testing.T) {
+// close closes the store under the readers that are still open. Close would block if a reader
+// held a transaction.
+func (h *heldReaders) close(t *testing.T) {
 	t.Helper()
-	for err := range h.s.Check(t.Context()) {
-		require.NoError(t, err)
-	}
+	require.Empty(t, store.Faults(h.s))
 	closed := make(chan error, 1)
 	go func() { closed <- h.s.Close() }()
 	select {
 	case err := <-closed:
 		require.NoError(t, err)
 	case <-time.After(time.Minute):
-		require.Fail(t, "a transaction is held")
+		require.Fail(t, "a reader holds a transaction")
 	}
 	h.waiting.Wait()
 	for range heldWaiters / 2 {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,19 +16,18 @@ import (
 	"allocstore/store"
 )
 
-// A history is what concurrent clients have seen of a store. Every reply carries
-// its index, so the replies themselves say in which order things happened, and
-// the whole run is checked against that order afterwards.
+// A history records the replies to concurrent clients of a store. Every reply carries an index,
+// so the replies have an order. After the run, all of them are checked against that order.
 type history struct {
 	s *store.Store
 
 	mu     sync.Mutex
-	writes map[uint64]map[string]string   // by index: what the batch wrote, by ID
-	snaps  map[uint64][]map[string]string // by index: what snapshots showed
+	writes map[uint64]map[string]string   // by index: the batch's descriptions, by ID
+	snaps  map[uint64][]map[string]string // by index: the content of each snapshot
 	woken  []store.WaitResult
 	feed   []store.Change
 
-	answered []atomic.Uint64 // by allocation: the index of a write that was answered
+	answered []atomic.Uint64 // by allocation: the highest index of an answered write
 }
 
 const (
@@ -36,23 +35,21 @@ const (
 	historyWrites = 300
 )
 
-// TestConcurrentHistory runs writers, waiters, snapshots, a feed and lookups at
-// once, and then checks: batches are atomic and in one order; a snapshot is the
-// writes up to its index; a wait returns a write of its own allocation, in order,
-// and the last one always; the feed is all writes; a lookup is never older than
-// what was answered before it began.
+// TestConcurrentHistory runs writers, waiters, snapshots, a feed and lookups at once, and then
+// checks these rules. Batches are atomic and have one order. A snapshot has all writes up to
+// its index. Waits return writes of their own allocation, in order, and always the last one.
+// The feed has all writes. A lookup has every write that was answered before it began.
 func TestConcurrentHistory(t *testing.T) {
 	t.Parallel()
 	h := &history{
-		s: open(t, filepath.Join(t.TempDir(), "history.db"), nil), writes: map[uint64]map[string]string{},
+		s: open(t, tempPath(t, "history.db"), nil), writes: map[uint64]map[string]string{},
 		snaps: map[uint64][]map[string]string{}, answered: make([]atomic.Uint64, historyAllocs),
 	}
 	var first store.Batch
 	for i := range historyAllocs {
 		first.Upsert(placed(i))
 	}
-	_, err := h.s.Apply(t.Context(), &first)
-	require.NoError(t, err)
+	apply(t, h.s, &first)
 
 	ctx, stop := context.WithCancel(t.Context())
 	var writers, readers sync.WaitGroup
@@ -70,21 +67,22 @@ func TestConcurrentHistory(t *testing.T) {
 	writers.Wait()
 	last := h.touchAll(t)
 	for h.behind(last) && !t.Failed() {
+		runtime.Gosched()
 	}
 	stop()
 	readers.Wait()
 	h.check(t, last)
 }
 
-// write applies batches that write the same token to three allocations.
+// write applies batches. A batch writes its token to three allocations.
 func (h *history) write(t *testing.T, g int) {
 	r := rand.New(rand.NewPCG(uint64(g), 0))
 	for n := range historyWrites {
 		token := fmt.Sprintf("%d.%d", g, n)
 		var b store.Batch
 		wrote := map[string]string{}
-		at := r.Perm(historyAllocs)[:3]
-		for _, i := range at {
+		three := r.Perm(historyAllocs)[:3]
+		for _, i := range three {
 			b.UpdateFromClient(&schema.Allocation{ID: idOf(i), ClientDescription: token})
 			wrote[idOf(i)] = token
 		}
@@ -93,11 +91,20 @@ func (h *history) write(t *testing.T, g int) {
 			t.Errorf("apply: %v", err)
 			return
 		}
-		for _, i := range at {
-			for was := h.answered[i].Load(); was < a.Index && !h.answered[i].CompareAndSwap(was, a.Index); was = h.answered[i].Load() {
-			}
+		for _, i := range three {
+			h.raise(i, a.Index)
 		}
 		h.record(t, a.Index, wrote)
+	}
+}
+
+// raise notes that a write to the allocation was answered with the index.
+func (h *history) raise(i int, index uint64) {
+	for {
+		was := h.answered[i].Load()
+		if was >= index || h.answered[i].CompareAndSwap(was, index) {
+			return
+		}
 	}
 }
 
@@ -110,7 +117,7 @@ func (h *history) record(t *testing.T, index uint64, wrote map[string]string) {
 	h.writes[index] = wrote
 }
 
-// touchAll writes every allocation a last time.
+// touchAll makes the last write to every allocation and returns its index.
 func (h *history) touchAll(t *testing.T) uint64 {
 	var b store.Batch
 	wrote := map[string]string{}
@@ -118,13 +125,12 @@ func (h *history) touchAll(t *testing.T) uint64 {
 		b.UpdateFromClient(&schema.Allocation{ID: idOf(i), ClientDescription: "last"})
 		wrote[idOf(i)] = "last"
 	}
-	a, err := h.s.Apply(t.Context(), &b)
-	require.NoError(t, err)
-	h.record(t, a.Index, wrote)
-	return a.Index
+	index := apply(t, h.s, &b)
+	h.record(t, index, wrote)
+	return index
 }
 
-// behind reports whether a waiter or the feed has not seen the last write.
+// behind reports whether a waiter or the feed has not returned the last write yet.
 func (h *history) behind(last uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,10 +169,10 @@ func (h *history) get(ctx context.Context, t *testing.T) {
 	r := rand.New(rand.NewPCG(99, 0))
 	for ctx.Err() == nil {
 		i := r.IntN(historyAllocs)
-		least := h.answered[i].Load()
+		answered := h.answered[i].Load()
 		a, err := h.s.Get(idOf(i))
-		if err != nil || a.ModifyIndex < least {
-			t.Errorf("a write at %d was answered, a later lookup returns %+v, %v", least, a, err)
+		if err != nil || a.ModifyIndex < answered {
+			t.Errorf("a write at %d was answered, a later lookup returns %+v, %v", answered, a, err)
 			return
 		}
 	}
@@ -205,29 +211,29 @@ func (h *history) follow(ctx context.Context, t *testing.T) {
 	}
 }
 
-// check compares what was seen with the order that the indexes tell.
+// check compares all replies with the writes in the order of their indexes.
 func (h *history) check(t *testing.T, last uint64) {
 	content := map[string]string{}
 	for i := range historyAllocs {
 		content[idOf(i)] = ""
 	}
-	require.Len(t, h.writes, int(last)-2, "every index from 3 on is a batch's")
+	require.Len(t, h.writes, int(last)-2, "every index from 3 on belongs to a batch")
 	position := 0
 	for index := uint64(2); index <= last; index++ {
 		maps.Copy(content, h.writes[index])
 		for _, shown := range h.snaps[index] {
-			require.Equal(t, content, shown, "a snapshot at %d is all writes up to it", index)
+			require.Equal(t, content, shown, "a snapshot at %d has all writes up to its index", index)
 		}
 		for n := range len(h.writes[index]) {
 			ch := h.feed[position]
 			require.Equal(t, index, ch.Index, "the feed is in the order of the indexes, without a gap")
 			require.Equal(t, h.writes[index][ch.ID], ch.Alloc.ClientDescription, "the feed at %d", index)
-			require.Equal(t, n == len(h.writes[index])-1, ch.Last, "Last is the end of a batch")
+			require.Equal(t, n == len(h.writes[index])-1, ch.Last, "Last marks the end of a batch")
 			position++
 		}
 	}
 	require.Len(t, h.feed, position)
 	for _, r := range h.woken {
-		require.Equal(t, h.writes[r.Index][r.ID], r.Alloc.ClientDescription, "woken at %d by a write to %s", r.Index, r.ID)
+		require.Equal(t, h.writes[r.Index][r.ID], r.Alloc.ClientDescription, "the wait that returned at %d has the write to %s", r.Index, r.ID)
 	}
 }

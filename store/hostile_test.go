@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -23,56 +22,58 @@ import (
 	"allocstore/store/internal/damagetest"
 )
 
-var damaged = flag.Int("damaged", 160, "how many damaged files TestDamagedFiles makes")
+var damaged = flag.Int("damaged", 160, "number of damaged files that TestDamagedFiles makes")
 
-// An original is a store's file, and what was in it after each index.
+// An original is a store's file, and the content that the store had at each index.
 type original struct {
-	closed, left []byte // when it was closed, and before that, as a crash leaves it
-	states       map[uint64][]string
-	last         state
-	before       uint64 // the index before the last
+	closed   []byte // after Close
+	crashed  []byte // before Close, as a crash leaves it
+	contents map[uint64][]string
+	last     observed
+	before   uint64 // the index before the last
 }
 
-// file returns one of the two, and the earliest index that it may show when it is damaged
-// elsewhere than in a meta page. What the last commit wrote before a crash may be damaged,
-// or may not have been finished, and nobody can tell.
+// file returns the closed or the crashed file, and the earliest index that the file may have
+// when it is damaged outside its meta pages. After a crash, damage of the last commit looks
+// like an unfinished commit, so the file may have the index before.
 func (o *original) file(crashed bool) (file []byte, earliest uint64) {
 	if crashed {
-		return o.left, o.before
+		return o.crashed, o.before
 	}
 	return o.closed, o.last.index
 }
 
-// A state is what a store shows.
-type state struct {
+// observed is a store's content as its readers get it.
+type observed struct {
 	index   uint64
-	content []string // of each allocation, in the order of their IDs
-	damaged int      // how many more there are, which cannot be read
+	content []string // the readable allocations, in the order of their IDs
+	damaged int      // the number of the others
 	stats   string
 }
 
-// show reads all of a store.
-func show(s *store.Store) (state, error) {
+// observe reads all of a store.
+func observe(s *store.Store) (observed, error) {
 	st := s.Stats()
-	shown := state{index: s.LastIndex(), stats: fmt.Sprint(st.Allocations, st.Tombstones, st.Floor)}
+	all := observed{index: s.LastIndex(), stats: fmt.Sprint(st.Allocations, st.Tombstones, st.Floor)}
 	for a, err := range s.All() {
 		switch {
 		case errors.Is(err, store.ErrCorrupt):
-			shown.damaged++
+			all.damaged++
 		case err != nil:
-			return state{}, err
+			return observed{}, err
 		default:
-			shown.content = append(shown.content, text(a))
+			all.content = append(all.content, text(a))
 		}
 	}
-	if shown.damaged != st.Quarantined {
-		return state{}, fmt.Errorf("%d cannot be read, %d are quarantined", shown.damaged, st.Quarantined)
+	if all.damaged != st.Quarantined {
+		return observed{}, fmt.Errorf("%d cannot be read, %d are quarantined", all.damaged, st.Quarantined)
 	}
-	return shown, nil
+	return all, nil
 }
 
-// lacks returns how many of all are not in some, which is -1 if there are others.
-func lacks(some, all []string) int {
+// missing returns the number of elements of all that some lacks, or -1 if some is not a
+// subsequence of all.
+func missing(some, all []string) int {
 	i := 0
 	for _, text := range all {
 		if i < len(some) && some[i] == text {
@@ -85,20 +86,20 @@ func lacks(some, all []string) int {
 	return len(all) - len(some)
 }
 
-// makeOriginal fills a store, compacts it in between, and closes it.
+// makeOriginal writes a store, with two passes of compaction, and closes it.
 func makeOriginal(path string) (o *original, err error) {
 	s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
 	if err != nil {
 		return nil, err
 	}
-	o = &original{states: map[uint64][]string{}}
+	o = &original{contents: map[uint64][]string{}}
 	r := rand.New(rand.NewPCG(1, 1))
 	note := func(_ store.Applied, e error) {
 		err = errors.Join(err, e)
-		if o.last, e = show(s); e != nil {
+		if o.last, e = observe(s); e != nil {
 			err = errors.Join(err, e)
 		}
-		o.states[o.last.index] = o.last.content
+		o.contents[o.last.index] = o.last.content
 	}
 	for i := range 60 {
 		batch := make([]*schema.Allocation, 6)
@@ -118,26 +119,24 @@ func makeOriginal(path string) (o *original, err error) {
 	o.before = s.LastIndex()
 	note(s.Upsert(context.Background(), placed(7)))
 	var e error
-	o.left, e = os.ReadFile(path)
-	for fault := range s.Check(context.Background()) {
-		err = errors.Join(err, fault)
-	}
-	if err = errors.Join(err, e, s.Close()); err != nil {
+	o.crashed, e = os.ReadFile(path)
+	err = errors.Join(err, e, errors.Join(store.Faults(s)...), s.Close())
+	if err != nil {
 		return nil, err
 	}
 	o.closed, err = os.ReadFile(path)
 	return o, err
 }
 
-// TestDamagedFiles damages the file of a store in every way there is. Open refuses
-// it and says why and where, or the store serves what was written, but for what it
-// says is damaged; and goes on to do so when it is used, compacted and opened again.
+// TestDamagedFiles damages the file of a store in many ways. Open refuses the file with the
+// reason and the place. Or the store serves all content except the allocations that it reports
+// as damaged, and still does after writes, compaction and another Open.
 //
-// Only a meta page may take the store back to an earlier state, and after a crash what the
-// last commit wrote: a power cut that tears it leaves the same.
+// A store may return to an earlier index only if a meta page is damaged, or, after a crash, the
+// last commit: a power cut in that commit leaves the same file.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
-	var o *original // each child makes its own
+	var o *original // one for each child process
 	report := damagetest.InChildren(t, *damaged, func(dir string, n int) (verdict string) {
 		if o == nil {
 			var err error
@@ -172,15 +171,15 @@ func TestDamagedFiles(t *testing.T) {
 	require.Empty(t, report.Deaths)
 }
 
-// sameMetas reports whether both meta pages are as they were.
+// sameMetas reports whether both meta pages are unchanged.
 func sameMetas(file, was []byte) bool {
 	metas := 2 * os.Getpagesize()
 	return len(file) >= metas && bytes.Equal(file[:metas], was[:metas])
 }
 
-// judge opens the file and uses it. BAD is what may not be.
+// judge opens the file, uses the store and returns a verdict. "BAD" is a broken rule.
 func (o *original) judge(path string, earliest uint64) string {
-	opts := &store.Options{FeedRetention: -1, Logger: slog.New(slog.DiscardHandler)}
+	opts := &store.Options{FeedRetention: -1, Logger: silent}
 	s, err := store.Open(path, opts)
 	switch {
 	case err != nil && !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrFormatVersion):
@@ -194,7 +193,7 @@ func (o *original) judge(path string, earliest uint64) string {
 	if e := use(s); e != nil {
 		verdict = fmt.Sprintf("BAD: %s, and in use: %v", verdict, e)
 	}
-	after, afterErr := show(s)
+	after, afterErr := observe(s)
 	if err := s.Close(); err != nil {
 		return fmt.Sprintf("BAD: %s, and at the end: %v", verdict, err)
 	}
@@ -202,19 +201,19 @@ func (o *original) judge(path string, earliest uint64) string {
 		return fmt.Sprintf("BAD: %s, and then refused: %v", verdict, err)
 	}
 	defer s.Close()
-	if again, err := show(s); fmt.Sprint(err) != fmt.Sprint(afterErr) || !reflect.DeepEqual(again, after) {
+	if again, err := observe(s); fmt.Sprint(err) != fmt.Sprint(afterErr) || !reflect.DeepEqual(again, after) {
 		return fmt.Sprintf("BAD: %s, and other content when opened again: %v, %v", verdict, err, afterErr)
 	}
 	return verdict
 }
 
-// compare says whether the store shows what was written.
+// compare returns a verdict on the store's content.
 func (o *original) compare(s *store.Store, earliest uint64) string {
-	got, err := show(s)
+	got, err := observe(s)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("BAD: does not read: %v", err)
-	case lacks(got.content, o.states[got.index]) != got.damaged:
+	case missing(got.content, o.contents[got.index]) != got.damaged:
 		return "BAD: wrong content"
 	case got.index == o.last.index && got.stats != o.last.stats:
 		return fmt.Sprintf("BAD: right content, but counts %s instead of %s", got.stats, o.last.stats)
@@ -223,12 +222,13 @@ func (o *original) compare(s *store.Store, earliest uint64) string {
 	case got.index != o.last.index:
 		return "right at an earlier index"
 	case got.damaged > 0:
-		return "right, but for what is quarantined"
+		return "right, except quarantined allocations"
 	}
 	return "right"
 }
 
-// use writes to every part of the store, and compacts it.
+// use writes to every part of the store and compacts it. A write to a quarantined allocation may
+// be refused.
 func use(s *store.Store) error {
 	var errs []error
 	refusable := func(_ store.Applied, err error) {

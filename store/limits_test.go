@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,27 +10,27 @@ import (
 	"allocstore/store"
 )
 
-// TestLimits has writes, and batches, that are a little too large for the options of the
-// store. Each is refused as a whole, by name.
+// TestLimits applies batches that are a little too large for the options of the store, in one
+// write or as a whole. The batch is refused and the error names the write.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	const most = 4096
-	s := open(t, filepath.Join(t.TempDir(), "limits.db"), &store.Options{MaxAllocationBytes: most, MaxBatchBytes: 2 * most})
-	long := strings.Repeat("x", most)
+	const limit = 4096
+	s := open(t, tempPath(t, "limits.db"), &store.Options{MaxAllocationBytes: limit, MaxBatchBytes: 2 * limit})
+	long := strings.Repeat("x", limit)
 	for n := range 3 {
 		a := placed(4 + n)
-		a.ClientDescription = long[:most*3/4]
+		a.ClientDescription = long[:limit*3/4]
 		upsert(t, s, a)
 	}
 	last := upsert(t, s, placed(1), placed(2), placed(3))
 	named := func(n int) *schema.Allocation { a := placed(n); a.Name = long; return a }
 	jobbed := func(n int) *schema.Allocation {
 		a := placed(n)
-		a.Job = &schema.Job{ID: "large", Name: long[:most*3/4]}
+		a.Job = &schema.Job{ID: "large", Name: long[:limit*3/4]}
 		return a
 	}
 	half := func(n int) *schema.Allocation {
-		return &schema.Allocation{ID: idOf(n), ClientDescription: long[:most*7/8]}
+		return &schema.Allocation{ID: idOf(n), ClientDescription: long[:limit*7/8]}
 	}
 	event := func(b *store.Batch, n int, message string) {
 		b.AppendTaskEvent(idOf(n), "task", "", schema.TaskEvent{Type: schema.TaskDriverMessage, Message: message})
@@ -44,14 +43,14 @@ func TestLimits(t *testing.T) {
 		"its job":            {func(b *store.Batch) { a := placed(1); a.Job.Name = long; b.Upsert(a) }, "batch write 0, allocation " + idOf(1)},
 		"a client's update":  {func(b *store.Batch) { b.UpdateFromClient(&schema.Allocation{ID: idOf(1), ClientDescription: long}) }, "batch write 0"},
 		"an event":           {func(b *store.Batch) { event(b, 1, long) }, "batch write 0"},
-		"events, in all":     {func(b *store.Batch) { event(b, 1, long[:most*2/3]); event(b, 1, long[:most*2/3]) }, idOf(1)},
-		"an event on a part": {func(b *store.Batch) { b.UpdateFromClient(half(1)); event(b, 1, long[:most/2]) }, idOf(1)},
+		"events, in all":     {func(b *store.Batch) { event(b, 1, long[:limit*2/3]); event(b, 1, long[:limit*2/3]) }, idOf(1)},
+		"an event on a part": {func(b *store.Batch) { b.UpdateFromClient(half(1)); event(b, 1, long[:limit/2]) }, idOf(1)},
 		"a batch": {func(b *store.Batch) {
 			b.UpdateFromClient(half(1))
 			b.UpdateFromClient(half(2))
 			b.UpdateFromClient(half(3))
 		}, "batch of 3 writes"},
-		"what events are added to": {func(b *store.Batch) {
+		"stored events": {func(b *store.Batch) {
 			for n := range 3 {
 				event(b, 4+n, "short")
 			}
@@ -62,12 +61,11 @@ func TestLimits(t *testing.T) {
 		_, err := s.Apply(t.Context(), &b)
 		require.ErrorIs(t, err, store.ErrTooLarge, name)
 		require.ErrorContains(t, err, c.want, name)
-		require.Equal(t, last, s.LastIndex(), "nothing has changed: %s", name)
+		require.Equal(t, last, s.LastIndex(), "a refused batch changes nothing: %s", name)
 	}
 	shared := new(store.Batch)
-	for n := range 20 { // a job counts once
+	for n := range 20 { // a shared job counts once
 		shared.Upsert(jobbed(n))
 	}
-	_, err := s.Apply(t.Context(), shared)
-	require.NoError(t, err)
+	apply(t, s, shared)
 }

@@ -2,9 +2,7 @@ package store_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,20 +12,19 @@ import (
 	"allocstore/store"
 )
 
-// An entry of an operation log is a batch with its index, if it is the caller's, and
-// what is to become of it.
-type entry struct {
+// An operation is a batch and the result that the model expects.
+type operation struct {
 	steps   []step
-	at      uint64 // 0: Apply
+	at      uint64 // of ApplyAt; 0: Apply
 	want    store.Applied
 	refusal error
-	last    uint64 // afterwards
+	last    uint64 // LastIndex afterwards
 }
 
-// operations rolls a log, and has the model say what becomes of it. The indexes of
-// half of the batches come from elsewhere, with gaps, and some are too low.
-func operations(d dice, m *model, n int) []entry {
-	log := make([]entry, n)
+// operations makes n random operations. Half of them use ApplyAt, with gaps between the
+// indexes, or with an index that is too low.
+func operations(d dice, m *model, n int) []operation {
+	log := make([]operation, n)
 	for i := range log {
 		e := &log[i]
 		for range 1 + d.IntN(1+d.IntN(9)) {
@@ -47,8 +44,8 @@ func operations(d dice, m *model, n int) []entry {
 	return log
 }
 
-// applyAt is apply at an index above the last one, which is not used up by a batch
-// that changes nothing.
+// applyAt is apply at an index above the last one. A batch that changes nothing leaves the last
+// index as it is.
 func (m *model) applyAt(at uint64, steps []step) (store.Applied, error) {
 	last := m.last
 	m.last = at - 1
@@ -62,9 +59,9 @@ func (m *model) applyAt(at uint64, steps []step) (store.Applied, error) {
 	return applied, err
 }
 
-// ways are the settings that an operation log is run with. None of them may change
-// what comes of it.
-var ways = []*store.Options{
+// settings are the options that the operations run with. The results must be the same with all
+// of them.
+var settings = []*store.Options{
 	nil,
 	{ResidentBytes: 1},
 	{FeedRetention: -1},
@@ -72,8 +69,8 @@ var ways = []*store.Options{
 	{ResidentBytes: 1, FeedRetention: -1, InitialMmapBytes: 1},
 }
 
-// A runner runs a log on a store, which it opens again, with other settings perhaps,
-// and compacts in between. A reader follows the feed from 0 on.
+// A runner applies operations to a store. In between, it compacts the store and opens it again,
+// with other settings. A reader follows the feed from 0 on.
 type runner struct {
 	dice
 	t    *testing.T
@@ -81,51 +78,47 @@ type runner struct {
 	opts *store.Options
 	s    *store.Store
 
-	content map[string]*schema.Allocation // what the feed made of it
-	fed     uint64
-	told    chan uint64
-	stop    func()
+	content map[string]*schema.Allocation // replayed from the feed
+	fed     uint64                        // the feed was replayed up to this index
+	indexes chan uint64                   // has the latest fed
+	stop    func()                        // ends the feed
 }
 
-// TestMetamorphic runs one operation log in several ways: with all settings, opened
-// again and compacted at random, and through the feed. They all end with the same.
+// TestMetamorphic runs the same operations with all settings, compacted and opened again at
+// random. All stores, and the replayed feeds, must end with the same content.
 func TestMetamorphic(t *testing.T) {
 	t.Parallel()
-	for range 2 {
-		seed := rand.Uint64()
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			t.Parallel()
-			m := newModel()
-			log := operations(dice{rand.New(rand.NewPCG(seed, 0))}, m, 300)
-			for n, opts := range ways {
-				r := &runner{
-					dice: dice{rand.New(rand.NewPCG(seed, uint64(n)+1))}, t: t, opts: opts,
-					path: filepath.Join(t.TempDir(), "way.db"), content: make(map[string]*schema.Allocation),
-				}
-				r.run(log)
-				r.end(m)
+	forSeeds(t, 2, func(t *testing.T, seed uint64) {
+		m := newModel()
+		log := operations(dice{rand.New(rand.NewPCG(seed, 0))}, m, 300)
+		for n, opts := range settings {
+			r := &runner{
+				dice: dice{rand.New(rand.NewPCG(seed, uint64(n)+1))}, t: t, opts: opts,
+				path: tempPath(t, "test.db"), content: make(map[string]*schema.Allocation),
 			}
-		})
-	}
+			r.run(log)
+			r.end(m)
+		}
+	})
 }
 
-// open opens the store and has the feed go on. Nothing may be written before that is
-// registered: it could be compacted right away.
+// open opens the store and resumes the feed. It waits until the feed is registered, or
+// compaction could remove the next changes.
 func (r *runner) open() {
 	r.s = open(r.t, r.path, r.opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	r.told = make(chan uint64, 1)
-	r.told <- r.fed
+	r.indexes = make(chan uint64, 1)
+	r.indexes <- r.fed
 	r.stop = func() { cancel(); <-done }
-	s, told := r.s, r.told
+	s, indexes := r.s, r.indexes
 	go func() {
 		defer close(done)
 		for ch, err := range s.Changes(ctx, r.fed) {
 			if err != nil {
 				if ctx.Err() == nil {
 					r.t.Errorf("after %d: %v", r.fed, err)
-					close(told)
+					close(indexes)
 				}
 				return
 			}
@@ -135,10 +128,10 @@ func (r *runner) open() {
 			if ch.Last {
 				r.fed = ch.Index
 				select {
-				case <-told:
+				case <-indexes:
 				default:
 				}
-				told <- ch.Index
+				indexes <- ch.Index
 			}
 		}
 	}()
@@ -147,26 +140,26 @@ func (r *runner) open() {
 	}
 }
 
-// drain waits until the reader of the feed is there.
+// drain waits until the feed is replayed up to the last index, and ends the feed.
 func (r *runner) drain(last uint64) {
 	for index, ok := uint64(0), true; last > 1 && index != last; {
 		select {
-		case index, ok = <-r.told:
+		case index, ok = <-r.indexes:
 			require.True(r.t, ok, "the feed has ended")
 		case <-time.After(time.Minute):
-			require.Fail(r.t, "the feed does not get there", "%d, the last is %d", index, last)
+			require.Fail(r.t, "the feed stalls", "at %d, the last index is %d", index, last)
 		}
 	}
 	r.stop()
 }
 
-// run applies the log.
-func (r *runner) run(log []entry) {
+// run applies the operations and compares each result.
+func (r *runner) run(log []operation) {
 	r.open()
 	for _, e := range log {
 		var b store.Batch
 		for _, s := range e.steps {
-			s.add(&b)
+			s.write(&b)
 		}
 		var got store.Applied
 		var err error
@@ -176,7 +169,7 @@ func (r *runner) run(log []entry) {
 			got, err = r.s.Apply(context.Background(), &b)
 		}
 		require.ErrorIs(r.t, err, e.refusal)
-		require.Equal(r.t, e.want, got, "what is answered to %v", kinds(e.steps))
+		require.Equal(r.t, e.want, got, "the result of %v", kinds(e.steps))
 		require.Equal(r.t, e.last, r.s.LastIndex())
 		switch r.IntN(30) {
 		case 0:
@@ -189,17 +182,16 @@ func (r *runner) run(log []entry) {
 	}
 }
 
-// reopen closes the store once the feed has been read, and opens it with the
-// settings of some way.
+// reopen drains the feed, closes the store and opens it with random settings.
 func (r *runner) reopen(last uint64) {
 	r.drain(last)
 	shut(r.t, r.s)
-	r.opts = ways[r.IntN(len(ways))]
+	r.opts = settings[r.IntN(len(settings))]
 	r.open()
 }
 
-// end compares what there is with the model, in memory, as the feed made it and as
-// it is read anew.
+// end compares the store with the model, the feed with the model, and then both again after the
+// store was opened again.
 func (r *runner) end(m *model) {
 	for range 2 {
 		require.Equal(r.t, m.last, r.s.LastIndex())

@@ -3,11 +3,9 @@ package store_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,12 +16,11 @@ import (
 	"allocstore/store"
 )
 
-// A model is what the store should be: a plain map for every index. It is as
-// dumb as possible, knows the rules from the design alone and shares no code
-// with the store or with schema's rules.
+// A model is the oracle of the store: a plain map for every index. It is as simple as possible,
+// follows the documented rules, and shares no code with the store or with schema's rules.
 type model struct {
 	at      map[uint64]map[string]*schema.Allocation // the whole content after each index
-	gone    map[string]uint64                        // when the absent were deleted
+	gone    map[string]uint64                        // the deletion's index of each absent ID
 	last    uint64
 	current map[string]*schema.Allocation
 }
@@ -33,17 +30,16 @@ func newModel() *model {
 	return &model{at: map[uint64]map[string]*schema.Allocation{1: empty}, gone: map[string]uint64{}, last: 1, current: empty}
 }
 
-// A step is one write of a batch, in the store's terms and in the model's.
+// A step is one write of a batch, for the store and for the model.
 type step struct {
-	add   func(*store.Batch)
-	do    func(m map[string]*schema.Allocation, index uint64) (known bool)
+	write func(*store.Batch)
+	model func(m map[string]*schema.Allocation, index uint64) (known bool)
 	id    string
 	kind  string
 	noJob bool
 }
 
-// apply is the oracle of Apply: it works on copies and throws them away if
-// nothing has changed.
+// apply is the oracle of Apply. It works on copies, and discards them if nothing has changed.
 func (m *model) apply(steps []step) (store.Applied, error) {
 	index := m.last + 1
 	next := map[string]*schema.Allocation{}
@@ -57,7 +53,7 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 		if s.noJob && next[s.id] == nil {
 			return store.Applied{}, store.ErrNoJob
 		}
-		if known[i] = s.do(next, index); !known[i] && !unknown[s.id] {
+		if known[i] = s.model(next, index); !known[i] && !unknown[s.id] {
 			unknown[s.id] = true
 			applied.Unknown = append(applied.Unknown, s.id)
 		}
@@ -65,7 +61,7 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 	changed := map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(merge(m.current, next))) {
 		was, is := m.current[id], next[id]
-		if was == nil && is == nil || was != nil && is != nil && content(was) == content(is) {
+		if was == nil && is == nil || was != nil && is != nil && contentText(was) == contentText(is) {
 			if was != nil {
 				next[id] = was
 			}
@@ -101,14 +97,15 @@ func merge(a, b map[string]*schema.Allocation) map[string]bool {
 	return all
 }
 
-// content is an allocation without what the store stamps on each write. A
-// re-insert is told by its CreateIndex.
-func content(a *schema.Allocation) string {
+// contentText returns the JSON of an allocation without the indexes that the store sets on each
+// write. CreateIndex stays: it tells a re-insert from an update.
+func contentText(a *schema.Allocation) string {
 	c := a.Clone()
 	c.ModifyIndex, c.AllocModifyIndex = 0, 0
 	return text(c)
 }
 
+// text returns the JSON of an allocation.
 func text(a *schema.Allocation) string {
 	if a == nil {
 		return "none"
@@ -120,17 +117,17 @@ func text(a *schema.Allocation) string {
 	return string(b)
 }
 
-// A dice rolls the model test's steps over few IDs, so that they meet often.
+// dice makes random steps over few IDs, so that steps often meet on one ID.
 type dice struct{ *rand.Rand }
 
 func (d dice) id() string {
 	return fmt.Sprintf("%08x-0000-4000-8000-%012x", (8+d.IntN(8))<<28, 10+d.IntN(3))
 }
 
-// cased is the ID in either case, which means the same.
+// cased returns the ID in upper or in lower case.
 func (d dice) cased(id string) string { return d.pick(id, strings.ToUpper(id)) }
 
-func (d dice) pick(of ...string) string { return of[d.IntN(len(of))] }
+func (d dice) pick(one ...string) string { return one[d.IntN(len(one))] }
 
 func (d dice) states() map[string]*schema.TaskState {
 	states := map[string]*schema.TaskState{}
@@ -177,15 +174,15 @@ func (d dice) step(m *model) step {
 		return d.event()
 	}
 	id := d.id()
-	return step{id: id, kind: "delete", add: func(b *store.Batch) { b.Delete(strings.ToUpper(id)) },
-		do: func(m map[string]*schema.Allocation, _ uint64) bool {
+	return step{id: id, kind: "delete", write: func(b *store.Batch) { b.Delete(strings.ToUpper(id)) },
+		model: func(m map[string]*schema.Allocation, _ uint64) bool {
 			_, known := m[id]
 			delete(m, id)
 			return known
 		}}
 }
 
-// upsert writes something new, or now and then what is there already.
+// upsert writes a random allocation, or now and then the current one again.
 func (d dice) upsert(m *model) step {
 	a := d.alloc()
 	if was := m.current[a.ID]; was != nil && d.IntN(2) == 0 {
@@ -196,8 +193,8 @@ func (d dice) upsert(m *model) step {
 	}
 	in := a.Clone()
 	in.ID, in.PreviousAllocation, in.NextAllocation = d.cased(a.ID), d.cased(a.PreviousAllocation), d.cased(a.NextAllocation)
-	return step{id: a.ID, kind: "upsert", noJob: a.Job == nil, add: func(b *store.Batch) { b.Upsert(in) },
-		do: func(m map[string]*schema.Allocation, index uint64) bool {
+	return step{id: a.ID, kind: "upsert", noJob: a.Job == nil, write: func(b *store.Batch) { b.Upsert(in) },
+		model: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := a.Clone()
 			if was := m[a.ID]; was == nil {
 				is.CreateIndex, is.ModifyIndex, is.AllocModifyIndex = index, index, index
@@ -212,7 +209,7 @@ func (d dice) upsert(m *model) step {
 				is.CreateIndex, is.ClientStatus = was.CreateIndex, status
 				is.ClientDescription, is.TaskStates = was.ClientDescription, was.TaskStates
 				is.ModifyIndex, is.AllocModifyIndex = was.ModifyIndex, was.AllocModifyIndex
-				if content(is) != content(was) {
+				if contentText(is) != contentText(was) {
 					is.ModifyIndex, is.AllocModifyIndex = index, index
 				}
 			}
@@ -225,11 +222,11 @@ func (d dice) upsert(m *model) step {
 }
 
 func (d dice) update() step {
-	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(), NodeID: "the client's idea of it"}
+	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(), NodeID: "ignored"}
 	in := a.Clone()
 	in.ID = d.cased(a.ID)
-	return step{id: a.ID, kind: "client", add: func(b *store.Batch) { b.UpdateFromClient(in) },
-		do: func(m map[string]*schema.Allocation, index uint64) bool {
+	return step{id: a.ID, kind: "client", write: func(b *store.Batch) { b.UpdateFromClient(in) },
+		model: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := m[a.ID]
 			if is == nil {
 				return false
@@ -244,8 +241,8 @@ func (d dice) event() step {
 	id, task, state := d.id(), d.pick("redis", "web"), d.pick("", "running", "dead")
 	ev := schema.TaskEvent{Type: d.pick(schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting), Time: d.Int64N(1 << 40), Message: d.pick("", "m")}
 	cased := d.cased(id)
-	return step{id: id, kind: "event", add: func(b *store.Batch) { b.AppendTaskEvent(cased, task, state, ev) },
-		do: func(m map[string]*schema.Allocation, index uint64) bool {
+	return step{id: id, kind: "event", write: func(b *store.Batch) { b.AppendTaskEvent(cased, task, state, ev) },
+		model: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := m[id]
 			if is == nil {
 				return false
@@ -279,33 +276,35 @@ func (d dice) event() step {
 		}}
 }
 
-// TestModel applies random batches to a store and to the model, and compares all
-// that the store can be asked, with snapshots and reopening in between.
+// TestModel applies random batches to a store and to the model, and compares the results of all
+// reads, with snapshots and reopening in between.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	for range 12 {
-		seed := rand.Uint64()
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			t.Parallel()
-			runModel(t, seed, 250, nil)
-		})
-	}
+	forSeeds(t, 12, func(t *testing.T, seed uint64) { runModel(t, seed, 250, nil) })
 }
 
-// TestModelCompacted is TestModel with passes of compaction in between, which
-// leave nothing of the past but what snapshots need, and a bound on what is resident.
+// TestModelCompacted is TestModel with passes of compaction in between, which keep only the
+// records that snapshots need, and with a bound on the resident bytes.
 func TestModelCompacted(t *testing.T) {
 	t.Parallel()
-	for range 12 {
+	forSeeds(t, 12, func(t *testing.T, seed uint64) {
+		runModel(t, seed, 250, &store.Options{FeedRetention: -1, ResidentBytes: int64(seed % 3 * 4096)})
+	})
+}
+
+// forSeeds runs parallel subtests with n random seeds, which are in their names.
+func forSeeds(t *testing.T, n int, run func(t *testing.T, seed uint64)) {
+	for range n {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			runModel(t, seed, 250, &store.Options{FeedRetention: -1, ResidentBytes: int64(seed % 3 * 4096)})
+			run(t, seed)
 		})
 	}
 }
 
-// sweep makes a pass, and has the model forget what that was to forget.
+// sweep makes a pass of compaction, or a rewrite, and removes the deletions that it forgot from
+// the model.
 func sweep(t *testing.T, m *model, s *store.Store) {
 	t.Helper()
 	if m.last%2 == 0 {
@@ -324,14 +323,14 @@ func sweep(t *testing.T, m *model, s *store.Store) {
 	}
 	require.Equal(t, len(m.gone), stats.Tombstones, "the floor is %d", stats.Floor)
 	if stats.Readers == 0 {
-		require.Equal(t, m.last, max(stats.Floor, 1), "nothing keeps the floor down")
-		require.Zero(t, stats.DeadBytes, "nothing needs the past")
+		require.Equal(t, m.last, max(stats.Floor, 1), "without readers the floor rises to the last index")
+		require.Zero(t, stats.DeadBytes, "without readers no dead record stays")
 	}
 }
 
 func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 	d := dice{rand.New(rand.NewPCG(seed, 0))}
-	path := filepath.Join(t.TempDir(), "model.db")
+	path := tempPath(t, "model.db")
 	s := open(t, path, opts)
 	m := newModel()
 	var snapshots []*store.Snapshot
@@ -340,12 +339,12 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 		for range 1 + d.IntN(1+d.IntN(9)) {
 			st := d.step(m)
 			steps = append(steps, st)
-			st.add(batch)
+			st.write(batch)
 		}
 		want, refusal := m.apply(steps)
 		got, err := s.Apply(context.Background(), batch)
 		require.ErrorIs(t, err, refusal)
-		require.Equal(t, want, got, "what Apply answers to %v", kinds(steps))
+		require.Equal(t, want, got, "the result of %v", kinds(steps))
 		switch d.IntN(12) {
 		case 0:
 			for _, sn := range snapshots {
@@ -387,7 +386,7 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 		compareSnapshot(t, m, sn, d)
 		require.NoError(t, sn.Close())
 	}
-	require.Zero(t, s.Stats().Readers, "nobody reads any more")
+	require.Zero(t, s.Stats().Readers, "all readers are closed")
 }
 
 func kinds(steps []step) (k []string) {
@@ -397,7 +396,7 @@ func kinds(steps []step) (k []string) {
 	return k
 }
 
-// compare asks the store for everything.
+// compare compares all reads of the store with the model.
 func compare(t *testing.T, m *model, s *store.Store, d dice) {
 	t.Helper()
 	require.Equal(t, m.last, s.LastIndex())
@@ -437,7 +436,7 @@ func compareSnapshot(t *testing.T, m *model, sn *store.Snapshot, d dice) {
 		require.NoError(t, err)
 		require.Equal(t, text(content[id]), text(got), "Get at %d", sn.Index())
 	}
-	list := func(what string, got store.Allocations, belongs func(*schema.Allocation) bool) {
+	list := func(query string, got store.Allocations, belongs func(*schema.Allocation) bool) {
 		var want []string
 		for _, id := range slices.Sorted(maps.Keys(content)) {
 			if belongs(content[id]) {
@@ -449,7 +448,7 @@ func compareSnapshot(t *testing.T, m *model, sn *store.Snapshot, d dice) {
 			require.NoError(t, err)
 			have = append(have, text(a))
 		}
-		require.Equal(t, want, have, "%s at %d, the store is at %d", what, sn.Index(), m.last)
+		require.Equal(t, want, have, "%s at %d, the store is at %d", query, sn.Index(), m.last)
 	}
 	list("All", sn.All(), func(*schema.Allocation) bool { return true })
 	for _, name := range []string{"node1", "node10", "node", ""} {
@@ -490,43 +489,11 @@ func compareFeed(t *testing.T, m *model, s *store.Store, after uint64) {
 	}
 }
 
+// texts returns the JSON of each allocation.
 func texts(content map[string]*schema.Allocation) map[string]string {
 	out := map[string]string{}
 	for id, a := range content {
 		out[id] = text(a)
 	}
 	return out
-}
-
-// open opens a store that is closed at the end of the test, after its content
-// was read once more from the file by a store that has not seen it.
-func open(t *testing.T, path string, opts *store.Options) *store.Store {
-	t.Helper()
-	if opts == nil {
-		opts = new(store.Options)
-	}
-	detecting := *opts
-	detecting.DetectMutation = true
-	s, err := store.Open(path, &detecting)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		for err := range s.Check(context.Background()) {
-			if !errors.Is(err, store.ErrClosed) {
-				require.NoError(t, err)
-			}
-		}
-		shut(t, s)
-		require.Equal(t, s.ResidentBytes(), s.Stats().ResidentBytes, "the account of what is resident")
-	})
-	return s
-}
-
-// noticing are the options of a test that has none of its own.
-var noticing = &store.Options{DetectMutation: true}
-
-// shut closes a store that has to be sound.
-func shut(t testing.TB, s *store.Store) {
-	t.Helper()
-	store.Sound(t, s)
-	require.NoError(t, s.Close())
 }

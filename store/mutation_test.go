@@ -1,8 +1,7 @@
 package store_test
 
 import (
-	"context"
-	"path/filepath"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,17 +11,18 @@ import (
 	"allocstore/store"
 )
 
-// spoil changes an allocation that it gets from s in one of the ways to get one.
-var spoil = map[string]func(t *testing.T, s *store.Store, id string){
+// mutate has a function for each way to get an allocation from a store. The function changes the
+// allocation.
+var mutate = map[string]func(t *testing.T, s *store.Store, id string){
 	"Get": func(t *testing.T, s *store.Store, id string) {
 		a, err := s.Get(id)
 		require.NoError(t, err)
-		a.Name = "spoilt"
+		a.Name = "mutated"
 	},
 	"Wait": func(t *testing.T, s *store.Store, id string) {
 		r, err := s.Wait(t.Context(), id, store.QueryOptions{})
 		require.NoError(t, err)
-		r.Alloc.TaskStates = map[string]*schema.TaskState{"spoilt": {}}
+		r.Alloc.TaskStates = map[string]*schema.TaskState{"mutated": {}}
 	},
 	"a list": func(t *testing.T, s *store.Store, id string) {
 		for a, err := range s.ByNode("node1") {
@@ -41,57 +41,53 @@ var spoil = map[string]func(t *testing.T, s *store.Store, id string){
 	"the feed": func(t *testing.T, s *store.Store, id string) {
 		for ch, err := range s.Changes(t.Context(), 0) {
 			require.NoError(t, err)
-			ch.Alloc.ClientStatus = "spoilt"
+			ch.Alloc.ClientStatus = "mutated"
 			break
 		}
 	},
 }
 
-// TestDetectMutation changes what was handed out in every way, and expects the next
-// reader, Check or Close to say so once, and who had it.
+// TestDetectMutation changes an allocation that the store handed out. The next reader, Check or
+// Close reports it once, with the caller that received the allocation.
 func TestDetectMutation(t *testing.T) {
 	t.Parallel()
-	for name, change := range spoil {
-		for by, told := range map[string]func(*store.Store) error{
+	for name, change := range mutate {
+		for by, detect := range map[string]func(*store.Store) error{
 			"the next reader": func(s *store.Store) error { _, err := s.Get(idOf(1)); return err },
-			"Check": func(s *store.Store) error {
-				for err := range s.Check(context.Background()) {
-					return err
-				}
-				return nil
-			},
-			"Close": (*store.Store).Close,
+			"Check":           func(s *store.Store) error { return errors.Join(store.Faults(s)...) },
+			"Close":           (*store.Store).Close,
 		} {
 			t.Run(name+", found by "+by, func(t *testing.T) {
 				t.Parallel()
-				s, err := store.Open(filepath.Join(t.TempDir(), "mutation.db"), &store.Options{DetectMutation: true})
+				s, err := store.Open(tempPath(t, "mutation.db"), &store.Options{DetectMutation: true})
 				require.NoError(t, err)
 				defer s.Close()
 				upsert(t, s, placed(1))
 				_, err = s.Get(idOf(1))
 				require.NoError(t, err)
 				change(t, s, idOf(1))
-				err = told(s)
+				err = detect(s)
 				require.ErrorIs(t, err, store.ErrMutated)
 				require.ErrorContains(t, err, idOf(1))
-				require.ErrorContains(t, err, "TestDetectMutation", "who received it first")
+				require.ErrorContains(t, err, "TestDetectMutation", "the caller that received it first")
 				require.ErrorContains(t, err, "mutation_test.go")
-				require.NoError(t, s.Close(), "it has been told")
+				require.NoError(t, s.Close(), "a mutation is reported once")
 			})
 		}
 	}
 }
 
-// TestMutationIsLookedForOnRequest only: a store without the option notices nothing.
-func TestMutationIsLookedForOnRequest(t *testing.T) {
+// TestMutationWithoutDetection changes an allocation in a store without the option, which does
+// not notice.
+func TestMutationWithoutDetection(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(filepath.Join(t.TempDir(), "mutation.db"), nil)
+	s, err := store.Open(tempPath(t, "mutation.db"), nil)
 	require.NoError(t, err)
 	upsert(t, s, placed(1))
-	spoil["Get"](t, s, idOf(1))
+	mutate["Get"](t, s, idOf(1))
 	a, err := s.Get(idOf(1))
 	require.NoError(t, err)
-	require.Equal(t, "spoilt", a.Name)
+	require.Equal(t, "mutated", a.Name)
 	r, err := s.Wait(t.Context(), idOf(1), store.QueryOptions{MinQueryIndex: a.ModifyIndex, MaxQueryTime: time.Millisecond})
 	require.NoError(t, err)
 	require.Equal(t, store.TimedOut, r.Outcome)

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
@@ -21,52 +20,39 @@ import (
 	"allocstore/store"
 )
 
-// TestOpenRefuses has a file at the path that is no store, of every kind.
+// TestOpenRefuses opens files that are no store. The file must stay unchanged and unlocked.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		make func(t *testing.T, path string)
 		want error
 	}{
-		"a directory":       {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
-		"an empty file":     {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
-		"a text":            {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
-		"another bbolt":     {otherDatabase, store.ErrCorrupt},
-		"a newer format":    {func(t *testing.T, path string) { withFormat(t, path, 3) }, store.ErrFormatVersion},
-		"no format":         {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
-		"a cut file":        {cutFile, store.ErrCorrupt},
-		"two bad metas":     {badMetas, store.ErrCorrupt},
-		"a floor ahead":     {func(t *testing.T, path string) { markedAhead(t, path, "floor") }, store.ErrCorrupt},
-		"a restore to come": {func(t *testing.T, path string) { markedAhead(t, path, "restored") }, store.ErrCorrupt},
+		"a directory":      {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
+		"an empty file":    {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
+		"a text file":      {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
+		"a foreign bbolt":  {otherDatabase, store.ErrCorrupt},
+		"a newer format":   {func(t *testing.T, path string) { withFormat(t, path, 3) }, store.ErrFormatVersion},
+		"no format":        {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
+		"a truncated file": {cutFile, store.ErrCorrupt},
+		"two bad metas":    {badMetas, store.ErrCorrupt},
+		"a future floor":   {func(t *testing.T, path string) { markedAhead(t, path, "floor") }, store.ErrCorrupt},
+		"a future restore": {func(t *testing.T, path string) { markedAhead(t, path, "restored") }, store.ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "x.db")
+			path := tempPath(t, "x.db")
 			c.make(t, path)
 			before := fileContent(path)
-			_, err := store.Open(path, noticing)
+			_, err := store.Open(path, detecting)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, path, "the error names the file")
-			require.Equal(t, before, fileContent(path), "nothing has changed")
+			require.Equal(t, before, fileContent(path), "Open changed the file")
 			f, err := os.Open(path)
 			require.NoError(t, err)
 			require.NoError(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), "no lock is left behind")
 			require.NoError(t, f.Close())
 		})
 	}
-}
-
-func fileContent(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func otherDatabase(t *testing.T, path string) {
@@ -77,39 +63,25 @@ func otherDatabase(t *testing.T, path string) {
 }
 
 func withFormat(t *testing.T, path string, version uint32) {
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	s := openToClose(t, path, nil)
 	shut(t, s)
 	edit(t, path, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint32(nil, version))
 	})
 }
 
-// edit changes the file of a closed store, behind its back and for good: what only the
-// last transaction has done might be taken for a commit that was not finished.
-func edit(t *testing.T, path string, fn func(*bbolt.Tx) error) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
-	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return errors.Join(fn(tx), store.Rebind(tx)) }))
-	require.NoError(t, db.Update(store.Rebind))
-	require.NoError(t, db.Close())
-}
-
-// markedAhead puts one of its marks above the last index, in a file that has no sum as old
-// ones have none. Whoever reads such a store would look for ever.
+// markedAhead sets a mark above the last index, in a file of format 1 without a sum. A reader of
+// such a store would wait for ever.
 func markedAhead(t *testing.T, path, key string) {
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	s := openToClose(t, path, nil)
 	last := upsert(t, s, placed(1))
 	shut(t, s)
 	mark(t, path, key, last+1)
 }
 
-// cutFile leaves half of a store, meta pages included: bbolt alone would die of it.
+// cutFile truncates a store after its meta pages. bbolt would crash on that file.
 func cutFile(t *testing.T, path string) {
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	s := openToClose(t, path, nil)
 	for i := range 200 {
 		upsert(t, s, placed(i))
 	}
@@ -117,6 +89,7 @@ func cutFile(t *testing.T, path string) {
 	require.NoError(t, os.Truncate(path, 12<<10))
 }
 
+// badMetas damages both meta pages.
 func badMetas(t *testing.T, path string) {
 	withFormat(t, path, 1)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -128,13 +101,12 @@ func badMetas(t *testing.T, path string) {
 	require.NoError(t, f.Close())
 }
 
-// TestOpenSurvivesOneBadMeta is what a power cut during a commit leaves.
+// TestOpenSurvivesOneBadMeta damages one meta page, as a power cut during a commit may.
 func TestOpenSurvivesOneBadMeta(t *testing.T) {
 	t.Parallel()
 	for page := range 2 {
-		path := filepath.Join(t.TempDir(), "x.db")
-		s, err := store.Open(path, noticing)
-		require.NoError(t, err)
+		path := tempPath(t, "x.db")
+		s := openToClose(t, path, nil)
 		for i := range 3 {
 			upsert(t, s, placed(i))
 		}
@@ -146,27 +118,14 @@ func TestOpenSurvivesOneBadMeta(t *testing.T) {
 		require.NoError(t, f.Close())
 		var log bytes.Buffer
 		s = open(t, path, &store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		require.GreaterOrEqual(t, s.LastIndex(), uint64(3), "at most the last commit is gone")
+		require.GreaterOrEqual(t, s.LastIndex(), uint64(3), "at most the last commit is lost")
 		require.Contains(t, log.String(), "level=WARN")
 		upsert(t, s, placed(9))
 	}
 }
 
-func TestOpenLocks(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "x.db")
-	open(t, path, nil)
-	for _, timeout := range []time.Duration{-1, 60 * time.Millisecond} {
-		began := time.Now()
-		_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: timeout})
-		require.ErrorIs(t, err, store.ErrLocked)
-		require.ErrorContains(t, err, path)
-		require.Less(t, time.Since(began), 2*time.Second)
-	}
-}
-
-// TestOpenCreatesOnce has many openers create the same store: one gets it, and
-// nothing else is left in the directory.
+// TestOpenCreatesOnce creates the same store by many openers at once. One of them succeeds, and
+// no other file is left in the directory.
 func TestOpenCreatesOnce(t *testing.T) {
 	t.Parallel()
 	for range 10 {
@@ -198,34 +157,34 @@ func TestOpenCreatesOnce(t *testing.T) {
 	}
 }
 
-// TestOpenWhereNothingCanBeWritten uses a directory that even root cannot write
-// to, and one that is not there.
-func TestOpenWhereNothingCanBeWritten(t *testing.T) {
+// TestOpenInAnUnwritableDirectory opens a store in a directory that even root cannot write to,
+// and in one that does not exist.
+func TestOpenInAnUnwritableDirectory(t *testing.T) {
 	t.Parallel()
-	_, err := store.Open("/sys/allocstore.db", noticing)
+	_, err := store.Open("/sys/allocstore.db", detecting)
 	require.ErrorIs(t, err, store.ErrReadOnly)
 	require.ErrorContains(t, err, "/sys/allocstore.db")
-	_, err = store.Open(filepath.Join(t.TempDir(), "none", "x.db"), nil)
+	_, err = store.Open(filepath.Join(t.TempDir(), "absent", "x.db"), nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+// TestOptionsValidate opens a store with three invalid options.
 func TestOptionsValidate(t *testing.T) {
 	t.Parallel()
-	_, err := store.Open(filepath.Join(t.TempDir(), "x.db"), &store.Options{DetectMutation: true, MaxAllocationBytes: -1, MaxBatchBytes: -1, InitialMmapBytes: -1})
+	_, err := store.Open(tempPath(t, "x.db"), &store.Options{DetectMutation: true, MaxAllocationBytes: -1, MaxBatchBytes: -1, InitialMmapBytes: -1})
 	require.ErrorIs(t, err, store.ErrInvalid)
 	for _, name := range []string{"MaxAllocationBytes", "MaxBatchBytes", "InitialMmapBytes"} {
-		require.ErrorContains(t, err, name, "every fault at once")
+		require.ErrorContains(t, err, name, "the error names every fault")
 	}
 	require.NoError(t, (*store.Options)(nil).Validate())
 }
 
-// TestDamagedRecordIsFound flips every byte of a record's value, one at a time.
-// A store with such a record does not open, or does not serve its allocation.
+// TestDamagedRecordIsFound damages every byte of a record's value, one at a time. Open refuses
+// the file, or the store does not serve the record's allocation.
 func TestDamagedRecordIsFound(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "x.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	path := tempPath(t, "x.db")
+	s := openToClose(t, path, nil)
 	upsert(t, s, placed(1))
 	shut(t, s)
 	served := 0
@@ -243,11 +202,11 @@ func TestDamagedRecordIsFound(t *testing.T) {
 			}
 			return log.Put(append([]byte(nil), k...), value)
 		})
-		s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.DiscardHandler)})
+		s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: silent})
 		if at == len(value) {
-			require.NoError(t, err, "the record is whole again")
+			require.NoError(t, err, "the record is repaired")
 			shut(t, s)
-			require.Greater(t, served, len(value)/5, "what is in the parts concerns one allocation only")
+			require.Greater(t, served, len(value)/5, "damage in a part of the record does not keep the file from opening")
 			return
 		}
 		if err == nil {
@@ -261,15 +220,14 @@ func TestDamagedRecordIsFound(t *testing.T) {
 	}
 }
 
-// TestLostRecordIsFound takes the first record of an allocation out of the log,
-// without which the client's update that follows would read as a deletion.
+// TestLostRecordIsFound deletes the first record of an allocation from the log. Without it the
+// client's update that follows would read as a deletion.
 func TestLostRecordIsFound(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "x.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	path := tempPath(t, "x.db")
+	s := openToClose(t, path, nil)
 	upsert(t, s, placed(1))
-	_, err = s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
+	_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
 	require.NoError(t, err)
 	shut(t, s)
 	edit(t, path, func(tx *bbolt.Tx) error {
@@ -277,7 +235,16 @@ func TestLostRecordIsFound(t *testing.T) {
 		k, _ := log.Cursor().First()
 		return log.Delete(append([]byte(nil), k...))
 	})
-	_, err = store.Open(path, noticing)
+	_, err = store.Open(path, detecting)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	require.ErrorContains(t, err, "record 3.0")
+}
+
+// fileContent returns the file's content, or the error of reading it as text.
+func fileContent(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -18,14 +17,17 @@ import (
 	"allocstore/store"
 )
 
-// withDamage are six allocations, of which one thing each is damaged in the file.
-var withDamage = map[string]struct {
-	bucket   string
-	value    func(k, v []byte) bool // which value of the bucket
-	victims  []int                  // the allocations that need it
-	unplaced bool                   // it says where they are placed
-	place    string                 // what errors name
-}{
+// damage is one damaged value in the file.
+type damage struct {
+	bucket           string
+	value            func(k, v []byte) bool // selects a value of the bucket
+	allocs           []int                  // the allocations that need the value: they are quarantined
+	unknownPlacement bool                   // the value has the placement of these allocations
+	place            string                 // in the error's message
+}
+
+// damages has each damage to a store of damagedOf allocations.
+var damages = map[string]damage{
 	"the scheduler's part":        {"log", recordAt(2, 1), []int{1}, true, "record 2.1"},
 	"the client's part":           {"log", recordAt(4, 0), []int{2}, false, "record 4.0"},
 	"the first record of two":     {"log", recordAt(2, 3), []int{3}, false, "record 2.3"},
@@ -40,13 +42,11 @@ func recordAt(index uint64, pos uint32) func(k, v []byte) bool {
 	return func(k, _ []byte) bool { return bytes.Equal(k, at) }
 }
 
-// damagedStore returns the path of a store in which that is damaged, and what every
-// allocation was before.
+// damagedStore returns the path of a store with that damage, and its allocations from before.
 func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocation) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "damaged.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	path = tempPath(t, "damaged.db")
+	s := openToClose(t, path, nil)
 	var all []*schema.Allocation
 	for n := range damagedOf {
 		a := placed(n)
@@ -59,7 +59,7 @@ func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocat
 		_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(n), ClientStatus: status})
 		require.NoError(t, err)
 	}
-	upsert(t, s, all...)         // 2
+	upsert(t, s, all...)         // at index 2
 	update(1, "running")         // 3
 	update(2, "running")         // 4
 	upsert(t, s, changedName(2)) // 5
@@ -67,85 +67,76 @@ func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocat
 	update(0, "running")         // 7
 	update(0, "complete")        // 8
 	for n := range damagedOf {
-		a, err := s.Get(idOf(n))
-		require.NoError(t, err)
-		was = append(was, a.Clone())
+		was = append(was, mustGet(t, s, n).Clone())
 	}
 	shut(t, s)
-	damage := withDamage[name]
+	d := damages[name]
 	edit(t, path, func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(damage.bucket)).ForEach(func(k, v []byte) error {
-			if !damage.value(k, v) {
+		return tx.Bucket([]byte(d.bucket)).ForEach(func(k, v []byte) error {
+			if !d.value(k, v) {
 				return nil
 			}
 			v = bytes.Clone(v)
 			v[len(v)-1] ^= 0x10
-			return tx.Bucket([]byte(damage.bucket)).Put(bytes.Clone(k), v)
+			return tx.Bucket([]byte(d.bucket)).Put(bytes.Clone(k), v)
 		})
 	})
 	return path, was
 }
 
-// TestQuarantine damages what some allocations consist of: they are refused to readers
-// and writers, everything else is served and written, a backup and a rewrite of the file
-// keep it so, and a deletion is the cure.
+// TestQuarantine damages a record or a job. The allocations that need it are refused to readers
+// and writers, and all others are served. A backup and Compact keep that state. Deleting the
+// allocations ends it.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
-	for name, damage := range withDamage {
+	for name, d := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path, was := damagedStore(t, name)
 			var log bytes.Buffer
-			s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-			require.NoError(t, err)
-			t.Cleanup(func() {
-				for err := range s.Check(context.Background()) {
-					require.NoError(t, err)
-				}
-				shut(t, s)
-			})
-			require.Contains(t, log.String(), damage.place)
+			s := openToClose(t, path, &store.Options{FeedRetention: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			t.Cleanup(func() { shut(t, s) })
+			require.Contains(t, log.String(), d.place)
 			require.Contains(t, log.String(), path)
 
-			q := quarantined{t, was, damage.victims, damage.unplaced, damage.place}
-			q.look(s)
-			q.feed(s)
-			q.refusesWrites(s)
-			q.look(s)
-			q.restored(s)
-			superseded := len(damage.victims) == 0
+			q := quarantined{damage: d, t: t, was: was}
+			q.requireReads(s)
+			q.requireFeed(s)
+			q.requireWritesRefused(s)
+			q.requireReads(s)
+			q.requireBackup(s)
+			superseded := len(d.allocs) == 0
 			require.NoError(t, s.Compact(t.Context()))
 			if superseded {
-				require.Zero(t, s.Stats().Damaged, "compaction has removed it")
+				require.Zero(t, s.Stats().Damaged, "compaction removes a damaged record that is superseded")
 			} else {
-				q.look(s)
+				q.requireReads(s)
 			}
-			q.cure(s)
+			q.repair(s)
 		})
 	}
 }
 
-// quarantined is what a store with damage is to show.
+// quarantined has the expectations of a store with a damage.
 type quarantined struct {
-	t        *testing.T
-	was      []*schema.Allocation
-	victims  []int
-	unplaced bool
-	place    string
+	damage
+	t   *testing.T
+	was []*schema.Allocation // before the damage
 }
 
-func (q *quarantined) is(n int) bool { return slices.Contains(q.victims, n) }
+// has reports whether the n-th allocation is quarantined.
+func (q *quarantined) has(n int) bool { return slices.Contains(q.allocs, n) }
 
-// look reads all that there is, in every way.
-func (q *quarantined) look(s *store.Store) {
+// requireReads compares all reads, Stats and Check with the expected ones.
+func (q *quarantined) requireReads(s *store.Store) {
 	t := q.t
 	t.Helper()
 	for n, want := range q.was {
 		got, err := s.Get(idOf(n))
 		result, waitErr := s.Wait(t.Context(), idOf(n), store.QueryOptions{MinQueryIndex: 1})
-		if q.is(n) {
-			q.refused(err)
-			q.refused(waitErr)
+		if q.has(n) {
+			q.requireDamage(err)
+			q.requireDamage(waitErr)
 			require.Equal(t, idOf(n), result.ID)
 			require.Greater(t, result.Index, uint64(1))
 			continue
@@ -155,40 +146,38 @@ func (q *quarantined) look(s *store.Store) {
 		require.Equal(t, want, got)
 		require.Equal(t, want, result.Alloc)
 	}
-	q.list(s.All(), func(int) bool { return true }, false)
-	q.list(s.ByPrefix("0000000"), func(int) bool { return true }, false)
-	q.list(s.ByNode("node2"), func(n int) bool { return n == 2 }, q.unplaced)
-	q.list(s.ByNode("nowhere"), func(int) bool { return false }, q.unplaced)
-	q.list(s.ByJob("job"), func(int) bool { return true }, q.unplaced)
-	q.list(s.ByEval("eval"), func(int) bool { return true }, q.unplaced)
+	q.requireList(s.All(), func(int) bool { return true }, false)
+	q.requireList(s.ByPrefix("0000000"), func(int) bool { return true }, false)
+	q.requireList(s.ByNode("node2"), func(n int) bool { return n == 2 }, q.unknownPlacement)
+	q.requireList(s.ByNode("nowhere"), func(int) bool { return false }, q.unknownPlacement)
+	q.requireList(s.ByJob("job"), func(int) bool { return true }, q.unknownPlacement)
+	q.requireList(s.ByEval("eval"), func(int) bool { return true }, q.unknownPlacement)
 
 	stats := s.Stats()
 	require.Equal(t, len(q.was), stats.Allocations)
-	require.Equal(t, len(q.victims), stats.Quarantined)
+	require.Equal(t, len(q.allocs), stats.Quarantined)
 	require.Equal(t, 1, stats.Damaged)
-	var faults []error
-	for err := range s.Check(t.Context()) {
-		faults = append(faults, err)
-	}
+	faults := store.Faults(s)
 	require.Len(t, faults, 1, "%v", faults)
-	q.refused(faults[0])
+	q.requireDamage(faults[0])
 }
 
-func (q *quarantined) refused(err error) {
+// requireDamage requires an error that names the damage.
+func (q *quarantined) requireDamage(err error) {
 	q.t.Helper()
 	require.ErrorIs(q.t, err, store.ErrCorrupt)
 	require.ErrorContains(q.t, err, q.place)
 }
 
-// list expects those that belong to the list, in order, and the errors of the others
-// among them, or at its end.
-func (q *quarantined) list(all store.Allocations, belongs func(n int) bool, atEnd bool) {
+// requireList requires the allocations that belong to the list, in order. A quarantined one is an
+// error in its place, or, if its placement is unknown, at the end of every list.
+func (q *quarantined) requireList(all store.Allocations, belongs func(n int) bool, atEnd bool) {
 	t := q.t
 	t.Helper()
 	var got, want []string
 	for a, err := range all {
 		if err != nil {
-			q.refused(err)
+			q.requireDamage(err)
 			got = append(got, "damaged")
 			continue
 		}
@@ -196,8 +185,8 @@ func (q *quarantined) list(all store.Allocations, belongs func(n int) bool, atEn
 	}
 	for n := range q.was {
 		switch {
-		case q.is(n) && atEnd:
-		case belongs(n) && q.is(n):
+		case q.has(n) && atEnd:
+		case belongs(n) && q.has(n):
 			want = append(want, "damaged")
 		case belongs(n):
 			want = append(want, idOf(n))
@@ -208,32 +197,32 @@ func (q *quarantined) list(all store.Allocations, belongs func(n int) bool, atEn
 	}
 	require.Equal(t, want, got)
 	for range all {
-		break // whoever has seen enough may stop
+		break // the caller may stop early
 	}
 }
 
-// feed expects the changes up to the first that cannot be told.
-func (q *quarantined) feed(s *store.Store) {
+// requireFeed requires that the feed ends with an error at the damage.
+func (q *quarantined) requireFeed(s *store.Store) {
 	ctx, cancel := context.WithTimeout(q.t.Context(), 50*time.Millisecond)
 	defer cancel()
 	n := 0
 	for _, err := range s.Changes(ctx, 0) {
 		if errors.Is(err, context.DeadlineExceeded) {
-			q.t.Errorf("%d changes, and none is damaged", n)
+			q.t.Errorf("the feed had %d changes and passed the damage", n)
 		} else if err != nil {
-			q.refused(err)
+			q.requireDamage(err)
 		}
 		n++
 	}
 }
 
-// refusesWrites expects that nothing can be written to a victim, and everything to the
-// others.
-func (q *quarantined) refusesWrites(s *store.Store) {
+// requireWritesRefused requires that every write to a quarantined allocation is refused, with its
+// whole batch, and that other writes succeed.
+func (q *quarantined) requireWritesRefused(s *store.Store) {
 	t := q.t
 	t.Helper()
 	last := s.LastIndex()
-	for _, n := range q.victims {
+	for _, n := range q.allocs {
 		successor := placed(100)
 		successor.PreviousAllocation = idOf(n)
 		for _, write := range []func(*store.Batch){
@@ -250,45 +239,38 @@ func (q *quarantined) refusesWrites(s *store.Store) {
 			require.ErrorContains(t, err, idOf(n))
 		}
 	}
-	require.Equal(t, last, s.LastIndex(), "nothing has changed")
-	require.NoError(t, func() error {
-		_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(0), ClientStatus: "failed"})
-		return err
-	}())
-	a, err := s.Get(idOf(0))
+	require.Equal(t, last, s.LastIndex(), "a refused batch changes nothing")
+	_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(0), ClientStatus: "failed"})
 	require.NoError(t, err)
-	q.was[0] = a.Clone()
+	q.was[0] = mustGet(t, s, 0).Clone()
 }
 
-// restored makes a backup, and expects the same of a store that is restored from it.
-func (q *quarantined) restored(s *store.Store) {
+// requireBackup restores a backup into another store, which must have the same damage.
+func (q *quarantined) requireBackup(s *store.Store) {
 	t := q.t
 	t.Helper()
 	var stream bytes.Buffer
 	info, err := s.Backup(t.Context(), &stream)
 	require.NoError(t, err)
 	require.Equal(t, 1, info.Damaged)
-	other, err := store.Open(filepath.Join(t.TempDir(), "restored.db"), &store.Options{DetectMutation: true, FeedRetention: -1, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
+	other := openToClose(t, tempPath(t, "restored.db"), &store.Options{FeedRetention: -1, Logger: silent})
 	require.NoError(t, other.Restore(t.Context(), &stream))
-	q.look(other)
-	q.cure(other)
+	q.requireReads(other)
+	q.repair(other)
 	shut(t, other)
 }
 
-// cure deletes the victims and places them again, or places something with the damaged
-// job.
-func (q *quarantined) cure(s *store.Store) {
+// repair deletes the quarantined allocations and places them again, or writes the damaged job
+// again with another allocation. Nothing is quarantined afterwards.
+func (q *quarantined) repair(s *store.Store) {
 	t := q.t
 	t.Helper()
 	if q.place == "job " {
 		a := placed(100)
 		a.Job = &schema.Job{ID: "other"}
 		upsert(t, s, a)
-		for _, n := range q.victims {
-			a, err := s.Get(idOf(n))
-			require.NoError(t, err)
-			require.Equal(t, q.was[n], a)
+		for _, n := range q.allocs {
+			require.Equal(t, q.was[n], mustGet(t, s, n))
 		}
 		require.Zero(t, s.Stats().Quarantined)
 		require.Zero(t, s.Stats().Damaged)
@@ -296,18 +278,17 @@ func (q *quarantined) cure(s *store.Store) {
 	}
 	sn, err := s.Snapshot()
 	require.NoError(t, err)
-	for _, n := range q.victims {
-		_, err := s.Delete(t.Context(), idOf(n))
-		require.NoError(t, err)
+	for _, n := range q.allocs {
+		remove(t, s, idOf(n))
 		_, err = s.Get(idOf(n))
 		require.ErrorIs(t, err, store.ErrNotFound)
 	}
-	for _, n := range q.victims {
+	for _, n := range q.allocs {
 		upsert(t, s, placed(n))
 	}
-	if len(q.victims) > 0 {
-		q.list(sn.All(), func(int) bool { return true }, false)
-		q.list(sn.ByNode("nowhere"), func(int) bool { return false }, q.unplaced)
+	if len(q.allocs) > 0 {
+		q.requireList(sn.All(), func(int) bool { return true }, false)
+		q.requireList(sn.ByNode("nowhere"), func(int) bool { return false }, q.unknownPlacement)
 	}
 	require.NoError(t, sn.Close())
 	for _, all := range []store.Allocations{s.All(), s.ByNode("nowhere"), s.ByNode("node1"), s.ByEval("eval")} {
@@ -317,25 +298,26 @@ func (q *quarantined) cure(s *store.Store) {
 	}
 	require.Zero(t, s.Stats().Quarantined)
 	require.NoError(t, s.Compact(t.Context()))
-	require.Zero(t, s.Stats().Damaged, "compaction has removed it")
+	require.Zero(t, s.Stats().Damaged, "compaction removes the damage")
 }
 
-// TestCureInOneBatch deletes a quarantined allocation, and goes on with it in the same batch.
-func TestCureInOneBatch(t *testing.T) {
+// TestReplaceQuarantinedInOneBatch deletes a quarantined allocation, and writes to the ID again in
+// the same batch.
+func TestReplaceQuarantinedInOneBatch(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string]func(*store.Batch){
-		"its client":  func(b *store.Batch) { b.UpdateFromClient(&schema.Allocation{ID: idOf(1), ClientStatus: "running"}) },
+		"an update":   func(b *store.Batch) { b.UpdateFromClient(&schema.Allocation{ID: idOf(1), ClientStatus: "running"}) },
 		"an event":    func(b *store.Batch) { b.AppendTaskEvent(idOf(1), "t", "running", schema.TaskEvent{Type: "Started"}) },
-		"the next":    func(b *store.Batch) { a := placed(50); a.PreviousAllocation = idOf(1); b.Upsert(a) },
+		"a successor": func(b *store.Batch) { a := placed(50); a.PreviousAllocation = idOf(1); b.Upsert(a) },
 		"a placement": func(b *store.Batch) { b.Upsert(placed(1)) },
 		"nothing":     func(*store.Batch) {},
 	} {
 		path, _ := damagedStore(t, "the scheduler's part")
-		s := open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler), FeedRetention: -1})
+		s := open(t, path, &store.Options{Logger: silent, FeedRetention: -1})
 		before, err := s.Snapshot()
 		require.NoError(t, err)
 		a := placed(1)
-		a.NodeID = "" // a list as any other
+		a.NodeID = "" // has a list like any other node
 		b := new(store.Batch)
 		b.Delete(idOf(1))
 		b.Upsert(a)
@@ -345,27 +327,26 @@ func TestCureInOneBatch(t *testing.T) {
 
 		node := map[bool]string{true: "node1"}[name == "a placement"]
 		for range 2 {
-			q := quarantined{t: t, was: make([]*schema.Allocation, damagedOf), victims: []int{1}, place: "record 2.1"}
-			q.list(before.ByNode(node), func(int) bool { return false }, true) // once, at the end
-			ids := 0
+			q := quarantined{damage: damages["the scheduler's part"], t: t, was: make([]*schema.Allocation, damagedOf)}
+			q.requireList(before.ByNode(node), func(int) bool { return false }, true)
+			n := 0
 			for a, err := range s.ByNode(node) {
 				require.NoError(t, err)
 				require.Equal(t, idOf(1), a.ID)
-				ids++
+				n++
 			}
-			require.Equal(t, 1, ids)
+			require.Equal(t, 1, n)
 		}
 		require.NoError(t, before.Close())
 		require.NoError(t, s.Compact(t.Context()))
 	}
 }
 
-// TestFeedUpToWhatIsDamaged reads what comes before it, all of it.
-func TestFeedUpToWhatIsDamaged(t *testing.T) {
+// TestFeedEndsAtDamage requires all changes before the damaged one.
+func TestFeedEndsAtDamage(t *testing.T) {
 	t.Parallel()
 	path, _ := damagedStore(t, "the client's part")
-	s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
+	s := openToClose(t, path, &store.Options{Logger: silent})
 	var indexes []uint64
 	for ch, err := range s.Changes(t.Context(), 0) {
 		if err != nil {
@@ -378,12 +359,12 @@ func TestFeedUpToWhatIsDamaged(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestHealedWhileCompacted writes a damaged job again after the new file has got it as it
-// was: the exchange must not bring the damage back.
-func TestHealedWhileCompacted(t *testing.T) {
+// TestJobRepairedDuringCompact writes a damaged job again after Compact has copied the damaged
+// one. The exchange of the files must not bring the damage back.
+func TestJobRepairedDuringCompact(t *testing.T) {
 	t.Parallel()
 	path, was := damagedStore(t, "a job")
-	s := open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler), FeedRetention: -1})
+	s := open(t, path, &store.Options{Logger: silent, FeedRetention: -1})
 	require.Equal(t, 2, s.Stats().Quarantined)
 	require.NoError(t, s.CompactAround(t.Context(), func() {
 		a := placed(100)
@@ -392,9 +373,7 @@ func TestHealedWhileCompacted(t *testing.T) {
 	}))
 	for range 2 {
 		for n, want := range was {
-			got, err := s.Get(idOf(n))
-			require.NoError(t, err)
-			require.Equal(t, want, got)
+			require.Equal(t, want, mustGet(t, s, n))
 		}
 		require.Zero(t, s.Stats().Damaged)
 		shut(t, s)

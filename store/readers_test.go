@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReaders has readers come and go, the last index rise, and now and then none be
-// there, and compares with a list of them.
+// TestReaders registers and removes readers at random while the last index rises, and compares
+// with a plain list of the readers.
 func TestReaders(t *testing.T) {
 	t.Parallel()
 	r, rng := new(readers), rand.New(rand.NewPCG(1, 2))
@@ -32,7 +32,7 @@ func TestReaders(t *testing.T) {
 		for _, index := range open {
 			oldest = min(oldest, index)
 		}
-		require.Equal(t, oldest, r.oldest(last), "nothing is forgotten that a reader needs")
+		require.Equal(t, oldest, r.oldest(last), "the oldest index that a reader needs")
 		require.Equal(t, len(open), r.len())
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,8 +13,7 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// craft returns a backup of one record, all of whose checksums are right whatever the
-// parts are.
+// craft returns a backup of one record with any parts and valid checksums.
 func craft(flags record.Flags, job, sched, client string) []byte {
 	const known = record.FlagSched | record.FlagClient | record.FlagTombstone | record.FlagNext
 	k := record.Key{Index: 5}
@@ -31,18 +29,14 @@ func craft(flags record.Flags, job, sched, client string) []byte {
 	return appendNumbers(b, footFrame, backupFoot{Records: 1, Jobs: 1, Sum: m.Total()})
 }
 
-// FuzzRestore gives a store streams, any bytes and ones with checksums that are right.
-// What it takes must be whole: nothing that Check finds fault with, or that cannot be
-// read.
+// FuzzRestore restores streams of arbitrary bytes, and streams with valid checksums. If Restore
+// accepts a stream, Check must find no fault and every allocation must be readable.
 func FuzzRestore(f *testing.F) {
-	s, err := Open(filepath.Join(f.TempDir(), "fuzz.db"), nil)
-	require.NoError(f, err)
-	f.Cleanup(func() { shut(f, s) })
+	s := openTemp(f, nil)
 	a := testAlloc(7)
-	_, err = s.Upsert(context.Background(), a)
-	require.NoError(f, err)
+	upsert(f, s, a)
 	var stream bytes.Buffer
-	_, err = s.Backup(context.Background(), &stream)
+	_, err := s.Backup(context.Background(), &stream)
 	require.NoError(f, err)
 	var codec schema.Codec
 	job, sched, client := codec.AppendJob(nil, a.Job), codec.AppendScheduler(nil, a), codec.AppendClient(nil, a)
@@ -50,14 +44,14 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte{}, byte(record.FlagSched|record.FlagClient), job, sched, client)
 	f.Add([]byte{}, byte(record.FlagTombstone), job, []byte{}, []byte{})
 	require.NoError(f, s.Restore(context.Background(), bytes.NewReader(craft(record.FlagSched|record.FlagClient, string(job), string(sched), string(client)))))
-	f.Fuzz(func(t *testing.T, stream []byte, of byte, job, sched, client []byte) {
+	f.Fuzz(func(t *testing.T, stream []byte, flags byte, job, sched, client []byte) {
 		if len(stream) == 0 {
-			stream = craft(record.Flags(of), string(job), string(sched), string(client))
+			stream = craft(record.Flags(flags), string(job), string(sched), string(client))
 		}
 		if s.Restore(context.Background(), bytes.NewReader(stream)) != nil {
 			return
 		}
-		require.Empty(t, checked(s))
+		require.Empty(t, Faults(s))
 		for _, err := range s.All() {
 			require.NoError(t, err)
 		}

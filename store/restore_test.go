@@ -28,30 +28,11 @@ func backupOf(t *testing.T, s *store.Store) ([]byte, store.BackupInfo) {
 	return b.Bytes(), info
 }
 
-// shown is everything that a list shows, in its encoding.
-func shown(list store.Allocations) (string, error) {
-	var all []byte
-	for a, err := range list {
-		if err != nil {
-			return "", err
-		}
-		all = new(schema.Codec).AppendAllocation(all, a)
-	}
-	return string(all), nil
-}
-
-func mustShow(t *testing.T, s *store.Store) string {
+// storeWithHistory returns a store with placed, updated, replaced and deleted allocations, some of
+// whose records compaction has removed.
+func storeWithHistory(t *testing.T, name string) *store.Store {
 	t.Helper()
-	content, err := shown(s.All())
-	require.NoError(t, err)
-	return content
-}
-
-// lived is a store with allocations that were placed, reported on, replaced and
-// deleted, and compacted in part.
-func lived(t *testing.T, name string) *store.Store {
-	t.Helper()
-	s := open(t, filepath.Join(t.TempDir(), name), &store.Options{FeedRetention: 10})
+	s := open(t, tempPath(t, name), &store.Options{FeedRetention: 10})
 	for i := range 40 {
 		a := placed(i)
 		a.Name = name
@@ -59,8 +40,7 @@ func lived(t *testing.T, name string) *store.Store {
 		_, err := s.AppendTaskEvent(t.Context(), idOf(i), "task", schema.TaskStateRunning, schema.TaskEvent{Type: schema.TaskStarted, Time: int64(i)})
 		require.NoError(t, err)
 	}
-	_, err := s.Delete(t.Context(), idOf(3), idOf(39))
-	require.NoError(t, err)
+	remove(t, s, idOf(3), idOf(39))
 	require.NoError(t, s.Sweep(t.Context()))
 	next := placed(50)
 	next.PreviousAllocation = idOf(5)
@@ -68,16 +48,16 @@ func lived(t *testing.T, name string) *store.Store {
 	return s
 }
 
-// TestRestore puts the backup of one store into others: one that is empty, one that is
-// ahead, and the one that it is of.
+// TestRestore restores the backup of one store into an empty store, into one with a higher index,
+// and into the store itself.
 func TestRestore(t *testing.T) {
 	t.Parallel()
-	from := lived(t, "from.db")
+	from := storeWithHistory(t, "from.db")
 	stream, info := backupOf(t, from)
 	require.Equal(t, from.LastIndex(), info.Index)
-	want := mustShow(t, from)
-	empty := open(t, filepath.Join(t.TempDir(), "empty.db"), nil)
-	ahead := lived(t, "ahead.db")
+	want := contentOf(t, from)
+	empty := open(t, tempPath(t, "empty.db"), nil)
+	ahead := storeWithHistory(t, "ahead.db")
 	for range 20 {
 		upsert(t, ahead, changedName(7), changedName(8))
 		upsert(t, ahead, placed(7), placed(8))
@@ -88,32 +68,32 @@ func TestRestore(t *testing.T) {
 	}{{empty, info.Index}, {ahead, ahead.LastIndex() + 1}, {from, info.Index + 1}} {
 		require.NoError(t, c.s.Restore(t.Context(), bytes.NewReader(stream)))
 		require.Equal(t, c.last, c.s.LastIndex())
-		require.Equal(t, want, mustShow(t, c.s))
+		require.Equal(t, want, contentOf(t, c.s))
 		deleted, err := c.s.Wait(t.Context(), idOf(39), store.QueryOptions{})
 		require.NoError(t, err)
-		require.Equal(t, store.WaitResult{ID: idOf(39), Index: c.last, Outcome: store.Deleted}, deleted, "what is known of deletions comes along")
+		require.Equal(t, store.WaitResult{ID: idOf(39), Index: c.last, Outcome: store.Deleted}, deleted, "a backup has the remembered deletions")
 		again, _ := backupOf(t, c.s)
-		other := open(t, filepath.Join(t.TempDir(), "other.db"), nil)
+		other := open(t, tempPath(t, "other.db"), nil)
 		require.NoError(t, other.Restore(t.Context(), bytes.NewReader(again)))
-		require.Equal(t, want, mustShow(t, other))
+		require.Equal(t, want, contentOf(t, other))
 		index := upsert(t, c.s, changedName(1))
-		require.Equal(t, c.last+1, index, "writes go on")
+		require.Equal(t, c.last+1, index, "the next write has the next index")
 	}
-	path := filepath.Join(t.TempDir(), "reopened.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	path := tempPath(t, "reopened.db")
+	s := openToClose(t, path, nil)
 	require.NoError(t, s.Restore(t.Context(), bytes.NewReader(stream)))
 	shut(t, s)
 	s = open(t, path, nil)
-	require.Equal(t, want, mustShow(t, s))
+	require.Equal(t, want, contentOf(t, s))
 	require.Equal(t, info.Index, s.LastIndex())
 }
 
-// TestRestoreTellsReaders has every kind of reader open when the store is restored.
+// TestRestoreTellsReaders restores a store under a snapshot, feeds and waits. The snapshot and the
+// feeds get ErrCompacted, and the waits return Restored.
 func TestRestoreTellsReaders(t *testing.T) {
 	t.Parallel()
-	stream, _ := backupOf(t, lived(t, "from.db"))
-	s := lived(t, "to.db")
+	stream, _ := backupOf(t, storeWithHistory(t, "from.db"))
+	s := storeWithHistory(t, "to.db")
 	last := s.LastIndex()
 	sn, err := s.Snapshot()
 	require.NoError(t, err)
@@ -126,18 +106,18 @@ func TestRestoreTellsReaders(t *testing.T) {
 			}
 		}()
 	}
-	type told struct {
+	type reply struct {
 		r   store.WaitResult
 		err error
 	}
-	waits := make(chan told, 3)
+	waits := make(chan reply, 3)
 	for _, w := range []struct {
 		id  string
 		min uint64
 	}{{idOf(1), last}, {idOf(77), last}, {idOf(2), last + 1000}} {
 		go func() {
 			r, err := s.Wait(context.Background(), w.id, store.QueryOptions{MinQueryIndex: w.min})
-			waits <- told{r, err}
+			waits <- reply{r, err}
 		}()
 	}
 	for s.Stats().Waiters < 3 || s.Stats().Readers < 3 {
@@ -150,32 +130,32 @@ func TestRestoreTellsReaders(t *testing.T) {
 		require.Equal(t, []any{store.Restored, s.LastIndex()}, []any{w.r.Outcome, w.r.Index})
 	}
 	for range cap(fed) {
-		require.ErrorIs(t, <-fed, store.ErrCompacted, "also who is ahead of the store")
+		require.ErrorIs(t, <-fed, store.ErrCompacted, "also a feed from above the last index")
 	}
 	_, err = sn.Get(idOf(1))
 	require.ErrorIs(t, err, store.ErrCompacted)
-	_, err = shown(sn.All())
+	_, err = encoded(sn.All())
 	require.ErrorIs(t, err, store.ErrCompacted)
 	late, err := s.Wait(t.Context(), idOf(1), store.QueryOptions{MinQueryIndex: last})
 	require.NoError(t, err)
-	require.Equal(t, store.Restored, late.Outcome, "also who was between two waits")
+	require.Equal(t, store.Restored, late.Outcome, "also a reader between two waits")
 	for _, err := range s.Changes(t.Context(), last) {
 		require.ErrorIs(t, err, store.ErrCompacted)
 	}
 }
 
-// TestRestoreRefuses streams that are damaged anywhere, cut short anywhere, foreign or
-// newer. Nothing changes, and nothing is left behind.
+// TestRestoreRefuses restores streams that are damaged, cut short, foreign or newer. The store
+// stays as it was, and no file is left.
 func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
-	from := open(t, filepath.Join(t.TempDir(), "from.db"), nil)
+	from := open(t, tempPath(t, "from.db"), nil)
 	upsert(t, from, placed(1), placed(2))
 	upsert(t, from, changedName(1))
 	stream, _ := backupOf(t, from)
-	path := filepath.Join(t.TempDir(), "to.db")
+	path := tempPath(t, "to.db")
 	s := open(t, path, nil)
 	upsert(t, s, placed(9))
-	content, last := mustShow(t, s), s.LastIndex()
+	content, last := contentOf(t, s), s.LastIndex()
 	refuses := func(why string, stream []byte, want error) {
 		err := s.Restore(t.Context(), bytes.NewReader(stream))
 		require.ErrorIs(t, err, want, why)
@@ -194,76 +174,36 @@ func TestRestoreRefuses(t *testing.T) {
 	newer := bytes.Clone(stream)
 	newer[11]++
 	refuses("newer", newer, store.ErrFormatVersion)
-	refuses("more behind it", append(bytes.Clone(stream), 0), store.ErrCorrupt)
+	refuses("longer", append(bytes.Clone(stream), 0), store.ErrCorrupt)
 	refuses("foreign", []byte("BEGIN TRANSACTION; CREATE TABLE"), store.ErrCorrupt)
 	refuses("empty", nil, store.ErrCorrupt)
 	broken := errors.New("the network is down")
-	require.ErrorIs(t, s.Restore(t.Context(), io.MultiReader(bytes.NewReader(stream[:20]), &failing{broken})), broken)
+	require.ErrorIs(t, s.Restore(t.Context(), io.MultiReader(bytes.NewReader(stream[:20]), &failingIO{broken})), broken)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, s.Restore(ctx, bytes.NewReader(stream)), context.Canceled)
 	_, err := s.Backup(ctx, io.Discard)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = s.Backup(t.Context(), &failing{broken})
+	_, err = s.Backup(t.Context(), &failingIO{broken})
 	require.ErrorIs(t, err, broken)
-	require.Equal(t, content, mustShow(t, s))
+	require.Equal(t, content, contentOf(t, s))
 	onlyFile(t, path)
 }
 
-// failing fails whoever reads it or writes to it.
-type failing struct{ err error }
+// failingIO returns its error from every read and write.
+type failingIO struct{ err error }
 
-func (f *failing) Read([]byte) (int, error)  { return 0, f.err }
-func (f *failing) Write([]byte) (int, error) { return 0, f.err }
+func (f *failingIO) Read([]byte) (int, error)  { return 0, f.err }
+func (f *failingIO) Write([]byte) (int, error) { return 0, f.err }
 
-// TestBackupBesideWrites takes backups while allocations are written, deleted and
-// compacted. Each must be the store as it was at its index.
-func TestBackupBesideWrites(t *testing.T) {
-	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "from.db"), &store.Options{FeedRetention: -1})
-	to := open(t, filepath.Join(t.TempDir(), "to.db"), nil)
-	var mu sync.Mutex
-	states := map[uint64]string{1: ""}
-	ctx, stop := context.WithCancel(t.Context())
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		r := rand.New(rand.NewPCG(3, 3))
-		for i := 0; ctx.Err() == nil; i++ {
-			mu.Lock()
-			err := writeOne(context.Background(), s, r, 30)
-			content, e := shown(s.All())
-			states[s.LastIndex()] = content
-			mu.Unlock()
-			if err = errors.Join(err, e); err == nil && i%50 == 0 {
-				err = s.Compact(context.Background())
-			}
-			if err != nil {
-				t.Error(err)
-				return
-			}
-		}
-	})
-	for range 25 {
-		stream, info := backupOf(t, s)
-		require.NoError(t, to.Restore(t.Context(), bytes.NewReader(stream)))
-		mu.Lock()
-		want, ok := states[info.Index]
-		mu.Unlock()
-		require.True(t, ok)
-		require.Equal(t, want, mustShow(t, to))
-	}
-	stop()
-	writing.Wait()
-}
-
-// TestRestoreUnderReaders exchanges two contents again and again, while everything is
-// read, from the file. No reader may see something of both at once.
+// TestRestoreUnderReaders restores two backups in turn under lists, lookups and waits, which read
+// from the file. No reader may see a mixture of the two contents.
 func TestRestoreUnderReaders(t *testing.T) {
 	t.Parallel()
 	const ids, rounds = 60, 30
 	var streams [2][]byte
 	for i, name := range []string{"even", "odd"} {
-		from := open(t, filepath.Join(t.TempDir(), name), nil)
+		from := open(t, tempPath(t, name), nil)
 		for n := range ids {
 			a := placed(n)
 			a.Name = name
@@ -271,7 +211,7 @@ func TestRestoreUnderReaders(t *testing.T) {
 		}
 		streams[i], _ = backupOf(t, from)
 	}
-	s := open(t, filepath.Join(t.TempDir(), "to.db"), &store.Options{ResidentBytes: 1, FeedRetention: -1})
+	s := open(t, tempPath(t, "to.db"), &store.Options{ResidentBytes: 1, FeedRetention: -1})
 	require.NoError(t, s.Restore(t.Context(), bytes.NewReader(streams[0])))
 	ctx, stop := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
@@ -285,7 +225,7 @@ func TestRestoreUnderReaders(t *testing.T) {
 			}
 		})
 	}
-	each(func() error { // one content, or an error
+	each(func() error {
 		names := make(map[string]int)
 		for a, err := range s.All() {
 			if err != nil {
@@ -324,10 +264,10 @@ func TestRestoreUnderReaders(t *testing.T) {
 	readers.Wait()
 }
 
-// TestRestoreBoundsMemory reads a backup whose first record claims to have 4 GiB.
+// TestRestoreBoundsMemory restores a backup whose first record has a length of 4 GiB.
 func TestRestoreBoundsMemory(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "to.db"), nil)
+	s := open(t, tempPath(t, "to.db"), nil)
 	var stream bytes.Buffer
 	_, err := s.Backup(t.Context(), &stream)
 	require.NoError(t, err)
@@ -341,9 +281,9 @@ func TestRestoreBoundsMemory(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrInvalid)
 }
 
-// TestOthersFilesStay opens a store whose unfinished files would have names that begin as the
-// files of another do.
-func TestOthersFilesStay(t *testing.T) {
+// TestOpenKeepsFilesOfOtherStores opens the store "a" beside a store whose lock file has the prefix
+// of a's temporary files.
+func TestOpenKeepsFilesOfOtherStores(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open(t, filepath.Join(dir, "a.new-1"), nil)

@@ -16,8 +16,8 @@ import (
 
 // TestRules runs the scripts in testdata/rules, each on a store of its own.
 //
-// A script is blocks of commands, a line of dashes, and the output expected of
-// them; -rewrite writes what the output is. The writes of a block are one batch:
+// A script is a sequence of blocks: commands, a line of dashes, and their expected output. With
+// -rewrite the test writes the actual output into the script. The writes of a block are one batch:
 //
 //	upsert ID [node=N] [job=J|none] [desired=S] [status=S] [desc=S] [prev=ID] [next=ID]
 //	client ID [status=S] [desc=S] [task=NAME:STATE]
@@ -25,7 +25,8 @@ import (
 //	delete ID
 //	at INDEX             apply the batch at this index
 //
-// and show ID, events ID TASK and reopen look at what is there. IDs are letters.
+// The commands "show ID", "events ID TASK" and "reopen" print the store's content after the batch.
+// IDs are letters.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob("../testdata/rules/*.txt")
@@ -36,7 +37,7 @@ func TestRules(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(path)
 			require.NoError(t, err)
-			r := &ruleRunner{t: t, path: filepath.Join(t.TempDir(), "rules.db")}
+			r := &ruleRunner{t: t, path: tempPath(t, "rules.db")}
 			r.s = open(t, r.path, nil)
 			got := r.run(string(text))
 			if *rewrite {
@@ -48,6 +49,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// A ruleRunner runs one script on one store.
 type ruleRunner struct {
 	t    *testing.T
 	path string
@@ -58,7 +60,7 @@ type ruleRunner struct {
 	out   strings.Builder
 }
 
-// run returns the script with the output that it has.
+// run returns the script with the actual output.
 func (r *ruleRunner) run(script string) string {
 	var blocks []string
 	for block := range strings.SplitSeq(strings.TrimSpace(script), "\n\n") {
@@ -74,29 +76,30 @@ func (r *ruleRunner) run(script string) string {
 	return strings.Join(blocks, "\n\n") + "\n"
 }
 
-// block runs the commands of one block: its writes, then the rest.
+// block runs the commands of one block, the writes first, and returns the output.
 func (r *ruleRunner) block(commands string) string {
 	r.batch, r.at = new(store.Batch), 0
 	r.out.Reset()
-	var looks [][]string
+	var queries [][]string
 	for line := range strings.SplitSeq(commands, "\n") {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] == "#" {
 			continue
 		}
 		if !r.write(words) {
-			looks = append(looks, words)
+			queries = append(queries, words)
 		}
 	}
 	if r.batch.Len() > 0 || r.at > 0 {
 		r.apply()
 	}
-	for _, words := range looks {
-		r.look(words)
+	for _, words := range queries {
+		r.query(words)
 	}
 	return r.out.String()
 }
 
+// letter returns the ID of a letter.
 func letter(s string) string {
 	if len(s) != 1 {
 		return s
@@ -104,7 +107,7 @@ func letter(s string) string {
 	return strings.Repeat(s, 8) + "-0000-0000-0000-000000000000"
 }
 
-// options are the name=value words of a command.
+// options returns the name=value words of a command.
 func options(words []string) map[string]string {
 	o := map[string]string{}
 	for _, w := range words {
@@ -114,7 +117,7 @@ func options(words []string) map[string]string {
 	return o
 }
 
-// write adds a write to the batch, and reports whether the command was one.
+// write adds the command's write to the batch. It reports false if the command is no write.
 func (r *ruleRunner) write(words []string) bool {
 	switch words[0] {
 	case "upsert":
@@ -184,7 +187,7 @@ func (r *ruleRunner) apply() {
 	fmt.Fprintln(&r.out)
 }
 
-func (r *ruleRunner) look(words []string) {
+func (r *ruleRunner) query(words []string) {
 	switch words[0] {
 	case "show":
 		for _, id := range words[1:] {

@@ -4,7 +4,6 @@ package store
 
 import (
 	"context"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -13,12 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBlockedReaderFitsItsFirstStack checks the claim of wait's comment.
+// TestBlockedReaderFitsItsFirstStack checks the claim of wait's comment: a blocked reader needs
+// no more stack than a goroutine begins with.
 func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	const readers = 2000
-	s, err := Open(filepath.Join(t.TempDir(), "stack.db"), nil)
-	require.NoError(t, err)
-	defer func() { shut(t, s) }()
+	s := openTemp(t, nil)
 	a, err := s.Upsert(t.Context(), testAlloc(1))
 	require.NoError(t, err)
 	stacks := func() uint64 {
@@ -40,6 +38,5 @@ func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	each := (stacks() - before) / readers
 	cancel()
 	wg.Wait()
-	t.Log(each)
 	require.Less(t, each, uint64(2<<10+1<<8), "bytes of stack of a blocked reader")
 }

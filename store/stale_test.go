@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,14 +11,25 @@ import (
 	"allocstore/store"
 )
 
-// TestPagesOutOfDate puts single pages of an earlier state of the file into a later one,
-// which is what a disk leaves that has lost a write it had confirmed. Each of them is
-// right in itself. The file must be refused, or show what it would without that.
+// changedPages returns the offsets of the pages, except the meta pages, that differ between two
+// states of a file.
+func changedPages(earlier, later []byte) (offsets []int) {
+	size := os.Getpagesize()
+	for at := 2 * size; at < min(len(earlier), len(later)); at += size {
+		if !bytes.Equal(earlier[at:at+size], later[at:at+size]) {
+			offsets = append(offsets, at)
+		}
+	}
+	return offsets
+}
+
+// TestPagesOutOfDate replaces single pages of a file by their earlier state. A disk that lost a
+// confirmed write leaves such a file, and each page is valid in itself. Open must refuse the
+// file, or the content must be right.
 func TestPagesOutOfDate(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "file.db")
-	s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
-	require.NoError(t, err)
+	path := tempPath(t, "file.db")
+	s := openToClose(t, path, &store.Options{FeedRetention: -1})
 	for i := range 120 {
 		upsert(t, s, placed(i))
 	}
@@ -28,29 +38,27 @@ func TestPagesOutOfDate(t *testing.T) {
 		upsert(t, s, changedName(i%50), placed((i+7)%50))
 		if i%25 == 0 {
 			require.NoError(t, s.Sweep(t.Context()))
-			states = append(states, read(t, path))
+			states = append(states, readFile(t, path))
 		}
 	}
-	want := mustShow(t, s)
+	want := contentOf(t, s)
 	shut(t, s)
-	later := read(t, path)
+	later := readFile(t, path)
 
 	size, refused, same := os.Getpagesize(), 0, 0
 	for _, earlier := range states {
-		for at := 2 * size; at < min(len(earlier), len(later)); at += size {
-			old := earlier[at : at+size]
-			if bytes.Equal(old, later[at:at+size]) {
-				continue
-			}
-			copied := filepath.Join(t.TempDir(), "stale.db")
-			require.NoError(t, os.WriteFile(copied, append(append(bytes.Clone(later[:at]), old...), later[at+size:]...), 0o600))
-			s, err := store.Open(copied, noticing)
+		for _, at := range changedPages(earlier, later) {
+			copied := tempPath(t, "stale.db")
+			stale := bytes.Clone(later)
+			copy(stale[at:at+size], earlier[at:])
+			require.NoError(t, os.WriteFile(copied, stale, 0o600))
+			s, err := store.Open(copied, detecting)
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrCorrupt)
 				refused++
 				continue
 			}
-			require.Equal(t, want, mustShow(t, s), "page %d", at/size)
+			require.Equal(t, want, contentOf(t, s), "page %d", at/size)
 			shut(t, s)
 			same++
 		}
@@ -59,13 +67,12 @@ func TestPagesOutOfDate(t *testing.T) {
 	t.Logf("%d refused, %d pages were not in use", refused, same)
 }
 
-// TestPagesGoBack has pages become what they were before while the store is open, for all
-// readers: a backup and a new file are made of what was written, or not at all.
+// TestPagesGoBack replaces single pages by their earlier state while the store is open. A backup
+// and Compact must fail, or their result must have the right content.
 func TestPagesGoBack(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "file.db")
-	s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
-	require.NoError(t, err)
+	path := tempPath(t, "file.db")
+	s := openToClose(t, path, &store.Options{FeedRetention: -1})
 	for i := range 120 {
 		upsert(t, s, placed(i))
 	}
@@ -74,10 +81,10 @@ func TestPagesGoBack(t *testing.T) {
 		upsert(t, s, changedName(i%50), placed((i+7)%50))
 		if i == 40 {
 			require.NoError(t, s.Sweep(t.Context()))
-			earlier = read(t, path)
+			earlier = readFile(t, path)
 		}
 	}
-	want, later := mustShow(t, s), read(t, path)
+	want, later := contentOf(t, s), readFile(t, path)
 	shut(t, s)
 
 	copies := map[string]func(s *store.Store, to string) error{
@@ -87,8 +94,7 @@ func TestPagesGoBack(t *testing.T) {
 			if _, err := s.Backup(t.Context(), &b); err != nil {
 				return err
 			}
-			o, err := store.Open(to, noticing)
-			require.NoError(t, err)
+			o := openToClose(t, to, nil)
 			require.NoError(t, o.Restore(t.Context(), &b))
 			shut(t, o)
 			return nil
@@ -96,42 +102,30 @@ func TestPagesGoBack(t *testing.T) {
 	}
 	size, refused := os.Getpagesize(), 0
 	for name, copyOf := range copies {
-		for at := 2 * size; at < min(len(earlier), len(later)); at += size {
-			old := earlier[at : at+size]
-			if bytes.Equal(old, later[at:at+size]) {
-				continue
-			}
-			path := filepath.Join(t.TempDir(), "file.db")
+		for _, at := range changedPages(earlier, later) {
+			path := tempPath(t, "file.db")
 			require.NoError(t, os.WriteFile(path, later, 0o600))
-			s, err := store.Open(path, &store.Options{DetectMutation: true, FeedRetention: -1})
-			require.NoError(t, err)
+			s := openToClose(t, path, &store.Options{FeedRetention: -1})
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
 			require.NoError(t, err)
-			_, err = f.WriteAt(old, int64(at))
+			_, err = f.WriteAt(earlier[at:at+size], int64(at))
 			require.NoError(t, errors.Join(err, f.Close()))
 			to := path
 			if name == "backup" {
-				to = filepath.Join(t.TempDir(), "restored.db")
+				to = tempPath(t, "restored.db")
 			}
 			err = copyOf(s, to)
-			_ = s.Close() // of such a file it may fail
+			_ = s.Close() // may fail
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrCorrupt, "%s, page %d", name, at/size)
 				refused++
 				continue
 			}
-			if s, err = store.Open(to, noticing); err == nil {
-				require.Equal(t, want, mustShow(t, s), "%s, page %d", name, at/size)
+			if s, err = store.Open(to, detecting); err == nil {
+				require.Equal(t, want, contentOf(t, s), "%s, page %d", name, at/size)
 				shut(t, s)
 			}
 		}
 	}
 	require.Greater(t, refused, 5)
-}
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return content
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,13 +15,12 @@ import (
 	"allocstore/store"
 )
 
-// TestSweepUnderReaders compacts and rewrites without pause, down to what readers need, while
-// allocations are written, deleted and placed again. No reader may find a record
-// missing: neither Get nor Wait, nor a snapshot, which must go on showing the
-// same, nor a feed, which must see every index.
+// TestSweepUnderReaders sweeps and compacts without pause while allocations are written, deleted
+// and placed again. Only the records that readers need stay. No Get or Wait may miss a record, a
+// snapshot must not change, and a feed must have every index.
 func TestSweepUnderReaders(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "sweep.db"), &store.Options{FeedRetention: -1})
+	s := open(t, tempPath(t, "sweep.db"), &store.Options{FeedRetention: -1})
 	const ids, writes = 40, 400
 	id := func(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
 	ctx, done := context.WithCancel(t.Context())
@@ -83,7 +81,7 @@ func TestSweepUnderReaders(t *testing.T) {
 	require.Equal(t, []uint64{s.LastIndex(), 0}, []uint64{stats.Floor, uint64(stats.DeadBytes)})
 }
 
-// sameTwice reads all of a snapshot two times.
+// sameTwice reads a snapshot twice and compares.
 func sameTwice(s *store.Store) error {
 	sn, err := s.Snapshot()
 	if err != nil {
@@ -105,13 +103,13 @@ func sameTwice(s *store.Store) error {
 	return nil
 }
 
-// follow reads n changes from the last index on, of which none may be left out.
+// follow reads the next n changes from the last index on. Each index must be the next one.
 func follow(ctx context.Context, s *store.Store, n int) error {
 	last := s.LastIndex()
 	for ch, err := range s.Changes(ctx, last) {
 		switch {
 		case errors.Is(err, store.ErrCompacted):
-			return nil // the floor has passed it before it was registered
+			return nil // the floor rose above last before the feed was registered
 		case err != nil:
 			return err
 		case ch.Index != last+1:
@@ -125,12 +123,12 @@ func follow(ctx context.Context, s *store.Store, n int) error {
 	return nil
 }
 
-// TestPassesBehindALaggingReader keeps a reader a constant way behind, with more of the
-// past than is live: what it holds must not be tried to be removed again and again.
+// TestPassesBehindALaggingReader keeps snapshots a constant number of updates behind, which hold
+// more dead bytes than are live. The sweeper must not try again and again to remove them.
 func TestPassesBehindALaggingReader(t *testing.T) {
 	t.Parallel()
 	const ids, lag, updates = 250, 700, 1500
-	s := open(t, filepath.Join(t.TempDir(), "lag.db"), &store.Options{FeedRetention: -1})
+	s := open(t, tempPath(t, "lag.db"), &store.Options{FeedRetention: -1})
 	for n := range ids {
 		a := placed(n)
 		a.Name = strings.Repeat("x", 8000)
@@ -153,7 +151,7 @@ func TestPassesBehindALaggingReader(t *testing.T) {
 	}
 	st := s.Stats()
 	require.Less(t, st.DeadBytes, 4*st.LiveBytes)
-	require.Less(t, st.Passes-before, uint64(10), "each removes more than it leaves")
+	require.Less(t, st.Passes-before, uint64(10), "each pass removes more than it leaves")
 	for _, sn := range behind {
 		require.NoError(t, sn.Close())
 	}

@@ -14,15 +14,15 @@ import (
 	"allocstore/store"
 )
 
-// withMetas returns the file with the meta pages of another state of it.
+// withMetas returns the file with the meta pages of another state of the file.
 func withMetas(file, metas []byte) []byte {
 	n := 2 * os.Getpagesize()
 	return append(bytes.Clone(metas[:n]), file[n:]...)
 }
 
-// TestUnfinishedCommitIsTakenBack cuts power in a commit whose meta page was written and
-// whose pages were not, and what is left is opened: only for reading, which changes
-// nothing, and for writing.
+// TestUnfinishedCommitIsTakenBack cuts power in a commit after its meta page and before its other
+// pages. The file is opened read-only, which fails and changes nothing, and then for writing,
+// which takes the commit back.
 func TestUnfinishedCommitIsTakenBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -30,9 +30,9 @@ func TestUnfinishedCommitIsTakenBack(t *testing.T) {
 	for i := range 200 {
 		upsert(t, s, placed(i))
 	}
-	want, last, before := mustShow(t, s), s.LastIndex(), read(t, filepath.Join(dir, "whole.db"))
+	want, last, before := contentOf(t, s), s.LastIndex(), readFile(t, filepath.Join(dir, "whole.db"))
 	upsert(t, s, changedName(1), placed(300))
-	after := read(t, filepath.Join(dir, "whole.db"))
+	after := readFile(t, filepath.Join(dir, "whole.db"))
 
 	path := filepath.Join(dir, "cut.db")
 	cut := withMetas(before, after)
@@ -40,24 +40,23 @@ func TestUnfinishedCommitIsTakenBack(t *testing.T) {
 	_, err := store.Open(path, &store.Options{DetectMutation: true, ReadOnly: true})
 	require.ErrorIs(t, err, store.ErrReadOnly)
 	require.ErrorContains(t, err, "open it for writing once")
-	require.Equal(t, cut, read(t, path), "no byte is changed")
+	require.Equal(t, cut, readFile(t, path), "no byte is changed")
 
 	var log bytes.Buffer
-	s, err = store.Open(path, &store.Options{DetectMutation: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	require.NoError(t, err)
+	s = openToClose(t, path, &store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.Contains(t, log.String(), "taken back")
 	require.Equal(t, last, s.LastIndex())
-	require.Equal(t, want, mustShow(t, s))
+	require.Equal(t, want, contentOf(t, s))
 	upsert(t, s, placed(301))
 	shut(t, s)
 	s = open(t, path, &store.Options{ReadOnly: true})
 	require.Equal(t, last+1, s.LastIndex())
 }
 
-// TestUnfinishedCommitDoesNotComeBack cuts power twice. The first time the pages of a
-// commit were written and its meta page was not. It was as if it had never been, until the
-// second time: now the meta page of the next commit is there and its pages are not, so
-// that it leads to those of the first one, which are right in themselves.
+// TestUnfinishedCommitDoesNotComeBack cuts power twice. The first cut leaves the pages of a commit
+// without its meta page, so the commit is ignored. The second cut leaves the meta page of the next
+// commit without its pages. That meta page leads to the pages of the first commit, which are
+// valid in themselves. Open must not return them.
 func TestUnfinishedCommitDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -66,75 +65,69 @@ func TestUnfinishedCommitDoesNotComeBack(t *testing.T) {
 	for i := range 200 {
 		upsert(t, s, placed(i))
 	}
-	want, last, before := mustShow(t, s), s.LastIndex(), read(t, path)
+	want, last, before := contentOf(t, s), s.LastIndex(), readFile(t, path)
 	upsert(t, s, changedName(1))
-	once := withMetas(read(t, path), before)
+	once := withMetas(readFile(t, path), before)
 
 	path = filepath.Join(dir, "second.db")
 	require.NoError(t, os.WriteFile(path, once, 0o600))
 	s = open(t, path, nil)
 	require.Equal(t, last, s.LastIndex())
-	opened := read(t, path)
+	opened := readFile(t, path)
 	upsert(t, s, changedName(2))
-	twice := withMetas(opened, read(t, path))
+	twice := withMetas(opened, readFile(t, path))
 
 	path = filepath.Join(dir, "third.db")
 	require.NoError(t, os.WriteFile(path, twice, 0o600))
-	s = open(t, path, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	s = open(t, path, &store.Options{Logger: silent})
 	require.Equal(t, last, s.LastIndex())
-	require.Equal(t, want, mustShow(t, s))
+	require.Equal(t, want, contentOf(t, s))
 }
 
-// TestUnfinishedCommitBesideDamage cuts power in a commit that writes a damaged job anew,
-// and loses a page of a long record: as much is damaged as was before, and something else.
+// TestUnfinishedCommitBesideDamage cuts power in a commit that repairs a damaged job and loses a
+// page of a long record. The file has as many damaged values as before, but other ones. Open must
+// take the commit back.
 func TestUnfinishedCommitBesideDamage(t *testing.T) {
 	t.Parallel()
 	path, _ := damagedStore(t, "a job")
-	quiet := &store.Options{Logger: slog.New(slog.DiscardHandler)}
+	quiet := &store.Options{Logger: silent}
 	s := open(t, path, quiet)
 	want, last := mustGet(t, s, 1), s.LastIndex()
 	long := placed(1)
 	long.Job, long.Name = &schema.Job{ID: "other"}, strings.Repeat("x", 4*os.Getpagesize())
 	upsert(t, s, long)
-	cut := read(t, path)
+	cut := readFile(t, path)
 	page := bytes.Repeat([]byte("x"), os.Getpagesize())
 	at := bytes.Index(cut, page)
 	require.Positive(t, at)
 	clear(cut[at : at+len(page)])
 
-	path = filepath.Join(t.TempDir(), "cut.db")
+	path = tempPath(t, "cut.db")
 	require.NoError(t, os.WriteFile(path, cut, 0o600))
 	s = open(t, path, quiet)
 	require.Equal(t, last, s.LastIndex())
 	require.Equal(t, want, mustGet(t, s, 1))
-	require.Equal(t, 1, s.Stats().Damaged, "what was before")
+	require.Equal(t, 1, s.Stats().Damaged, "the damage from before the commit")
 	upsert(t, s, long)
 }
 
-func mustGet(t *testing.T, s *store.Store, n int) *schema.Allocation {
-	t.Helper()
-	a, err := s.Get(idOf(n))
-	require.NoError(t, err)
-	return a
-}
-
-// TestUnfinishedGrowth cuts power in a commit that makes the file longer, of which only
-// the meta page is left.
+// TestUnfinishedGrowth cuts power in a commit that makes the file longer. Only its meta page is on
+// the disk.
 func TestUnfinishedGrowth(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "grows.db")
 	s := open(t, path, nil)
-	want, last, before := mustShow(t, s), s.LastIndex(), read(t, path)
-	for len(read(t, path)) == len(before) {
-		want, last, before = mustShow(t, s), s.LastIndex(), read(t, path)
+	want, last, before := contentOf(t, s), s.LastIndex(), readFile(t, path)
+	for len(readFile(t, path)) == len(before) {
+		want, last, before = contentOf(t, s), s.LastIndex(), readFile(t, path)
 		a := placed(int(last))
 		a.DesiredDescription = strings.Repeat("x", 8000)
 		upsert(t, s, a)
 	}
 	cut := filepath.Join(dir, "cut.db")
-	require.NoError(t, os.WriteFile(cut, withMetas(before, read(t, path)), 0o600))
-	s = open(t, cut, &store.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, os.WriteFile(cut, withMetas(before, readFile(t, path)), 0o600))
+	s = open(t, cut, &store.Options{Logger: silent})
 	require.Equal(t, last, s.LastIndex())
-	require.Equal(t, want, mustShow(t, s))
+	require.Equal(t, want, contentOf(t, s))
 }

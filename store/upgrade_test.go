@@ -18,7 +18,7 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// commitFormat1 commits as a version of this package did that wrote format 1.
+// commitFormat1 commits as the version of this package did that wrote format 1.
 func commitFormat1(t *testing.T, db *bbolt.DB, m *logfile.Manifest, write func(log *bbolt.Bucket) error) {
 	t.Helper()
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
@@ -32,7 +32,7 @@ func commitFormat1(t *testing.T, db *bbolt.DB, m *logfile.Manifest, write func(l
 	}))
 }
 
-// metaPage is the newest of a file's meta pages, and where it is.
+// metaPage returns the newest meta page of a file, and its offset.
 func metaPage(file []byte) (page []byte, at int) {
 	size := os.Getpagesize()
 	if a, b := file[:size], file[size:2*size]; binary.LittleEndian.Uint64(a[64:]) < binary.LittleEndian.Uint64(b[64:]) {
@@ -41,17 +41,17 @@ func metaPage(file []byte) (page []byte, at int) {
 	return file[:size], 0
 }
 
-// TestFormat1DoesNotComeBack takes a file of format 1 up, and cuts power in the first write:
-// the meta page leads to where the root of a state was that the file had in format 1, which
-// is right in itself, and whose sum is that of no transaction.
+// TestFormat1DoesNotComeBack upgrades a file of format 1 and cuts power in the first write. The
+// new meta page is on the disk, and its root is not: at the root's place is the root of an
+// earlier state of format 1. That state is valid in itself, but its sum does not include a
+// transaction's ID.
 func TestFormat1DoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "old.db")
 	s, err := Open(path, nil)
 	require.NoError(t, err)
 	for n := range byte(60) {
-		_, err = s.Upsert(t.Context(), testAlloc(n))
-		require.NoError(t, err)
+		upsert(t, s, testAlloc(n))
 	}
 	before := s.state.Load().Manifest
 	last, err := s.Upsert(t.Context(), testAlloc(60))
@@ -61,32 +61,31 @@ func TestFormat1DoesNotComeBack(t *testing.T) {
 
 	var value []byte
 	k := record.Key{Index: last.Index}.AppendTo(nil)
-	for range 10 { // the first write after that may be over a page of the state in question
+	for range 10 { // the first write after the upgrade may overwrite a page of the earlier state
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 		require.NoError(t, err)
 		commitFormat1(t, db, &before, func(log *bbolt.Bucket) error {
 			value = bytes.Clone(log.Get(k))
 			return log.Delete(k)
 		})
-		earlier, _ := metaPage(readAll(t, path))
+		earlier, _ := metaPage(readFile(t, path))
 		commitFormat1(t, db, &after, func(log *bbolt.Bucket) error { return log.Put(k, value) })
 		require.NoError(t, db.Close())
-		cutAfterUpgrade(t, readAll(t, path), earlier, last.Index)
+		cutAfterUpgrade(t, readFile(t, path), earlier, last.Index)
 	}
 }
 
-// cutAfterUpgrade takes the file of format 1 up and cuts power in the first write. The page
-// that was free and that its root was to be written to is that of the earlier state.
+// cutAfterUpgrade upgrades the file of format 1 and cuts power in the first write: the newest
+// meta page gets the root of the earlier state. Open must not return to that state.
 func cutAfterUpgrade(t *testing.T, file, earlier []byte, last uint64) {
 	path := filepath.Join(t.TempDir(), "cut.db")
 	require.NoError(t, os.WriteFile(path, file, 0o600))
 	s, err := Open(path, nil)
 	require.NoError(t, err)
 	require.Equal(t, last, s.LastIndex())
-	cut := readAll(t, path)
-	_, err = s.Upsert(t.Context(), testAlloc(61))
-	require.NoError(t, err)
-	newest, at := metaPage(readAll(t, path))
+	cut := readFile(t, path)
+	upsert(t, s, testAlloc(61))
+	newest, at := metaPage(readFile(t, path))
 	shut(t, s)
 
 	copy(cut[at:], newest)
@@ -97,15 +96,8 @@ func cutAfterUpgrade(t *testing.T, file, earlier []byte, last uint64) {
 	require.NoError(t, os.WriteFile(path, cut, 0o600))
 	s, err = Open(path, &Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	require.Equal(t, last, s.LastIndex(), "what was acknowledged is there")
+	require.Equal(t, last, s.LastIndex(), "an acknowledged write is on the disk")
 	_, err = s.Get(testAlloc(60).ID)
 	require.NoError(t, err)
 	shut(t, s)
-}
-
-func readAll(t *testing.T, path string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return content
 }

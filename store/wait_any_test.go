@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,18 +16,18 @@ import (
 	"allocstore/store"
 )
 
-// follower waits for several allocations, and keeps the last result for each.
+// A follower waits for several allocations, and keeps the last result for each.
 type follower struct {
-	ids  []string
-	seen map[string]store.WaitResult
-	min  uint64
+	ids    []string
+	latest map[string]store.WaitResult
+	min    uint64
 }
 
-// follow waits again and again, each time above the last index returned, until a wait
-// that began after over was set times out.
-func (f *follower) follow(s *store.Store, over *atomic.Bool) error {
+// follow waits repeatedly, each time above the last index returned, until a wait that began
+// after done was set times out.
+func (f *follower) follow(s *store.Store, done *atomic.Bool) error {
 	for {
-		last := over.Load()
+		last := done.Load()
 		r, err := s.WaitAny(context.Background(), f.ids, store.QueryOptions{MinQueryIndex: f.min, MaxQueryTime: time.Millisecond})
 		if err != nil {
 			return err
@@ -44,7 +43,7 @@ func (f *follower) follow(s *store.Store, over *atomic.Bool) error {
 			}
 			continue
 		case r.Outcome != store.TimedOut:
-			f.seen[r.ID] = r
+			f.latest[r.ID] = r
 			continue
 		}
 		if last {
@@ -60,7 +59,7 @@ func (f *follower) start(s *store.Store) error {
 		if err != nil {
 			return err
 		}
-		f.seen[id] = r
+		f.latest[id] = r
 	}
 	return nil
 }
@@ -71,33 +70,33 @@ func (f *follower) check(t *testing.T, s *store.Store) {
 	for _, id := range f.ids {
 		now, err := s.Wait(t.Context(), id, store.QueryOptions{})
 		require.NoError(t, err)
-		told, ok := f.seen[id]
+		latest, ok := f.latest[id]
 		switch {
 		case now.Alloc != nil:
-			require.Equal(t, []any{store.Changed, now.Index, now.Alloc}, []any{told.Outcome, told.Index, told.Alloc}, id)
+			require.Equal(t, []any{store.Changed, now.Index, now.Alloc}, []any{latest.Outcome, latest.Index, latest.Alloc}, id)
 		case ok:
-			require.Nil(t, told.Alloc, "%s is gone, and the last that was told is %+v", id, told)
+			require.Nil(t, latest.Alloc, "%s is deleted, and the last result is %+v", id, latest)
 		}
 	}
 }
 
-// TestWaitAnyMissesNothing has readers follow several allocations that are written,
-// deleted, placed again and forgotten. Whenever the writers rest, each reader must know
-// the latest state of every allocation.
+// TestWaitAnyMissesNothing follows several allocations that are written, deleted, placed again
+// and forgotten. When the writers pause, each follower must have the latest state of every
+// allocation.
 func TestWaitAnyMissesNothing(t *testing.T) {
 	t.Parallel()
 	const ids, rounds, writers, writes, followers = 5, 200, 3, 4, 2
-	s := open(t, filepath.Join(t.TempDir(), "any.db"), &store.Options{FeedRetention: -1, ResidentBytes: 1})
+	s := open(t, tempPath(t, "any.db"), &store.Options{FeedRetention: -1, ResidentBytes: 1})
 	all := make([]*follower, followers)
 	for i := range all {
-		all[i] = &follower{seen: make(map[string]store.WaitResult)}
+		all[i] = &follower{latest: make(map[string]store.WaitResult)}
 		for k := range ids {
 			all[i].ids = append(all[i].ids, idOf((k+i)%ids))
 		}
 	}
 	for round := range rounds {
 		var reading, writing sync.WaitGroup
-		var over atomic.Bool
+		var done atomic.Bool
 		for w := range writers {
 			r := rand.New(rand.NewPCG(uint64(round), uint64(w)))
 			writing.Go(func() {
@@ -109,17 +108,17 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 			})
 		}
 		if round%2 == 0 {
-			writing.Wait() // so that there is much to catch up with
+			writing.Wait() // so that the followers start far behind
 		}
 		for _, f := range all {
 			reading.Go(func() {
-				if err := f.follow(s, &over); err != nil {
+				if err := f.follow(s, &done); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		writing.Wait()
-		over.Store(true)
+		done.Store(true)
 		reading.Wait()
 		for _, f := range all {
 			f.check(t, s)
@@ -127,8 +126,7 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 	}
 }
 
-// writeOne changes, places or deletes one of ids allocations, or has the store forget
-// its past.
+// writeOne updates, places or deletes one of ids allocations, or sweeps the store.
 func writeOne(ctx context.Context, s *store.Store, r *rand.Rand, ids int) (err error) {
 	switch id := r.IntN(ids); r.IntN(10) {
 	case 0:
@@ -143,7 +141,7 @@ func writeOne(ctx context.Context, s *store.Store, r *rand.Rand, ids int) (err e
 	return err
 }
 
-// TestWaitAnyFromZero gets the existing allocations in the order of their indexes.
+// TestWaitAnyFromZero returns existing allocations in the order of their indexes.
 func TestWaitAnyFromZero(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		ids := []string{idOf(3), idOf(1), idOf(2)}
@@ -154,7 +152,7 @@ func TestWaitAnyFromZero(t *testing.T) {
 		}
 		require.Equal(t, store.WaitResult{ID: ids[0], Index: 1, Outcome: store.NotFound}, after(0))
 		first, second := upsert(t, s, placed(1)), upsert(t, s, placed(3))
-		for range 2 { // the second time nothing is in memory
+		for range 2 {
 			r := after(0)
 			require.Equal(t, []any{idOf(1), first, store.Changed}, []any{r.ID, r.Index, r.Outcome})
 			r = after(r.Index)
@@ -165,12 +163,12 @@ func TestWaitAnyFromZero(t *testing.T) {
 	})
 }
 
-// TestWaitAnyOfOneTwice waits for an ID in upper and in lower case, which mean the same.
+// TestWaitAnyOfOneTwice waits for the same ID in upper and in lower case.
 func TestWaitAnyOfOneTwice(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		id := idOf(0xabcdef)
 		w := wait(t.Context(), s, store.QueryOptions{MinQueryIndex: 1}, strings.ToUpper(id), idOf(1), id)
-		w.blocked(t, "it was never placed")
+		w.blocked(t, "the allocation does not exist")
 		require.Equal(t, 1, s.Stats().Waiters)
 		index := upsert(t, s, placed(0xabcdef))
 		r := w.returned(t)
@@ -181,15 +179,14 @@ func TestWaitAnyOfOneTwice(t *testing.T) {
 	})
 }
 
-// TestWaitAnyCompacted starts over with all allocations as soon as one may have been
-// deleted and forgotten.
+// TestWaitAnyCompacted returns Compacted if one of the allocations may have been deleted and
+// forgotten.
 func TestWaitAnyCompacted(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "floor.db"), &store.Options{FeedRetention: -1})
+	s := open(t, tempPath(t, "floor.db"), &store.Options{FeedRetention: -1})
 	seen := upsert(t, s, placed(1), placed(2))
 	upsert(t, s, changedName(2))
-	_, err := s.Delete(t.Context(), idOf(1))
-	require.NoError(t, err)
+	remove(t, s, idOf(1))
 	require.NoError(t, s.Sweep(t.Context()))
 	last := upsert(t, s, placed(9))
 	after := func(min uint64) store.WaitResult {
@@ -199,10 +196,4 @@ func TestWaitAnyCompacted(t *testing.T) {
 	}
 	require.Equal(t, store.WaitResult{Index: last, Outcome: store.Compacted}, after(seen))
 	require.Equal(t, store.WaitResult{Index: last, Outcome: store.TimedOut}, after(last))
-}
-
-func changedName(n int) *schema.Allocation {
-	a := placed(n)
-	a.Name = "changed"
-	return a
 }

@@ -14,8 +14,8 @@ import (
 	"allocstore/store"
 )
 
-// sleeper waits for one allocation again and again, each time for some time.
-type sleeper struct {
+// A timedWaiter waits for one allocation repeatedly, each time for a random time.
+type timedWaiter struct {
 	t     *testing.T
 	s     *store.Store
 	rnd   *rand.Rand
@@ -24,58 +24,58 @@ type sleeper struct {
 	times map[time.Time]bool // when its allocation changed
 }
 
-// follow waits until the time is over, and checks why and when each wait ended.
-func (sl *sleeper) follow(over time.Time) {
-	for time.Now().Before(over) {
-		asked := time.Duration(1 + sl.rnd.Int64N(int64(20*time.Second)))
-		ctx, cancel := sl.context()
+// follow waits repeatedly until end, and checks the reason and the time of each return.
+func (w *timedWaiter) follow(end time.Time) {
+	for time.Now().Before(end) {
+		asked := time.Duration(1 + w.rnd.Int64N(int64(20*time.Second)))
+		ctx, cancel := w.context()
 		began := time.Now()
-		r, err := sl.s.Wait(ctx, idOf(sl.n), store.QueryOptions{MinQueryIndex: sl.min, MaxQueryTime: asked})
+		r, err := w.s.Wait(ctx, idOf(w.n), store.QueryOptions{MinQueryIndex: w.min, MaxQueryTime: asked})
 		took := time.Since(began)
 		deadline, limited := ctx.Deadline()
 		cancel()
 		switch {
 		case err != nil:
 			if !limited || time.Now() != deadline {
-				sl.t.Errorf("%v after %v", err, took)
+				w.t.Errorf("%v after %v", err, took)
 			}
-		case r.Outcome == store.Changed && r.Index > sl.min && sl.times[time.Now()]:
-			sl.min = r.Index
-		case r.Outcome != store.TimedOut || took < asked || took > asked+asked/16 || r.Index != sl.min:
-			sl.t.Errorf("%v at %d, above %d, after %v of %v", r.Outcome, r.Index, sl.min, took, asked)
+		case r.Outcome == store.Changed && r.Index > w.min && w.times[time.Now()]:
+			w.min = r.Index
+		case r.Outcome != store.TimedOut || took < asked || took > asked+asked/16 || r.Index != w.min:
+			w.t.Errorf("%v at %d, above %d, after %v of %v", r.Outcome, r.Index, w.min, took, asked)
 		}
 	}
 }
 
-// context ends before most of the waits do, now and then.
-func (sl *sleeper) context() (context.Context, context.CancelFunc) {
-	if sl.rnd.IntN(3) > 0 {
-		return context.WithCancel(sl.t.Context())
+// context returns a context that may end before the wait does.
+func (w *timedWaiter) context() (context.Context, context.CancelFunc) {
+	if w.rnd.IntN(3) > 0 {
+		return context.WithCancel(w.t.Context())
 	}
-	return context.WithTimeout(sl.t.Context(), time.Duration(1+sl.rnd.Int64N(int64(10*time.Second))))
+	return context.WithTimeout(w.t.Context(), time.Duration(1+w.rnd.Int64N(int64(10*time.Second))))
 }
 
-// TestWaitsEndInTime has many waits run out, end early and begin again, and compares
-// each with when it should have ended.
+// TestWaitsEndInTime runs many waits that return at a change, time out or are canceled, and
+// checks the time of each return.
 func TestWaitsEndInTime(t *testing.T) {
 	const readers, minutes = 300, 3
 	seed := rand.Uint64()
 	t.Logf("seed %#x", seed)
 	bubble(t, func(t *testing.T, s *store.Store) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		all := make([]*sleeper, readers)
+		all := make([]*timedWaiter, readers)
 		for i := range all {
-			all[i] = &sleeper{t: t, s: s, rnd: rand.New(rand.NewPCG(seed, uint64(i)+1)), n: i, times: make(map[time.Time]bool)}
+			all[i] = &timedWaiter{t: t, s: s, rnd: rand.New(rand.NewPCG(seed, uint64(i)+1)), n: i, times: make(map[time.Time]bool)}
 			all[i].min = upsert(t, s, placed(i))
 		}
 		var wg sync.WaitGroup
-		over := time.Now().Add(minutes * time.Minute)
-		for _, sl := range all {
-			wg.Go(func() { sl.follow(over) })
+		end := time.Now().Add(minutes * time.Minute)
+		for _, w := range all {
+			wg.Go(func() { w.follow(end) })
 		}
-		for time.Now().Before(over) {
+		for time.Now().Before(end) {
 			time.Sleep(time.Duration(rnd.Int64N(int64(200 * time.Millisecond))))
-			synctest.Wait() // no sleeper reads its times now
+			synctest.Wait() // all waiters are blocked and do not read their times
 			n := rnd.IntN(readers)
 			all[n].times[time.Now()] = true
 			_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(n), ClientDescription: time.Now().String()})
@@ -85,8 +85,8 @@ func TestWaitsEndInTime(t *testing.T) {
 	})
 }
 
-// TestCloseEndsManyWaits closes a store in which readers are blocked, each with
-// another deadline, and finds nothing left that wakes.
+// TestCloseEndsManyWaits closes a store under many waits with different deadlines. All return at
+// once.
 func TestCloseEndsManyWaits(t *testing.T) {
 	const readers = 5000
 	bubble(t, func(t *testing.T, s *store.Store) {

@@ -2,10 +2,6 @@ package store_test
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,27 +9,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/bbolt"
 
 	"allocstore/schema"
 	"allocstore/store"
 )
 
-// idOf is the n-th ID of a test.
-func idOf(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
-
-// placed is an allocation as a scheduler places it.
-func placed(n int) *schema.Allocation {
-	return &schema.Allocation{
-		ID: idOf(n), EvalID: "eval", NodeID: fmt.Sprint("node", n), JobID: "job", ClientStatus: "pending",
-		Job: &schema.Job{ID: "job"},
-	}
-}
-
 // bubble runs fn under synctest with a store of its own.
 func bubble(t *testing.T, fn func(t *testing.T, s *store.Store)) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := store.Open(filepath.Join(t.TempDir(), "wait.db"), nil)
+		s, err := store.Open(tempPath(t, "wait.db"), nil)
 		require.NoError(t, err)
 		fn(t, s)
 		require.Zero(t, s.Stats().Waiters, "a wait leaves no registration behind")
@@ -41,7 +25,7 @@ func bubble(t *testing.T, fn func(t *testing.T, s *store.Store)) {
 	})
 }
 
-// waiting is a wait in the background, and how long it took.
+// waiting is a wait in the background, and its duration.
 type waiting struct {
 	result store.WaitResult
 	err    error
@@ -49,6 +33,7 @@ type waiting struct {
 	done   chan struct{}
 }
 
+// wait starts a Wait for one ID, or a WaitAny for several.
 func wait(ctx context.Context, s *store.Store, opts store.QueryOptions, ids ...string) *waiting {
 	w := &waiting{done: make(chan struct{})}
 	go func() {
@@ -75,46 +60,40 @@ func (w *waiting) blocked(t *testing.T, why string) {
 	}
 }
 
-// returned is the result of a wait that has nothing more to wait for.
+// returned returns the result of a wait that must have returned.
 func (w *waiting) returned(t *testing.T) store.WaitResult {
 	t.Helper()
 	synctest.Wait()
 	select {
 	case <-w.done:
 	default:
-		require.Fail(t, "the wait goes on")
+		require.Fail(t, "the wait did not return")
 	}
 	require.NoError(t, w.err)
 	return w.result
 }
 
-func upsert(t *testing.T, s *store.Store, allocs ...*schema.Allocation) uint64 {
-	t.Helper()
-	a, err := s.Upsert(t.Context(), allocs...)
-	require.NoError(t, err)
-	return a.Index
-}
-
+// TestWaitOutcomes waits for an allocation that is placed, updated, deleted and placed again.
 func TestWaitOutcomes(t *testing.T) {
 	ctx := context.Background()
 	above := func(index uint64) store.QueryOptions { return store.QueryOptions{MinQueryIndex: index} }
 	bubble(t, func(t *testing.T, s *store.Store) {
 		absent := wait(ctx, s, store.QueryOptions{}, idOf(1))
-		require.Equal(t, store.WaitResult{ID: idOf(1), Index: 1, Outcome: store.NotFound}, absent.returned(t), "index 0 returns at once, and never index 0")
+		require.Equal(t, store.WaitResult{ID: idOf(1), Index: 1, Outcome: store.NotFound}, absent.returned(t), "MinQueryIndex 0 returns at once, with an index above 0")
 
 		creation := wait(ctx, s, above(1), idOf(1))
 		upsert(t, s, placed(2))
 		creation.blocked(t, "another allocation was written")
 		index := upsert(t, s, placed(1))
 		r := creation.returned(t)
-		require.Equal(t, []any{store.Changed, index, idOf(1)}, []any{r.Outcome, r.Index, r.Alloc.ID}, "an ID never seen is waited for until it is placed")
+		require.Equal(t, []any{store.Changed, index, idOf(1)}, []any{r.Outcome, r.Index, r.Alloc.ID}, "a wait for an unknown ID returns when it is placed")
 
 		require.Equal(t, r, wait(ctx, s, above(index-1), idOf(1)).returned(t), "a change above the index returns at once")
 		update := wait(ctx, s, above(index), idOf(1))
 		unchanged, err := s.Upsert(ctx, placed(1))
 		require.NoError(t, err)
 		require.Equal(t, store.Applied{Index: index, Unchanged: 1}, unchanged)
-		update.blocked(t, "a write that changes nothing wakes nobody")
+		update.blocked(t, "a write that changes nothing wakes no waiter")
 		future := wait(ctx, s, above(1000), idOf(1))
 		deletion, err := s.Delete(ctx, idOf(1))
 		require.NoError(t, err)
@@ -124,19 +103,20 @@ func TestWaitOutcomes(t *testing.T) {
 		require.Equal(t, want, wait(ctx, s, store.QueryOptions{}, idOf(1)).returned(t))
 
 		reborn := wait(ctx, s, above(deletion.Index), idOf(1))
-		reborn.blocked(t, "nothing has changed above the deletion")
+		reborn.blocked(t, "nothing changed above the deletion")
 		require.Equal(t, upsert(t, s, placed(1)), reborn.returned(t).Index)
 		future.blocked(t, "an index in the future waits")
 		<-future.done
 		require.Equal(t, store.TimedOut, future.result.Outcome)
-		require.Equal(t, deletion.Index+1, future.result.Index, "and returns the real index")
+		require.Equal(t, deletion.Index+1, future.result.Index, "a wait above the last index returns the real index")
 	})
 }
 
+// TestWaitTime checks the bounds and the jitter of MaxQueryTime.
 func TestWaitTime(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		index := upsert(t, s, placed(1))
-		for _, c := range []struct{ asked, least time.Duration }{
+		for _, c := range []struct{ asked, min time.Duration }{
 			{0, 5 * time.Minute}, {-time.Hour, 5 * time.Minute}, {time.Second, time.Second},
 			{10 * time.Minute, 10 * time.Minute}, {time.Hour, 10 * time.Minute}, {1, 1},
 		} {
@@ -146,11 +126,11 @@ func TestWaitTime(t *testing.T) {
 				<-w.done
 				require.NoError(t, w.err, "running out of time is no error")
 				require.Equal(t, []any{store.TimedOut, index, idOf(1)}, []any{w.result.Outcome, w.result.Index, w.result.Alloc.ID}, "the current data")
-				require.GreaterOrEqual(t, w.took, c.least)
-				require.LessOrEqual(t, w.took, c.least+c.least/16, "the jitter is below a sixteenth")
+				require.GreaterOrEqual(t, w.took, c.min)
+				require.LessOrEqual(t, w.took, c.min+c.min/16, "the jitter is below a sixteenth")
 				spread[w.took] = true
 			}
-			require.True(t, len(spread) > 10 || c.least < 16, "the jitter differs: %v", spread)
+			require.True(t, len(spread) > 10 || c.min < 16, "the jitter differs: %v", spread)
 		}
 		absent := wait(context.Background(), s, store.QueryOptions{MinQueryIndex: 1}, idOf(9))
 		<-absent.done
@@ -158,6 +138,7 @@ func TestWaitTime(t *testing.T) {
 	})
 }
 
+// TestWaitEnds ends a wait by its context, and one by Close.
 func TestWaitEnds(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		index := upsert(t, s, placed(1))
@@ -181,7 +162,7 @@ func TestWaitEnds(t *testing.T) {
 	})
 }
 
-func TestWaitRefusesWhatIsNoID(t *testing.T) {
+func TestWaitRefusesInvalidIDs(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		for _, ids := range [][]string{{"x"}, {""}, {}, {idOf(1), "x"}} {
 			w := wait(t.Context(), s, store.QueryOptions{}, ids...)
@@ -191,19 +172,20 @@ func TestWaitRefusesWhatIsNoID(t *testing.T) {
 	})
 }
 
+// TestWaitAny waits for two allocations and an absent one.
 func TestWaitAny(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store.Store) {
 		first := upsert(t, s, placed(1))
 		second := upsert(t, s, placed(2))
 		ids := []string{idOf(2), idOf(1), idOf(3)}
 		r := wait(t.Context(), s, store.QueryOptions{MinQueryIndex: 1}, ids...).returned(t)
-		require.Equal(t, []any{idOf(1), first}, []any{r.ID, r.Index}, "of several changes the lowest, so that the other is not missed")
+		require.Equal(t, []any{idOf(1), first}, []any{r.ID, r.Index}, "the change with the lowest index comes first")
 		r = wait(t.Context(), s, store.QueryOptions{MinQueryIndex: r.Index}, ids...).returned(t)
 		require.Equal(t, []any{idOf(2), second}, []any{r.ID, r.Index})
 		w := wait(t.Context(), s, store.QueryOptions{MinQueryIndex: r.Index}, ids...)
-		w.blocked(t, "both have been seen")
+		w.blocked(t, "both changes were returned")
 		upsert(t, s, placed(4))
-		w.blocked(t, "a fourth was written")
+		w.blocked(t, "another allocation was written")
 		third := upsert(t, s, placed(3))
 		require.Equal(t, third, w.returned(t).Index)
 		w = wait(t.Context(), s, store.QueryOptions{MinQueryIndex: third}, ids...)
@@ -212,8 +194,8 @@ func TestWaitAny(t *testing.T) {
 	})
 }
 
-// TestWaitsOfMinutes parks 10,000 readers, each on its own allocation, and wakes
-// exactly every second one.
+// TestWaitsOfMinutes blocks 10,000 readers, each on its own allocation, and writes every second
+// allocation. Only the waiters of these wake, and all others time out.
 func TestWaitsOfMinutes(t *testing.T) {
 	const n = 10_000
 	bubble(t, func(t *testing.T, s *store.Store) {
@@ -221,13 +203,12 @@ func TestWaitsOfMinutes(t *testing.T) {
 		for i := range n {
 			b.Upsert(placed(i))
 		}
-		a, err := s.Apply(t.Context(), &b)
-		require.NoError(t, err)
+		index := apply(t, s, &b)
 		var changed, timedOut atomic.Int64
 		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() {
-				r, err := s.Wait(t.Context(), idOf(i), store.QueryOptions{MinQueryIndex: a.Index})
+				r, err := s.Wait(t.Context(), idOf(i), store.QueryOptions{MinQueryIndex: index})
 				switch {
 				case err != nil || r.ID != idOf(i):
 					t.Errorf("wait for %s: %+v, %v", idOf(i), r, err)
@@ -244,21 +225,18 @@ func TestWaitsOfMinutes(t *testing.T) {
 		for i := 0; i < n; i += 2 {
 			updates.UpdateFromClient(&schema.Allocation{ID: idOf(i), ClientStatus: "running"})
 		}
-		_, err = s.Apply(t.Context(), &updates)
-		require.NoError(t, err)
+		apply(t, s, &updates)
 		synctest.Wait()
-		require.Equal(t, n/2, s.Stats().Waiters, "a write wakes exactly the waiters of what it changed")
+		require.Equal(t, n/2, s.Stats().Waiters, "a write wakes exactly the waiters of the allocations that it changed")
 		wg.Wait()
 		require.Equal(t, []int64{n / 2, n / 2}, []int64{changed.Load(), timedOut.Load()})
 	})
 }
 
-// TestWaitAfterRestoreAndCompaction opens a file with the marks that a restore and
-// a compaction leave.
+// TestWaitAfterRestoreAndCompaction waits in stores with the marks of a restore and of compaction.
 func TestWaitAfterRestoreAndCompaction(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "marks.db")
-	s, err := store.Open(path, noticing)
-	require.NoError(t, err)
+	path := tempPath(t, "marks.db")
+	s := openToClose(t, path, nil)
 	for i := range 20 {
 		upsert(t, s, placed(i))
 	}
@@ -274,29 +252,15 @@ func TestWaitAfterRestoreAndCompaction(t *testing.T) {
 	}
 	require.Equal(t, store.WaitResult{ID: idOf(3), Index: 10, Outcome: store.Restored}, outcome(idOf(3), 9), "the index is never below the restore's")
 	require.Equal(t, store.WaitResult{ID: idOf(3), Index: 10, Outcome: store.TimedOut}, outcome(idOf(3), 10))
-	mark2 := filepath.Join(t.TempDir(), "floor.db")
-	s2, err := store.Open(mark2, noticing)
-	require.NoError(t, err)
-	upsert(t, s2, placed(1), placed(2))
-	shut(t, s2)
-	mark(t, mark2, "floor", 2)
-	s = open(t, mark2, nil)
+	path = tempPath(t, "floor.db")
+	s = openToClose(t, path, nil)
+	upsert(t, s, placed(1), placed(2))
+	shut(t, s)
+	mark(t, path, "floor", 2)
+	s = open(t, path, nil)
 	require.Equal(t, store.WaitResult{ID: idOf(7), Index: 2, Outcome: store.Compacted}, outcome(idOf(7), 1))
 	require.Equal(t, store.TimedOut, outcome(idOf(7), 2).Outcome)
 	for _, err := range s.Changes(t.Context(), 1) {
 		require.ErrorIs(t, err, store.ErrCompacted)
 	}
-}
-
-// mark puts an index into the meta bucket of a closed store.
-func mark(t *testing.T, path, key string, index uint64) {
-	t.Helper()
-	edit(t, path, func(tx *bbolt.Tx) error {
-		meta := tx.Bucket([]byte("meta"))
-		err := errors.Join(meta.Delete([]byte("sum")), meta.Put([]byte("format"), []byte{3: 1}))
-		if err != nil {
-			return err
-		}
-		return meta.Put([]byte(key), binary.BigEndian.AppendUint64(nil, index))
-	})
 }

@@ -3,7 +3,6 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,22 +13,21 @@ import (
 	"allocstore/store"
 )
 
-// TestResidentBytes reads at random, many times what may be resident, while
-// allocations are updated, deleted and placed again. The bound holds at any time,
-// what is read is right, and in the end the account is.
+// TestResidentBytes reads many more allocations than may be resident, while allocations are
+// updated, deleted and placed again. Stats.ResidentBytes stays within the bound, reads return
+// the right allocation, and in the end Stats.ResidentBytes is exact.
 func TestResidentBytes(t *testing.T) {
 	t.Parallel()
 	const n, reads, limit = 4000, 10_000, 400 << 10
-	s := open(t, filepath.Join(t.TempDir(), "resident.db"), &store.Options{ResidentBytes: limit})
+	s := open(t, tempPath(t, "resident.db"), &store.Options{ResidentBytes: limit})
 	var b store.Batch
 	for i := range n {
 		b.Upsert(placed(i))
 	}
-	_, err := s.Apply(t.Context(), &b)
-	require.NoError(t, err)
+	apply(t, s, &b)
 	var wg sync.WaitGroup
-	var most atomic.Int64
-	var over sync.Once
+	var peak atomic.Int64
+	var above sync.Once
 	for g := range 4 {
 		r := rand.New(rand.NewPCG(uint64(g), 0))
 		wg.Go(func() {
@@ -39,14 +37,14 @@ func TestResidentBytes(t *testing.T) {
 				if err == nil && a.ID != idOf(i) {
 					err = fmt.Errorf("asked for %s", idOf(i))
 				}
-				if err != nil && i%8 != 0 { // those may be deleted
+				if err != nil && i%8 != 0 { // the others may be deleted
 					t.Error(err)
 					return
 				}
 				if got := s.Stats().ResidentBytes; got > limit*11/10 || got < 0 {
-					over.Do(func() { t.Errorf("%d bytes are resident, the bound is %d", got, limit) })
-				} else if got > most.Load() {
-					most.Store(got)
+					above.Do(func() { t.Errorf("%d bytes are resident, the bound is %d", got, limit) })
+				} else if got > peak.Load() {
+					peak.Store(got)
 				}
 			}
 		})
@@ -76,8 +74,8 @@ func TestResidentBytes(t *testing.T) {
 	})
 	wg.Wait()
 	stats := s.Stats()
-	require.Equal(t, s.ResidentBytes(), stats.ResidentBytes, "the account is that of what is there")
-	require.Greater(t, most.Load(), int64(limit*9/10), "the bound is made use of")
-	require.InDelta(t, 4*reads, stats.Hits+stats.Misses, 4*reads/5, "each read is a hit, of which some are counted, or a miss")
-	require.Greater(t, stats.Misses, stats.Hits, "most of it cannot be resident")
+	require.Equal(t, s.ResidentBytes(), stats.ResidentBytes, "Stats.ResidentBytes")
+	require.Greater(t, peak.Load(), int64(limit*9/10), "the store uses the bound")
+	require.InDelta(t, 4*reads, stats.Hits+stats.Misses, 4*reads/5, "each read is a hit or a miss; Hits is an estimate")
+	require.Greater(t, stats.Misses, stats.Hits, "most reads miss: most allocations cannot be resident")
 }
