@@ -107,6 +107,19 @@ func TestBackupMemory(t *testing.T) {
 	require.Less(t, w.heap, before+bound, "the live heap while a backup of %d bytes is written", info.Bytes)
 }
 
+// TestBackupBesideRestore restores the store while a backup of it runs. The backup fails, and
+// the bytes written until then are no backup.
+func TestBackupBesideRestore(t *testing.T) {
+	t.Parallel()
+	stream, _ := backupOf(t, storeWithHistory(t, "from.db"))
+	s := open(t, tempPath(t, "to.db"), nil)
+	upsertLarge(t, s)
+	w := &hookedWriter{onFirst: func() { require.NoError(t, s.Restore(t.Context(), bytes.NewReader(stream))) }}
+	_, err := s.Backup(t.Context(), w)
+	require.ErrorIs(t, err, store.ErrRestored)
+	require.ErrorIs(t, s.Restore(t.Context(), &w.Buffer), store.ErrCorrupt, "a backup that failed is refused")
+}
+
 // TestBackupBesideWrites makes backups while allocations are written, deleted and compacted.
 // Each backup must be the store as it was at the backup's index.
 func TestBackupBesideWrites(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 // TestCloseBesideEverything closes a store while it is restored, compacted, checked, backed
-// up, written and read without pause. Each operation gets ErrClosed, or ErrCompacted before.
+// up, written and read without pause. Each operation gets ErrClosed, or ErrRestored before.
 // The file stays sound.
 func TestCloseBesideEverything(t *testing.T) {
 	t.Parallel()
@@ -48,7 +48,7 @@ func TestCloseBesideEverything(t *testing.T) {
 			for {
 				if err := do(); errors.Is(err, store.ErrClosed) {
 					return
-				} else if err != nil && !errors.Is(err, store.ErrCompacted) {
+				} else if err != nil && !errors.Is(err, store.ErrRestored) {
 					t.Error(err)
 					return
 				}

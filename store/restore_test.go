@@ -89,7 +89,7 @@ func TestRestore(t *testing.T) {
 }
 
 // TestRestoreTellsReaders restores a store under a snapshot, feeds and waits. The snapshot and the
-// feeds get ErrCompacted, and the waits return Restored.
+// feeds get ErrRestored, and the waits return Restored.
 func TestRestoreTellsReaders(t *testing.T) {
 	t.Parallel()
 	stream, _ := backupOf(t, storeWithHistory(t, "from.db"))
@@ -130,17 +130,20 @@ func TestRestoreTellsReaders(t *testing.T) {
 		require.Equal(t, []any{store.Restored, s.LastIndex()}, []any{w.r.Outcome, w.r.Index})
 	}
 	for range cap(fed) {
-		require.ErrorIs(t, <-fed, store.ErrCompacted, "also a feed from above the last index")
+		err := <-fed
+		require.ErrorIs(t, err, store.ErrRestored, "also a feed from above the last index")
+		require.ErrorIs(t, err, store.ErrCompacted, "ErrRestored is also ErrCompacted")
 	}
 	_, err = sn.Get(idOf(1))
-	require.ErrorIs(t, err, store.ErrCompacted)
+	require.ErrorIs(t, err, store.ErrRestored)
 	_, err = encoded(sn.All())
-	require.ErrorIs(t, err, store.ErrCompacted)
+	require.ErrorIs(t, err, store.ErrRestored)
 	late, err := s.Wait(t.Context(), idOf(1), store.QueryOptions{MinQueryIndex: last})
 	require.NoError(t, err)
 	require.Equal(t, store.Restored, late.Outcome, "also a reader between two waits")
 	for _, err := range s.Changes(t.Context(), last) {
 		require.ErrorIs(t, err, store.ErrCompacted)
+		require.NotErrorIs(t, err, store.ErrRestored, "a feed that begins after the restore")
 	}
 }
 
@@ -218,7 +221,7 @@ func TestRestoreUnderReaders(t *testing.T) {
 	each := func(read func() error) {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				if err := read(); err != nil && !errors.Is(err, store.ErrCompacted) {
+				if err := read(); err != nil && !errors.Is(err, store.ErrRestored) {
 					t.Error(err)
 					return
 				}
