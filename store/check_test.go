@@ -162,18 +162,24 @@ func TestCheckOfAFailedStore(t *testing.T) {
 	require.Empty(t, Faults(s))
 }
 
+// placeAndDelete returns a batch that places 250 allocations, and one that deletes them.
+func placeAndDelete() (place, remove *Batch) {
+	place, remove = new(Batch), new(Batch)
+	for i := range byte(250) {
+		place.Upsert(testAlloc(i))
+		remove.Delete(testAlloc(i).ID)
+	}
+	return place, remove
+}
+
 // TestCheckBesideReturningIDs compares the lists while IDs are placed again whose removal from
 // the lists is pending.
 func TestCheckBesideReturningIDs(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t, nil)
 	for range 100 {
-		place, remove, again := new(Batch), new(Batch), new(Batch)
-		for i := range byte(250) {
-			place.Upsert(testAlloc(i))
-			remove.Delete(testAlloc(i).ID)
-			again.Upsert(testAlloc(i))
-		}
+		place, remove := placeAndDelete()
+		again, _ := placeAndDelete()
 		_, err := s.Apply(t.Context(), place)
 		require.NoError(t, err)
 		st, reader := s.enter() // Check is a reader too
@@ -207,11 +213,7 @@ func TestCheckBesideAClosingSnapshot(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t, nil)
 	for round := range 200 {
-		place, remove := new(Batch), new(Batch)
-		for i := range byte(250) {
-			place.Upsert(testAlloc(i))
-			remove.Delete(testAlloc(i).ID)
-		}
+		place, remove := placeAndDelete()
 		_, err := s.Apply(t.Context(), place)
 		require.NoError(t, err)
 		sn, err := s.Snapshot()

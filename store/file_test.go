@@ -123,5 +123,5 @@ func unpack(t *testing.T, path string, format int) {
 	require.NoError(t, err)
 	file, err := io.ReadAll(r)
 	require.NoError(t, errors.Join(err, in.Close()))
-	require.NoError(t, os.WriteFile(path, file, 0o600))
+	writeFile(t, path, file)
 }

@@ -35,7 +35,8 @@ func TestGroupIsBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
-			applied, err := s.AppendTaskEvent(context.Background(), testAlloc(byte(i)).ID, "web", "running", schema.TaskEvent{Type: schema.TaskStarted, Time: 1})
+			ev := schema.TaskEvent{Type: schema.TaskStarted, Time: 1}
+			applied, err := s.AppendTaskEvent(context.Background(), testAlloc(byte(i)).ID, "web", "running", ev)
 			if err != nil {
 				t.Error(err)
 			}

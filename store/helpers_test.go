@@ -52,6 +52,13 @@ func openToClose(t *testing.T, path string, opts *store.Options) *store.Store {
 	return s
 }
 
+// requireLocked requires that a second opener of the file gets ErrLocked.
+func requireLocked(t *testing.T, path, why string) {
+	t.Helper()
+	_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
+	require.ErrorIs(t, err, store.ErrLocked, why)
+}
+
 // shut checks the store and closes it.
 func shut(t testing.TB, s *store.Store) {
 	t.Helper()
@@ -91,6 +98,14 @@ func upsert(t *testing.T, s *store.Store, allocs ...*schema.Allocation) uint64 {
 	a, err := s.Upsert(t.Context(), allocs...)
 	require.NoError(t, err)
 	return a.Index
+}
+
+// updateClient writes the client's part of an allocation and returns the index of the batch.
+func updateClient(t *testing.T, s *store.Store, a *schema.Allocation) uint64 {
+	t.Helper()
+	applied, err := s.UpdateFromClient(t.Context(), a)
+	require.NoError(t, err)
+	return applied.Index
 }
 
 // remove deletes allocations and returns the index of the batch.
@@ -139,9 +154,18 @@ func onlyFile(t *testing.T, path string) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeFile[T string | []byte](t *testing.T, path string, content T) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+}
+
+// overwrite replaces the bytes of the file at an offset.
+func overwrite(t *testing.T, path string, at int, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	_, err = f.WriteAt(b, int64(at))
+	require.NoError(t, errors.Join(err, f.Close()))
 }
 
 func readFile(t *testing.T, path string) []byte {

@@ -108,7 +108,9 @@ func makeOriginal(path string) (o *original, err error) {
 			batch[j].Job = &schema.Job{ID: "job", Name: strings.Repeat("x", i%5*100)}
 		}
 		note(s.Upsert(context.Background(), batch...))
-		note(s.UpdateFromClient(context.Background(), &schema.Allocation{ID: idOf(r.IntN(i*6 + 1)), ClientStatus: "running", ClientDescription: strings.Repeat("y", r.IntN(3000))}))
+		note(s.UpdateFromClient(context.Background(), &schema.Allocation{
+			ID: idOf(r.IntN(i*6 + 1)), ClientStatus: "running", ClientDescription: strings.Repeat("y", r.IntN(3000)),
+		}))
 		if i%7 == 0 {
 			note(s.Delete(context.Background(), idOf(r.IntN(i*6+1))))
 		}

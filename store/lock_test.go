@@ -37,8 +37,7 @@ func TestLockSurvivesARename(t *testing.T) {
 	upsert(t, s, placed(1))
 	require.NoError(t, os.Rename(path, path+".moved"))
 	for _, name := range []string{path, path + ".moved"} {
-		_, err := store.Open(name, &store.Options{DetectMutation: true, LockTimeout: -1})
-		require.ErrorIs(t, err, store.ErrLocked)
+		requireLocked(t, name, name)
 	}
 	require.NoFileExists(t, path, "nothing was created in its place")
 	upsert(t, s, placed(2))
@@ -64,8 +63,7 @@ func TestLockOfARenamedDirectory(t *testing.T) {
 		shut(t, s)
 	}
 	require.NoError(t, os.Rename(path, path+".moved"))
-	_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
-	require.ErrorIs(t, err, store.ErrLocked, "the lock of the path is held")
+	requireLocked(t, path, "the lock of the path is held")
 	require.NoError(t, os.Rename(path+".moved", path))
 }
 
@@ -75,10 +73,10 @@ func TestLockIsReleased(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file.db")
-	write(t, filepath.Join(dir, ".file.db.lock"), "")
+	writeFile(t, filepath.Join(dir, ".file.db.lock"), "")
 	s := openToClose(t, path, nil)
 	shut(t, s)
-	write(t, filepath.Join(dir, "other.db"), "no store")
+	writeFile(t, filepath.Join(dir, "other.db"), "no store")
 	_, err := store.Open(filepath.Join(dir, "other.db"), detecting)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	files := filesIn(t, dir)
@@ -126,6 +124,5 @@ func TestCompactKeepsTheLock(t *testing.T) {
 			require.NoError(t, s.Compact(t.Context()))
 		}
 	}
-	_, err := store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
-	require.ErrorIs(t, err, store.ErrLocked)
+	requireLocked(t, path, "after Compact")
 }

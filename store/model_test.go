@@ -222,7 +222,10 @@ func (d dice) upsert(m *model) step {
 }
 
 func (d dice) update() step {
-	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(), NodeID: "ignored"}
+	a := &schema.Allocation{
+		ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(),
+		NodeID: "ignored",
+	}
 	in := a.Clone()
 	in.ID = d.cased(a.ID)
 	return step{id: a.ID, kind: "client", write: func(b *store.Batch) { b.UpdateFromClient(in) },
@@ -239,7 +242,10 @@ func (d dice) update() step {
 
 func (d dice) event() step {
 	id, task, state := d.id(), d.pick("redis", "web"), d.pick("", "running", "dead")
-	ev := schema.TaskEvent{Type: d.pick(schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting), Time: d.Int64N(1 << 40), Message: d.pick("", "m")}
+	ev := schema.TaskEvent{
+		Type: d.pick(schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting),
+		Time: d.Int64N(1 << 40), Message: d.pick("", "m"),
+	}
 	cased := d.cased(id)
 	return step{id: id, kind: "event", write: func(b *store.Batch) { b.AppendTaskEvent(cased, task, state, ev) },
 		model: func(m map[string]*schema.Allocation, index uint64) bool {

@@ -28,8 +28,8 @@ func TestOpenRefuses(t *testing.T) {
 		want error
 	}{
 		"a directory":      {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
-		"an empty file":    {func(t *testing.T, path string) { write(t, path, "") }, store.ErrCorrupt},
-		"a text file":      {func(t *testing.T, path string) { write(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
+		"an empty file":    {func(t *testing.T, path string) { writeFile(t, path, "") }, store.ErrCorrupt},
+		"a text file":      {func(t *testing.T, path string) { writeFile(t, path, strings.Repeat("no database\n", 1000)) }, store.ErrCorrupt},
 		"a foreign bbolt":  {otherDatabase, store.ErrCorrupt},
 		"a newer format":   {func(t *testing.T, path string) { withFormat(t, path, 3) }, store.ErrFormatVersion},
 		"no format":        {func(t *testing.T, path string) { withFormat(t, path, 0) }, store.ErrFormatVersion},
@@ -46,10 +46,10 @@ func TestOpenRefuses(t *testing.T) {
 			_, err := store.Open(path, detecting)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, path, "the error names the file")
-			require.Equal(t, before, fileContent(path), "Open changed the file")
+			require.Equal(t, before, fileContent(path), "Open leaves the file unchanged")
 			f, err := os.Open(path)
 			require.NoError(t, err)
-			require.NoError(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), "no lock is left behind")
+			require.NoError(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), "Open leaves no lock")
 			require.NoError(t, f.Close())
 		})
 	}
@@ -71,7 +71,7 @@ func withFormat(t *testing.T, path string, version uint32) {
 }
 
 // markedAhead sets a mark above the last index, in a file of format 1 without a sum. A reader of
-// such a store would wait for ever.
+// such a store would retry for ever.
 func markedAhead(t *testing.T, path, key string) {
 	s := openToClose(t, path, nil)
 	last := upsert(t, s, placed(1))
@@ -92,13 +92,9 @@ func cutFile(t *testing.T, path string) {
 // badMetas damages both meta pages.
 func badMetas(t *testing.T, path string) {
 	withFormat(t, path, 1)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	require.NoError(t, err)
-	for _, at := range []int64{16, int64(os.Getpagesize()) + 16} {
-		_, err = f.WriteAt([]byte("xxxx"), at)
-		require.NoError(t, err)
+	for page := range 2 {
+		overwrite(t, path, page*os.Getpagesize()+16, []byte("xxxx"))
 	}
-	require.NoError(t, f.Close())
 }
 
 // TestOpenSurvivesOneBadMeta damages one meta page, as a power cut during a commit may.
@@ -111,11 +107,7 @@ func TestOpenSurvivesOneBadMeta(t *testing.T) {
 			upsert(t, s, placed(i))
 		}
 		shut(t, s)
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		require.NoError(t, err)
-		_, err = f.WriteAt([]byte("torn"), int64(page*os.Getpagesize()+70))
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
+		overwrite(t, path, page*os.Getpagesize()+70, []byte("torn"))
 		var log bytes.Buffer
 		s = open(t, path, &store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.GreaterOrEqual(t, s.LastIndex(), uint64(3), "at most the last commit is lost")
@@ -227,15 +219,14 @@ func TestLostRecordIsFound(t *testing.T) {
 	path := tempPath(t, "x.db")
 	s := openToClose(t, path, nil)
 	upsert(t, s, placed(1))
-	_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
-	require.NoError(t, err)
+	updateClient(t, s, &schema.Allocation{ID: idOf(1), ClientStatus: "running"})
 	shut(t, s)
 	edit(t, path, func(tx *bbolt.Tx) error {
 		log := tx.Bucket([]byte("log"))
 		k, _ := log.Cursor().First()
 		return log.Delete(append([]byte(nil), k...))
 	})
-	_, err = store.Open(path, detecting)
+	_, err := store.Open(path, detecting)
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	require.ErrorContains(t, err, "record 3.0")
 }

@@ -56,8 +56,7 @@ func damagedStore(t *testing.T, name string) (path string, was []*schema.Allocat
 		all = append(all, a)
 	}
 	update := func(n int, status string) {
-		_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(n), ClientStatus: status})
-		require.NoError(t, err)
+		updateClient(t, s, &schema.Allocation{ID: idOf(n), ClientStatus: status})
 	}
 	upsert(t, s, all...)         // at index 2
 	update(1, "running")         // 3
@@ -117,7 +116,7 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// quarantined has the expectations of a store with a damage.
+// quarantined checks a store with a damage.
 type quarantined struct {
 	damage
 	t   *testing.T
@@ -240,8 +239,7 @@ func (q *quarantined) requireWritesRefused(s *store.Store) {
 		}
 	}
 	require.Equal(t, last, s.LastIndex(), "a refused batch changes nothing")
-	_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(0), ClientStatus: "failed"})
-	require.NoError(t, err)
+	updateClient(t, s, &schema.Allocation{ID: idOf(0), ClientStatus: "failed"})
 	q.was[0] = mustGet(t, s, 0).Clone()
 }
 

@@ -39,7 +39,7 @@ func TestReadOnly(t *testing.T) {
 	last := upsert(t, s, placed(1), placed(2))
 	content, err := os.ReadFile(closed)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(crashed, content, 0o600))
+	writeFile(t, crashed, content)
 	_, err = store.Open(closed, &store.Options{DetectMutation: true, ReadOnly: true, LockTimeout: -1})
 	require.ErrorIs(t, err, store.ErrLocked, "there is a writer")
 	shut(t, s)
@@ -48,8 +48,7 @@ func TestReadOnly(t *testing.T) {
 		before := filesIn(t, filepath.Dir(path))
 		a := open(t, path, &store.Options{ReadOnly: true})
 		b := open(t, path, &store.Options{ReadOnly: true})
-		_, err = store.Open(path, &store.Options{DetectMutation: true, LockTimeout: -1})
-		require.ErrorIs(t, err, store.ErrLocked, "there are readers")
+		requireLocked(t, path, "there are readers")
 		for _, s := range []*store.Store{a, b} {
 			require.Equal(t, last, s.LastIndex())
 			_, err := s.Get(idOf(1))

@@ -43,7 +43,8 @@ func FuzzRestore(f *testing.F) {
 	f.Add(stream.Bytes(), byte(0), []byte{}, []byte{}, []byte{})
 	f.Add([]byte{}, byte(record.FlagSched|record.FlagClient), job, sched, client)
 	f.Add([]byte{}, byte(record.FlagTombstone), job, []byte{}, []byte{})
-	require.NoError(f, s.Restore(context.Background(), bytes.NewReader(craft(record.FlagSched|record.FlagClient, string(job), string(sched), string(client)))))
+	crafted := craft(record.FlagSched|record.FlagClient, string(job), string(sched), string(client))
+	require.NoError(f, s.Restore(context.Background(), bytes.NewReader(crafted)), "craft makes valid backups")
 	f.Fuzz(func(t *testing.T, stream []byte, flags byte, job, sched, client []byte) {
 		if len(stream) == 0 {
 			stream = craft(record.Flags(flags), string(job), string(sched), string(client))

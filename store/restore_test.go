@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -37,7 +36,8 @@ func storeWithHistory(t *testing.T, name string) *store.Store {
 		a := placed(i)
 		a.Name = name
 		upsert(t, s, a)
-		_, err := s.AppendTaskEvent(t.Context(), idOf(i), "task", schema.TaskStateRunning, schema.TaskEvent{Type: schema.TaskStarted, Time: int64(i)})
+		ev := schema.TaskEvent{Type: schema.TaskStarted, Time: int64(i)}
+		_, err := s.AppendTaskEvent(t.Context(), idOf(i), "task", schema.TaskStateRunning, ev)
 		require.NoError(t, err)
 	}
 	remove(t, s, idOf(3), idOf(39))
@@ -290,7 +290,7 @@ func TestOpenKeepsFilesOfOtherStores(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open(t, filepath.Join(dir, "a.new-1"), nil)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, ".a.new-123"), nil, 0o600))
+	writeFile(t, filepath.Join(dir, ".a.new-123"), "")
 	open(t, filepath.Join(dir, "a"), nil)
 	require.FileExists(t, filepath.Join(dir, ".a.new-1.lock"))
 	require.NoFileExists(t, filepath.Join(dir, ".a.new-123"))

@@ -41,7 +41,7 @@ func TestRules(t *testing.T) {
 			r.s = open(t, r.path, nil)
 			got := r.run(string(text))
 			if *rewrite {
-				require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
+				writeFile(t, path, got)
 				return
 			}
 			require.Equal(t, string(text), got)

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"testing"
 
@@ -23,35 +22,41 @@ func changedPages(earlier, later []byte) (offsets []int) {
 	return offsets
 }
 
+// rewritten returns a store whose allocations were written many times, and its path. In the rounds
+// where sweptAt is true it sweeps the store and copies the file.
+func rewritten(t *testing.T, sweptAt func(round int) bool) (s *store.Store, path string, earlier [][]byte) {
+	t.Helper()
+	path = tempPath(t, "file.db")
+	s = openToClose(t, path, &store.Options{FeedRetention: -1})
+	for i := range 120 {
+		upsert(t, s, placed(i))
+	}
+	for i := range 80 {
+		upsert(t, s, changedName(i%50), placed((i+7)%50))
+		if sweptAt(i) {
+			require.NoError(t, s.Sweep(t.Context()))
+			earlier = append(earlier, readFile(t, path))
+		}
+	}
+	return s, path, earlier
+}
+
 // TestPagesOutOfDate replaces single pages of a file by their earlier state. A disk that lost a
 // confirmed write leaves such a file, and each page is valid in itself. Open must refuse the
 // file, or the content must be right.
 func TestPagesOutOfDate(t *testing.T) {
 	t.Parallel()
-	path := tempPath(t, "file.db")
-	s := openToClose(t, path, &store.Options{FeedRetention: -1})
-	for i := range 120 {
-		upsert(t, s, placed(i))
-	}
-	var states [][]byte
-	for i := range 80 {
-		upsert(t, s, changedName(i%50), placed((i+7)%50))
-		if i%25 == 0 {
-			require.NoError(t, s.Sweep(t.Context()))
-			states = append(states, readFile(t, path))
-		}
-	}
+	s, path, states := rewritten(t, func(round int) bool { return round%25 == 0 })
 	want := contentOf(t, s)
 	shut(t, s)
 	later := readFile(t, path)
-
 	size, refused, same := os.Getpagesize(), 0, 0
 	for _, earlier := range states {
 		for _, at := range changedPages(earlier, later) {
 			copied := tempPath(t, "stale.db")
 			stale := bytes.Clone(later)
 			copy(stale[at:at+size], earlier[at:])
-			require.NoError(t, os.WriteFile(copied, stale, 0o600))
+			writeFile(t, copied, stale)
 			s, err := store.Open(copied, detecting)
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrCorrupt)
@@ -71,22 +76,10 @@ func TestPagesOutOfDate(t *testing.T) {
 // and Compact must fail, or their result must have the right content.
 func TestPagesGoBack(t *testing.T) {
 	t.Parallel()
-	path := tempPath(t, "file.db")
-	s := openToClose(t, path, &store.Options{FeedRetention: -1})
-	for i := range 120 {
-		upsert(t, s, placed(i))
-	}
-	var earlier []byte
-	for i := range 80 {
-		upsert(t, s, changedName(i%50), placed((i+7)%50))
-		if i == 40 {
-			require.NoError(t, s.Sweep(t.Context()))
-			earlier = readFile(t, path)
-		}
-	}
+	s, path, states := rewritten(t, func(round int) bool { return round == 40 })
+	earlier := states[0]
 	want, later := contentOf(t, s), readFile(t, path)
 	shut(t, s)
-
 	copies := map[string]func(s *store.Store, to string) error{
 		"compact": func(s *store.Store, _ string) error { return s.Compact(t.Context()) },
 		"backup": func(s *store.Store, to string) error {
@@ -104,17 +97,14 @@ func TestPagesGoBack(t *testing.T) {
 	for name, copyOf := range copies {
 		for _, at := range changedPages(earlier, later) {
 			path := tempPath(t, "file.db")
-			require.NoError(t, os.WriteFile(path, later, 0o600))
+			writeFile(t, path, later)
 			s := openToClose(t, path, &store.Options{FeedRetention: -1})
-			f, err := os.OpenFile(path, os.O_RDWR, 0)
-			require.NoError(t, err)
-			_, err = f.WriteAt(earlier[at:at+size], int64(at))
-			require.NoError(t, errors.Join(err, f.Close()))
+			overwrite(t, path, at, earlier[at:at+size])
 			to := path
 			if name == "backup" {
 				to = tempPath(t, "restored.db")
 			}
-			err = copyOf(s, to)
+			err := copyOf(s, to)
 			_ = s.Close() // may fail
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrCorrupt, "%s, page %d", name, at/size)

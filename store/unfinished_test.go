@@ -36,7 +36,7 @@ func TestUnfinishedCommitIsTakenBack(t *testing.T) {
 
 	path := filepath.Join(dir, "cut.db")
 	cut := withMetas(before, after)
-	require.NoError(t, os.WriteFile(path, cut, 0o600))
+	writeFile(t, path, cut)
 	_, err := store.Open(path, &store.Options{DetectMutation: true, ReadOnly: true})
 	require.ErrorIs(t, err, store.ErrReadOnly)
 	require.ErrorContains(t, err, "open it for writing once")
@@ -70,7 +70,7 @@ func TestUnfinishedCommitDoesNotComeBack(t *testing.T) {
 	once := withMetas(readFile(t, path), before)
 
 	path = filepath.Join(dir, "second.db")
-	require.NoError(t, os.WriteFile(path, once, 0o600))
+	writeFile(t, path, once)
 	s = open(t, path, nil)
 	require.Equal(t, last, s.LastIndex())
 	opened := readFile(t, path)
@@ -78,7 +78,7 @@ func TestUnfinishedCommitDoesNotComeBack(t *testing.T) {
 	twice := withMetas(opened, readFile(t, path))
 
 	path = filepath.Join(dir, "third.db")
-	require.NoError(t, os.WriteFile(path, twice, 0o600))
+	writeFile(t, path, twice)
 	s = open(t, path, &store.Options{Logger: silent})
 	require.Equal(t, last, s.LastIndex())
 	require.Equal(t, want, contentOf(t, s))
@@ -103,7 +103,7 @@ func TestUnfinishedCommitBesideDamage(t *testing.T) {
 	clear(cut[at : at+len(page)])
 
 	path = tempPath(t, "cut.db")
-	require.NoError(t, os.WriteFile(path, cut, 0o600))
+	writeFile(t, path, cut)
 	s = open(t, path, quiet)
 	require.Equal(t, last, s.LastIndex())
 	require.Equal(t, want, mustGet(t, s, 1))
@@ -126,7 +126,7 @@ func TestUnfinishedGrowth(t *testing.T) {
 		upsert(t, s, a)
 	}
 	cut := filepath.Join(dir, "cut.db")
-	require.NoError(t, os.WriteFile(cut, withMetas(before, readFile(t, path)), 0o600))
+	writeFile(t, cut, withMetas(before, readFile(t, path)))
 	s = open(t, cut, &store.Options{Logger: silent})
 	require.Equal(t, last, s.LastIndex())
 	require.Equal(t, want, contentOf(t, s))

@@ -78,8 +78,7 @@ func TestWaitsEndInTime(t *testing.T) {
 			synctest.Wait() // all waiters are blocked and do not read their times
 			n := rnd.IntN(readers)
 			all[n].times[time.Now()] = true
-			_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: idOf(n), ClientDescription: time.Now().String()})
-			require.NoError(t, err)
+			updateClient(t, s, &schema.Allocation{ID: idOf(n), ClientDescription: time.Now().String()})
 		}
 		wg.Wait()
 	})

@@ -78,8 +78,9 @@ func TestWaitOutcomes(t *testing.T) {
 	ctx := context.Background()
 	above := func(index uint64) store.QueryOptions { return store.QueryOptions{MinQueryIndex: index} }
 	bubble(t, func(t *testing.T, s *store.Store) {
-		absent := wait(ctx, s, store.QueryOptions{}, idOf(1))
-		require.Equal(t, store.WaitResult{ID: idOf(1), Index: 1, Outcome: store.NotFound}, absent.returned(t), "MinQueryIndex 0 returns at once, with an index above 0")
+		absent := wait(ctx, s, store.QueryOptions{}, idOf(1)).returned(t)
+		require.Equal(t, store.WaitResult{ID: idOf(1), Index: 1, Outcome: store.NotFound}, absent,
+			"MinQueryIndex 0 returns at once, with an index above 0")
 
 		creation := wait(ctx, s, above(1), idOf(1))
 		upsert(t, s, placed(2))
