@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"allocstore/store/internal/record"
 )
 
 // TestBackupHasTheFloorOfItsIndex raises the floor between a backup's snapshot and its end. The
