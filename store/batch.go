@@ -122,33 +122,37 @@ func (b *Batch) Upsert(a *schema.Allocation) {
 
 // encodeUpsert fills o with a copy of a, which is valid.
 func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
-	in := *a // only its fields change, not the values they point to
 	if o.id, err = schema.ParseID(a.ID); err != nil {
 		return err
 	}
-	if o.previous, err = parseOptional(in.PreviousAllocation); err != nil {
+	if o.previous, err = parseOptional(a.PreviousAllocation); err != nil {
 		return err
 	}
-	if o.next, err = parseOptional(in.NextAllocation); err != nil {
+	if o.next, err = parseOptional(a.NextAllocation); err != nil {
 		return err
 	}
-	in.PreviousAllocation = o.previous.String()
-	o.sched = newPart(b.encode(codec.AppendScheduler, &in))
-	o.client = newPart(b.encode(codec.AppendClient, &in))
-	if in.ClientStatus == schema.ClientStatusLost || in.ClientStatus == schema.ClientStatusUnknown {
-		o.report = in.ClientStatus
+	in := a
+	if previous := o.previous.String(); previous != a.PreviousAllocation {
+		canonical := *a
+		canonical.PreviousAllocation = previous
+		in = &canonical
 	}
-	if in.Job != nil {
-		o.job = b.encodeJob(in.Job)
+	o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, in)))
+	o.client = newPart(b.keep(codec.AppendClient(b.bytes, in)))
+	if a.ClientStatus == schema.ClientStatusLost || a.ClientStatus == schema.ClientStatusUnknown {
+		o.report = a.ClientStatus
+	}
+	if a.Job != nil {
+		o.job = b.encodeJob(a.Job)
 	}
 	return nil
 }
 
-// encode returns the bytes that appendTo appends for a, in the batch's memory.
-func (b *Batch) encode(appendTo func([]byte, *schema.Allocation) []byte, a *schema.Allocation) string {
-	start := len(b.bytes)
-	b.bytes = appendTo(b.bytes, a)
-	return record.UnsafeString(b.bytes[start:])
+// keep makes bytes, to which a part was appended, the batch's memory, and returns the part.
+func (b *Batch) keep(bytes []byte) string {
+	part := record.UnsafeString(bytes[len(b.bytes):])
+	b.bytes = bytes
+	return part
 }
 
 // encodeJob returns the job encoded. Equal jobs of a batch become one.
@@ -206,7 +210,7 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 		b.refuse("UpdateFromClient", err)
 		return
 	}
-	body := b.encode(codec.AppendClient, a)
+	body := b.keep(codec.AppendClient(b.bytes, a))
 	b.add(op{kind: opClient, id: id, client: newPart(body)}, len(body))
 }
 
@@ -231,10 +235,7 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 // eventSize returns an upper bound of the bytes that an event adds to the client's part.
 func (b *Batch) eventSize(te *taskEvent) int {
 	first := schema.RecordTaskEvent(new(schema.Allocation), te.task, te.state, te.event, 0)
-	start := len(b.bytes)
-	size := len(b.encode(codec.AppendClient, first))
-	b.bytes = b.bytes[:start]
-	return size
+	return len(codec.AppendClient(b.bytes, first)) - len(b.bytes)
 }
 
 // Delete adds the removal of an allocation. The store remembers its tombstone, so readers

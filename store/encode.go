@@ -108,12 +108,12 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 // move returns the effect on the lists, or nil if the placement cannot have changed. It may
 // alias the batch, which exists until it is answered.
 func (d *draft) move(r *record.Record) (*state.ListMove, error) {
+	if !r.Tombstone() && (r.Flags&record.FlagSched == 0 || d.sched.body == "") {
+		return nil, nil
+	}
 	m := new(state.ListMove)
 	var err error
 	if !r.Tombstone() {
-		if r.Flags&record.FlagSched == 0 || d.sched.body == "" {
-			return nil, nil
-		}
 		if m.To, err = state.DecodePlacement(d.sched.body); err != nil {
 			return nil, err
 		}

@@ -48,11 +48,13 @@ func (d *draft) refuse() error {
 
 // upsert applies the scheduler's write, and links the allocation that it replaces.
 func (d *draft) upsert(o *op) error {
-	write := d.update
-	if !d.alive {
-		write = d.insert
+	var err error
+	if d.alive {
+		err = d.update(o)
+	} else {
+		err = d.insert(o)
 	}
-	if err := write(o); err != nil || !o.previous.set {
+	if err != nil || !o.previous.set {
 		return err
 	}
 	previous, err := d.p.draft(o.previous.id)

@@ -27,15 +27,17 @@ var (
 // Only the Tx of an update can write.
 type Tx struct {
 	tx  *bbolt.Tx
-	log *bbolt.Bucket // the others are opened when needed, which costs a search and memory
+	log *bbolt.Bucket        // the others are opened when needed, which costs a search and memory
+	key *[record.KeyLen]byte // for Put, which would allocate one for each record
 }
 
-func newTx(tx *bbolt.Tx) Tx { return Tx{tx, tx.Bucket(logBucket)} }
+func newTx(tx *bbolt.Tx) Tx { return Tx{tx: tx, log: tx.Bucket(logBucket)} }
 
 // newAppendTx returns a Tx that fills the log's pages: records arrive at its right edge only.
 func newAppendTx(tx *bbolt.Tx) Tx {
 	t := newTx(tx)
 	t.log.FillPercent = 1
+	t.key = new([record.KeyLen]byte)
 	return t
 }
 
@@ -117,8 +119,7 @@ func (t Tx) Job(h record.JobHash) ([]byte, error) {
 
 // Put writes a record. The value must stay unchanged until the commit.
 func (t Tx) Put(k record.Key, value []byte) error {
-	var buf [record.KeyLen]byte
-	return t.log.Put(k.AppendTo(buf[:0]), value)
+	return t.log.Put(k.AppendTo(t.key[:0]), value)
 }
 
 // PutJob writes a job, and returns the length of the job it replaced, 0 for a new
