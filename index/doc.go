@@ -15,9 +15,9 @@ that is on the disk.
 
 # Invariants
 
-  - [Write] stores the index in the transaction of the batch, so a crash cannot separate them.
-  - [Read] refuses a file whose index is missing, 0 or of the wrong length. Such a file is
-    corrupt, not empty.
+  - The index is stored in the transaction of the batch, so a crash cannot separate them.
+  - [Parse] refuses an index that is missing, 0 or of the wrong length. Such a file is corrupt,
+    not empty.
   - Last may be called from any goroutine, and costs one atomic load. Publish is for the
     committer alone.
 */

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"sync/atomic"
-
-	"go.etcd.io/bbolt"
 )
 
 // None means "no index". It is never handed out.
@@ -80,28 +78,15 @@ func (x *Index) Publish(i uint64) {
 	}
 }
 
-// Key is the key of the index in a bucket.
-const Key = "index"
+// Append appends i to dst as a file has it: 8 bytes, big endian.
+func Append(dst []byte, i uint64) []byte { return binary.BigEndian.AppendUint64(dst, i) }
 
-var key = []byte(Key)
-
-// Write puts i into b, in the caller's transaction.
-func Write(b *bbolt.Bucket, i uint64) error {
-	return b.Put(key, binary.BigEndian.AppendUint64(nil, i))
-}
-
-// A Getter reads a bucket: a *bbolt.Bucket, or a reader of the file without bbolt.
-type Getter interface {
-	Get(key []byte) []byte
-}
-
-// Read returns the index in b. An error is ErrMalformed.
-func Read(b Getter) (uint64, error) {
-	v := b.Get(key)
-	if len(v) != 8 {
-		return None, fmt.Errorf("%w: %d bytes where 8 were expected", ErrMalformed, len(v))
+// Parse returns the index in the bytes that Append wrote. An error is ErrMalformed.
+func Parse(b []byte) (uint64, error) {
+	if len(b) != 8 {
+		return None, fmt.Errorf("%w: %d bytes where 8 were expected", ErrMalformed, len(b))
 	}
-	i := binary.BigEndian.Uint64(v)
+	i := binary.BigEndian.Uint64(b)
 	if i < Created || i == math.MaxUint64 {
 		return None, fmt.Errorf("%w: index %d", ErrMalformed, i)
 	}

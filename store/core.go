@@ -44,7 +44,7 @@ type core struct {
 	tail    tail
 	counts  counts
 
-	mutations *mutations // nil without Options.DetectMutation
+	mutations *mutationDetector // nil without Options.DetectMutation
 
 	// maintenance is held by a pass of the sweeper, and by Compact, Check, Restore and the
 	// start of a backup: nothing is forgotten and no file is replaced meanwhile.
@@ -87,7 +87,7 @@ func (c *core) init(o Options, st *state.State) {
 	c.sweepDue = make(chan struct{}, 1)
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.DetectMutation {
-		c.mutations = newMutations()
+		c.mutations = newMutationDetector()
 	}
 }
 

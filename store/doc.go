@@ -25,14 +25,14 @@ index. Get may see a batch shortly before LastIndex and Snapshot do; it is
 durable by then.
 
 A wait ends when its allocation changes above the given index, and otherwise only by time, a
-restore, compaction, Close or failure. Given back, the index of its result misses nothing;
+restore, Close or failure, or at once if compaction has forgotten whether the ID was deleted. Given back, the index of its result misses nothing;
 package watch has the proof.
 
 # Durability
 
 When Apply returns without an error, the batch is on the disk: it was written and synced with
 its index before any reader could see it. A crash at any time leaves a file that opens with
-every answered batch. Open takes an unfinished commit back (design/0009).
+every answered batch. Open rolls an unfinished commit back (design/0009).
 
 After a failed commit the content of the disk is unknown. The store is then failed
 ([ErrFailed]): it accepts no writes and no waits, serves published content, and recovers by
@@ -40,8 +40,8 @@ being opened again.
 
 Open reads the whole file by plain reads before it is mapped. It verifies the structure of the
 pages, the checksums of records and jobs, and the content sum, which every commit stores and
-which reveals missing or stale pages. A damaged file is [ErrCorrupt]. If only the content of
-known allocations is damaged, the store opens and serves all others. [Store.Check] verifies an
+which reveals missing or stale pages. Damage limited to the content of known allocations leaves
+them unreadable, and the store opens and serves all others. Any other damage is [ErrCorrupt]. [Store.Check] verifies an
 open store, its memory included.
 
 [Store.Backup] writes the store at one index while writes go on. [Store.Restore] verifies a
@@ -71,7 +71,8 @@ lock for one page of IDs, and no reader keeps a transaction of the file open bet
 # Caveats
 
 Allocations that the store returns are shared by all readers and must not be changed: Clone
-them. Decoded allocations stay in memory unless Options.ResidentBytes bounds them.
+them. Decoded allocations stay in memory unless Options.ResidentBytes bounds them; decoded jobs,
+which many allocations share, always stay.
 
 Compaction removes superseded records when they outweigh the others, except the latest
 Options.FeedRetention changes. Their pages are reused; only [Store.Compact] makes the file
@@ -80,11 +81,34 @@ it.
 
 # Reading the source
 
-core.go has the parts and the order in which a batch becomes visible. A write goes through
-batch.go, apply.go, committer.go, group.go, plan.go and its steps fold.go, diff.go and
-encode.go. The reads are get.go, snapshot.go, list.go, wait.go and changes.go. Compaction is
-sweeper.go, window.go, removals.go, compact.go and rewrite.go. Below this package,
-internal/state holds the content of one file in memory and loads it, internal/logfile is the
-file, and internal/record is the format of its content.
+A write: batch.go encodes it in the caller's goroutine, and apply.go queues it. committer.go
+takes what is queued as a group, and lists the steps of a commit; group.go carries them out for
+one group: it plans, commits by one transaction and one sync, and publishes. plan.go works out
+the changes of each batch against the batches before it: fold.go folds its writes into one
+draft for each ID, diff.go compares a draft with the version before, and encode.go makes its
+record.
+
+A read: get.go, snapshot.go and list.go; wait.go blocks, waiter.go and observation.go say when
+it ends; changes.go is the feed. All of them use core.go, which is the struct that the parts of
+a store share; its comment has the order in which a batch becomes visible.
+
+Maintenance: sweeper.go is compaction in the background, window.go finds dead records and
+removals.go removes them with the next commits; compact.go rewrites the file. backup.go and
+restore.go exchange a stream of frames; check.go compares the file with the memory.
+
+Below: internal/state is the content of one file in memory and loads it, internal/logfile is
+the file and hides bbolt, internal/record is the format of records and keys.
+
+# Where to add
+
+  - a kind of record, or a field: internal/record/record.go has the format, and version.go of
+    internal/state says what it does to an allocation's version
+  - a list: internal/state/lists.go keeps it, list.go reads it
+  - a condition on a batch: batch.go states it, plan.go checks it at the batch's turn
+  - an error of Open, or any other: errors.go has the exported values; those that a lower
+    package finds are declared in its own errors.go
+  - a bound on memory: options.go has the setting; internal/state/evictor.go drops decoded
+    allocations, and internal/state/jobs.go has the decoded jobs, which stay
+  - a step of the commit: committer.go lists the steps, group.go carries them out
 */
 package store

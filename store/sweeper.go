@@ -19,8 +19,7 @@ import (
 // reader at the floor or above finds every record that it asks for, without a lock.
 //
 // The version at the floor is the newest one, which the table has, unless the allocation
-// has changed since. The changed ones are found by reading the log from the floor on: the
-// first record of each allocation there names the version before it; see window.
+// has changed since. Then the records above the floor lead back to it; see window.
 //
 // The sweeper only reads. It hands the keys of dead records to the committer, some at a
 // time. The committer deletes them in the transactions of its groups, in proportion to the

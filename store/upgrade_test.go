@@ -26,7 +26,7 @@ func commitFormat1(t *testing.T, db *bbolt.DB, m *logfile.Manifest, write func(l
 		return errors.Join(
 			write(tx.Bucket([]byte("log"))),
 			meta.Put([]byte("format"), binary.BigEndian.AppendUint32(nil, 1)),
-			index.Write(meta, m.Last),
+			meta.Put([]byte("index"), index.Append(nil, m.Last)),
 			meta.Put([]byte("sum"), binary.BigEndian.AppendUint64(nil, m.Total())),
 		)
 	}))

@@ -6,5 +6,6 @@ package corrupt
 
 import "errors"
 
-// Err is in the chain of every error about such content. The store exports it as ErrCorrupt.
+// Err is in the chain of every error about such content. Packages record and store export it as
+// ErrCorrupt.
 var Err = errors.New("allocstore: corrupt")

@@ -21,9 +21,10 @@ Invariants:
   - After a failed commit the content of the disk is unknown, and nothing is written
     until the file was opened again.
   - The results of a Tx alias the mapped file, and are valid until the Tx ends.
-  - A panic or a memory fault in bbolt becomes a [record.ErrCorrupt] with the path.
+  - A panic or a memory fault in bbolt becomes an ErrCorrupt with the path.
 
-View may be called from any goroutine. Update, Settle and Successor belong to one
+[File.View] reads, from any goroutine. [File.Update] commits. [File.Settle], at Close, leaves
+the list of free pages for the next opening. Update, Settle and Successor belong to one
 goroutine, the committer, except where a method says otherwise. All of them block for
 the disk.
 */

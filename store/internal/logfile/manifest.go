@@ -48,7 +48,7 @@ func (m *Manifest) Put(t Tx) error {
 	meta := t.meta()
 	return errors.Join(
 		meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)),
-		index.Write(meta, m.Last),
+		meta.Put(indexKey, index.Append(nil, m.Last)),
 		meta.Put(sumKey, binary.BigEndian.AppendUint64(nil, m.TotalIn(uint64(t.tx.ID())))),
 	)
 }
@@ -67,22 +67,17 @@ func putMark(meta *bbolt.Bucket, key []byte, n uint64) error {
 	return meta.Put(key, binary.BigEndian.AppendUint64(nil, n))
 }
 
-// Keys of the meta bucket, beside index.Key.
+// Keys of the meta bucket.
 var (
 	formatKey   = []byte("format")
+	indexKey    = []byte("index")
 	sumKey      = []byte("sum")      // files from before there were sums lack it
 	floorKey    = []byte("floor")    // Manifest.Floor
 	restoredKey = []byte("restored") // Manifest.Restored
 	idsKey      = []byte("ids")      // about how many IDs there were at Close
 )
 
-var metaKeys = []string{string(formatKey), index.Key, string(floorKey), string(restoredKey), string(idsKey), string(sumKey)}
-
-// metaValues is the content of the meta bucket.
-type metaValues map[string][]byte
-
-// Get returns the value under key, or nil.
-func (m metaValues) Get(key []byte) []byte { return m[string(key)] }
+var metaKeys = []string{string(formatKey), string(indexKey), string(floorKey), string(restoredKey), string(idsKey), string(sumKey)}
 
 // StoredManifest is the manifest in the meta bucket of a file. It lacks the Sum: the reader
 // of the file adds up the content, and Verify compares.
@@ -108,7 +103,7 @@ func ReadManifest(f *boltfile.File) (*StoredManifest, error) {
 	if len(buckets) > 3 {
 		return nil, fmt.Errorf("%w: buckets that no store has: %q", record.ErrCorrupt, slices.Sorted(maps.Keys(buckets)))
 	}
-	meta := make(metaValues)
+	meta := make(map[string][]byte)
 	err = f.Walk(buckets[string(metaBucket)], func(k, v []byte) error {
 		if !slices.Contains(metaKeys, string(k)) {
 			return fmt.Errorf("%w: key %q", record.ErrCorrupt, k)
@@ -128,14 +123,14 @@ func ReadManifest(f *boltfile.File) (*StoredManifest, error) {
 }
 
 // parseManifest reads any values.
-func parseManifest(meta metaValues) (*StoredManifest, error) {
+func parseManifest(meta map[string][]byte) (*StoredManifest, error) {
 	format, err := formatOf(meta)
 	if err != nil {
 		return nil, err
 	}
-	m := &StoredManifest{sum: meta.Get(sumKey)}
+	m := &StoredManifest{sum: meta[string(sumKey)]}
 	m.SumHasTxid = format > 1
-	if m.Last, err = index.Read(meta); err != nil {
+	if m.Last, err = index.Parse(meta[string(indexKey)]); err != nil {
 		return nil, fmt.Errorf("%w: %w", record.ErrCorrupt, err)
 	}
 	err = errors.Join(
@@ -151,8 +146,8 @@ func parseManifest(meta metaValues) (*StoredManifest, error) {
 }
 
 // formatOf returns the version of the format, and refuses an unknown one.
-func formatOf(meta metaValues) (uint32, error) {
-	v := meta.Get(formatKey)
+func formatOf(meta map[string][]byte) (uint32, error) {
+	v := meta[string(formatKey)]
 	if len(v) != 4 {
 		return 0, fmt.Errorf("%w: meta: format version of %d bytes", record.ErrCorrupt, len(v))
 	}
@@ -164,8 +159,8 @@ func formatOf(meta metaValues) (uint32, error) {
 }
 
 // readMark reads the number under key into to, if there is one.
-func readMark(meta metaValues, key []byte, to *uint64) error {
-	v := meta.Get(key)
+func readMark(meta map[string][]byte, key []byte, to *uint64) error {
+	v := meta[string(key)]
 	if len(v) != 0 && len(v) != 8 {
 		return fmt.Errorf("%w: %s of %d bytes", record.ErrCorrupt, key, len(v))
 	}

@@ -17,7 +17,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 2}, number(9), number(7), number(3), number(100), binary.BigEndian.AppendUint64(nil, m.TotalIn(77)), uint64(5), uint64(77))
 	f.Add([]byte{0, 0, 0, 1}, number(1), []byte{}, []byte{}, []byte{}, []byte{}, uint64(0), uint64(1))
 	f.Fuzz(func(t *testing.T, format, last, floor, restored, ids, sum []byte, content, txid uint64) {
-		stored, err := parseManifest(metaValues{string(formatKey): format, index.Key: last, string(floorKey): floor, string(restoredKey): restored, string(idsKey): ids, string(sumKey): sum})
+		stored, err := parseManifest(map[string][]byte{string(formatKey): format, string(indexKey): last, string(floorKey): floor, string(restoredKey): restored, string(idsKey): ids, string(sumKey): sum})
 		if err != nil {
 			return
 		}

@@ -49,7 +49,7 @@ const storeParts = "store/internal/ctxio store/internal/boltfile store/internal/
 var units = []unit{
 	{"schema", "", codecs, ships},
 	{"watch", "", alone, ships},
-	{"index", "", engine, ships},
+	{"index", "", alone, ships},
 	{"store/internal/corrupt", "", alone, ships},
 	{"store/internal/boltfile", "store/internal/corrupt", alone, ships},
 	{"store/internal/ctxio", "", alone, ships},

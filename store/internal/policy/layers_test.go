@@ -32,7 +32,7 @@ var layers = []string{
 	"store group sweeper window committer removals",
 	"plan encode fold diff draft request batch arena",
 	"core",
-	"readers tail mutation",
+	"readers tail mutation_detector",
 	"options outcome errors",
 }
 

@@ -85,23 +85,13 @@ func (st *State) Decode(id schema.ID, v *Version) (a *schema.Allocation, err err
 	return a, nil
 }
 
-// AsOf returns the allocation as it was at an index, or nil if it did not exist then. It
-// goes back from p record by record; each names the version that it replaced. The caller
-// must keep compaction from removing these records.
+// AsOf returns the allocation as it was at an index, or nil if it did not exist then. p is
+// the newest version. The caller must keep compaction from removing the records in between.
 func (st *State) AsOf(id schema.ID, p record.Pair, index uint64) (a *schema.Allocation, err error) {
 	err = st.File.View(func(t logfile.Tx) error {
-		for p.Newest().Index > index {
-			rec, err := t.Record(p.Newest())
-			if err != nil {
-				return err
-			}
-			if rec.ID != id || !p.Newest().After(rec.Prev.Newest()) {
-				return record.CorruptAt(p.Newest(), "not a version of allocation %v", id)
-			}
-			p = rec.Prev
-		}
-		if p == (record.Pair{}) {
-			return nil
+		p, err := VersionAt(t, id, p, index)
+		if err != nil || p == (record.Pair{}) {
+			return err
 		}
 		a, err = st.Assemble(t, id, p)
 		return err
@@ -110,6 +100,23 @@ func (st *State) AsOf(id schema.ID, p record.Pair, index uint64) (a *schema.Allo
 		return nil, fmt.Errorf("allocation %v: %w", id, err)
 	}
 	return a, nil
+}
+
+// VersionAt goes back from the version p of an allocation to the one at an index, record by
+// record; each names the version that it replaced. The result is zero if the allocation did
+// not exist then.
+func VersionAt(t logfile.Tx, id schema.ID, p record.Pair, index uint64) (record.Pair, error) {
+	for p.Newest().Index > index {
+		rec, err := t.Version(id, p.Newest())
+		if err != nil {
+			return p, err
+		}
+		if !p.Newest().After(rec.Prev.Newest()) {
+			return p, record.CorruptAt(p.Newest(), "follows a later version of allocation %v", id)
+		}
+		p = rec.Prev
+	}
+	return p, nil
 }
 
 // A Change is one new version that was committed.

@@ -12,11 +12,11 @@ import (
 	"allocstore/schema"
 )
 
-// mutations detect changes of allocations that were handed out, which are shared and
+// A mutationDetector detects changes of allocations that were handed out, which are shared and
 // read-only; see Options.DetectMutation. An allocation's fingerprint is computed when it is
 // first handed out. It is compared whenever the allocation is handed out again, by Check and
 // Close, and when the allocation is the oldest of too many.
-type mutations struct {
+type mutationDetector struct {
 	seed maphash.Seed
 	mu   struct {
 		sync.Mutex // guards the rest; a leaf lock
@@ -39,15 +39,15 @@ const keptHanded = 4096
 // A receiver is the call stack that received an allocation.
 type receiver [8]uintptr
 
-func newMutations() *mutations {
-	m := &mutations{seed: maphash.MakeSeed()}
+func newMutationDetector() *mutationDetector {
+	m := &mutationDetector{seed: maphash.MakeSeed()}
 	m.mu.handed = make(map[*schema.Allocation]*handed)
 	return m
 }
 
 // handOut returns ErrMutated if a was handed out before and has changed since. It notes the
 // caller outside this package as the receiver.
-func (m *mutations) handOut(a *schema.Allocation) error {
+func (m *mutationDetector) handOut(a *schema.Allocation) error {
 	var to receiver
 	runtime.Callers(3, to[:])
 	m.mu.Lock()
@@ -70,7 +70,7 @@ func (m *mutations) handOut(a *schema.Allocation) error {
 }
 
 // verifyLocked returns ErrMutated, once, if the allocation has changed.
-func (m *mutations) verifyLocked(h *handed) error {
+func (m *mutationDetector) verifyLocked(h *handed) error {
 	sum := m.fingerprint(h.alloc)
 	if sum == h.sum {
 		return nil
@@ -81,7 +81,7 @@ func (m *mutations) verifyLocked(h *handed) error {
 }
 
 // found returns all changes that were not reported yet.
-func (m *mutations) found() error {
+func (m *mutationDetector) found() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := m.mu.found
@@ -96,7 +96,7 @@ func (m *mutations) found() error {
 
 // fingerprint returns a hash of all of a. An allocation that was changed into one that cannot
 // be encoded has a fingerprint too.
-func (m *mutations) fingerprint(a *schema.Allocation) (sum uint64) {
+func (m *mutationDetector) fingerprint(a *schema.Allocation) (sum uint64) {
 	defer func() { _ = recover() }()
 	var codec schema.Codec
 	encoded := codec.AppendAllocation(nil, a)
