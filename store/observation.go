@@ -16,47 +16,17 @@ type observation struct {
 }
 
 // observe returns the observation that ends the wait, if there is one. kind is the signal
-// received, 0 for none.
-func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, found bool) {
-	switch {
-	case w.Min() == 0:
-		return firstChanged(st, w), true
-	case kind == watch.Expired:
-		return expired(st, w), true
-	}
-	return lowestChange(st, w, kind)
-}
-
-// observed returns the observation of an ID whose newest version is v. The caller has read
-// last, the last index, before v: an absent ID has no change up to it.
-func observed(st *state.State, id *schema.ID, v *state.Version, last uint64) observation {
-	o := observation{st: st, id: id, v: v, index: last, outcome: NotFound}
-	if v != nil {
-		o.index, o.outcome = v.Modified(), Changed
-		if v.Tombstone() {
-			o.outcome = Deleted
-		}
-	}
-	o.index = max(o.index, st.Restored)
-	return o
-}
-
-// only returns the observation of a waiter's first ID, which is its only one.
-func only(st *state.State, w *watch.Waiter, last uint64) observation {
-	id := watched(w, 0)
-	return observed(st, id, st.Table.Get(id), last)
-}
-
-// lowestChange finds a change above the waiter's min, if there is one. Of several it is the one
-// with the lowest index: given back, that index skips no other.
+// received, 0 for none. It is a change above the waiter's min: of several the one with the
+// lowest index, because that index, given back, skips no other. A wait whose min is 0, or
+// whose time is up, ends without a change too.
 //
 // The last index is read before the table. An ID that is absent from the table, or older
 // there, has no change up to that index. A change above it belongs to a batch that is being
 // published. It is left for later, since an ID that was looked up before may have a change
 // with a lower index on its way; the waiters of both are yet to be notified.
-func lowestChange(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, found bool) {
+func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, found bool) {
 	last := st.Index.Last()
-	if w.Min() < st.Restored || kind == watch.Restored {
+	if w.Min() > 0 && (w.Min() < st.Restored || kind == watch.Restored) {
 		o = only(st, w, last)
 		o.outcome = Restored
 		if w.Len() > 1 {
@@ -77,9 +47,9 @@ func lowestChange(st *state.State, w *watch.Waiter, kind watch.Kind) (o observat
 		}
 	}
 	floor := st.Floor.Load() // read after the table: a deletion is forgotten after the floor is raised
-	switch lost := absent && w.Min() < floor; {
+	switch lost := absent && 0 < w.Min() && w.Min() < floor; {
 	case lost && floor > last:
-		return lowestChange(st, w, kind) // again, with a last index that is not below the floor
+		return observe(st, w, kind) // again, with a last index that is not below the floor
 	case lost && w.Len() > 1:
 		return observation{st: st, index: last, outcome: Compacted}, true
 	case lost:
@@ -88,45 +58,51 @@ func lowestChange(st *state.State, w *watch.Waiter, kind watch.Kind) (o observat
 		return o, true
 	case lowest != nil:
 		return observed(st, changed, lowest, last), true
+	case w.Min() == 0 || kind == watch.Expired:
+		return unchanged(st, w, last), true
 	}
 	return o, false
 }
 
-// firstChanged returns the observation of the ID with the lowest index, up to the last
-// index; if all IDs are absent, that of the first one. It ends a wait whose min is 0.
-func firstChanged(st *state.State, w *watch.Waiter) observation {
-	last := st.Index.Last()
-	if w.Len() == 1 {
-		return only(st, w, last)
-	}
-	o := observed(st, watched(w, 0), nil, last)
-	for i := range w.Len() {
-		v := st.Table.Get(watched(w, i))
-		if v != nil && v.Modified() <= last && (o.v == nil || v.Modified() < o.v.Modified()) {
-			o = observed(st, watched(w, i), v, last)
-		}
-	}
-	return o
-}
-
-// expired returns the observation that ends a wait whose time is up: a change, or the
-// current state. A change that is being published is returned or left for the next wait.
-func expired(st *state.State, w *watch.Waiter) observation {
-	last := st.Index.Last()
-	if o, found := lowestChange(st, w, 0); found {
-		return o
-	}
-	if w.Len() > 1 {
+// unchanged returns the observation that ends a wait without a change: the current state of
+// one ID, or no state for several. A change that is being published is returned or left for
+// the next wait.
+func unchanged(st *state.State, w *watch.Waiter, last uint64) observation {
+	switch {
+	case w.Len() > 1 && w.Min() == 0:
+		return observed(st, watched(w, 0), nil, last)
+	case w.Len() > 1:
 		return observation{st: st, index: last, outcome: TimedOut}
 	}
 	o := only(st, w, last)
 	switch {
+	case w.Min() == 0:
 	case o.v == nil && w.Min() < st.Floor.Load():
 		o.outcome = Compacted // deleted just now, and forgotten
 	case o.v == nil || o.v.Modified() <= w.Min():
 		o.outcome = TimedOut
 	}
 	return o
+}
+
+// observed returns the observation of an ID whose newest version is v. The caller has read
+// last, the last index, before v: an absent ID has no change up to it.
+func observed(st *state.State, id *schema.ID, v *state.Version, last uint64) observation {
+	o := observation{st: st, id: id, v: v, index: last, outcome: NotFound}
+	if v != nil {
+		o.index, o.outcome = v.Modified(), Changed
+		if v.Tombstone() {
+			o.outcome = Deleted
+		}
+	}
+	o.index = max(o.index, st.Restored)
+	return o
+}
+
+// only returns the observation of a waiter's first ID, which is its only one.
+func only(st *state.State, w *watch.Waiter, last uint64) observation {
+	id := watched(w, 0)
+	return observed(st, id, st.Table.Get(id), last)
 }
 
 // watched returns the i-th ID that w waits for.
