@@ -75,6 +75,22 @@ type Entry struct {
 	record.Record
 }
 
+// ParseEntry reads the record v under the key k, which must not be below the key next. An error
+// is an ErrCorrupt with the place. It takes any bytes.
+func ParseEntry(k, v []byte, next record.Key) (Entry, error) {
+	if len(k) != record.KeyLen || next.After(record.ParseKey(k)) {
+		return Entry{}, record.CorruptAt(next, "followed by key %x", k)
+	}
+	e := Entry{Key: record.ParseKey(k), Value: v}
+	var err error
+	if e.Record, err = record.Parse(e.Key, v); err == record.ErrDamaged {
+		e.Damaged = true
+	} else if err != nil {
+		return e, record.CorruptAt(e.Key, "%v", err)
+	}
+	return e, nil
+}
+
 // Size returns the bytes that the entry takes in the file, key included.
 func (e *Entry) Size() int { return record.KeyLen + len(e.Value) }
 
@@ -87,22 +103,11 @@ func (t Tx) Records(from record.Key) iter.Seq2[Entry, error] {
 		c := t.log.Cursor()
 		next := from
 		for k, v := c.Seek(from.AppendTo(buf[:0])); k != nil; k, v = c.Next() {
-			if len(k) != record.KeyLen || next.After(record.ParseKey(k)) {
-				yield(Entry{}, record.CorruptAt(next, "followed by key %x", k))
+			e, err := ParseEntry(k, v, next)
+			if !yield(e, err) || err != nil {
 				return
 			}
-			at := record.ParseKey(k)
-			next = at.Next()
-			rec, err := record.Parse(at, v)
-			damaged := err == record.ErrDamaged
-			if damaged {
-				err = nil
-			} else if err != nil {
-				err = record.CorruptAt(at, "%v", err)
-			}
-			if !yield(Entry{at, v, damaged, rec}, err) || err != nil {
-				return
-			}
+			next = e.Key.Next()
 		}
 	}
 }

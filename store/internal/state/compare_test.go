@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
 
@@ -62,7 +63,8 @@ func twoRecords(t *testing.T) *State {
 	var records []scanned
 	for i := range byte(2) {
 		r := record.Record{ID: schema.ID{i + 1}, Flags: record.FlagSched | record.FlagClient, Job: record.JobHash{1}}
-		records = append(records, scanned{key: record.Key{Index: uint64(i) + 2}, size: 100, record: r, placement: Placement{ByNode: "node", ByJob: "job"}})
+		e := logfile.Entry{Key: record.Key{Index: uint64(i) + 2}, Value: make([]byte, 100), Record: r}
+		records = append(records, scanned{Entry: e, placement: Placement{ByNode: "node", ByJob: "job"}})
 	}
 	require.NoError(t, rebuildFrom(st, records))
 	st.Index.Publish(3)

@@ -38,8 +38,8 @@ func (ps *placements) init() {
 
 // add adds the placement in a record of v.
 func (ps *placements) add(v *Version, rec *scanned) {
-	p := placed{v: v, at: rec.key, id: rec.record.ID}
-	if rec.damaged {
+	p := placed{v: v, at: rec.Key, id: rec.ID}
+	if rec.Damaged {
 		ps.unknown = append(ps.unknown, p)
 		return
 	}

@@ -47,7 +47,7 @@ func (b *rebuilder) readAll(ctx context.Context, sc *scan) error {
 			return err
 		}
 		for i := range block.records {
-			b.st.Table.prefetch(&block.records[i].record.ID)
+			b.st.Table.prefetch(&block.records[i].ID)
 		}
 		for i := range block.records {
 			if err := b.apply(&block.records[i]); err != nil {
@@ -62,31 +62,30 @@ func (b *rebuilder) readAll(ctx context.Context, sc *scan) error {
 
 // apply advances the version of the record's allocation.
 func (b *rebuilder) apply(rec *scanned) error {
-	r := &rec.record
-	v := b.st.Table.adopt(&r.ID, b.fresh)
+	v := b.st.Table.adopt(&rec.ID, b.fresh)
 	if v == b.fresh {
 		b.fresh = b.slab.next()
 	}
-	if !rec.key.After(r.Prev.Newest()) || !v.follows(r.Prev, b.floor) {
-		return record.CorruptAt(rec.key, "follows %v, the record before it is %v", r.Prev.Newest(), v.Pair().Newest())
+	if !rec.Key.After(rec.Prev.Newest()) || !v.follows(rec.Prev, b.floor) {
+		return record.CorruptAt(rec.Key, "follows %v, the record before it is %v", rec.Prev.Newest(), v.Pair().Newest())
 	}
-	if rec.damaged {
-		b.st.Damaged.addRecord(rec.key, damagedRecord{r.ID, rec.valueSum})
+	if rec.Damaged {
+		b.st.Damaged.addRecord(rec.Key, damagedRecord{rec.ID, record.PartSum(record.UnsafeString(rec.Value))})
 	}
 	var j *Job
-	if r.Flags&record.FlagSched != 0 {
-		if j = b.jobs.get(r.Job); j == nil {
-			return record.CorruptAt(rec.key, "no job %x", r.Job)
+	if rec.Flags&record.FlagSched != 0 {
+		if j = b.jobs.get(rec.Job); j == nil {
+			return record.CorruptAt(rec.Key, "no job %x", rec.Job)
 		}
 		b.placements.add(v, rec)
 	}
-	switch v.Advance(r, rec.key, rec.size, j, rec.sums); {
-	case rec.key.Index > b.floor && !v.whole():
-		return record.CorruptAt(rec.key, "the record that it updates is missing")
-	case v.whole() && v.Tombstone() && !r.Tombstone():
-		return record.CorruptAt(rec.key, "updates an allocation that was deleted")
+	switch v.Advance(&rec.Record, rec.Key, rec.Size(), j, rec.sums); {
+	case rec.Key.Index > b.floor && !v.whole():
+		return record.CorruptAt(rec.Key, "the record that it updates is missing")
+	case v.whole() && v.Tombstone() && !rec.Tombstone():
+		return record.CorruptAt(rec.Key, "updates an allocation that was deleted")
 	}
-	b.batches.add(rec.key.Index, rec.size)
+	b.batches.add(rec.Key.Index, rec.Size())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
 
@@ -29,14 +30,14 @@ func FuzzRebuild(f *testing.F) {
 		}
 		latest := map[schema.ID]scanned{}
 		for _, r := range records {
-			latest[r.record.ID] = r
+			latest[r.ID] = r
 		}
 		living := 0
 		for id, r := range latest {
 			v := st.Table.Get(&id)
 			require.NotNil(t, v)
-			require.Equal(t, r.key, v.Pair().Newest())
-			require.Equal(t, r.record.Tombstone(), v.Tombstone())
+			require.Equal(t, r.Key, v.Pair().Newest())
+			require.Equal(t, r.Tombstone(), v.Tombstone())
 			if !v.Tombstone() {
 				living++
 			}
@@ -86,7 +87,8 @@ func fuzzRecords(ops []byte) []scanned {
 			r.Flags |= record.FlagClient
 		}
 		damaged := ops[3]&4 != 0 && !r.Tombstone()
-		records = append(records, scanned{key: k, size: 100, record: r, damaged: damaged, placement: Placement{ByNode: string(ops[:1])}})
+		e := logfile.Entry{Key: k, Value: make([]byte, 100), Damaged: damaged, Record: r}
+		records = append(records, scanned{Entry: e, placement: Placement{ByNode: string(ops[:1])}})
 		versions[id] = r.PairAt(k)
 	}
 	return records

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"allocstore/store/internal/boltfile"
+	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
 
@@ -19,9 +20,9 @@ type scan struct {
 	cancel chan struct{}
 	err    error // valid once blocks is closed: why the scan ended early
 
-	at  record.Key // of the last record read
-	sum record.ContentSum
-	cur *block // being filled
+	next record.Key // the lowest that can follow
+	sum  record.ContentSum
+	cur  *block // being filled
 }
 
 // A block is a part of the file that was read at once, and the records in it.
@@ -32,13 +33,9 @@ type block struct {
 
 // A scanned record aliases its block.
 type scanned struct {
-	key       record.Key
-	size      int // bytes in the file, key included
-	record    record.Record
+	logfile.Entry
 	sums      PartSums
 	placement Placement // with a scheduler's part
-	damaged   bool      // the parts cannot be read
-	valueSum  uint32    // of a damaged record: the checksum of the stored bytes
 }
 
 // scanBlocks is the number of blocks, and so how far a scan may be ahead.
@@ -99,30 +96,21 @@ func (sc *scan) send(buf []byte) ([]byte, error) {
 
 // visit verifies the record v under k and adds it to the block.
 func (sc *scan) visit(k, v []byte) error {
-	if len(k) != record.KeyLen {
-		return record.CorruptAt(sc.at, "followed by a key of %d bytes", len(k))
+	e, err := logfile.ParseEntry(k, v, sc.next)
+	if err != nil {
+		return err
 	}
-	at := record.ParseKey(k)
-	if at.Index == 0 || at.Index > sc.last {
-		return record.CorruptAt(at, "in a store whose last index is %d", sc.last)
+	if e.Key.Index == 0 || e.Key.Index > sc.last {
+		return record.CorruptAt(e.Key, "in a store whose last index is %d", sc.last)
 	}
-	r, err := record.Parse(at, v)
-	damaged := err == record.ErrDamaged
-	if err != nil && !damaged {
-		return record.CorruptAt(at, "%v", err)
-	}
-	var placement Placement
-	if r.Flags&record.FlagSched != 0 && !damaged {
-		if placement, err = DecodePlacement(r.Sched); err != nil {
-			return record.CorruptAt(at, "scheduler's part: %v", err)
+	rec := scanned{e, PartSums{record.PartSum(e.Sched), record.PartSum(e.Client)}, Placement{}}
+	if e.Flags&record.FlagSched != 0 && !e.Damaged {
+		if rec.placement, err = DecodePlacement(e.Sched); err != nil {
+			return record.CorruptAt(e.Key, "scheduler's part: %v", err)
 		}
 	}
-	sc.at = at
-	sc.sum.Add(record.SumNumber(at, v))
-	rec := scanned{at, len(k) + len(v), r, PartSums{record.PartSum(r.Sched), record.PartSum(r.Client)}, placement, damaged, 0}
-	if damaged {
-		rec.valueSum = record.PartSum(record.UnsafeString(v))
-	}
+	sc.next = e.Key.Next()
+	sc.sum.Add(record.SumNumber(e.Key, v))
 	sc.cur.records = append(sc.cur.records, rec)
 	return nil
 }
