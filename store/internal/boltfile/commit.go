@@ -87,81 +87,39 @@ func (f *File) written() (pages []uint64, err error) {
 	if f.sums == nil {
 		return nil, nil
 	}
-	before := f.Before()
 	both := make(map[uint64]bool) // pages of both states, with all pages below them
-	followed := before.traverse(func(id uint64) bool {
+	err = f.Before().traverse(func(id uint64) bool {
 		both[id] = f.seen.has(id)
 		return !both[id]
 	})
-	if !followed {
+	if err != nil {
 		return nil, nil
 	}
 	var last uint64
-	followed = f.traverse(func(id uint64) bool {
+	err = f.traverse(func(id uint64) bool {
 		last = id
 		if !both[id] {
 			pages = append(pages, id)
 		}
 		return !both[id]
 	})
-	if !followed {
+	if err != nil {
 		return nil, damage(last, changed)
 	}
 	return pages, nil
 }
 
-// A traversal goes through all pages of a file. It verifies only as much as it needs to end.
-type traversal struct {
-	*File
-	met map[uint64]bool
-	at  func(id uint64) (below bool)
-}
-
-// traverse calls at with the number of every page from the root on, and goes on below a page if
-// at returns true. It reports whether it could follow all of them.
-func (f *File) traverse(at func(id uint64) (below bool)) bool {
-	t := traversal{f, make(map[uint64]bool), at}
-	return t.bucket(f.meta.root, 0)
-}
-
-func (t *traversal) bucket(header []byte, depth int) bool {
-	if len(header) < bucketHeader {
-		return false
-	}
-	root := le.Uint64(header)
-	return root == 0 || t.tree(root, depth)
-}
-
-func (t *traversal) tree(id uint64, depth int) bool {
-	if id < firstPage || id >= t.meta.highest || t.met[id] || depth > 2*maxDepth {
-		return false
-	}
-	t.met[id] = true
-	if !t.at(id) {
-		return true
-	}
-	p, err := t.page(id)
-	if err != nil || !p.whole() {
-		return false
-	}
-	for i := range p.count {
-		if !t.element(&p, i, depth+1) {
-			return false
+// traverse verifies the pages from the root on. It calls into with the number of each page first,
+// and leaves out the page and all pages below it if into returns false.
+func (f *File) traverse(into func(id uint64) bool) error {
+	again := &File{f: f.f, meta: f.meta, seen: newBitmap(f.meta.highest), into: into}
+	all, err := again.Buckets()
+	for _, b := range all {
+		if err == nil {
+			err = again.Walk(b, func(_, _ []byte) error { return nil }, nil)
 		}
 	}
-	return true
-}
-
-func (t *traversal) element(p *page, i, depth int) bool {
-	switch p.kind {
-	case branchPage:
-		_, child, ok := p.branch(i)
-		return ok && t.tree(child, depth)
-	case leafPage:
-		_, v, bucket, ok := p.leaf(i)
-		return ok && (!bucket || t.bucket(v, depth))
-	}
-	return false
+	return err
 }
 
 // page reads one page with its overflow, without reading ahead.

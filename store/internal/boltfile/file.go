@@ -14,6 +14,9 @@ type File struct {
 	// sums are the checksums of the walked pages, by their numbers. They are nil if Secure
 	// has no page to write again; see written.
 	sums []uint32
+
+	// into decides whether a walk goes into a page of a tree. Nil stands for all pages.
+	into func(id uint64) bool
 }
 
 // Newest returns the newest state of the database in f, which stays the caller's. It reads the

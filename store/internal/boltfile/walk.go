@@ -108,6 +108,9 @@ func (w *walk) bucket(header []byte, visit func(k, v []byte, bucket bool) error)
 
 // tree walks the page and all pages below it.
 func (w *walk) tree(id uint64, s span, depth int) error {
+	if w.file.into != nil && !w.file.into(id) {
+		return nil
+	}
 	p, err := w.claim(id)
 	if err != nil {
 		return err
