@@ -34,32 +34,22 @@ func plain(text string) string {
 	if strings.IndexFunc(text, notGraphic) < 0 {
 		return text
 	}
-	var b strings.Builder
-	for _, r := range text {
-		if notGraphic(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	quoted := strconv.QuoteToGraphic(text)
+	return quoted[1 : len(quoted)-1]
 }
 
 func notGraphic(r rune) bool { return !unicode.IsGraphic(r) }
 
 // paint colors a status.
 func (a *app) paint(status string) string {
-	status = plain(status)
-	if !a.colors() {
-		return status
+	if color, ok := colors[status]; ok && a.colors() {
+		return color.Sprint(status)
 	}
-	switch status {
-	case schema.ClientStatusRunning, schema.DesiredStatusRun:
-		return text.FgGreen.Sprint(status)
-	case schema.ClientStatusFailed, schema.ClientStatusLost:
-		return text.FgRed.Sprint(status)
-	case schema.ClientStatusPending, schema.ClientStatusUnknown:
-		return text.FgYellow.Sprint(status)
-	}
-	return status
+	return plain(status)
+}
+
+var colors = map[string]text.Color{
+	schema.ClientStatusRunning: text.FgGreen, schema.DesiredStatusRun: text.FgGreen,
+	schema.ClientStatusFailed: text.FgRed, schema.ClientStatusLost: text.FgRed,
+	schema.ClientStatusPending: text.FgYellow, schema.ClientStatusUnknown: text.FgYellow,
 }
