@@ -5,83 +5,52 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"allocstore/store"
 )
 
-// metrics are the metrics for Prometheus.
-type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	inFlight prometheus.Gauge
-}
-
-func newMetrics(s *store.Store) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "allocstore_http_requests_total", Help: "Answered requests."}, []string{"code", "method"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "allocstore_http_requests_in_flight", Help: "Requests without an answer yet, including blocked ones."}),
+// newMetrics returns the metrics for Prometheus, and a function that counts the requests to a handler.
+func newMetrics(s *store.Store) (*prometheus.Registry, func(http.Handler) http.Handler) {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), storeCollector{s})
+	requests := promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "allocstore_http_requests_total", Help: "Answered requests."}, []string{"code", "method"})
+	inFlight := promauto.With(r).NewGauge(prometheus.GaugeOpts{Name: "allocstore_http_requests_in_flight", Help: "Requests without an answer yet, including blocked ones."})
+	return r, func(h http.Handler) http.Handler {
+		return promhttp.InstrumentHandlerInFlight(inFlight, promhttp.InstrumentHandlerCounter(requests, h))
 	}
-	m.registry.MustRegister(m.requests, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), storeCollector{s})
-	return m
-}
-
-// count counts the requests to h.
-func (m *metrics) count(h http.Handler) http.Handler {
-	return promhttp.InstrumentHandlerInFlight(m.inFlight, promhttp.InstrumentHandlerCounter(m.requests, h))
 }
 
 // A storeCollector collects the Stats of a store.
 type storeCollector struct{ s *store.Store }
 
-// A figure is one field of Stats.
-type figure struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	of   func(*store.Stats) float64
-}
-
-func gauge(name, help string, of func(*store.Stats) float64) figure {
-	return figure{prometheus.NewDesc("allocstore_"+name, help, nil, nil), prometheus.GaugeValue, of}
-}
-
-func counter(name, help string, of func(*store.Stats) float64) figure {
-	return figure{prometheus.NewDesc("allocstore_"+name, help, nil, nil), prometheus.CounterValue, of}
-}
-
-var figures = []figure{
-	gauge("last_index", "Index of the last write.", func(s *store.Stats) float64 { return float64(s.LastIndex) }),
-	gauge("floor_index", "Index up to which changes may have been removed.", func(s *store.Stats) float64 { return float64(s.Floor) }),
-	gauge("allocations", "Allocations.", func(s *store.Stats) float64 { return float64(s.Allocations) }),
-	gauge("tombstones", "Deleted IDs that are remembered.", func(s *store.Stats) float64 { return float64(s.Tombstones) }),
-	gauge("jobs", "Distinct jobs.", func(s *store.Stats) float64 { return float64(s.Jobs) }),
-	gauge("waiters", "Blocked readers.", func(s *store.Stats) float64 { return float64(s.Waiters) }),
-	gauge("readers", "Open snapshots, lists and feed readers.", func(s *store.Stats) float64 { return float64(s.Readers) }),
-	gauge("file_bytes", "Size of the file.", func(s *store.Stats) float64 { return float64(s.FileBytes) }),
-	gauge("live_bytes", "Bytes of live records, and of jobs.", func(s *store.Stats) float64 { return float64(s.LiveBytes) }),
-	gauge("dead_bytes", "Bytes of superseded records.", func(s *store.Stats) float64 { return float64(s.DeadBytes) }),
-	gauge("resident_bytes", "Estimated memory of decoded allocations.", func(s *store.Stats) float64 { return float64(s.ResidentBytes) }),
-	gauge("damaged", "Damaged records and jobs in the file.", func(s *store.Stats) float64 { return float64(s.Damaged) }),
-	gauge("quarantined_allocations", "Allocations that damage keeps from being read.", func(s *store.Stats) float64 { return float64(s.Quarantined) }),
-	counter("commits_total", "Transactions since the store was opened.", func(s *store.Stats) float64 { return float64(s.Commits) }),
-	counter("batches_total", "Batches that changed something.", func(s *store.Stats) float64 { return float64(s.Batches) }),
-	counter("writes_total", "Records written.", func(s *store.Stats) float64 { return float64(s.Writes) }),
-	counter("compaction_passes_total", "Passes of compaction.", func(s *store.Stats) float64 { return float64(s.Passes) }),
-	counter("decoded_total", "Reads that had to decode an allocation.", func(s *store.Stats) float64 { return float64(s.Misses) }),
-}
-
 // Describe implements prometheus.Collector.
-func (c storeCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, f := range figures {
-		to <- f.desc
-	}
-}
+func (c storeCollector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
 
 // Collect implements prometheus.Collector.
 func (c storeCollector) Collect(to chan<- prometheus.Metric) {
-	stats := c.s.Stats()
-	for _, f := range figures {
-		to <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(&stats))
+	s := c.s.Stats()
+	add := func(kind prometheus.ValueType, name, help string, value float64) {
+		to <- prometheus.MustNewConstMetric(prometheus.NewDesc("allocstore_"+name, help, nil, nil), kind, value)
 	}
+	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
+	add(gauge, "last_index", "Index of the last write.", float64(s.LastIndex))
+	add(gauge, "floor_index", "Index up to which changes may have been removed.", float64(s.Floor))
+	add(gauge, "allocations", "Allocations.", float64(s.Allocations))
+	add(gauge, "tombstones", "Deleted IDs that are remembered.", float64(s.Tombstones))
+	add(gauge, "jobs", "Distinct jobs.", float64(s.Jobs))
+	add(gauge, "waiters", "Blocked readers.", float64(s.Waiters))
+	add(gauge, "readers", "Open snapshots, lists and feed readers.", float64(s.Readers))
+	add(gauge, "file_bytes", "Size of the file.", float64(s.FileBytes))
+	add(gauge, "live_bytes", "Bytes of live records, and of jobs.", float64(s.LiveBytes))
+	add(gauge, "dead_bytes", "Bytes of superseded records.", float64(s.DeadBytes))
+	add(gauge, "resident_bytes", "Estimated memory of decoded allocations.", float64(s.ResidentBytes))
+	add(gauge, "damaged", "Damaged records and jobs in the file.", float64(s.Damaged))
+	add(gauge, "quarantined_allocations", "Allocations that damage keeps from being read.", float64(s.Quarantined))
+	add(counter, "commits_total", "Transactions since the store was opened.", float64(s.Commits))
+	add(counter, "batches_total", "Batches that changed something.", float64(s.Batches))
+	add(counter, "writes_total", "Records written.", float64(s.Writes))
+	add(counter, "compaction_passes_total", "Passes of compaction.", float64(s.Passes))
+	add(counter, "decoded_total", "Reads that had to decode an allocation.", float64(s.Misses))
 }

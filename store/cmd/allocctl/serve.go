@@ -121,11 +121,11 @@ func shutDown(server *http.Server, grace time.Duration) error {
 
 // newMux returns the handler of all paths.
 func newMux(s *store.Store, opts *httpapi.Options) http.Handler {
-	metrics := newMetrics(s)
+	metrics, count := newMetrics(s)
 	mux := http.NewServeMux()
-	mux.Handle("/", metrics.count(httpapi.New(s, opts)))
-	mux.Handle("GET "+listPath, metrics.count(serveList(s)))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics.registry, promhttp.HandlerOpts{}))
+	mux.Handle("/", count(httpapi.New(s, opts)))
+	mux.Handle("GET "+listPath, count(serveList(s)))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		sn, err := s.Snapshot()
 		if err != nil {
