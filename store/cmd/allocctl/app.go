@@ -19,6 +19,8 @@ type app struct {
 	out, err io.Writer
 
 	file, addr string
+	json       bool
+	after      uint64
 	parsed     bool // the command line is valid
 }
 
@@ -64,23 +66,33 @@ func (a *app) preferFlags(cmd *cobra.Command) {
 	}
 }
 
-// withSource calls fn with the file, or with the store at the address.
-func (a *app) withSource(fn func(source) error) error {
-	switch {
-	case a.file != "" && a.addr != "":
-		return usage("give --file or --addr (ALLOCSTORE_FILE or ALLOCSTORE_ADDR), not both")
-	case a.addr != "":
+// A runner runs a command.
+type runner = func(cmd *cobra.Command, args []string) error
+
+// onSource returns the runner of a command that reads from the file, or from the store at the address.
+func (a *app) onSource(fn func(cmd *cobra.Command, args []string, s source) error) runner {
+	inFile := a.onFile(func(cmd *cobra.Command, args []string, s *store.Store) error { return fn(cmd, args, local{s}) })
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case a.file != "" && a.addr != "":
+			return usage("give --file or --addr (ALLOCSTORE_FILE or ALLOCSTORE_ADDR), not both")
+		case a.addr == "":
+			return inFile(cmd, args)
+		}
 		r, err := newRemote(a.addr)
 		if err != nil {
 			return err
 		}
-		return fn(r)
+		return fn(cmd, args, r)
 	}
-	return a.withStore(readOnly, func(s *store.Store) error { return fn(local{s}) })
 }
 
-// readOnly are the options of a command that only reads. It does not create the file.
-var readOnly = store.Options{ReadOnly: true}
+// onFile returns the runner of a command that only reads, from the file. It does not create the file.
+func (a *app) onFile(fn func(cmd *cobra.Command, args []string, s *store.Store) error) runner {
+	return func(cmd *cobra.Command, args []string) error {
+		return a.withStore(store.Options{ReadOnly: true}, func(s *store.Store) error { return fn(cmd, args, s) })
+	}
+}
 
 // withStore opens the file, calls fn, and closes the file.
 func (a *app) withStore(opts store.Options, fn func(*store.Store) error) error {

@@ -23,19 +23,14 @@ func newBackup(a *app) *cobra.Command {
 when it is complete and on the disk.`,
 		Example: "  allocctl -f state.db backup state.bak",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.checkTarget(args[0]); err != nil {
-				return err
-			}
-			return a.withStore(readOnly, func(s *store.Store) error { return a.backup(cmd.Context(), s, args[0]) })
-		},
+		RunE:    a.onFile(a.backup),
 	}
 }
 
 // checkTarget refuses to replace the store itself, or anything but a regular file.
 func (a *app) checkTarget(path string) error {
 	target, err := os.Stat(path)
-	if path == "-" || err != nil {
+	if err != nil {
 		return nil
 	}
 	if !target.Mode().IsRegular() {
@@ -48,12 +43,12 @@ func (a *app) checkTarget(path string) error {
 }
 
 // backup writes a backup to a file, or to the standard output for "-".
-func (a *app) backup(ctx context.Context, s *store.Store, path string) (err error) {
+func (a *app) backup(cmd *cobra.Command, args []string, s *store.Store) (err error) {
 	var info store.BackupInfo
-	if path == "-" {
-		info, err = s.Backup(ctx, a.out)
-	} else {
-		info, err = a.backupFile(ctx, s, path)
+	if path := args[0]; path == "-" {
+		info, err = s.Backup(cmd.Context(), a.out)
+	} else if err = a.checkTarget(path); err == nil {
+		info, err = a.backupFile(cmd.Context(), s, path)
 	}
 	if err != nil {
 		return err
@@ -71,11 +66,7 @@ func (a *app) backupFile(ctx context.Context, s *store.Store, path string) (info
 	if err != nil {
 		return info, err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
+	defer func() { _ = os.Remove(tmp.Name()) }() // has no effect after the rename
 	bar := a.progress("backing up", s.Stats().LiveBytes+s.Stats().DeadBytes, true)
 	info, err = s.Backup(ctx, io.MultiWriter(tmp, bar))
 	_ = bar.Finish()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -17,14 +16,12 @@ func newCheck(a *app) *cobra.Command {
 allocation can be read. Every fault is a line; the exit code is 6 if there is one.`,
 		Example: "  allocctl -f state.db check",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(readOnly, func(s *store.Store) error { return a.check(cmd.Context(), s) })
-		},
+		RunE:    a.onFile(a.check),
 	}
 }
 
-func (a *app) check(ctx context.Context, s *store.Store) error {
-	faults := 0
+func (a *app) check(cmd *cobra.Command, _ []string, s *store.Store) error {
+	ctx, faults := cmd.Context(), 0
 	for err := range s.Check(ctx) {
 		if ctx.Err() != nil {
 			return err

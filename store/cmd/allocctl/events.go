@@ -20,7 +20,6 @@ type taskEvent struct {
 }
 
 func newEvents(a *app) *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "events ID [TASK]",
 		Short: "Show the latest events of an allocation's tasks",
@@ -28,35 +27,31 @@ func newEvents(a *app) *cobra.Command {
 		Example: `  allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af redis
   allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af --json`,
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSource(func(s source) error {
-				alloc, err := get(cmd.Context(), s, args[0])
-				if err != nil {
-					return err
-				}
-				tasks := slices.Sorted(maps.Keys(alloc.TaskStates))
-				if len(args) == 2 {
-					if !slices.Contains(tasks, args[1]) {
-						return fmt.Errorf("allocation %s has no task %q that was heard of: it has %q", alloc.ID, args[1], tasks)
-					}
-					tasks = args[1:]
-				}
-				if asJSON {
-					return a.printEventLines(alloc, tasks)
-				}
-				a.printEvents(alloc, tasks)
-				return nil
-			})
-		},
+		RunE: a.onSource(a.events),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one event each")
+	cmd.Flags().BoolVar(&a.json, "json", false, "JSON lines, one event each")
 	return cmd
 }
 
-func (a *app) printEventLines(alloc *schema.Allocation, tasks []string) error {
-	for _, task := range tasks {
+func (a *app) events(cmd *cobra.Command, args []string, s source) error {
+	alloc, err := get(cmd.Context(), s, args[0])
+	if err != nil {
+		return err
+	}
+	tasks := slices.Sorted(maps.Keys(alloc.TaskStates))
+	if len(args) == 2 {
+		if !slices.Contains(tasks, args[1]) {
+			return fmt.Errorf("allocation %s has no task %q that was heard of: it has %q", alloc.ID, args[1], tasks)
+		}
+		tasks = args[1:]
+	}
+	for i, task := range tasks {
 		ts := alloc.TaskStates[task]
 		if ts == nil {
+			continue
+		}
+		if !a.json {
+			a.printEvents(i, task, ts)
 			continue
 		}
 		for ev := range ts.Events.All() {
@@ -68,31 +63,26 @@ func (a *app) printEventLines(alloc *schema.Allocation, tasks []string) error {
 	return nil
 }
 
-func (a *app) printEvents(alloc *schema.Allocation, tasks []string) {
-	for i, task := range tasks {
-		ts := alloc.TaskStates[task]
-		if ts == nil {
-			continue
-		}
-		if i > 0 {
-			fmt.Fprintln(a.out)
-		}
-		fmt.Fprintf(a.out, "Task %q is %s", task, a.paint(ts.State))
-		if ts.Failed {
-			fmt.Fprint(a.out, ", failed")
-		}
-		if ts.Restarts > 0 {
-			fmt.Fprintf(a.out, ", restarts: %d", ts.Restarts)
-		}
-		if dropped := ts.Events.Dropped(); dropped > 0 {
-			fmt.Fprintf(a.out, ", earlier events dropped: %d", dropped)
-		}
+// printEvents prints the state and the events of the i-th task.
+func (a *app) printEvents(i int, task string, ts *schema.TaskState) {
+	if i > 0 {
 		fmt.Fprintln(a.out)
-		t := newTable(a.out, "Time", "", "Type", "What happened")
-		for ev := range ts.Events.All() {
-			at := time.Unix(0, ev.Time).UTC()
-			t.AppendRow(tableRow{at.Format(time.DateTime + ".000 MST"), humanize.Time(at), plain(ev.Type), plain(ev.DisplayMessage())})
-		}
-		t.Render()
 	}
+	fmt.Fprintf(a.out, "Task %q is %s", task, a.paint(ts.State))
+	if ts.Failed {
+		fmt.Fprint(a.out, ", failed")
+	}
+	if ts.Restarts > 0 {
+		fmt.Fprintf(a.out, ", restarts: %d", ts.Restarts)
+	}
+	if dropped := ts.Events.Dropped(); dropped > 0 {
+		fmt.Fprintf(a.out, ", earlier events dropped: %d", dropped)
+	}
+	fmt.Fprintln(a.out)
+	t := newTable(a.out, "Time", "", "Type", "What happened")
+	for ev := range ts.Events.All() {
+		at := time.Unix(0, ev.Time).UTC()
+		t.AppendRow(tableRow{at.Format(time.DateTime + ".000 MST"), humanize.Time(at), plain(ev.Type), plain(ev.DisplayMessage())})
+	}
+	t.Render()
 }

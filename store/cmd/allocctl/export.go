@@ -29,7 +29,7 @@ changes, give --after the index of the last export. An export has no deletions: 
   allocctl -f state.db export --after 1200 >> allocations.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(readOnly, func(s *store.Store) error {
+			return a.withStore(store.Options{ReadOnly: true}, func(s *store.Store) error {
 				sn, err := s.Snapshot()
 				if err != nil {
 					return err

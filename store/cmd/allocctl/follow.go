@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"allocstore/index"
@@ -19,7 +17,6 @@ type changeLine struct {
 }
 
 func newFollow(a *app) *cobra.Command {
-	var after uint64
 	cmd := &cobra.Command{
 		Use:   "follow",
 		Short: "Print every change above an index, in order",
@@ -28,20 +25,18 @@ last one: an open file does not change any more. A line has the allocation after
 null for a deletion. To continue later, give the Index of the last line whose Last is true.`,
 		Example: "  allocctl -f state.db follow --after 1200",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(readOnly, func(s *store.Store) error { return a.follow(cmd.Context(), s, after) })
-		},
+		RunE:    a.onFile(a.follow),
 	}
-	cmd.Flags().Uint64Var(&after, "after", 0, "changes above this index")
+	cmd.Flags().Uint64Var(&a.after, "after", 0, "changes above this index")
 	return cmd
 }
 
 // follow prints the changes up to the last index, where the feed would wait for more.
-func (a *app) follow(ctx context.Context, s *store.Store, after uint64) error {
-	if after >= s.Stats().Floor && s.LastIndex() <= max(after, index.Created) {
+func (a *app) follow(cmd *cobra.Command, _ []string, s *store.Store) error {
+	if a.after >= s.Stats().Floor && s.LastIndex() <= max(a.after, index.Created) {
 		return nil
 	}
-	for ch, err := range s.Changes(ctx, after) {
+	for ch, err := range s.Changes(cmd.Context(), a.after) {
 		if err != nil {
 			return err
 		}

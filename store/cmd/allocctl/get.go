@@ -15,32 +15,22 @@ func newGet(a *app) *cobra.Command {
 		Short:   "Print an allocation as JSON",
 		Example: "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSource(func(s source) error {
-				alloc, err := get(cmd.Context(), s, args[0])
-				if err != nil {
-					return err
-				}
-				return printJSON(a.out, alloc)
-			})
-		},
+		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
+			alloc, err := get(cmd.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
+			return printJSON(a.out, alloc)
+		}),
 	}
 }
 
 // printJSON writes an allocation for people, like the endpoint with ?pretty.
 func printJSON(w io.Writer, alloc *schema.Allocation) error {
-	text, err := json.MarshalIndent(alloc, "", "    ")
-	if err == nil {
-		_, err = w.Write(append(text, '\n'))
-	}
-	return err
+	e := json.NewEncoder(w)
+	e.SetIndent("", "    ")
+	return e.Encode(alloc)
 }
 
 // printLine writes v as one line of JSON.
-func printLine(w io.Writer, v any) error {
-	text, err := json.Marshal(v)
-	if err == nil {
-		_, err = w.Write(append(text, '\n'))
-	}
-	return err
-}
+func printLine(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }

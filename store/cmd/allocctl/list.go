@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 
@@ -11,50 +12,47 @@ import (
 
 func newList(a *app) *cobra.Command {
 	var by filter
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List allocations, by node, job, evaluation or ID prefix",
 		Example: `  allocctl -f state.db list --job example
   allocctl -f state.db list --prefix 2032 --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: a.onSource(func(cmd *cobra.Command, _ []string, s source) error {
 			if err := by.check(); err != nil {
 				return err
 			}
-			return a.withSource(func(s source) error {
-				if asJSON {
-					return a.listLines(s.List(cmd.Context(), by))
-				}
-				return a.listTable(s.List(cmd.Context(), by))
-			})
-		},
+			if a.json {
+				return printLines(a.out, s.List(cmd.Context(), by))
+			}
+			return a.printTable(s.List(cmd.Context(), by))
+		}),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&by.Node, "node", "", "allocations on this node")
 	flags.StringVar(&by.Job, "job", "", "allocations of this job")
 	flags.StringVar(&by.Eval, "eval", "", "allocations of this evaluation")
 	flags.StringVar(&by.Prefix, "prefix", "", "allocations with this prefix of their ID")
-	flags.BoolVar(&asJSON, "json", false, "JSON lines, one allocation each")
+	flags.BoolVar(&a.json, "json", false, "JSON lines, one allocation each")
 	return cmd
 }
 
-// listLines prints the allocations that can be read, and returns the last error.
-func (a *app) listLines(all store.Allocations) (failed error) {
+// printLines prints the allocations that can be read, as JSON lines, and returns the last error.
+func printLines(w io.Writer, all store.Allocations) (failed error) {
 	for alloc, err := range all {
 		if err != nil {
 			failed = err
 			continue
 		}
-		if err := printLine(a.out, alloc); err != nil {
+		if err := printLine(w, alloc); err != nil {
 			return err
 		}
 	}
 	return failed
 }
 
-// listTable is listLines for people.
-func (a *app) listTable(all store.Allocations) (failed error) {
+// printTable is printLines for people.
+func (a *app) printTable(all store.Allocations) (failed error) {
 	t := newTable(a.out, "ID", "Name", "Node", "Desired", "Status", "Index")
 	for alloc, err := range all {
 		if err != nil {
@@ -90,14 +88,8 @@ func serveList(s *store.Store) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		w.Header().Set("Trailer", listError)
-		for alloc, err := range by.of(s) {
-			if err != nil {
-				w.Header().Set(listError, err.Error())
-				continue
-			}
-			if printLine(w, alloc) != nil {
-				return
-			}
+		if err := printLines(w, by.of(s)); err != nil {
+			w.Header().Set(listError, err.Error())
 		}
 	})
 }

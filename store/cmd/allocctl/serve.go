@@ -43,9 +43,9 @@ for the others, and then end the process.`,
 		Example: `  allocctl -f state.db serve --listen 127.0.0.1:4646
   curl 'http://127.0.0.1:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af?pretty'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(readOnly, func(s *store.Store) error { return o.serve(cmd.Context(), s, a.logger()) })
-		},
+		RunE: a.onFile(func(cmd *cobra.Command, _ []string, s *store.Store) error {
+			return o.serve(cmd.Context(), s, a.logger())
+		}),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:4646", "address to listen on; port 0 means any free port")
@@ -104,14 +104,8 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 	case <-ctx.Done():
 	}
 	log.Info("ending")
-	endRequests()
-	return shutDown(server, o.grace)
-}
-
-// shutDown waits for requests to end. Blocked ones, here or in another region, have ended with their
-// context; answers that a client is reading go on.
-func shutDown(server *http.Server, grace time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	endRequests() // blocked ones, here or in another region; answers that a client is reading go on
+	ctx, cancel := context.WithTimeout(context.Background(), o.grace)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		return fmt.Errorf("ending: %w", errors.Join(err, server.Close()))

@@ -10,28 +10,22 @@ import (
 )
 
 func newStats(a *app) *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "stats",
 		Short:   "Show the counts and sizes of the store",
 		Example: "  allocctl -f state.db stats --json",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.withStore(readOnly, func(s *store.Store) error {
-				stats := s.Stats()
-				if asJSON {
-					return printLine(a.out, stats)
-				}
-				a.printStats(&stats)
-				return nil
-			})
-		},
+		RunE:    a.onFile(a.stats),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "as JSON")
 	return cmd
 }
 
-func (a *app) printStats(stats *store.Stats) {
+func (a *app) stats(_ *cobra.Command, _ []string, s *store.Store) error {
+	stats := s.Stats()
+	if a.json {
+		return printLine(a.out, stats)
+	}
 	bytes := func(n int64) string { return fmt.Sprintf("%s (%d)", humanize.Bytes(uint64(max(n, 0))), n) }
 	t := newTable(a.out)
 	t.AppendRows([]tableRow{
@@ -47,4 +41,5 @@ func (a *app) printStats(stats *store.Stats) {
 		{"Quarantined allocations", stats.Quarantined},
 	})
 	t.Render()
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -23,36 +22,34 @@ no change is missed.
 A file that is open here cannot change: wait with --addr on the process that writes it.`,
 		Example: `  allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af --index 9 --timeout 60s`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSource(func(s source) error {
-				opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
-				if !cmd.Flags().Changed("index") {
-					now, err := s.Wait(cmd.Context(), args[0], store.QueryOptions{})
-					if err != nil {
-						return err
-					}
-					opts.MinQueryIndex = now.Index
+		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
+			opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
+			if !cmd.Flags().Changed("index") {
+				now, err := s.Wait(cmd.Context(), args[0], store.QueryOptions{})
+				if err != nil {
+					return err
 				}
-				return a.wait(cmd.Context(), s, args[0], opts)
-			})
-		},
+				opts.MinQueryIndex = now.Index
+			}
+			r, err := s.Wait(cmd.Context(), args[0], opts)
+			if err != nil {
+				return err
+			}
+			return a.printResult(&r)
+		}),
 	}
 	cmd.Flags().Uint64Var(&index, "index", 0, "wait for a change above this index; without it, for the next change")
 	cmd.Flags().DurationVar(&timeout, "timeout", store.DefaultMaxQueryTime, "the longest time to wait, up to 10m")
 	return cmd
 }
 
-// wait prints the result of a wait.
-func (a *app) wait(ctx context.Context, s source, id string, opts store.QueryOptions) error {
-	r, err := s.Wait(ctx, id, opts)
-	if err != nil {
-		return err
-	}
+// printResult prints the result of a wait.
+func (a *app) printResult(r *store.WaitResult) error {
 	fmt.Fprintf(a.err, "index %d\n", r.Index)
 	if r.Outcome == store.TimedOut {
 		return fmt.Errorf("%w: nothing has changed", errTimedOut)
 	}
-	alloc, err := found(&r)
+	alloc, err := found(r)
 	if err != nil {
 		return err
 	}
