@@ -16,7 +16,6 @@ import (
 )
 
 func newExport(a *app) *cobra.Command {
-	var after uint64
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write all allocations as JSON lines",
@@ -28,18 +27,9 @@ changes, give --after the index of the last export. An export has no deletions: 
 		Example: `  allocctl -f state.db export > allocations.jsonl
   allocctl -f state.db export --after 1200 >> allocations.jsonl`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(store.Options{ReadOnly: true}, func(s *store.Store) error {
-				sn, err := s.Snapshot()
-				if err != nil {
-					return err
-				}
-				defer sn.Close()
-				return a.export(cmd.Context(), sn, after)
-			})
-		},
+		RunE: a.onFile(a.export),
 	}
-	cmd.Flags().Uint64Var(&after, "after", 0, "only allocations that changed above this index")
+	cmd.Flags().Uint64Var(&a.after, "after", 0, "only allocations that changed above this index")
 	return cmd
 }
 
@@ -50,39 +40,44 @@ type changed struct {
 }
 
 // export writes the changed allocations, and reports the index that it has reached.
-func (a *app) export(ctx context.Context, sn *store.Snapshot, after uint64) error {
-	all, damaged, err := changedAfter(ctx, sn, after)
+func (a *app) export(cmd *cobra.Command, _ []string, s *store.Store) error {
+	sn, err := s.Snapshot()
 	if err != nil {
 		return err
 	}
-	bar := a.progress("exporting", int64(len(all)), false)
-	out := bufio.NewWriter(a.out)
-	done := after
-	for i, c := range all {
-		if ctx.Err() != nil {
-			break
-		}
-		if err = exportOne(out, sn, c.id); err != nil {
-			break
-		}
-		if i+1 == len(all) || all[i+1].index > c.index {
-			done = c.index
-		}
-		_ = bar.Add(1)
-	}
-	_ = bar.Finish()
-	if err == nil {
-		err = out.Flush()
-	}
-	switch {
-	case err != nil: // some of the last lines may not have been written: do not report an index
+	defer sn.Close()
+	all, damaged, err := changedAfter(cmd.Context(), sn, a.after)
+	if err != nil {
 		return err
-	case ctx.Err() != nil:
-		return fmt.Errorf("%w (go on with --after %d)", ctx.Err(), done)
 	}
-	fmt.Fprintf(a.err, "%d allocations, up to index %d\n", len(all), max(done, sn.Index()))
+	out := bufio.NewWriter(a.out)
+	exported := a.exportAll(cmd.Context(), out, sn, all)
+	if err := cmp.Or(out.Flush(), exported); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "%d allocations, up to index %d\n", len(all), max(a.after, sn.Index()))
 	if damaged > 0 {
 		return fmt.Errorf("%w: %d allocations cannot be read, and are not among them: see check", store.ErrCorrupt, damaged)
+	}
+	return nil
+}
+
+// exportAll writes the allocations. If ctx ends, the error says where to continue.
+func (a *app) exportAll(ctx context.Context, out io.Writer, sn *store.Snapshot, all []changed) error {
+	bar := a.progress("exporting", int64(len(all)), false)
+	defer bar.Finish()
+	for _, c := range all {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w (go on with --after %d)", ctx.Err(), c.index-1)
+		}
+		alloc, err := sn.Get(c.id.String())
+		if err != nil {
+			return err
+		}
+		if err := printLine(out, alloc); err != nil {
+			return err
+		}
+		_ = bar.Add(1)
 	}
 	return nil
 }
@@ -108,14 +103,6 @@ func changedAfter(ctx context.Context, sn *store.Snapshot, after uint64) (all []
 		}
 		all = append(all, changed{id, alloc.ModifyIndex})
 	}
-	slices.SortFunc(all, func(x, y changed) int { return cmp.Or(cmp.Compare(x.index, y.index), x.id.Compare(y.id)) })
+	slices.SortStableFunc(all, func(x, y changed) int { return cmp.Compare(x.index, y.index) }) // and by ID
 	return all, damaged, nil
-}
-
-func exportOne(w io.Writer, sn *store.Snapshot, id schema.ID) error {
-	alloc, err := sn.Get(id.String())
-	if err != nil {
-		return err
-	}
-	return printLine(w, alloc)
 }
