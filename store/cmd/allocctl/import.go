@@ -22,7 +22,6 @@ const (
 )
 
 func newImport(a *app) *cobra.Command {
-	var after uint64
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Read allocations from JSON lines",
@@ -44,11 +43,11 @@ import all of them again.`,
 			}
 			defer in.Close()
 			return a.withStore(store.Options{}, func(s *store.Store) error {
-				return a.importLines(cmd.Context(), &importer{s: s, after: after, done: after}, in, size)
+				return a.importLines(cmd.Context(), &importer{s: s, after: a.after, index: a.after, done: a.after}, in, size)
 			})
 		},
 	}
-	cmd.Flags().Uint64Var(&after, "after", 0, "leave out lines whose ModifyIndex is not above this")
+	cmd.Flags().Uint64Var(&a.after, "after", 0, "leave out lines whose ModifyIndex is not above this")
 	return cmd
 }
 
@@ -57,9 +56,8 @@ type importer struct {
 	s     *store.Store
 	after uint64
 
-	line      int    // number of the last line read
-	index     uint64 // the highest of the lines read
-	complete  uint64 // the highest below index: all lines up to it have been read, if they are in order
+	line      int    // number of the line to read
+	highest   uint64 // of the indexes of the lines read
 	unordered bool   // a line's index is below that of a line before it
 
 	batch []imported
@@ -67,35 +65,22 @@ type importer struct {
 
 	written   int    // allocations in the store
 	unchanged int    // those of them that were equal before
-	done      uint64 // all lines up to this index are in the store, if they are in order
+	index     uint64 // the highest of those in the store
+	done      uint64 // the highest below index: all lines up to it are in the store, if they are in order
 }
 
 // An imported is an allocation of the batch.
 type imported struct {
 	*schema.Allocation
-	line     int
-	complete uint64 // importer.complete when the line was read
+	line int
 }
 
-// importLines reads all lines, until one cannot be read or stored, or ctx ends.
+// importLines imports all lines, until one cannot be read or stored, or ctx ends.
 func (a *app) importLines(ctx context.Context, im *importer, from io.Reader, size int64) error {
 	bar := a.progress("importing", size, true)
-	in := ctxio.NewReader(ctx, from)
+	in := ctxio.NewReader(ctx, io.TeeReader(from, bar))
 	defer in.Close()
-	lines := newLines(in)
-	var err error
-	for err == nil && lines.Scan() && lines.Err() == nil { // after an error the line is not whole
-		err = im.importLine(lines.Bytes())
-		_ = bar.Add(len(lines.Bytes()) + 1)
-	}
-	switch cut := lines.Err(); {
-	case err == nil && ctx.Err() != nil:
-		err = ctx.Err()
-	case err == nil && errors.Is(cut, bufio.ErrTooLong):
-		err = fmt.Errorf("line %d: longer than %d bytes", im.line+1, maxLine)
-	case err == nil && cut != nil:
-		err = fmt.Errorf("line %d: %w", im.line+1, cut)
-	}
+	err := im.readLines(newLines(in))
 	if e := im.flush(); err == nil { // the lines before the fault are good
 		err = e
 	}
@@ -107,48 +92,56 @@ func (a *app) importLines(ctx context.Context, im *importer, from io.Reader, siz
 	return nil
 }
 
-// importLine adds the allocation of a line to the batch, and writes a full batch.
-func (im *importer) importLine(text []byte) error {
-	im.line++
-	if len(bytes.TrimSpace(text)) == 0 {
-		return nil
+// readLines adds the lines to the batch, and writes full batches.
+func (im *importer) readLines(lines *bufio.Scanner) error {
+	for im.line = 1; lines.Scan() && lines.Err() == nil; im.line++ { // after an error the line is not whole
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		alloc, err := im.parse(lines.Bytes())
+		if err != nil {
+			return fmt.Errorf("line %d: %w", im.line, err)
+		}
+		if im.after > 0 && alloc.ModifyIndex <= im.after {
+			continue
+		}
+		im.batch = append(im.batch, imported{alloc, im.line})
+		if im.bytes += len(lines.Bytes()); len(im.batch) < importBatch && im.bytes < importBytes {
+			continue
+		}
+		if err := im.flush(); err != nil {
+			return err
+		}
 	}
+	switch err := lines.Err(); {
+	case err == nil, errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, bufio.ErrTooLong):
+		return fmt.Errorf("line %d: longer than %d bytes", im.line, maxLine)
+	default:
+		return fmt.Errorf("line %d: %w", im.line, err)
+	}
+}
+
+// parse returns the allocation of a line. Lines out of order are an error with --after: a line that it
+// leaves out may then be one that the first import never read.
+func (im *importer) parse(text []byte) (*schema.Allocation, error) {
 	alloc, err := schema.DecodeJSON(text)
 	if err == nil {
 		err = alloc.Validate()
 	}
-	if err == nil && alloc.Job == nil {
-		err = fmt.Errorf("%w: allocation %s", store.ErrNoJob, alloc.ID)
-	}
-	if err == nil {
-		err = im.advance(alloc.ModifyIndex)
-	}
 	if err != nil {
-		return fmt.Errorf("line %d: %w", im.line, err)
+		return nil, err
 	}
-	if im.after > 0 && alloc.ModifyIndex <= im.after {
-		return nil
+	if alloc.Job == nil {
+		return nil, fmt.Errorf("%w: allocation %s", store.ErrNoJob, alloc.ID)
 	}
-	im.batch = append(im.batch, imported{alloc, im.line, im.complete})
-	if im.bytes += len(text); len(im.batch) < importBatch && im.bytes < importBytes {
-		return nil
-	}
-	return im.flush()
-}
-
-// advance records the index of a line. Lines out of order are an error with --after: a line that it
-// leaves out may then be one that the first import never read.
-func (im *importer) advance(index uint64) error {
-	switch {
-	case index > im.index:
-		im.index, im.complete = index, im.index
-	case index < im.index:
-		im.unordered = true
-	}
+	im.unordered = im.unordered || alloc.ModifyIndex < im.highest
+	im.highest = max(im.highest, alloc.ModifyIndex)
 	if im.unordered && im.after > 0 {
-		return usage("its index %d is below one before it, and --after is for lines in the order of their indexes: import all of them", index)
+		return nil, usage("its index %d is below one before it, and --after is for lines in the order of their indexes: import all of them", alloc.ModifyIndex)
 	}
-	return nil
+	return alloc, nil
 }
 
 // rest tells how to continue.
@@ -191,7 +184,11 @@ func (im *importer) write(part []imported) error {
 	}
 	im.written += len(part)
 	im.unchanged += applied.Unchanged / 2
-	im.done = max(im.done, part[len(part)-1].complete)
+	for _, alloc := range part {
+		if alloc.ModifyIndex > im.index {
+			im.index, im.done = alloc.ModifyIndex, im.index
+		}
+	}
 	return nil
 }
 
