@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"cmp"
+	"iter"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,21 +40,20 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.W
 // acceptsGzip reports whether the client accepts gzip: RFC 9110, 12.5.3.
 func acceptsGzip(header http.Header) bool {
 	accepts := false
-	for _, line := range header.Values("Accept-Encoding") {
-		for coding := range strings.SplitSeq(line, ",") {
-			name, weight, _ := strings.Cut(coding, ";")
-			name = strings.ToLower(strings.TrimSpace(name))
-			if name != "gzip" && name != "*" {
-				continue
-			}
-			q, weighted := strings.CutPrefix(strings.ToLower(strings.TrimSpace(weight)), "q=")
-			worth, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
-			wanted := !weighted || err == nil && worth > 0
-			if name == "gzip" {
-				return wanted
-			}
+	for coding := range elements(header, "Accept-Encoding") {
+		name, parameters, _ := mime.ParseMediaType(coding)
+		weight, err := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64)
+		switch wanted := err == nil && weight > 0; name {
+		case "gzip":
+			return wanted
+		case "*":
 			accepts = wanted
 		}
 	}
 	return accepts
+}
+
+// elements returns the elements of a header that is a list, in one line or several.
+func elements(header http.Header, name string) iter.Seq[string] {
+	return strings.SplitSeq(strings.Join(header.Values(name), ","), ",")
 }

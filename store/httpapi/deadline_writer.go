@@ -13,7 +13,9 @@ func limited(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		dw := &deadlineWriter{ResponseWriter: w, controller: http.NewResponseController(w)}
 		defer dw.finish()
-		dw.limitBody(r)
+		if r.ContentLength != 0 { // the server reads the rest of a body before it sends the answer
+			_ = dw.controller.SetReadDeadline(time.Now().Add(readTimeout))
+		}
 		h.ServeHTTP(dw, r)
 	})
 }
@@ -60,13 +62,5 @@ func (w *deadlineWriter) finish() {
 	if w.written {
 		_ = w.controller.Flush()
 		_ = w.controller.SetWriteDeadline(time.Time{})
-	}
-}
-
-// limitBody sets a read deadline if the request has a body: the server reads the rest of a body
-// before it sends the answer.
-func (w *deadlineWriter) limitBody(r *http.Request) {
-	if r.ContentLength != 0 {
-		_ = w.controller.SetReadDeadline(time.Now().Add(readTimeout))
 	}
 }

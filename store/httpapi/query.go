@@ -21,53 +21,38 @@ func parseQuery(raw string) (q query, err error) {
 	if err != nil {
 		return q, badRequest("parameters: %v", err)
 	}
-	for _, p := range []struct {
-		name string
-		set  func(string) error
-	}{{"index", q.setIndex}, {"wait", q.setWait}, {"region", q.setRegion}, {"stale", checkStale}, {"pretty", q.setPretty}} {
-		switch given := values[p.name]; len(given) {
+	for _, name := range []string{"index", "wait", "region", "stale", "pretty"} {
+		switch given := values[name]; len(given) {
 		case 0:
 		case 1:
-			if err := p.set(given[0]); err != nil {
-				return q, err
+			if valid, want := q.set(name, given[0]); !valid {
+				return q, badRequest("%s %q: want %s", name, given[0], want)
 			}
 		default:
-			return q, badRequest("%s is given %d times", p.name, len(given))
+			return q, badRequest("%s is given %d times", name, len(given))
 		}
 	}
 	return q, nil
 }
 
-func (q *query) setIndex(text string) (err error) {
-	if q.MinQueryIndex, err = strconv.ParseUint(text, 10, 64); err != nil {
-		return badRequest("index %q: want a number from 0 to 2^64-1", text)
+// set sets a parameter. want says which values are valid.
+func (q *query) set(name, text string) (valid bool, want string) {
+	var err error
+	switch name {
+	case "index":
+		q.MinQueryIndex, err = strconv.ParseUint(text, 10, 64)
+		return err == nil, "a number from 0 to 2^64-1"
+	case "wait":
+		q.MaxQueryTime, err = time.ParseDuration(text)
+		return err == nil, "a duration such as 60s or 5m"
+	case "stale":
+		return text == "" || text == "true" || text == "false", "true, false or nothing"
+	case "region":
+		q.region = text
+	case "pretty":
+		if text != "0" {
+			q.as |= pretty
+		}
 	}
-	return nil
-}
-
-func (q *query) setWait(text string) (err error) {
-	if q.MaxQueryTime, err = time.ParseDuration(text); err != nil {
-		return badRequest("wait %q: want a duration such as 60s or 5m", text)
-	}
-	return nil
-}
-
-func (q *query) setRegion(text string) error {
-	q.region = text
-	return nil
-}
-
-func (q *query) setPretty(text string) error {
-	if text != "0" {
-		q.as |= pretty
-	}
-	return nil
-}
-
-func checkStale(text string) error {
-	switch text {
-	case "", "true", "false":
-		return nil
-	}
-	return badRequest("stale %q: want true, false or nothing", text)
+	return true, ""
 }

@@ -52,14 +52,11 @@ func keepForwarded(r *httputil.ProxyRequest) {
 // via is the entry of this agent in the Via header: RFC 9110, 7.6.3.
 func (h *handler) via() string { return "1.1 allocstore-" + url.PathEscape(h.opts.Region) }
 
-// passed reports whether this agent has passed the request on before. A Via line may name several
-// agents.
+// passed reports whether this agent has passed the request on before.
 func (h *handler) passed(header http.Header) bool {
-	for _, line := range header.Values("Via") {
-		for by := range strings.SplitSeq(line, ",") {
-			if strings.TrimSpace(by) == h.via() {
-				return true
-			}
+	for by := range elements(header, "Via") {
+		if strings.TrimSpace(by) == h.via() {
+			return true
 		}
 	}
 	return false
