@@ -89,7 +89,11 @@ func (c *Client) Wait(ctx context.Context, id string, opts store.QueryOptions) (
 		return r, fmt.Errorf("%s does not serve allocations: X-Nomad-Index %q", c.base.Redacted(), index)
 	}
 	if response.StatusCode == http.StatusOK {
-		if r.Alloc, err = decode(response.Body); err != nil {
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			return r, err
+		}
+		if r.Alloc, err = schema.DecodeJSON(text); err != nil {
 			return r, err
 		}
 	}
@@ -115,15 +119,6 @@ func (c *Client) send(ctx context.Context, id string, opts *store.QueryOptions) 
 		return nil, err
 	}
 	return c.http.Do(request)
-}
-
-// decode returns the allocation of a 200.
-func decode(body io.Reader) (*schema.Allocation, error) {
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return nil, err
-	}
-	return schema.DecodeJSON(text)
 }
 
 // refusal returns the error of an answer without an allocation.
