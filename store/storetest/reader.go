@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 
 	"allocstore/schema"
 	"allocstore/store"
@@ -48,7 +49,7 @@ var (
 //	}
 func TestReader(ctx context.Context, s *store.Store, r Reader) error {
 	var broken []error
-	for _, rule := range rules {
+	for _, rule := range slices.Concat(rules, waitRules) {
 		u := &suite{ctx: ctx, s: s, r: r, base: rand.Uint64()}
 		if err := u.run(rule.check); err != nil {
 			broken = append(broken, fmt.Errorf("rule broken: %s: %w", rule.name, err))
@@ -112,21 +113,19 @@ func (u *suite) place(n int) (index uint64) { return u.upsert(u.alloc(n)) }
 
 // upsert is the scheduler's write.
 func (u *suite) upsert(allocs ...*schema.Allocation) (index uint64) {
-	applied, err := u.s.Upsert(u.ctx, allocs...)
-	u.must(err)
-	return applied.Index
+	return u.written(u.s.Upsert(u.ctx, allocs...))
 }
 
 // update is the client's write.
 func (u *suite) update(a *schema.Allocation) (index uint64) {
-	applied, err := u.s.UpdateFromClient(u.ctx, a)
-	u.must(err)
-	return applied.Index
+	return u.written(u.s.UpdateFromClient(u.ctx, a))
 }
 
 // remove deletes the n-th allocation.
-func (u *suite) remove(n int) (index uint64) {
-	applied, err := u.s.Delete(u.ctx, u.id(n))
+func (u *suite) remove(n int) (index uint64) { return u.written(u.s.Delete(u.ctx, u.id(n))) }
+
+// written returns the index of a write, and ends the check if there is an error.
+func (u *suite) written(applied store.Applied, err error) (index uint64) {
 	u.must(err)
 	return applied.Index
 }

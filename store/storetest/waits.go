@@ -30,12 +30,10 @@ type result struct {
 }
 
 // wait starts a wait for the n-th allocation.
-func (u *suite) wait(n int, opts store.QueryOptions) *pending { return u.waitWith(u.ctx, n, opts) }
-
-func (u *suite) waitWith(ctx context.Context, n int, opts store.QueryOptions) *pending {
+func (u *suite) wait(n int, opts store.QueryOptions) *pending {
 	p := &pending{u, make(chan result, 1)}
 	go func() {
-		r, err := u.r.Wait(ctx, u.id(n), opts)
+		r, err := u.r.Wait(u.ctx, u.id(n), opts)
 		p.result <- result{r, err}
 	}()
 	return p
@@ -43,12 +41,10 @@ func (u *suite) waitWith(ctx context.Context, n int, opts store.QueryOptions) *p
 
 // returned waits until the wait returns.
 func (p *pending) returned() result {
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
 	select {
 	case r := <-p.result:
 		return r
-	case <-timeout.C:
+	case <-time.After(patience):
 		p.u.failf("the wait does not return")
 		return result{}
 	}
@@ -86,59 +82,57 @@ func (p *pending) wantBlocked(why string) {
 	}
 }
 
-func (u *suite) zeroIndex() {
-	u.wait(1, store.QueryOptions{}).want(store.NotFound, u.s.LastIndex())
-	index := u.place(1)
-	u.wait(1, store.QueryOptions{}).wantAlloc(1, store.Changed, index)
-}
-
-func (u *suite) returnsAtOnce() {
-	index := u.place(1)
-	u.wait(1, store.QueryOptions{MinQueryIndex: index - 1}).wantAlloc(1, store.Changed, index)
-}
-
-func (u *suite) wakes() {
-	p := u.wait(1, store.QueryOptions{MinQueryIndex: u.place(1)})
-	u.place(2)
-	u.place(1) // changes nothing
-	p.wantBlocked("another allocation was placed, and this one written without a change")
-	index := u.update(&schema.Allocation{ID: u.id(1), ClientStatus: "running"})
-	p.wantAlloc(1, store.Changed, index)
-}
-
-func (u *suite) creation() {
-	p := u.wait(1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
-	p.wantBlocked("the ID is absent")
-	p.wantAlloc(1, store.Changed, u.place(1))
-}
-
-func (u *suite) deletionEndsWait() {
-	index := u.place(1)
-	during := u.wait(1, store.QueryOptions{MinQueryIndex: index})
-	during.wantBlocked("nothing has happened")
-	deleted := u.remove(1)
-	for _, p := range []*pending{during, u.wait(1, store.QueryOptions{MinQueryIndex: index})} {
-		if r := p.want(store.Deleted, deleted); r.Alloc != nil {
-			u.failf("the result has allocation %+v", r.Alloc)
+// waitRules are the rules for waits.
+var waitRules = []rule{
+	{"index 0 does not wait, and no answer has index 0", func(u *suite) {
+		u.wait(1, store.QueryOptions{}).want(store.NotFound, u.s.LastIndex())
+		index := u.place(1)
+		u.wait(1, store.QueryOptions{}).wantAlloc(1, store.Changed, index)
+	}},
+	{"a change above the index returns at once", func(u *suite) {
+		index := u.place(1)
+		u.wait(1, store.QueryOptions{MinQueryIndex: index - 1}).wantAlloc(1, store.Changed, index)
+	}},
+	{"a wait returns on its allocation's change, and not on another's", func(u *suite) {
+		p := u.wait(1, store.QueryOptions{MinQueryIndex: u.place(1)})
+		u.place(2)
+		u.place(1) // changes nothing
+		p.wantBlocked("another allocation was placed, and this one written without a change")
+		index := u.update(&schema.Allocation{ID: u.id(1), ClientStatus: "running"})
+		p.wantAlloc(1, store.Changed, index)
+	}},
+	{"a wait for an absent ID returns when it is placed", func(u *suite) {
+		p := u.wait(1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
+		p.wantBlocked("the ID is absent")
+		p.wantAlloc(1, store.Changed, u.place(1))
+	}},
+	{"a deletion ends a wait, with its index and no allocation", func(u *suite) {
+		index := u.place(1)
+		during := u.wait(1, store.QueryOptions{MinQueryIndex: index})
+		during.wantBlocked("nothing has happened")
+		deleted := u.remove(1)
+		for _, p := range []*pending{during, u.wait(1, store.QueryOptions{MinQueryIndex: index})} {
+			if r := p.want(store.Deleted, deleted); r.Alloc != nil {
+				u.failf("the result has allocation %+v", r.Alloc)
+			}
 		}
-	}
-	u.wait(1, store.QueryOptions{MinQueryIndex: deleted, MaxQueryTime: patience}).wantBlocked("the deletion was seen")
-}
-
-func (u *suite) timeOut() {
-	index := u.place(1)
-	u.wait(1, store.QueryOptions{MinQueryIndex: index + 1000, MaxQueryTime: moment}).wantAlloc(1, store.TimedOut, index)
-	last := u.s.LastIndex()
-	u.wait(2, store.QueryOptions{MinQueryIndex: last, MaxQueryTime: moment}).want(store.TimedOut, last)
-}
-
-func (u *suite) contextEnds() {
-	ctx, cancel := context.WithCancel(u.ctx)
-	defer cancel()
-	p := u.waitWith(ctx, 1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
-	p.wantBlocked("nothing has happened")
-	cancel()
-	if r := p.returned(); !errors.Is(r.err, context.Canceled) {
-		u.failf("the wait returns %+v, error %v", r.WaitResult, r.err)
-	}
+		u.wait(1, store.QueryOptions{MinQueryIndex: deleted, MaxQueryTime: patience}).wantBlocked("the deletion was seen")
+	}},
+	{"a wait that runs out of time returns the current state, without an error", func(u *suite) {
+		index := u.place(1)
+		u.wait(1, store.QueryOptions{MinQueryIndex: index + 1000, MaxQueryTime: moment}).wantAlloc(1, store.TimedOut, index)
+		last := u.s.LastIndex()
+		u.wait(2, store.QueryOptions{MinQueryIndex: last, MaxQueryTime: moment}).want(store.TimedOut, last)
+	}},
+	{"the end of its context ends a wait", func(u *suite) {
+		ctx, cancel := context.WithCancel(u.ctx)
+		defer cancel()
+		u.ctx = ctx
+		p := u.wait(1, store.QueryOptions{MinQueryIndex: u.s.LastIndex()})
+		p.wantBlocked("nothing has happened")
+		cancel()
+		if r := p.returned(); !errors.Is(r.err, context.Canceled) {
+			u.failf("the wait returns %+v, error %v", r.WaitResult, r.err)
+		}
+	}},
 }
