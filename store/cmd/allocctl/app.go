@@ -114,20 +114,23 @@ func (a *app) withStore(opts store.Options, fn func(*store.Store) error) error {
 	return errors.Join(err, s.Close())
 }
 
-// openInput opens the file at path, or the standard input for "-". size is -1 if it is unknown.
-func (a *app) openInput(path string) (in io.ReadCloser, size int64, err error) {
-	if path == "-" {
-		return io.NopCloser(a.in), -1, nil
+// withInput calls fn with the file at path, or with the standard input for "-", and shows how much is read.
+func (a *app) withInput(path, title string, fn func(io.Reader) error) error {
+	in, size := a.in, int64(-1)
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		in = f
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return f, -1, nil
-	}
-	return f, info.Size(), nil
+	bar := a.progress(title, size, true)
+	defer bar.Finish()
+	return fn(io.TeeReader(in, bar))
 }
 
 // logger writes to the error output.

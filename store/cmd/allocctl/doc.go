@@ -35,15 +35,6 @@ wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR).
 	allocctl: allocstore: allocation not found: 203266e5-e0d6-9486-5e05-000000000000
 	exit code 3
 
-# Exit codes
-
-	0    done
-	1    failed; the message says why
-	2    the command line is wrong
-	3    there is no such allocation, or it was deleted
-	4    the wait timed out
-	5    another process has the file open
-	6    the file or the backup is damaged
-	130  interrupted
+The exit codes are those of allocctl --help.
 */
 package main

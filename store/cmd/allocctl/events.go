@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"allocstore/schema"
+	"allocstore/store"
 )
 
 // A taskEvent is a line of events --json.
@@ -34,7 +35,7 @@ func newEvents(a *app) *cobra.Command {
 }
 
 func (a *app) events(cmd *cobra.Command, args []string, s source) error {
-	alloc, err := get(cmd.Context(), s, args[0])
+	alloc, err := found(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"allocstore/store"
 )
 
-// Exit codes; doc.go describes them.
+// Exit codes; newRoot describes them.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
@@ -31,20 +31,18 @@ func usage(format string, args ...any) error {
 
 // codeOf returns the exit code of an error.
 func codeOf(err error) int {
-	for _, c := range []struct {
-		is   error
-		code int
-	}{
-		{errUsage, exitUsage},
-		{store.ErrInvalidID, exitUsage},
-		{store.ErrNotFound, exitNotFound},
-		{errTimedOut, exitTimedOut},
-		{store.ErrLocked, exitLocked},
-		{store.ErrCorrupt, exitDamaged},
-	} {
-		if errors.Is(err, c.is) {
-			return c.code
-		}
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(errUsage), is(store.ErrInvalidID):
+		return exitUsage
+	case is(store.ErrNotFound):
+		return exitNotFound
+	case is(errTimedOut):
+		return exitTimedOut
+	case is(store.ErrLocked):
+		return exitLocked
+	case is(store.ErrCorrupt):
+		return exitDamaged
 	}
 	return exitFailed
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"allocstore/schema"
+	"allocstore/store"
 )
 
 func newGet(a *app) *cobra.Command {
@@ -16,7 +17,7 @@ func newGet(a *app) *cobra.Command {
 		Example: "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
-			alloc, err := get(cmd.Context(), s, args[0])
+			alloc, err := found(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
 			if err != nil {
 				return err
 			}

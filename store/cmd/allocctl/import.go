@@ -37,14 +37,14 @@ import all of them again.`,
   zcat allocations.jsonl.gz | allocctl -f state.db import`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, size, err := a.openInput(append(args, "-")[0]) // the standard input without FILE
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return a.withStore(store.Options{}, func(s *store.Store) error {
-				return a.importLines(cmd.Context(), &importer{s: s, after: a.after, index: a.after, done: a.after}, in, size)
+			im := &importer{after: a.after, index: a.after, done: a.after}
+			err := a.withInput(append(args, "-")[0], "importing", func(in io.Reader) error { // the standard input without FILE
+				return a.withStore(store.Options{}, func(s *store.Store) error { return im.importLines(cmd.Context(), s, in) })
 			})
+			if err == nil {
+				fmt.Fprintf(a.err, "%d allocations, of which %d were there as they are; the store is at index %d\n", im.written, im.unchanged, im.s.LastIndex())
+			}
+			return err
 		},
 	}
 	cmd.Flags().Uint64Var(&a.after, "after", 0, "leave out lines whose ModifyIndex is not above this")
@@ -76,20 +76,18 @@ type imported struct {
 }
 
 // importLines imports all lines, until one cannot be read or stored, or ctx ends.
-func (a *app) importLines(ctx context.Context, im *importer, from io.Reader, size int64) error {
-	bar := a.progress("importing", size, true)
-	in := ctxio.NewReader(ctx, io.TeeReader(from, bar))
+func (im *importer) importLines(ctx context.Context, s *store.Store, from io.Reader) error {
+	im.s = s
+	in := ctxio.NewReader(ctx, from)
 	defer in.Close()
 	err := im.readLines(newLines(in))
 	if e := im.flush(); err == nil { // the lines before the fault are good
 		err = e
 	}
-	_ = bar.Finish()
 	if err != nil {
-		return fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, im.rest())
+		err = fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, im.rest())
 	}
-	fmt.Fprintf(a.err, "%d allocations, of which %d were there as they are; the store is at index %d\n", im.written, im.unchanged, im.s.LastIndex())
-	return nil
+	return err
 }
 
 // readLines adds the lines to the batch, and writes full batches.

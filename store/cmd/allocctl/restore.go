@@ -18,22 +18,18 @@ is verified first; a damaged one changes nothing. The store is created if it doe
 		Example: "  allocctl -f state.db restore state.bak",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, size, err := a.openInput(args[0])
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return a.withStore(store.Options{}, func(s *store.Store) error {
-				bar := a.progress("restoring", size, true)
-				err := s.Restore(cmd.Context(), io.TeeReader(in, bar))
-				_ = bar.Finish()
-				if err != nil {
+			var stats store.Stats
+			err := a.withInput(args[0], "restoring", func(in io.Reader) error {
+				return a.withStore(store.Options{}, func(s *store.Store) error {
+					err := s.Restore(cmd.Context(), in)
+					stats = s.Stats()
 					return err
-				}
-				stats := s.Stats()
-				fmt.Fprintf(a.err, "%d allocations, index %d\n", stats.Allocations, stats.LastIndex)
-				return nil
+				})
 			})
+			if err == nil {
+				fmt.Fprintf(a.err, "%d allocations, index %d\n", stats.Allocations, stats.LastIndex)
+			}
+			return err
 		},
 	}
 }

@@ -15,21 +15,12 @@ type source interface {
 	List(ctx context.Context, by filter) store.Allocations
 }
 
-// get returns the allocation as it is now.
-func get(ctx context.Context, s source, id string) (*schema.Allocation, error) {
-	r, err := s.Wait(ctx, id, store.QueryOptions{})
-	if err != nil {
-		return nil, err
+// found returns the allocation of a wait, or ErrNotFound.
+func found(r store.WaitResult, err error) (*schema.Allocation, error) {
+	if err == nil && r.Alloc == nil {
+		err = fmt.Errorf("%w: %s", store.ErrNotFound, r.ID)
 	}
-	return found(&r)
-}
-
-// found returns the allocation of a result, or ErrNotFound.
-func found(r *store.WaitResult) (*schema.Allocation, error) {
-	if r.Alloc == nil {
-		return nil, fmt.Errorf("%w: %s", store.ErrNotFound, r.ID)
-	}
-	return r.Alloc, nil
+	return r.Alloc, err
 }
 
 // A local source is a file that this process has open. It does not change: no other process can write
@@ -64,15 +55,10 @@ func (by filter) of(s *store.Store) store.Allocations {
 
 // check returns an error if the filter has more than one field, or if no ID can have the prefix.
 func (by filter) check() error {
-	n := 0
-	for _, given := range []string{by.Node, by.Job, by.Eval, by.Prefix} {
-		if given != "" {
-			n++
-		}
+	switch by {
+	case filter{Node: by.Node}, filter{Job: by.Job}, filter{Eval: by.Eval}, filter{Prefix: by.Prefix}:
+		_, _, err := schema.IDRange(by.Prefix)
+		return err
 	}
-	if n > 1 {
-		return usage("give one of --node, --job, --eval and --prefix")
-	}
-	_, _, err := schema.IDRange(by.Prefix)
-	return err
+	return usage("give one of --node, --job, --eval and --prefix")
 }

@@ -35,23 +35,18 @@ A file that is open here cannot change: wait with --addr on the process that wri
 			if err != nil {
 				return err
 			}
-			return a.printResult(&r)
+			fmt.Fprintf(a.err, "index %d\n", r.Index)
+			if r.Outcome == store.TimedOut {
+				return fmt.Errorf("%w: nothing has changed", errTimedOut)
+			}
+			alloc, err := found(r, nil)
+			if err != nil {
+				return err
+			}
+			return printJSON(a.out, alloc)
 		}),
 	}
 	cmd.Flags().Uint64Var(&index, "index", 0, "wait for a change above this index; without it, for the next change")
 	cmd.Flags().DurationVar(&timeout, "timeout", store.DefaultMaxQueryTime, "the longest time to wait, up to 10m")
 	return cmd
-}
-
-// printResult prints the result of a wait.
-func (a *app) printResult(r *store.WaitResult) error {
-	fmt.Fprintf(a.err, "index %d\n", r.Index)
-	if r.Outcome == store.TimedOut {
-		return fmt.Errorf("%w: nothing has changed", errTimedOut)
-	}
-	alloc, err := found(r)
-	if err != nil {
-		return err
-	}
-	return printJSON(a.out, alloc)
 }
