@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"allocstore/schema"
@@ -56,11 +55,8 @@ func (r remote) List(ctx context.Context, by filter) store.Allocations {
 
 // requestList returns the answer with the list. Any status but 200 is an error.
 func (r remote) requestList(ctx context.Context, by filter) (*http.Response, error) {
-	path, err := url.JoinPath(r.addr, listPath)
-	if err != nil {
-		return nil, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, path+"?"+by.values().Encode(), nil)
+	address := strings.TrimRight(r.addr, "/") + listPath + "?" + by.values().Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}

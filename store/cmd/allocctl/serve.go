@@ -90,10 +90,8 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 			return errors.Join(err, listener.Close())
 		}
 	}
-	requests, endRequests := context.WithCancel(context.Background())
-	defer endRequests()
 	server := httpapi.NewServer("", newMux(s, &o.Options))
-	server.BaseContext = func(net.Listener) context.Context { return requests }
+	server.BaseContext = func(net.Listener) context.Context { return ctx }
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	log.Info("serving", "address", address, "index", s.LastIndex(), "allocations", s.Stats().Allocations)
 	ended := make(chan error, 1)
@@ -104,10 +102,10 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 	case <-ctx.Done():
 	}
 	log.Info("ending")
-	endRequests() // blocked ones, here or in another region; answers that a client is reading go on
-	ctx, cancel := context.WithTimeout(context.Background(), o.grace)
+	// Blocked requests, here or in another region, end with ctx. Answers that a client is reading go on.
+	grace, cancel := context.WithTimeout(context.Background(), o.grace)
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
+	if err := server.Shutdown(grace); err != nil {
 		return fmt.Errorf("ending: %w", errors.Join(err, server.Close()))
 	}
 	return nil
