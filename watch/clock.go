@@ -35,12 +35,6 @@ type clock struct {
 // now returns the nanoseconds since origin.
 func (c *clock) now() int64 { return int64(time.Since(c.origin)) }
 
-// addDeadlineLocked adds the deadline of a waiter's first node.
-func (sh *shard) addDeadlineLocked(n *node) {
-	heap.Push(&sh.clock.deadlines, n)
-	sh.setTimerLocked(n.w.deadline)
-}
-
 // setTimerLocked has the timer run at a deadline, if it would run later.
 func (sh *shard) setTimerLocked(deadline int64) {
 	c := &sh.clock
@@ -71,9 +65,7 @@ func (sh *shard) expireSome() (more bool) {
 		next := sh.clock.earliest()
 		if next > now {
 			sh.clock.due = never // the timer has run
-			if next != never {
-				sh.setTimerLocked(next)
-			}
+			sh.setTimerLocked(next)
 			return false
 		}
 		sh.expireLocked(sh.clock.deadlines[0])

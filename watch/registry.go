@@ -75,7 +75,8 @@ func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
 // must call Deregister in the end, whatever w received.
 func (r *Registry) Register(w *Waiter) {
 	r.Deregister(w)
-	w.arm(r.epoch.Load())
+	w.epoch, w.signal = r.epoch.Load(), nil
+	w.state.Store(armed)
 	for i := range w.Len() {
 		n := w.node(i)
 		sh, hash := r.locate(&n.id)
@@ -86,18 +87,12 @@ func (r *Registry) Register(w *Waiter) {
 	}
 	// After the last link: a terminal broadcast that did not meet w has set it by now.
 	if s := r.terminal.Load(); s != nil {
-		r.refuse(w, s)
+		if w.claim() {
+			r.shardOf(&w.first.id).waiting.Add(-1)
+			w.send(s)
+		}
+		r.unlink(w)
 	}
-}
-
-// refuse ends a registration after the registry's end: w receives the terminal signal,
-// unless it has received one already.
-func (r *Registry) refuse(w *Waiter, terminal *Signal) {
-	if w.claim() {
-		r.shardOf(&w.first.id).waiting.Add(-1)
-		w.send(terminal)
-	}
-	r.unlink(w)
 }
 
 // Deregister ends the registration of w, if there is one, and leaves nothing of it
@@ -108,7 +103,7 @@ func (r *Registry) Deregister(w *Waiter) {
 		return
 	}
 	if !w.released() {
-		if w.withdraw() {
+		if w.state.CompareAndSwap(armed, idle) {
 			r.shardOf(&w.first.id).waiting.Add(-1)
 		}
 		r.unlink(w)

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"container/heap"
 	"sync"
 	"sync/atomic"
 )
@@ -49,7 +50,8 @@ func (sh *shard) link(n *node, hash uint64) {
 	sh.heads.push(n, hash)
 	n.linked = true
 	if n == &n.w.first && n.w.deadline != 0 {
-		sh.addDeadlineLocked(n)
+		heap.Push(&sh.clock.deadlines, n)
+		sh.setTimerLocked(n.w.deadline)
 	}
 }
 

@@ -118,17 +118,8 @@ func (w *Waiter) node(i int) *node {
 	return &(*w.more)[i-1]
 }
 
-// arm prepares an idle waiter for being linked.
-func (w *Waiter) arm(epoch uint32) {
-	w.epoch, w.signal = epoch, nil
-	w.state.Store(armed)
-}
-
 // claim reports whether the caller is the one to send this registration's signal.
 func (w *Waiter) claim() bool { return w.state.CompareAndSwap(armed, firing) }
-
-// withdraw reports whether the registration ends without a signal.
-func (w *Waiter) withdraw() bool { return w.state.CompareAndSwap(armed, idle) }
 
 // send delivers the signal of a claimed waiter. The sender touches the waiter for the last
 // time when it stores fired: the owner that sees it may reuse the waiter without a lock.
