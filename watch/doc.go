@@ -54,19 +54,8 @@ may hold their own locks around every call here, since this package never calls 
 and never waits for a reader. Under a shard's lock nothing blocks and no caller's code
 runs; a send never blocks, so it is allowed there.
 
-# Invariants
-
-They hold whenever the lock of the shard is free.
-
-  - A linked node is in the list of its ID, and a list without nodes is not in the
-    table.
-  - The first node of a waiter with a deadline is in the clock of its shard as long
-    as it is linked.
-  - No deadline in a heap is before the time that the clock's timer is set for, unless
-    the timer has run and its function is yet to enter its last critical section.
-  - The state of a waiter leaves armed once in a registration, by compare-and-swap, and
-    only the goroutine that moved it sends.
-  - A walk's bookmark is linked while the walk pauses.
+The invariants, marked so at the fields that they bind, hold whenever the lock of the
+shard is free.
 
 # Proof
 

@@ -30,10 +30,11 @@ type shard struct {
 	mu sync.Mutex
 
 	// heads has the first node of each ID's list.
-	// Invariant: no list is empty.
+	// Invariant: a linked node is in the list of its ID, and no list is empty.
 	heads heads
 
-	// clock has the deadlines of the waiters whose first node is listed here.
+	// clock has the deadlines of the waiters.
+	// Invariant: it has the first node of a waiter with a deadline while that is linked here.
 	clock clock
 
 	// waiting counts the armed waiters. It goes up in the shard of a waiter's first ID

@@ -35,6 +35,8 @@ type Waiter struct {
 	// reader that has received from c.
 	signal *Signal
 
+	// Invariant: it leaves armed once in a registration, and only the goroutine that moved
+	// it to firing sends.
 	state atomic.Uint32
 
 	// The fields below are written before the first node is linked and not again

@@ -28,7 +28,7 @@ type walk struct {
 	call  call
 	id    ID
 	hash  uint64
-	mark  *node   // the bookmark, linked between two turns; nil before the first pause
+	mark  *node   // the bookmark. Invariant: it is linked between two turns; nil before the first pause
 	sent  *Signal // shared by all that are woken; nil before the first
 	woken int
 }
