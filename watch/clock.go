@@ -68,19 +68,14 @@ func (sh *shard) expireSome() (more bool) {
 			sh.setTimerLocked(next)
 			return false
 		}
-		sh.expireLocked(sh.clock.deadlines[0])
+		n := sh.clock.deadlines[0]
+		sh.unlinkLocked(n)       // before the send, see Waiter.released
+		if w := n.w; w.claim() { // unless a change of another of its IDs has woken w
+			sh.waiting.Add(-1)
+			w.send(expiry)
+		}
 	}
 	return true
-}
-
-// expireLocked wakes the waiter of n, unless a change of another of its IDs has.
-func (sh *shard) expireLocked(n *node) {
-	w := n.w
-	sh.unlinkLocked(n) // before the send, see Waiter.released
-	if w.claim() {
-		sh.waiting.Add(-1)
-		w.send(expiry)
-	}
 }
 
 // earliest returns the earliest deadline.

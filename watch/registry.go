@@ -156,10 +156,8 @@ func (r *Registry) Broadcast(s Signal) int {
 // resolve returns the signal to send for a broadcast of s, and stores it if it is
 // terminal. The caller holds the broadcast lock.
 func (r *Registry) resolve(s Signal) Signal {
-	last := r.terminal.Load()
-	closes := last != nil && last.Kind == Failed && s.Kind == Closed
-	switch {
-	case closes, last == nil && s.terminal():
+	switch last := r.terminal.Load(); {
+	case last == nil && s.terminal(), last != nil && last.Kind == Failed && s.Kind == Closed:
 		r.terminal.Store(&s)
 	case last != nil:
 		return *last

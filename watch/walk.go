@@ -46,7 +46,11 @@ func wake(sh *shard, hash uint64, id ID, c call) int {
 func (k *walk) turn() (more bool) {
 	k.sh.mu.Lock()
 	defer k.sh.mu.Unlock()
-	at := k.resumeLocked()
+	at := k.sh.heads.first(&k.id, k.hash)
+	if k.mark != nil {
+		at = k.mark.next
+		k.sh.unlinkLocked(k.mark)
+	}
 	for range turnLen {
 		if at == nil {
 			return false
@@ -57,29 +61,14 @@ func (k *walk) turn() (more bool) {
 			k.visitLocked(n)
 		}
 	}
-	k.pauseLocked(at)
-	return at != nil
-}
-
-// resumeLocked returns the next node to visit, nil at the end of the list.
-func (k *walk) resumeLocked() *node {
-	if k.mark == nil {
-		return k.sh.heads.first(&k.id, k.hash)
-	}
-	at := k.mark.next
-	k.sh.unlinkLocked(k.mark)
-	return at
-}
-
-// pauseLocked puts the bookmark before at, unless the walk is at its end.
-func (k *walk) pauseLocked(at *node) {
 	if at == nil {
-		return
+		return false
 	}
 	if k.mark == nil {
 		k.mark = &node{id: k.id}
 	}
 	k.sh.insertLocked(k.mark, at)
+	return true
 }
 
 // visitLocked wakes the waiter of n if the call is for it. If the waiter is no longer
