@@ -58,9 +58,6 @@ func New(s *store.Store, opts *Options) http.Handler {
 	h.regions = make(map[string]http.Handler)
 	for region, to := range h.opts.Regions {
 		h.regions[region] = h.passTo(region, to)
-		if err := checkAddress(region, to); err != nil {
-			h.regions[region] = h.noPath(region, err)
-		}
 	}
 	return limited(h)
 }

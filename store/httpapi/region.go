@@ -18,6 +18,9 @@ import (
 // passTo returns a handler that passes requests on to the agent of another region, with all their
 // parameters and headers, until the client hangs up.
 func (h *handler) passTo(region string, to *url.URL) http.Handler {
+	if err := checkAddress(region, to); err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.refuse(w, r, noPath(region, err)) })
+	}
 	return &httputil.ReverseProxy{
 		Transport:     h.opts.Transport,
 		FlushInterval: -1,                         // flush every write
@@ -28,11 +31,11 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 			r.Out.Header.Add("Via", h.via())
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			err = noPath(region, err)
 			if errors.Is(r.Context().Err(), context.Canceled) {
-				h.refuse(w, r, errEnded)
-				return
+				err = errEnded
 			}
-			h.noPath(region, err).ServeHTTP(w, r)
+			h.refuse(w, r, err)
 		},
 	}
 }
@@ -84,9 +87,7 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, to http.Handler, 
 	return nil
 }
 
-// noPath answers that the region cannot be reached.
-func (h *handler) noPath(region string, err error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.refuse(w, r, &refusal{http.StatusBadGateway, fmt.Sprintf("region %s cannot be reached: %v", region, err)})
-	})
+// noPath refuses a request for a region that cannot be reached.
+func noPath(region string, err error) error {
+	return &refusal{http.StatusBadGateway, fmt.Sprintf("region %s cannot be reached: %v", region, err)}
 }
