@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 
 	"allocstore/schema"
 	"allocstore/store"
@@ -69,12 +70,9 @@ type suite struct {
 
 // run runs the check in a goroutine, which must can end.
 func (u *suite) run(check func(*suite)) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		check(u)
-	}()
-	<-done
+	var wg sync.WaitGroup
+	wg.Go(func() { check(u) })
+	wg.Wait()
 	return u.err
 }
 
