@@ -48,7 +48,7 @@ func (f *File) Secure() error {
 		return err
 	}
 	for _, id := range written {
-		p, err := f.page(id)
+		p, err := f.walk(nil).ahead.page(id)
 		if err != nil {
 			return err
 		}
@@ -120,10 +120,4 @@ func (f *File) traverse(into func(id uint64) bool) error {
 		}
 	}
 	return err
-}
-
-// page reads one page with its overflow, without reading ahead.
-func (f *File) page(id uint64) (page, error) {
-	ahead := readahead{f: f.f, meta: &f.meta}
-	return ahead.page(id)
 }
