@@ -42,7 +42,12 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 		SilenceUsage:  true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			a.parsed = true
-			a.preferFlags(cmd)
+			// If only one of the two is a flag, the other one of the environment does not count.
+			if file, addr := cmd.Flags().Changed("file"), cmd.Flags().Changed("addr"); file && !addr {
+				a.addr = ""
+			} else if addr && !file {
+				a.file = ""
+			}
 		},
 	}
 	flags := root.PersistentFlags()
@@ -53,17 +58,6 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 		newCheck(a), newBackup(a), newRestore(a), newCompact(a), newStats(a),
 	)
 	return root
-}
-
-// preferFlags drops the address or the file of the environment if only the other one is a flag.
-func (a *app) preferFlags(cmd *cobra.Command) {
-	file, addr := cmd.Flags().Changed("file"), cmd.Flags().Changed("addr")
-	switch {
-	case file && !addr:
-		a.addr = ""
-	case addr && !file:
-		a.file = ""
-	}
 }
 
 // A runner runs a command.

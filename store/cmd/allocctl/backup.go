@@ -73,11 +73,11 @@ func (a *app) backupFile(ctx context.Context, s *store.Store, path string) (info
 	if err == nil {
 		err = tmp.Sync()
 	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return info, err
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
 	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return info, err
+	if err == nil {
+		err = logfile.SyncDir(filepath.Dir(path))
 	}
-	return info, logfile.SyncDir(filepath.Dir(path))
+	return info, err
 }

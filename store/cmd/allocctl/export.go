@@ -91,17 +91,15 @@ func changedAfter(ctx context.Context, sn *store.Snapshot, after uint64) (all []
 			return nil, 0, ctx.Err()
 		case errors.Is(err, store.ErrCorrupt):
 			damaged++
-			continue
 		case err != nil:
 			return nil, 0, err
-		case alloc.ModifyIndex <= after:
-			continue
+		case alloc.ModifyIndex > after:
+			id, err := schema.ParseID(alloc.ID)
+			if err != nil {
+				return nil, 0, err
+			}
+			all = append(all, changed{id, alloc.ModifyIndex})
 		}
-		id, err := schema.ParseID(alloc.ID)
-		if err != nil {
-			return nil, 0, err
-		}
-		all = append(all, changed{id, alloc.ModifyIndex})
 	}
 	slices.SortStableFunc(all, func(x, y changed) int { return cmp.Compare(x.index, y.index) }) // and by ID
 	return all, damaged, nil
