@@ -108,7 +108,11 @@ func (r *Registry) Deregister(w *Waiter) {
 		}
 		r.unlink(w)
 	}
-	w.reset()
+	select {
+	case <-w.c:
+	default:
+	}
+	w.state.Store(idle)
 }
 
 // unlink unlinks all nodes of w, one lock after the other. It passes through the lock of

@@ -134,13 +134,3 @@ func (w *Waiter) send(s *Signal) {
 // released reports whether the registration is over and the registry has nothing of it:
 // its only node was unlinked before its signal was sent.
 func (w *Waiter) released() bool { return w.Len() == 1 && w.state.Load() == fired }
-
-// reset makes the waiter idle and throws away a signal that was not received. No sender
-// may be able to find the waiter any more.
-func (w *Waiter) reset() {
-	select {
-	case <-w.c:
-	default:
-	}
-	w.state.Store(idle)
-}
