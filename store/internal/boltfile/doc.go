@@ -29,10 +29,5 @@ hands over the content.
 
 Not verified: whether a page is the one that was written there last, and whether a value
 is the one that was written. The caller has checksums of the content for that.
-
-# Memory
-
-Pages are read several at a time, more of them when the walk meets pages in file order,
-into a buffer that is used again. Keys and values alias that buffer; see [File.Walk].
 */
 package boltfile
