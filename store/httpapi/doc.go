@@ -32,8 +32,7 @@ sends the index back misses no change, and does not spin; see [store.Store.Wait]
 A request uses the server's goroutine and no other. A blocked request is one waiter of the store, and
 ends when its client hangs up.
 
-The latest answers stay encoded, within Options.MaxCacheBytes. The cache compares pointers: a store
-never changes an allocation that it has returned, so the same pointer means the same answer.
+The latest answers stay encoded, within Options.MaxCacheBytes.
 
 # Differences from Nomad
 

@@ -27,8 +27,15 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 		ErrorLog:      log.New(io.Discard, "", 0), // it logs clients that hang up
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			keepForwarded(r)
 			r.Out.Header.Add("Via", h.via())
+			// Add the client to X-Forwarded-For, and keep the headers that proxies before this agent have set.
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+			for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if values, ok := r.In.Header[name]; ok {
+					r.Out.Header[name] = values
+				}
+			}
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			err = noPath(region, err)
@@ -37,18 +44,6 @@ func (h *handler) passTo(region string, to *url.URL) http.Handler {
 			}
 			h.refuse(w, r, err)
 		},
-	}
-}
-
-// keepForwarded adds the client to X-Forwarded-For, and keeps the headers that proxies before this
-// agent have set.
-func keepForwarded(r *httputil.ProxyRequest) {
-	r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-	r.SetXForwarded()
-	for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if values, ok := r.In.Header[name]; ok {
-			r.Out.Header[name] = values
-		}
 	}
 }
 
