@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
@@ -17,13 +18,10 @@ func newCompact(a *app) *cobra.Command {
 		Example: "  allocctl -f state.db compact --keep 0",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts := store.Options{FeedRetention: keep}
-			switch {
-			case keep < 0:
+			if keep < 0 {
 				return usage("--keep %d: want 0 or more", keep)
-			case keep == 0:
-				opts.FeedRetention = -1 // 0 is the default
 			}
+			opts := store.Options{FeedRetention: cmp.Or(keep, -1)} // FeedRetention 0 is the default
 			return a.withStore(opts, func(s *store.Store) error {
 				before := s.Stats().FileBytes
 				if err := s.Compact(cmd.Context()); err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -17,18 +16,18 @@ func newGet(a *app) *cobra.Command {
 		Example: "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
-			alloc, err := found(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
-			if err != nil {
-				return err
-			}
-			return printJSON(a.out, alloc)
+			return a.printFound(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
 		}),
 	}
 }
 
-// printJSON writes an allocation for people, like the endpoint with ?pretty.
-func printJSON(w io.Writer, alloc *schema.Allocation) error {
-	e := json.NewEncoder(w)
+// printFound prints the allocation of a wait for people, like the endpoint with ?pretty.
+func (a *app) printFound(r store.WaitResult, err error) error {
+	alloc, err := found(r, err)
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(a.out)
 	e.SetIndent("", "    ")
 	return e.Encode(alloc)
 }

@@ -104,11 +104,10 @@ func (im *importer) readLines(lines *bufio.Scanner) error {
 			continue
 		}
 		im.batch = append(im.batch, imported{alloc, im.line})
-		if im.bytes += len(lines.Bytes()); len(im.batch) < importBatch && im.bytes < importBytes {
-			continue
-		}
-		if err := im.flush(); err != nil {
-			return err
+		if im.bytes += len(lines.Bytes()); len(im.batch) == importBatch || im.bytes >= importBytes {
+			if err := im.flush(); err != nil {
+				return err
+			}
 		}
 	}
 	switch err := lines.Err(); {
@@ -153,8 +152,7 @@ func (im *importer) rest() string {
 // flush writes the batch.
 func (im *importer) flush() error {
 	err := im.write(im.batch)
-	clear(im.batch)
-	im.batch, im.bytes = im.batch[:0], 0
+	im.batch, im.bytes = nil, 0
 	return err
 }
 

@@ -39,11 +39,7 @@ A file that is open here cannot change: wait with --addr on the process that wri
 			if r.Outcome == store.TimedOut {
 				return fmt.Errorf("%w: nothing has changed", errTimedOut)
 			}
-			alloc, err := found(r, nil)
-			if err != nil {
-				return err
-			}
-			return printJSON(a.out, alloc)
+			return a.printFound(r, nil)
 		}),
 	}
 	cmd.Flags().Uint64Var(&index, "index", 0, "wait for a change above this index; without it, for the next change")
