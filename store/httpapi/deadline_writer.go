@@ -11,10 +11,10 @@ const writeTimeout = 30 * time.Second
 // limited returns h with deadlines: for the client to read the answer, and to send a body.
 func limited(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		dw := &deadlineWriter{ResponseWriter: w, controller: http.NewResponseController(w)}
+		dw := &deadlineWriter{ResponseWriter: w, ResponseController: http.NewResponseController(w)}
 		defer dw.finish()
 		if r.ContentLength != 0 { // the server reads the rest of a body before it sends the answer
-			_ = dw.controller.SetReadDeadline(time.Now().Add(readTimeout))
+			_ = dw.SetReadDeadline(time.Now().Add(readTimeout))
 		}
 		h.ServeHTTP(dw, r)
 	})
@@ -25,8 +25,8 @@ func limited(h http.Handler) http.Handler {
 // passed. A response without support for deadlines has no limit.
 type deadlineWriter struct {
 	http.ResponseWriter
-	controller *http.ResponseController
-	written    bool
+	*http.ResponseController
+	written bool
 }
 
 // WriteHeader implements http.ResponseWriter. The header may be the whole response.
@@ -44,23 +44,20 @@ func (w *deadlineWriter) Write(b []byte) (int, error) {
 // Flush implements http.Flusher.
 func (w *deadlineWriter) Flush() {
 	w.extend()
-	_ = w.controller.Flush()
+	_ = w.ResponseController.Flush()
 }
-
-// Unwrap is for http.ResponseController.
-func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // extend moves the deadline for the next part.
 func (w *deadlineWriter) extend() {
 	w.written = true
-	_ = w.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = w.SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
 // finish sends the rest under the last deadline, and then removes the deadline: the next request
 // may use the same connection.
 func (w *deadlineWriter) finish() {
 	if w.written {
-		_ = w.controller.Flush()
-		_ = w.controller.SetWriteDeadline(time.Time{})
+		_ = w.ResponseController.Flush()
+		_ = w.SetWriteDeadline(time.Time{})
 	}
 }

@@ -85,11 +85,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("No path to region")
 	}
 	if q.MinQueryIndex > 0 && (elsewhere || !h.atOnce(r.Context(), id, q.MinQueryIndex)) {
+		defer h.waits.Add(-1)
 		if h.waits.Add(1) > int64(h.opts.MaxWaits) {
-			h.waits.Add(-1)
 			return &refusal{http.StatusTooManyRequests, "too many requests are blocked"}
 		}
-		defer h.waits.Add(-1)
 	}
 	if elsewhere {
 		return h.pass(w, r, to, q.MinQueryIndex > 0)
@@ -133,9 +132,7 @@ func (h *handler) check(r *http.Request) (id string, err error) {
 func sizeOf(r *http.Request) int {
 	size := len(r.Method) + len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {
-		for _, v := range values {
-			size += len(name) + len(v) + len(": \r\n")
-		}
+		size += len(values)*(len(name)+len(": \r\n")) + len(strings.Join(values, ""))
 	}
 	return size
 }
