@@ -97,11 +97,9 @@ func (w *walk) bucket(header []byte, visit func(k, v []byte, bucket bool) error)
 		return damage(0, "inline bucket of %d bytes", len(inline))
 	}
 	p := parsePage(inline)
-	if p.kind != leafPage || !p.whole() {
-		return damage(0, "inline bucket of kind %#x with %d elements in %d bytes", uint16(p.kind), p.count, len(inline))
-	}
-	if p.id != 0 || overflow(inline) != 0 { // bbolt would free the page of that number
-		return damage(0, "inline bucket that says that it is page %d", p.id)
+	// An inline page has no number: bbolt would free the page of that number.
+	if p.kind != leafPage || !p.whole() || p.id != 0 || overflow(inline) != 0 {
+		return damage(0, "inline page %d of kind %#x with %d elements in %d bytes", p.id, uint16(p.kind), p.count, len(inline))
 	}
 	return p.visit(span{}, w.visit)
 }
