@@ -84,10 +84,14 @@ func (im *importer) importLines(ctx context.Context, s *store.Store, from io.Rea
 	if e := im.flush(); err == nil { // the lines before the fault are good
 		err = e
 	}
-	if err != nil {
-		err = fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, im.rest())
+	if err == nil {
+		return nil
 	}
-	return err
+	rest := fmt.Sprintf("go on with --after %d", im.done)
+	if im.unordered || im.done == 0 {
+		rest = "begin again: what is there costs nothing"
+	}
+	return fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, rest)
 }
 
 // readLines adds the lines to the batch, and writes full batches.
@@ -139,14 +143,6 @@ func (im *importer) parse(text []byte) (*schema.Allocation, error) {
 		return nil, usage("its index %d is below one before it, and --after is for lines in the order of their indexes: import all of them", alloc.ModifyIndex)
 	}
 	return alloc, nil
-}
-
-// rest tells how to continue.
-func (im *importer) rest() string {
-	if im.unordered || im.done == 0 {
-		return "begin again: what is there costs nothing"
-	}
-	return fmt.Sprintf("go on with --after %d", im.done)
 }
 
 // flush writes the batch.

@@ -31,14 +31,12 @@ func newTable(w io.Writer, header ...any) table.Writer {
 // plain makes text safe for a terminal: it escapes characters that would move the cursor, or worse.
 // Names, and the messages of a task's driver, are not to be trusted.
 func plain(text string) string {
-	if strings.IndexFunc(text, notGraphic) < 0 {
+	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) < 0 {
 		return text
 	}
 	quoted := strconv.QuoteToGraphic(text)
 	return quoted[1 : len(quoted)-1]
 }
-
-func notGraphic(r rune) bool { return !unicode.IsGraphic(r) }
 
 // paint colors a status.
 func (a *app) paint(status string) string {
