@@ -2,11 +2,10 @@ package watch
 
 import "hash/maphash"
 
-// The number of buckets is doubled when there are more than fillTo lists for each. From
-// shrinkFrom buckets on, it is quartered when there is less than one list for shrinkTo of
-// them. The lists that came or went since the last time pay for the copying.
+// The number of buckets is doubled when there are more lists. From shrinkFrom buckets on, it
+// is quartered when there is less than one list for shrinkTo of them. The lists that came or
+// went since the last time pay for the copying.
 const (
-	fillTo     = 1
 	shrinkFrom = 128
 	shrinkTo   = 8
 )
@@ -43,7 +42,7 @@ func (t *heads) ref(id *ID, hash uint64) **node {
 
 // push makes n the head of the list of its ID.
 func (t *heads) push(n *node, hash uint64) {
-	if t.lists >= fillTo*len(t.buckets) {
+	if t.lists >= len(t.buckets) {
 		t.rehash(2 * len(t.buckets))
 	}
 	at := t.ref(&n.id, hash)
