@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -35,10 +36,7 @@ func NewClient(address string, c *http.Client) (*Client, error) {
 	if !isHTTP(base) {
 		return nil, fmt.Errorf("%w: address %q: want http or https and a host", store.ErrInvalid, base.Redacted())
 	}
-	if c == nil {
-		c = http.DefaultClient
-	}
-	return &Client{base, c}, nil
+	return &Client{base, cmp.Or(c, http.DefaultClient)}, nil
 }
 
 // A StatusError is an answer that refuses a request.

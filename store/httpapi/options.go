@@ -85,10 +85,7 @@ func isHTTP(u *url.URL) bool {
 
 // withDefaults returns a copy of o in which no field is zero.
 func (o *Options) withDefaults() Options {
-	var c Options
-	if o != nil {
-		c = *o
-	}
+	c := *cmp.Or(o, new(Options))
 	c.Region = cmp.Or(c.Region, DefaultRegion)
 	c.MaxWaits = cmp.Or(c.MaxWaits, DefaultMaxWaits)
 	c.MaxRequestBytes = cmp.Or(c.MaxRequestBytes, DefaultMaxRequestBytes)
@@ -98,8 +95,6 @@ func (o *Options) withDefaults() Options {
 		transport.DisableCompression = true
 		c.Transport = transport
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
 }
