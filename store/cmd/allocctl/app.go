@@ -104,8 +104,7 @@ func (a *app) withStore(opts store.Options, fn func(*store.Store) error) error {
 	if err != nil {
 		return err
 	}
-	err = fn(s)
-	return errors.Join(err, s.Close())
+	return errors.Join(fn(s), s.Close())
 }
 
 // withInput calls fn with the file at path, or with the standard input for "-", and shows how much is read.

@@ -38,7 +38,8 @@ import all of them again.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			im := &importer{after: a.after, index: a.after, done: a.after}
-			err := a.withInput(append(args, "-")[0], "importing", func(in io.Reader) error { // the standard input without FILE
+			path := append(args, "-")[0] // the standard input without FILE
+			err := a.withInput(path, "importing", func(in io.Reader) error {
 				return a.withStore(store.Options{}, func(s *store.Store) error { return im.importLines(cmd.Context(), s, in) })
 			})
 			if err == nil {

@@ -42,9 +42,7 @@ func printLines(w io.Writer, all store.Allocations) (failed error) {
 	for alloc, err := range all {
 		if err != nil {
 			failed = err
-			continue
-		}
-		if err := printLine(w, alloc); err != nil {
+		} else if err := printLine(w, alloc); err != nil {
 			return err
 		}
 	}
