@@ -70,7 +70,7 @@ func TestDetectMutation(t *testing.T) {
 				require.ErrorIs(t, err, store.ErrMutated)
 				require.ErrorContains(t, err, idOf(1))
 				require.ErrorContains(t, err, "TestDetectMutation", "the caller that received it first")
-				require.ErrorContains(t, err, "mutation_test.go")
+				require.ErrorContains(t, err, "mutation_detector_test.go")
 				require.NoError(t, s.Close(), "a mutation is reported once")
 			})
 		}

@@ -35,6 +35,7 @@ type found struct {
 
 // find searches for dead records from a key on.
 func (w *window) find(from record.Key) (f found, err error) {
+	last := w.st.Index.Last() // before the transaction, which has everything up to it
 	err = w.st.File.View(func(t logfile.Tx) error {
 		n := 0
 		for e, err := range t.Records(from) {
@@ -45,7 +46,7 @@ func (w *window) find(from record.Key) (f found, err error) {
 				f.next, f.more = e.Key, true
 				return nil
 			}
-			needed, tombstone, err := w.needs(t, &e)
+			needed, tombstone, err := w.needs(t, last, &e)
 			if err != nil {
 				return err
 			}
@@ -60,13 +61,15 @@ func (w *window) find(from record.Key) (f found, err error) {
 }
 
 // needs reports whether the version at the floor needs the record, which is not above the
-// floor, and whether that version is a tombstone and still the newest.
-func (w *window) needs(t logfile.Tx, e *logfile.Entry) (needed, tombstone bool, err error) {
+// floor, and whether that version is a tombstone and still the newest. The transaction may
+// lack versions above the index last. They do not lead back to the floor in it, so the
+// records of such an allocation stay until the next pass.
+func (w *window) needs(t logfile.Tx, last uint64, e *logfile.Entry) (needed, tombstone bool, err error) {
 	p, ok := w.at[e.ID]
 	if !ok {
 		v := w.st.Table.Get(&e.ID)
-		if v == nil {
-			return true, false, nil // the ID is being forgotten, with this record
+		if v == nil || v.Modified() > last {
+			return true, false, nil // or the ID is being forgotten, with this record
 		}
 		p, tombstone = v.Pair(), v.Tombstone()
 		if v.Modified() > w.floor {
