@@ -77,7 +77,7 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	defer s.maintenance.unlock()
 	err = s.committer.barrier(func() (err error) {
 		if b.sn, err = s.Snapshot(); err == nil {
-			st := b.sn.st
+			st := s.state.Load()
 			b.want, b.known = st.Manifest.Sum-st.Jobs.SumWithout(nil), true
 		}
 		return err
@@ -88,7 +88,9 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.manifest.Floor, b.manifest.Restored = b.sn.st.Floor.Load(), b.sn.st.Restored
+	st := s.state.Load()
+	b.log = newLogCopy(st, b.sn.index)
+	b.manifest.Floor, b.manifest.Restored = st.Floor.Load(), st.Restored
 	s.sweeper.backups.Add(1)
 	return func() {
 		_ = b.sn.Close()
@@ -99,7 +101,6 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 
 func (b *backup) run(ctx context.Context) error {
 	b.info.Index = b.sn.index
-	b.log = newLogCopy(b.sn.st, b.info.Index)
 	b.buf = binary.BigEndian.AppendUint32(append(b.buf, backupMagic...), backupVersion)
 	b.buf = appendNumbers(b.buf, headFrame, backupHead{b.info.Index})
 	for more := true; more; {
@@ -124,11 +125,11 @@ func (b *backup) read(ctx context.Context) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	err = b.sn.st.File.View(func(t logfile.Tx) (err error) {
+	err = b.log.st.File.View(func(t logfile.Tx) (err error) {
 		_, more, err = b.log.read(t, b.job, b.record)
 		return err
 	})
-	if e := b.sn.usable(); e != nil {
+	if _, e := b.sn.state(); e != nil {
 		return false, e
 	}
 	return more, err

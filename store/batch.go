@@ -77,7 +77,7 @@ type taskEvent struct {
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 
-// codec encodes writes, and decodes the client's part for those that add to it.
+// codec encodes writes.
 var codec schema.Codec
 
 // keptBytes bounds the memory that an emptied batch keeps.
@@ -235,7 +235,11 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 // eventSize returns an upper bound of the bytes that an event adds to the client's part.
 func (b *Batch) eventSize(te *taskEvent) int {
 	first := schema.RecordTaskEvent(new(schema.Allocation), te.task, te.state, te.event, 0)
-	return len(codec.AppendClient(b.bytes, first)) - len(b.bytes)
+	start := len(b.bytes)
+	b.bytes = codec.AppendClient(b.bytes, first) // grown here, it is not copied for every event
+	size := len(b.bytes) - start
+	b.bytes = b.bytes[:start]
+	return size
 }
 
 // Delete adds the removal of an allocation. The store remembers its tombstone, so readers

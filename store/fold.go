@@ -148,5 +148,5 @@ func (d *draft) clientFields() (*schema.Allocation, error) {
 		}
 	}
 	a := new(schema.Allocation)
-	return a, codec.DecodeClient(body, a)
+	return a, d.p.st.Codec.DecodeClient(body, a)
 }

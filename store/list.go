@@ -47,8 +47,8 @@ func (sn *Snapshot) ByEval(evalID string) Allocations {
 }
 
 // ByPrefix returns the allocations whose ID starts with prefix, in order. The prefix may
-// have any length and either case, with dashes where an ID has them. ErrInvalid if no ID
-// can start with it.
+// have any length and either case, with dashes where an ID has them. ErrInvalidID if no
+// ID can start with it.
 func (sn *Snapshot) ByPrefix(prefix string) Allocations { return sn.list(prefixQuery(prefix)) }
 
 // All returns every allocation, in the order of their IDs.
@@ -72,10 +72,16 @@ func (sn *Snapshot) list(q query) Allocations {
 		})
 		if more && q.list.Named() {
 			sn.each(listQuery(state.UnknownPlacement, ""), func(id schema.ID, _ *schema.Allocation, err error) bool {
-				return err == nil || sn.st.Lists.Has(q.list, id) || yield(nil, err)
+				return err == nil || sn.lists(q.list, id) || yield(nil, err)
 			})
 		}
 	}
+}
+
+// lists reports whether the list has the ID.
+func (sn *Snapshot) lists(list state.List, id schema.ID) bool {
+	st, err := sn.state()
+	return err == nil && st.Lists.Has(list, id)
 }
 
 // each calls fn with every ID of the list and its allocation at the snapshot's index, which
@@ -84,8 +90,13 @@ func (sn *Snapshot) list(q query) Allocations {
 func (sn *Snapshot) each(q query, fn func(schema.ID, *schema.Allocation, error) bool) bool {
 	buf := make([]schema.ID, 0, pageLen)
 	for {
-		page := sn.st.Lists.Page(buf, q.list, q.ids)
-		if err := sn.usable(); err != nil {
+		st, err := sn.state()
+		var page []schema.ID
+		if err == nil {
+			page = st.Lists.Page(buf, q.list, q.ids)
+			_, err = sn.state() // a list forgets entries when its snapshot closes
+		}
+		if err != nil {
 			fn(schema.ID{}, nil, err)
 			return false
 		}

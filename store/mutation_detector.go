@@ -37,7 +37,7 @@ type handed struct {
 const keptHanded = 4096
 
 // A receiver is the call stack that received an allocation.
-type receiver [8]uintptr
+type receiver [16]uintptr
 
 func newMutationDetector() *mutationDetector {
 	m := &mutationDetector{seed: maphash.MakeSeed()}
@@ -106,13 +106,13 @@ func (m *mutationDetector) fingerprint(a *schema.Allocation) (sum uint64) {
 	return maphash.Bytes(m.seed, encoded)
 }
 
-// ownFunctions is the prefix of the names of this package's functions.
-var ownFunctions = func() string {
+// ownFunctions is the prefix of the names of this package's functions, and partFunctions of
+// those of the packages below it.
+var ownFunctions, partFunctions = func() (string, string) {
 	pc, _, _, _ := runtime.Caller(0)
-	name := runtime.FuncForPC(pc).Name()
-	dir, last := path.Split(name)
+	dir, last := path.Split(runtime.FuncForPC(pc).Name())
 	pkg, _, _ := strings.Cut(last, ".")
-	return dir + pkg + "."
+	return dir + pkg + ".", dir + pkg + "/internal/"
 }()
 
 // String names the first function outside this package.
@@ -120,7 +120,8 @@ func (r receiver) String() string {
 	frames := runtime.CallersFrames(r[:])
 	for {
 		f, more := frames.Next()
-		if outside := !strings.HasPrefix(f.Function, ownFunctions); outside || !more {
+		own := strings.HasPrefix(f.Function, ownFunctions) || strings.HasPrefix(f.Function, partFunctions)
+		if !own || !more {
 			return fmt.Sprintf("%s (%s:%d)", f.Function, f.File, f.Line)
 		}
 	}

@@ -93,3 +93,20 @@ func TestMutationWithoutDetection(t *testing.T) {
 	require.Equal(t, store.TimedOut, r.Outcome)
 	require.NoError(t, s.Close())
 }
+
+// TestMutationNamesTheFeedsCaller changes an allocation that a feed handed out. The error names
+// the loop over the feed, and no function of the store.
+func TestMutationNamesTheFeedsCaller(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(tempPath(t, "feed.db"), &store.Options{DetectMutation: true})
+	require.NoError(t, err)
+	upsert(t, s, placed(1))
+	for ch, err := range s.Changes(t.Context(), 0) {
+		require.NoError(t, err)
+		ch.Alloc.Name = "changed"
+		break
+	}
+	err = s.Close()
+	require.ErrorIs(t, err, store.ErrMutated)
+	require.ErrorContains(t, err, "TestMutationNamesTheFeedsCaller")
+}

@@ -47,7 +47,8 @@ func open(path string, o Options) (*Store, error) {
 	}
 	st, err := state.Open(f, o.state())
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		_ = f.Close() // the first error says what is wrong
+		return nil, err
 	}
 	s := newStore(o, st)
 	s.reportDamage(st)

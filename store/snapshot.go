@@ -11,13 +11,13 @@ import (
 // at or below that index, whatever is written meanwhile.
 //
 // It is an index and not a copy, and holds no transaction of the file, so it may be kept
-// for long. It does keep compaction from forgetting: close it. An allocation that has
-// changed since is read from the file, one record for each change.
+// for long. It does keep compaction from forgetting, and after a restore the old content in
+// memory: close it. An allocation that has changed since is read from the file, one record
+// for each change.
 type Snapshot struct {
-	c      *core
-	st     *state.State
-	index  uint64
-	closed atomic.Bool
+	c     *core
+	st    atomic.Pointer[state.State] // nil once it is closed
+	index uint64
 }
 
 // Snapshot returns a snapshot of the store at its last index, or ErrClosed. It does not
@@ -27,7 +27,9 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 		return nil, ErrClosed
 	}
 	st, at := s.enter()
-	return &Snapshot{c: &s.core, st: st, index: at}, nil
+	sn := &Snapshot{c: &s.core, index: at}
+	sn.st.Store(st)
+	return sn, nil
 }
 
 // Index returns the index that the snapshot shows.
@@ -36,7 +38,7 @@ func (sn *Snapshot) Index() uint64 { return sn.index }
 // Close releases the snapshot. Its methods return ErrClosed from then on. Calling it again
 // does nothing. It always returns nil, which makes a Snapshot an io.Closer.
 func (sn *Snapshot) Close() error {
-	if !sn.closed.Swap(true) {
+	if sn.st.Swap(nil) != nil {
 		sn.c.leave(sn.index)
 	}
 	return nil
@@ -59,36 +61,38 @@ func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	return a, err
 }
 
-// usable returns ErrClosed if the snapshot or its store is closed, and ErrRestored if the
-// store was restored since.
-func (sn *Snapshot) usable() error {
-	if sn.closed.Load() || sn.c.closed.Load() {
-		return ErrClosed
+// state returns the snapshot's state, ErrClosed if the snapshot or its store is closed, and
+// ErrRestored if the store was restored since.
+func (sn *Snapshot) state() (*state.State, error) {
+	st := sn.st.Load()
+	if st == nil || sn.c.closed.Load() {
+		return nil, ErrClosed
 	}
-	return sn.c.restoredSince(sn.st, sn.index)
+	return st, sn.c.restoredSince(st, sn.index)
 }
 
 // at returns the allocation at the snapshot's index, or nil if it did not exist.
 func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
-	if err := sn.usable(); err != nil {
+	st, err := sn.state()
+	if err != nil {
 		return nil, err
 	}
-	a, err := sn.read(id)
-	if e := sn.usable(); e != nil {
+	a, err := sn.read(st, id)
+	if _, e := sn.state(); e != nil {
 		return nil, e
 	}
 	return sn.c.handOut(a, err)
 }
 
-func (sn *Snapshot) read(id schema.ID) (*schema.Allocation, error) {
-	v := sn.st.Table.Get(&id)
+func (sn *Snapshot) read(st *state.State, id schema.ID) (*schema.Allocation, error) {
+	v := st.Table.Get(&id)
 	switch {
 	case v == nil:
 		return nil, nil
 	case v.Modified() > sn.index:
-		return sn.st.AsOf(id, v.Pair(), sn.index)
+		return st.AsOf(id, v.Pair(), sn.index)
 	case v.Tombstone():
 		return nil, nil
 	}
-	return sn.c.decode(sn.st, id, v)
+	return sn.c.decode(st, id, v)
 }

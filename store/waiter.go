@@ -111,6 +111,9 @@ func watchAll(w *watch.Waiter, above uint64, ids []string) error {
 	}
 	var one [1]watch.ID // on the stack: most waits are for one ID
 	parsed := one[:0]
+	if len(ids) > 1 {
+		parsed = make([]watch.ID, 0, len(ids))
+	}
 	for i, s := range ids {
 		id, err := schema.ParseID(s)
 		if err != nil && len(ids) > 1 {

@@ -23,11 +23,12 @@ type database struct {
 }
 
 // openDatabase gives raw, which is locked and verified, to bbolt. raw is closed with the
-// database, and after an error by the caller, who also contains a panic.
+// database, and after an error by the caller.
 //
 // Commits leave out the list of free pages, which bbolt would write whole each time: once
 // compaction has freed 100 MB, that is 200 kB a commit.
-func openDatabase(path string, raw *os.File, o *Options) (*database, error) {
+func openDatabase(path string, raw *os.File, o *Options) (_ *database, err error) {
+	defer contain(path, catchFaults(), &err)
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
 		Timeout:         lockRetry,
 		FreelistType:    bbolt.FreelistMapType,

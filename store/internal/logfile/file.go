@@ -48,7 +48,8 @@ func Open(path string, o Options) (*File, error) {
 	}
 	f := &File{path: path, o: o, lock: lock}
 	if f.raw, err = openRaw(path, &o); err != nil {
-		return nil, errors.Join(err, f.unlockPath())
+		_ = f.unlockPath() // the first error says what is wrong
+		return nil, err
 	}
 	return f, nil
 }

@@ -39,7 +39,7 @@ func (st *State) assemble(t logfile.Tx, id schema.ID, p record.Pair, known hints
 	if client.Client == "" {
 		return nil, record.CorruptAt(p.Client, "no client's part")
 	}
-	if err := codec.DecodeClient(client.Client, a); err != nil {
+	if err := st.Codec.DecodeClient(client.Client, a); err != nil {
 		return nil, record.CorruptAt(p.Client, "client's part: %v", err)
 	}
 	a.ModifyIndex, a.NextAllocation = p.Newest().Index, ""
@@ -74,10 +74,10 @@ func (st *State) scheduled(t logfile.Tx, id schema.ID, p record.Pair, newest *re
 	}
 	a := &schema.Allocation{CreateIndex: sched.Created, AllocModifyIndex: p.Sched.Index}
 	var err error
-	if a.Job, err = j.decode(t); err != nil {
+	if a.Job, err = j.decode(t, &st.Codec); err != nil {
 		return nil, fmt.Errorf("record %v: %w", p.Sched, err)
 	}
-	if err := codec.DecodeScheduler(sched.Sched, id, a); err != nil {
+	if err := st.Codec.DecodeScheduler(sched.Sched, id, a); err != nil {
 		return nil, record.CorruptAt(p.Sched, "scheduler's part: %v", err)
 	}
 	return a, nil

@@ -100,7 +100,7 @@ func (c *jobCache) get(h record.JobHash) *Job {
 }
 
 // decode returns the job's content. It reads the file if the job is not in memory yet.
-func (j *Job) decode(t logfile.Tx) (*schema.Job, error) {
+func (j *Job) decode(t logfile.Tx, codec *schema.Codec) (*schema.Job, error) {
 	if d := j.decoded.Load(); d != nil {
 		return d, nil
 	}

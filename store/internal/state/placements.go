@@ -71,6 +71,11 @@ func (ps *placements) members(n int64) []member {
 // build fills the lists with n allocations, on two processors.
 func (ps *placements) build(l *Lists, n int64) {
 	members := ps.members(n)
+	lists := 1
+	for kind := range ps.lists {
+		lists += len(ps.lists[kind].names)
+	}
+	l.mu.sets = make(map[List]*idset, lists)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		all := newIDSet(len(members))

@@ -38,11 +38,13 @@ type State struct {
 	// the state is in use.
 	Restored uint64
 
+	Codec schema.Codec // interns strings of the allocations that it decodes
+
 	residentBytes int64
 	hasFreelist   bool // of the file as it was loaded
 }
 
-// codec decodes the allocations of all states. They share the strings that it interns.
+// codec is for the methods of a Codec that keep no state.
 var codec schema.Codec
 
 // Counts are the numbers of IDs in a state.
