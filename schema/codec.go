@@ -44,9 +44,11 @@ func (c *Codec) AppendAllocation(dst []byte, a *Allocation) []byte { return appe
 // is ErrMalformed and leaves the fields in no particular state.
 func (c *Codec) DecodeScheduler(src string, id ID, a *Allocation) error {
 	r := reader{src: src, strings: ownStrings{codec: c, job: a.Job}}
-	r.strings.noteID(&a.ID, id)
 	r.scheduler(a)
-	return named("scheduler's part", r.endCopied())
+	text := id.text()
+	own := string(text[:]) + a.Name // one block of memory for both
+	a.ID, a.Name = own[:idText], own[idText:]
+	return named("scheduler's part", r.end())
 }
 
 // DecodeClient sets the fields of the client's part of a to those in src. The names of tasks
@@ -55,7 +57,7 @@ func (c *Codec) DecodeClient(src string, a *Allocation) error {
 	r := reader{src: src, strings: ownStrings{codec: c, job: a.Job}}
 	r.strings.findGroup(a.TaskGroup)
 	r.client(a)
-	return named("client's part", r.endCopied())
+	return named("client's part", r.end())
 }
 
 // DecodeJob returns the job in src, or nil if a nil job was encoded. An error is ErrMalformed.

@@ -14,14 +14,14 @@ func (r *reader) scheduler(a *Allocation) {
 	a.NodeID = r.nodeID(a.NodeID)
 }
 
-// schedulerFields codes the scheduler's part. When reading, it leaves the node's ID in the
-// memory that is read.
+// schedulerFields codes the scheduler's part. When reading, it leaves the node's ID and the
+// name in the memory that is read.
 func (a *Allocation) schedulerFields(c *coder) {
 	outer := c.open()
 	c.interned(&a.EvalID)
 	c.alias(&a.NodeID)
 	c.jobID(&a.JobID)
-	c.text(&a.Name)
+	c.alias(&a.Name)
 	c.taskGroup(&a.TaskGroup)
 	c.status(&a.DesiredStatus)
 	c.makeSlab()
@@ -62,7 +62,7 @@ func (c *coder) status(v *string) {
 	if c.r == nil {
 		c.t.str(*v)
 	} else if c.next() {
-		c.r.status(v)
+		*v = c.r.status()
 	}
 }
 

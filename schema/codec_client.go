@@ -16,9 +16,9 @@ func (r *reader) client(a *Allocation) {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			r.status(&a.ClientStatus)
+			a.ClientStatus = r.status()
 		case 1:
-			r.text(&a.ClientDescription)
+			a.ClientDescription = r.text()
 		case 2:
 			a.TaskStates = r.taskStates()
 		default:
@@ -51,7 +51,7 @@ func (r *reader) taskState() *TaskState {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			r.status(&s.State)
+			s.State = r.status()
 		case 1:
 			s.Failed = r.bool()
 		case 2:
@@ -66,7 +66,7 @@ func (r *reader) taskState() *TaskState {
 			s.Events.dropped = r.uint64()
 		case 7:
 			s.Events = r.events(s.Events.dropped)
-			r.keep(&s.Events.packed, s.Events.packed)
+			s.Events.packed = r.keep(s.Events.packed)
 		default:
 			r.skip()
 		}

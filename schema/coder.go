@@ -71,7 +71,7 @@ func (c *coder) text(v *string) {
 	if c.r == nil {
 		c.t.str(*v)
 	} else if c.next() {
-		c.r.text(v)
+		*v = c.r.text()
 	}
 }
 

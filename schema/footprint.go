@@ -15,7 +15,7 @@ func (c *Codec) Footprint(a *Allocation) int {
 	f.block(uintptr(len(a.NextAllocation)))
 
 	var n sizes
-	text := idText + len(a.Name) + ownLen(a.DesiredStatus) + len(a.DesiredDescription) + len(a.PreviousAllocation)
+	text := idText + len(a.Name) + len(a.DesiredDescription) + len(a.PreviousAllocation)
 	text += n.count(a.Resources)
 	countMap(&f, a.TaskResources)
 	for _, r := range a.TaskResources {
@@ -28,25 +28,15 @@ func (c *Codec) Footprint(a *Allocation) int {
 	f.slab(n)
 	f.block(uintptr(text))
 
-	text = ownLen(a.ClientStatus) + len(a.ClientDescription)
+	f.block(uintptr(len(a.ClientDescription)))
 	countMap(&f, a.TaskStates)
 	for _, s := range a.TaskStates {
 		if s != nil {
 			f.block(unsafe.Sizeof(*s))
-			text += ownLen(s.State) + len(s.Events.packed)
+			f.block(uintptr(len(s.Events.packed)))
 		}
 	}
-	f.block(uintptr(text))
 	return int(f)
-}
-
-// ownLen returns the length of a status that is stored with the allocation: 0 for a constant
-// of this package.
-func ownLen(status string) int {
-	if _, ok := knownStatus(status); ok {
-		return 0
-	}
-	return len(status)
 }
 
 // count counts the structs of r, and returns the length of the strings that belong to them

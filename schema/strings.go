@@ -1,72 +1,14 @@
 package schema
 
-import (
-	"strings"
-	"unsafe"
-)
+import "strings"
 
 // ownStrings copies strings out of memory that does not last, which a reader decodes from.
-// Strings that belong to one allocation are noted while it is decoded, and in the end copied
-// together: they cost one block of memory.
 type ownStrings struct {
 	codec *Codec     // interns; nil if the strings may share the memory that is read
 	job   *Job       // nil if it is not known
 	group *TaskGroup // of the job; nil if it is not known
 
 	score string // the last name of a score, which usually begins with the node's ID
-
-	noted [12]notedString // the first n are in use; the documented allocation needs fewer than 12
-	n     int
-	size  int // bytes of all noted strings
-
-	idAt *string // receives the text of id, ahead of the noted strings; nil if there is no ID
-	id   ID
-}
-
-// A notedString is a string, and the place of its copy.
-type notedString struct {
-	at   *string
-	text string
-}
-
-// noteID notes the allocation's ID.
-func (s *ownStrings) noteID(at *string, id ID) {
-	s.idAt, s.id = at, id
-	s.size += idText
-}
-
-// note notes a string, whose copy is to be stored at at.
-func (s *ownStrings) note(at *string, text string) {
-	if text == "" {
-		return
-	}
-	if s.n == len(s.noted) {
-		s.copy()
-	}
-	s.noted[s.n] = notedString{at, text}
-	s.n++
-	s.size += len(text)
-}
-
-// copy copies the noted strings.
-func (s *ownStrings) copy() {
-	if s.size == 0 {
-		return
-	}
-	buf := make([]byte, 0, s.size)
-	all := unsafe.String(unsafe.SliceData(buf), s.size) // it is filled before anything reads it
-	if s.idAt != nil {
-		text := s.id.text()
-		buf = append(buf, text[:]...)
-		*s.idAt = all[:idText]
-		s.idAt = nil
-	}
-	for i := range s.noted[:s.n] {
-		from := len(buf)
-		buf = append(buf, s.noted[i].text...)
-		*s.noted[i].at = all[from:len(buf)]
-	}
-	s.n, s.size = 0, 0
 }
 
 // findGroup finds the allocation's task group in its job.
@@ -90,65 +32,32 @@ func (s *ownStrings) intern(text string) string {
 	return s.codec.intern(text)
 }
 
-// knownStatus returns the constant that is equal to text, if text is one of the documented
-// statuses and states.
-func knownStatus(text string) (status string, ok bool) {
-	switch text {
-	case DesiredStatusRun:
-		return DesiredStatusRun, true
-	case DesiredStatusStop:
-		return DesiredStatusStop, true
-	case DesiredStatusEvict:
-		return DesiredStatusEvict, true
-	case ClientStatusPending: // and TaskStatePending
-		return ClientStatusPending, true
-	case ClientStatusRunning: // and TaskStateRunning
-		return ClientStatusRunning, true
-	case ClientStatusComplete:
-		return ClientStatusComplete, true
-	case ClientStatusFailed:
-		return ClientStatusFailed, true
-	case ClientStatusLost:
-		return ClientStatusLost, true
-	case ClientStatusUnknown:
-		return ClientStatusUnknown, true
-	case TaskStateDead:
-		return TaskStateDead, true
-	}
-	return "", false
+// statuses are the documented statuses and states, which decoded strings share.
+var statuses = [...]string{
+	ClientStatusRunning, DesiredStatusRun, ClientStatusPending, ClientStatusComplete, ClientStatusFailed,
+	DesiredStatusStop, DesiredStatusEvict, ClientStatusLost, ClientStatusUnknown, TaskStateDead,
 }
 
-// endCopied is end for a reader whose strings are copied. It copies them if all was well.
-func (r *reader) endCopied() error {
-	err := r.end()
-	if err == nil {
-		r.strings.copy()
-	}
-	return err
-}
-
-// keep stores text at at: as it is, or as a copy that endCopied makes.
-func (r *reader) keep(at *string, text string) {
+// keep returns text: as it is, or a copy.
+func (r *reader) keep(text string) string {
 	if r.strings.codec == nil {
-		*at = text
-		return
+		return text
 	}
-	r.strings.note(at, text)
+	return strings.Clone(text)
 }
 
 // text reads a string that belongs to one allocation.
-func (r *reader) text(at *string) { r.keep(at, r.str()) }
+func (r *reader) text() string { return r.keep(r.str()) }
 
 // status reads a status or a state.
-func (r *reader) status(at *string) {
+func (r *reader) status() string {
 	text := r.str()
-	if r.strings.codec != nil {
-		if status, ok := knownStatus(text); ok {
-			*at = status
-			return
+	for _, status := range statuses {
+		if text == status {
+			return status
 		}
 	}
-	r.keep(at, text)
+	return r.strings.intern(text)
 }
 
 // interned reads a string that many allocations have in common.
