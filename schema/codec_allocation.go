@@ -66,10 +66,10 @@ func (c *coder) status(v *string) {
 	}
 }
 
-// makeSlab allocates the structs of the fields still to be read.
+// makeSlab allocates a slab if the allocation has resources, which are the next field.
 func (c *coder) makeSlab() {
-	if c.r != nil && c.left > 0 {
-		c.r.allocSlab(c.left)
+	if r := c.r; r != nil && c.left > 0 && r.off < len(r.src) && r.src[r.off] != codeNil {
+		r.spare = newSpare()
 	}
 }
 

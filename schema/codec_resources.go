@@ -21,7 +21,7 @@ func (r *reader) resources() *Resources {
 	if r.null() {
 		return nil
 	}
-	res := r.slab.resource()
+	res := &carve(&r.spare.resources, 1)[:1][0]
 	res.fields(&coder{r: r})
 	return res
 }
@@ -42,7 +42,7 @@ func (r *Resources) fields(c *coder) {
 func (c *coder) networks(v *[]NetworkResource) int {
 	n := c.length(len(*v))
 	if c.r != nil && n > 0 {
-		*v = carve(&c.r.slab.networks, n)
+		*v = carve(&c.r.spare.networks, n)
 	}
 	return n
 }
@@ -62,7 +62,7 @@ func (n *NetworkResource) fields(c *coder) {
 func (c *coder) ports(v *[]Port) {
 	n := c.length(len(*v))
 	if c.r != nil && n > 0 {
-		*v = carve(&c.r.slab.ports, n)
+		*v = carve(&c.r.spare.ports, n)
 	}
 	for i := range n {
 		at(v, i).fields(c)
@@ -102,7 +102,7 @@ func (c *coder) metric(v **AllocMetric) {
 			(*v).fields(c)
 		}
 	case c.next() && !c.r.null():
-		*v = c.r.slab.metrics()
+		*v = &carve(&c.r.spare.metric, 1)[:1][0]
 		(*v).fields(c)
 	}
 }

@@ -11,80 +11,77 @@ import "unsafe"
 // for the documented allocation.
 func (c *Codec) Footprint(a *Allocation) int {
 	var f footprint
-	f.block(unsafe.Sizeof(*a))
-	f.block(uintptr(len(a.NextAllocation)))
-
-	var n sizes
-	text := idText + len(a.Name) + len(a.DesiredDescription) + len(a.PreviousAllocation)
-	text += n.count(a.Resources)
-	countMap(&f, a.TaskResources)
-	for _, r := range a.TaskResources {
-		text += n.count(r)
-	}
+	f.blocks(1, unsafe.Sizeof(*a))
+	f.resources(a)
 	if a.Metrics != nil {
-		n.metrics = 1
-		f.metric(a.Metrics)
+		countMap(&f, a.Metrics.ClassFiltered)
+		countMap(&f, a.Metrics.ConstraintFiltered)
+		countMap(&f, a.Metrics.ClassExhausted)
+		countMap(&f, a.Metrics.DimensionExhausted)
+		countMap(&f, a.Metrics.Scores)
 	}
-	f.slab(n)
-	f.block(uintptr(text))
-
-	f.block(uintptr(len(a.ClientDescription)))
 	countMap(&f, a.TaskStates)
 	for _, s := range a.TaskStates {
 		if s != nil {
-			f.block(unsafe.Sizeof(*s))
-			f.block(uintptr(len(s.Events.packed)))
+			f.blocks(1, unsafe.Sizeof(*s))
+			f.text(len(s.Events.packed))
 		}
 	}
+	f.text(idText + len(a.Name))
+	f.text(len(a.DesiredDescription))
+	f.text(len(a.ClientDescription))
+	f.text(len(a.PreviousAllocation))
+	f.text(len(a.NextAllocation))
 	return int(f)
-}
-
-// count counts the structs of r, and returns the length of the strings that belong to them
-// alone.
-func (n *sizes) count(r *Resources) (text int) {
-	if r == nil {
-		return 0
-	}
-	n.resources++
-	n.networks += len(r.Networks)
-	for i := range r.Networks {
-		network := &r.Networks[i]
-		n.ports += len(network.DynamicPorts) + len(network.ReservedPorts)
-		text += len(network.CIDR)
-	}
-	return text
 }
 
 // A footprint adds up memory.
 type footprint uintptr
 
-// block adds one allocation of size bytes, rounded up to a size class of about that size.
-func (f *footprint) block(size uintptr) {
+// resources adds the structs of the scheduler's part. The slab has the first of them.
+func (f *footprint) resources(a *Allocation) {
+	var resources, networks, ports, metrics int
+	count := func(r *Resources) {
+		if r == nil {
+			return
+		}
+		resources++
+		networks += len(r.Networks)
+		for i := range r.Networks {
+			ports += len(r.Networks[i].DynamicPorts) + len(r.Networks[i].ReservedPorts)
+			f.text(len(r.Networks[i].CIDR))
+		}
+	}
+	count(a.Resources)
+	countMap(f, a.TaskResources)
+	for _, r := range a.TaskResources {
+		count(r)
+	}
+	if a.Metrics != nil {
+		metrics = 1
+	}
+	if a.Resources != nil {
+		var s slab
+		f.blocks(1, unsafe.Sizeof(s))
+		resources, networks = resources-len(s.resources), networks-len(s.networks)
+		ports, metrics = ports-len(s.ports), 0
+	}
+	f.blocks(resources, unsafe.Sizeof(Resources{}))
+	f.blocks(networks, unsafe.Sizeof(NetworkResource{}))
+	f.blocks(ports, unsafe.Sizeof(Port{}))
+	f.blocks(metrics, unsafe.Sizeof(AllocMetric{}))
+}
+
+// text adds a string of n bytes.
+func (f *footprint) text(n int) { f.blocks(1, uintptr(n)) }
+
+// blocks adds n blocks of size bytes each, rounded up to a size class of about that size.
+func (f *footprint) blocks(n int, size uintptr) {
 	step := uintptr(16)
 	for step < size/8 {
 		step *= 2
 	}
-	*f += footprint((size + step - 1) / step * step)
-}
-
-// slab adds the memory of a slab.
-func (f *footprint) slab(n sizes) {
-	if n == typical {
-		f.block(unsafe.Sizeof(typicalSlab{}))
-		return
-	}
-	f.block(uintptr(n.resources) * unsafe.Sizeof(Resources{}))
-	f.block(uintptr(n.networks) * unsafe.Sizeof(NetworkResource{}))
-	f.block(uintptr(n.ports) * unsafe.Sizeof(Port{}))
-	f.block(uintptr(n.metrics) * unsafe.Sizeof(AllocMetric{}))
-}
-
-func (f *footprint) metric(m *AllocMetric) {
-	countMap(f, m.ClassFiltered)
-	countMap(f, m.ConstraintFiltered)
-	countMap(f, m.ClassExhausted)
-	countMap(f, m.DimensionExhausted)
-	countMap(f, m.Scores)
+	*f += footprint(max(0, n)) * footprint((size+step-1)/step*step)
 }
 
 // countMap adds a map, by the layout of Go's maps: a header, and slots in groups of 8 with one
@@ -94,14 +91,14 @@ func countMap[V any](f *footprint, m map[string]V) {
 	if m == nil {
 		return
 	}
-	f.block(header)
+	f.blocks(1, header)
 	slots := uintptr(group)
 	if len(m) > group {
 		for slots*7/8 < uintptr(len(m)) {
 			slots *= 2
 		}
-		f.block(table)
+		f.blocks(1, table)
 	}
 	var v V
-	f.block(slots * (1 + unsafe.Sizeof("") + unsafe.Sizeof(v)))
+	f.blocks(1, slots*(1+unsafe.Sizeof("")+unsafe.Sizeof(v)))
 }

@@ -25,7 +25,7 @@ type reader struct {
 	// checkOnly makes stringMap check a map without building it.
 	checkOnly bool
 
-	slab    slab       // the structs of a scheduler's part
+	spare   spare      // for the structs of a scheduler's part
 	strings ownStrings // a value: a pointer to it would put it on the heap
 }
 
