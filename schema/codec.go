@@ -46,8 +46,11 @@ func (c *Codec) DecodeScheduler(src string, id ID, a *Allocation) error {
 	r := reader{src: src, strings: ownStrings{codec: c, job: a.Job}}
 	r.scheduler(a)
 	text := id.text()
-	own := string(text[:]) + a.Name // one block of memory for both
-	a.ID, a.Name = own[:idText], own[idText:]
+	var own strings.Builder // one block of memory for both
+	own.Grow(idText + len(a.Name))
+	own.Write(text[:])
+	own.WriteString(a.Name)
+	a.ID, a.Name = own.String()[:idText], own.String()[idText:]
 	return named("scheduler's part", r.end())
 }
 

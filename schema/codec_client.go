@@ -16,11 +16,11 @@ func (r *reader) client(a *Allocation) {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			a.ClientStatus = r.status()
+			a.ClientStatus = r.status(r.str())
 		case 1:
-			a.ClientDescription = r.text()
+			a.ClientDescription = r.interned()
 		case 2:
-			a.TaskStates = r.taskStates()
+			a.TaskStates = readMap(r, r.taskName, r.taskState)
 		default:
 			r.skip()
 		}
@@ -51,7 +51,7 @@ func (r *reader) taskState() *TaskState {
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
-			s.State = r.status()
+			s.State = r.status(r.str())
 		case 1:
 			s.Failed = r.bool()
 		case 2:
@@ -72,15 +72,4 @@ func (r *reader) taskState() *TaskState {
 		}
 	}
 	return s
-}
-
-func (r *reader) taskStates() map[string]*TaskState {
-	n := r.mapLen()
-	m := newMap[*TaskState](n)
-	for range n {
-		at := r.off
-		key := r.taskName()
-		insert(r, m, at, key, r.taskState())
-	}
-	return m
 }

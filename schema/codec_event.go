@@ -12,7 +12,7 @@ func appendEvent(dst []byte, ev *TaskEvent) []byte {
 	t.str(ev.DriverError)
 	t.str(ev.KillError)
 	t.bool(ev.FailsTask)
-	t.field(appendStringMap(t.dst, ev.Details), len(ev.Details) != 0)
+	t.field(appendMap(t.dst, ev.Details, appendString), len(ev.Details) != 0)
 	t.str(ev.RestartReason)
 	t.str(ev.SetupError)
 	t.str(ev.DriverMessage)
@@ -99,14 +99,7 @@ func (r *reader) annotation(ev *TaskEvent, i int) {
 // zeroSince reports whether the bytes read since offset at are a zero field. A tuple never
 // ends with one.
 func (r *reader) zeroSince(at int) bool {
-	if r.off-at != 1 {
-		return false
-	}
-	switch r.src[at] {
-	case codeFixStr, 0, codeFalse, codeNil:
-		return true
-	}
-	return false
+	return r.off-at == 1 && zeroCode(r.src[at])
 }
 
 // appendEvents copies the ring's events, which are in their stored form already.

@@ -1,10 +1,7 @@
 package schema
 
 func appendStrings(dst []byte, list []string) []byte {
-	if len(list) == 0 {
-		return appendNil(dst)
-	}
-	dst = appendArrayLen(dst, len(list))
+	dst = appendListLen(dst, len(list))
 	for _, s := range list {
 		dst = appendString(dst, s)
 	}
@@ -21,10 +18,6 @@ func (r *reader) stringList() []string {
 		list = append(list, r.str())
 	}
 	return list
-}
-
-func appendStringMap(dst []byte, m map[string]string) []byte {
-	return appendMap(dst, m, appendString)
 }
 
 // stringMap reads a map of strings. It sets r.noncanonical if the keys are not in order. With

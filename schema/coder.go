@@ -2,193 +2,209 @@ package schema
 
 import "time"
 
-// A coder appends the fields of structs as tuples, or reads them. Each struct names its
-// fields once, in the order of its tuple, in a method that serves both:
+// A coder appends structs as tuples, or reads them. Each struct names its fields once, in the
+// order of its tuple, in a method that serves both:
 //
-//	func (p *Port) fields(c *coder) {
-//		outer := c.open()
-//		c.interned(&p.Label)
-//		c.int(&p.Value)
-//		c.close(outer)
-//	}
+//	func (p *Port) fields(c *coder) { c.tuple((*interned)(&p.Label), &p.Value) }
 //
-// When reading, a field that is missing in the tuple keeps its value, and a field that only a
-// newer writer knows is skipped.
+// A field is given as a pointer. Its type selects the way to code it, in tuple, append, read and
+// structs. When reading, a field that is missing in the tuple keeps its value, and a field that
+// only a newer writer knows is skipped.
 //
-// The reader and the tuple are behind pointers, and are passed to known functions only. So the
-// compiler keeps them off the heap, although bytes of the tuple escape.
+// A coder, its reader and the lists of fields stay off the heap, because they are passed to
+// known functions only. Closures get the coder by capture, and dst is a pointer because the
+// bytes do escape.
 type coder struct {
-	r    *reader // nil when appending
-	t    *tuple  // nil when reading
-	left int     // unread fields of the struct, when reading
+	r   *reader
+	dst *[]byte // nil when reading
 }
 
-// outer is the saved state of the struct around the current one.
-type outer struct {
-	left, start, n, kept int
-}
+// noReader is the reader of coders that append. It is never written.
+var noReader reader
 
-// open begins a struct, which ends with c.close(outer).
-func (c *coder) open() outer {
-	if c.r != nil {
-		o := outer{left: c.left}
-		c.left = c.r.arrayLen()
-		return o
-	}
-	o := outer{start: c.t.start, n: c.t.n, kept: c.t.kept}
-	c.t.start, c.t.n, c.t.kept = len(c.t.dst), 0, 0
-	c.t.dst = append(c.t.dst, codeFixArray)
-	c.t.keptEnd = len(c.t.dst)
-	return o
-}
+func appender(dst *[]byte) coder { return coder{r: &noReader, dst: dst} }
 
-// close ends a struct and returns to the one around it, in which the field with the struct
-// counts as set.
-func (c *coder) close(o outer) {
-	if c.r != nil {
-		for range c.left {
-			c.r.skip()
+// The types of string fields that are not copied for their allocation alone.
+type (
+	interned  string // many allocations have it in common
+	taskGroup string // equal to the name of a group in the job, if that is known
+	alias     string // left in the memory that is read
+)
+
+// tuple codes the fields of a struct.
+func (c *coder) tuple(fields ...any) {
+	if c.dst == nil {
+		for i := range c.r.arrayLen() {
+			if i < len(fields) {
+				c.read(fields[i])
+			} else {
+				c.r.skip()
+			}
 		}
-		c.left = o.left
 		return
 	}
-	c.t.dst = c.t.close()
-	c.t.keptEnd = len(c.t.dst)
-	c.t.start, c.t.n, c.t.kept = o.start, o.n, o.kept
-}
-
-// next reports whether the struct has one more field to read.
-func (c *coder) next() bool {
-	if c.left == 0 {
-		return false
-	}
-	c.left--
-	return true
-}
-
-// text codes a string that belongs to one allocation.
-func (c *coder) text(v *string) {
-	if c.r == nil {
-		c.t.str(*v)
-	} else if c.next() {
-		*v = c.r.text()
-	}
-}
-
-// interned codes a string that many allocations have in common.
-func (c *coder) interned(v *string) {
-	if c.r == nil {
-		c.t.str(*v)
-	} else if c.next() {
-		*v = c.r.interned()
-	}
-}
-
-// int codes an integer.
-func (c *coder) int(v *int) {
-	if c.r == nil {
-		c.t.int(int64(*v))
-	} else if c.next() {
-		*v = c.r.int()
-	}
-}
-
-func (c *coder) duration(v *time.Duration) {
-	if c.r == nil {
-		c.t.int(int64(*v))
-	} else if c.next() {
-		*v = time.Duration(c.r.int64())
-	}
-}
-
-func (c *coder) uint(v *uint64) {
-	if c.r == nil {
-		c.t.uint(*v)
-	} else if c.next() {
-		*v = c.r.uint64()
-	}
-}
-
-func (c *coder) bool(v *bool) {
-	if c.r == nil {
-		c.t.bool(*v)
-	} else if c.next() {
-		*v = c.r.bool()
-	}
-}
-
-func (c *coder) texts(v *[]string) {
-	if c.r == nil {
-		c.t.field(appendStrings(c.t.dst, *v), len(*v) != 0)
-	} else if c.next() {
-		*v = c.r.stringList()
-	}
-}
-
-func (c *coder) textMap(v *map[string]string) {
-	if c.r == nil {
-		c.t.field(appendStringMap(c.t.dst, *v), len(*v) != 0)
-	} else if c.next() {
-		*v = c.r.stringMap()
-	}
-}
-
-// present codes a nil pointer, or reports that the caller must code the struct behind it. When
-// reading, that struct is new.
-func present[T any](c *coder, p **T) bool {
-	if c.r == nil {
-		return c.presence(*p != nil)
-	}
-	if !c.next() || c.r.null() {
-		return false
-	}
-	*p = new(T)
-	return true
-}
-
-// presence begins a field that is appended in several steps, or appends nil for an unset one.
-func (c *coder) presence(set bool) bool {
-	if !set {
-		c.t.zero(codeNil)
-		return false
-	}
-	c.t.n++
-	c.t.kept = c.t.n
-	return true
-}
-
-// list codes the length of a list and returns it. The caller codes the elements:
-//
-//	for i := range list(c, &j.TaskGroups) {
-//		at(&j.TaskGroups, i).fields(c)
-//	}
-func list[T any](c *coder, v *[]T) int {
-	n := c.length(len(*v))
-	if c.r != nil && n > 0 {
-		*v = make([]T, 0, min(n, maxPrealloc))
-	}
-	return n
-}
-
-// length codes the length of a list, which is n when appending. An empty list is coded as nil.
-func (c *coder) length(n int) int {
-	if c.r != nil {
-		if c.next() {
-			return c.r.arrayLen()
+	t := openTuple(*c.dst)
+	for _, field := range fields {
+		if v, ok := field.(*string); ok { // the most common type
+			t.str(*v)
+		} else if v, ok := field.(*int); ok {
+			t.int(int64(*v))
+		} else {
+			t.field(c.append(t.dst, field))
 		}
-		return 0
 	}
-	if c.presence(n > 0) {
-		c.t.dst = appendArrayLen(c.t.dst, n)
-	}
-	return n
+	*c.dst = t.close()
 }
 
-// at returns element i of a list. It appends a zero element if i is the length of the list.
-func at[T any](list *[]T, i int) *T {
-	if i == len(*list) {
-		var zero T
-		*list = append(*list, zero)
+// append appends a field to dst. It reports whether the field is set.
+func (c *coder) append(dst []byte, field any) (_ []byte, set bool) {
+	at := len(dst)
+	switch v := field.(type) {
+	case *interned:
+		dst = appendString(dst, string(*v))
+	case *taskGroup:
+		dst = appendString(dst, string(*v))
+	case *alias:
+		dst = appendString(dst, string(*v))
+	case *time.Duration:
+		dst = appendInt(dst, int64(*v))
+	case *uint64:
+		dst = appendUint(dst, *v)
+	case *bool:
+		dst = appendBool(dst, *v)
+	case *[]string:
+		dst = appendStrings(dst, *v)
+	case *map[string]string:
+		dst = appendMap(dst, *v, appendString)
+	case *map[string]int:
+		dst = appendMap(dst, *v, func(dst []byte, n int) []byte { return appendInt(dst, int64(n)) })
+	case *map[string]float64:
+		dst = appendMap(dst, *v, appendFloat)
+	case *map[string]any:
+		dst = appendConfig(dst, *v)
+	case *map[string]*Resources:
+		dst = appendMap(dst, *v, appendResources)
+	case *schedulerPart:
+		dst = appendScheduler(dst, (*Allocation)(v))
+		return dst, len(dst) != at+1
+	case *clientPart:
+		dst = appendClient(dst, (*Allocation)(v))
+		return dst, len(dst) != at+1
+	default:
+		*c.dst = dst
+		c.structs(field)
+		dst = *c.dst
 	}
-	return &(*list)[i]
+	return dst, len(dst) != at+1 || !zeroCode(dst[at])
+}
+
+// read reads a field.
+func (c *coder) read(field any) {
+	switch v := field.(type) {
+	case *string:
+		*v = c.r.text()
+	case *interned:
+		*v = interned(c.r.interned())
+	case *taskGroup:
+		*v = taskGroup(c.r.taskGroup())
+	case *alias:
+		*v = alias(c.r.str())
+	case *int:
+		*v = c.r.int()
+	case *time.Duration:
+		*v = time.Duration(c.r.int64())
+	case *uint64:
+		*v = c.r.uint64()
+	case *bool:
+		*v = c.r.bool()
+	case *[]string:
+		*v = c.r.stringList()
+	case *map[string]string:
+		*v = c.r.stringMap()
+	case *map[string]int:
+		*v = readMap(c.r, c.r.interned, c.r.int)
+	case *map[string]float64:
+		*v = readMap(c.r, c.r.scoreName, c.r.float)
+	case *map[string]any:
+		*v = c.r.config()
+	case *map[string]*Resources:
+		*v = readMap(c.r, c.r.taskName, c.resources)
+	case *schedulerPart:
+		c.r.scheduler((*Allocation)(v))
+	case *clientPart:
+		c.r.client((*Allocation)(v))
+	default:
+		c.structs(field)
+	}
+}
+
+// structs codes a field that has structs in it.
+func (c *coder) structs(field any) {
+	switch v := field.(type) {
+	case *total:
+		if c.dst == nil && !c.r.nullNext() {
+			c.r.spare = newSpare()
+		}
+		c.structs((**Resources)(v))
+	case **Resources:
+		pointer(c, v, &c.r.spare.resources, func(r *Resources) { r.fields(c) })
+	case **AllocMetric:
+		pointer(c, v, &c.r.spare.metric, func(m *AllocMetric) { m.fields(c) })
+	case **UpdateStrategy:
+		pointer(c, v, nil, func(u *UpdateStrategy) { u.fields(c) })
+	case **RestartPolicy:
+		pointer(c, v, nil, func(p *RestartPolicy) { p.fields(c) })
+	case **Job:
+		pointer(c, v, nil, func(j *Job) { j.fields(c) })
+	case *[]NetworkResource:
+		list(c, v, &c.r.spare.networks, func(n *NetworkResource) { n.fields(c) })
+	case *[]Port:
+		list(c, v, &c.r.spare.ports, func(p *Port) { p.fields(c) })
+	case *[]TaskGroup:
+		list(c, v, nil, func(g *TaskGroup) { g.fields(c) })
+	case *[]Task:
+		list(c, v, nil, func(t *Task) { t.fields(c) })
+	case *[]Service:
+		list(c, v, nil, func(s *Service) { s.fields(c) })
+	case *[]ServiceCheck:
+		list(c, v, nil, func(s *ServiceCheck) { s.fields(c) })
+	case *[]Constraint:
+		list(c, v, nil, func(k *Constraint) { k.fields(c) })
+	}
+}
+
+// pointer codes a nil pointer, or the struct behind it. A struct that is read is the first in
+// from, or new.
+func pointer[T any](c *coder, p **T, from *[]T, fields func(*T)) {
+	switch {
+	case c.dst == nil && c.r.null():
+		return
+	case c.dst == nil:
+		*p = &carve(from, 1)[:1][0]
+	case *p == nil:
+		*c.dst = appendNil(*c.dst)
+		return
+	}
+	fields(*p)
+}
+
+// list codes a list of structs. An empty one is coded as nil. A list that is read is the front
+// of from, or new.
+func list[T any](c *coder, v, from *[]T, fields func(*T)) {
+	if c.dst != nil {
+		*c.dst = appendListLen(*c.dst, len(*v))
+		for i := range *v {
+			fields(&(*v)[i])
+		}
+		return
+	}
+	n := c.r.arrayLen()
+	if n > 0 {
+		*v = carve(from, n)
+	}
+	for i := range n {
+		var zero T
+		*v = append(*v, zero)
+		fields(&(*v)[i])
+	}
 }

@@ -110,10 +110,10 @@ func TestInternTableIsBounded(t *testing.T) {
 // TestSlabFits looks for unused structs in the slab of the documented allocation.
 func TestSlabFits(t *testing.T) {
 	t.Parallel()
-	read := reader{src: string(appendScheduler(nil, documented()))}
-	read.scheduler(new(Allocation))
-	require.NoError(t, read.end())
-	left := []int{len(read.spare.resources), len(read.spare.networks), len(read.spare.ports), len(read.spare.metric)}
+	c := coder{r: &reader{src: string(appendScheduler(nil, documented()))}}
+	new(schedulerPart).fields(&c)
+	require.NoError(t, c.r.end())
+	left := []int{len(c.r.spare.resources), len(c.r.spare.networks), len(c.r.spare.ports), len(c.r.spare.metric)}
 	require.Equal(t, []int{0, 0, 0, 0}, left, "a slab has no unused structs")
 	require.EqualValues(t, 448, unsafe.Sizeof(slab{}), "it fills a size class")
 }

@@ -27,7 +27,7 @@ func newSpare() spare {
 // carve returns an empty list for n elements: the front of from if that is long enough, or
 // else a new list, which grows if n is more than maxPrealloc.
 func carve[T any](from *[]T, n int) []T {
-	if n > len(*from) {
+	if from == nil || n > len(*from) {
 		return make([]T, 0, min(n, maxPrealloc))
 	}
 	list := (*from)[:0:n]

@@ -49,9 +49,8 @@ func (r *reader) keep(text string) string {
 // text reads a string that belongs to one allocation.
 func (r *reader) text() string { return r.keep(r.str()) }
 
-// status reads a status or a state.
-func (r *reader) status() string {
-	text := r.str()
+// status returns a status or a state, which was read as text.
+func (r *reader) status(text string) string {
 	for _, status := range statuses {
 		if text == status {
 			return status
@@ -77,10 +76,9 @@ func (r *reader) nodeID(text string) string {
 	return r.strings.intern(text)
 }
 
-// jobID, taskGroup and taskName take equal strings from the job.
+// jobID, taskGroup and taskName return equal strings of the job.
 
-func (r *reader) jobID() string {
-	text := r.str()
+func (r *reader) jobID(text string) string {
 	if job := r.strings.job; job != nil && job.ID == text {
 		return job.ID
 	}

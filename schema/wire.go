@@ -136,6 +136,14 @@ func appendMapLen(dst []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, codeMap32), uint32(n))
 }
 
+// appendListLen is appendArrayLen for lists, of which an empty one is written as nil.
+func appendListLen(dst []byte, n int) []byte {
+	if n == 0 {
+		return appendNil(dst)
+	}
+	return appendArrayLen(dst, n)
+}
+
 // appendMap writes a map in the order of its keys. An empty map is written as nil.
 func appendMap[V any](dst []byte, m map[string]V, appendOne func([]byte, V) []byte) []byte {
 	if len(m) == 0 {

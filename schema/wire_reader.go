@@ -85,12 +85,14 @@ func (r *reader) number(size int) (v uint64, ok bool) {
 
 // null consumes a nil if one is next.
 func (r *reader) null() bool {
-	if r.off < len(r.src) && r.src[r.off] == codeNil {
-		r.off++
-		return true
+	if !r.nullNext() {
+		return false
 	}
-	return false
+	r.off++
+	return true
 }
+
+func (r *reader) nullNext() bool { return r.off < len(r.src) && r.src[r.off] == codeNil }
 
 func (r *reader) bool() bool {
 	at := r.off
@@ -394,19 +396,20 @@ var shortHeads = func() (t [256]uint16) {
 	return t
 }()
 
-// newMap returns a map for n elements, or nil if n is 0.
-func newMap[V any](n int) map[string]V {
+// readMap reads a map. A key that occurs twice is a fault. The map of an empty one is nil.
+func readMap[V any](r *reader, key func() string, value func() V) map[string]V {
+	n := r.mapLen()
 	if n == 0 {
 		return nil
 	}
-	return make(map[string]V, min(n, maxPrealloc))
-}
-
-// insert adds an element whose key was read at offset at. The caller reads the value: a function
-// parameter for reading it would put the reader on the heap.
-func insert[V any](r *reader, m map[string]V, at int, key string, v V) {
-	n := len(m)
-	if m[key] = v; len(m) == n {
-		r.fail(at, "a key that is new to its map")
+	m := make(map[string]V, min(n, maxPrealloc))
+	for i := range n {
+		at := r.off
+		k := key()
+		if m[k] = value(); len(m) != i+1 {
+			r.fail(at, "a key that is new to its map")
+			return nil
+		}
 	}
+	return m
 }

@@ -30,6 +30,11 @@ func (t *tuple) field(dst []byte, set bool) {
 	}
 }
 
+// zeroCode reports whether code alone is a zero field.
+func zeroCode(code byte) bool {
+	return code == codeFixStr || code == 0 || code == codeFalse || code == codeNil
+}
+
 // zero appends a zero field. Most fields of most structs are zero, so str and int have a short
 // way for it.
 func (t *tuple) zero(code byte) {
@@ -55,11 +60,6 @@ func (t *tuple) int(v int64) {
 
 func (t *tuple) uint(v uint64) { t.field(appendUint(t.dst, v), v != 0) }
 func (t *tuple) bool(v bool)   { t.field(appendBool(t.dst, v), v) }
-
-// part ends a field that is itself a tuple. An empty tuple is a zero field.
-func (t *tuple) part(dst []byte) {
-	t.field(dst, dst[len(t.dst)] != codeFixArray)
-}
 
 // close returns the bytes with the tuple complete.
 func (t *tuple) close() []byte {
