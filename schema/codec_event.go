@@ -28,14 +28,18 @@ func appendEvent(dst []byte, ev *TaskEvent) []byte {
 	return t.close()
 }
 
+// usualFields is the number of fields that event reads by itself.
+const usualFields = 9
+
 // event reads an event. It sets r.noncanonical if appendEvent writes the event differently.
 func (r *reader) event(ev *TaskEvent) {
 	if r.null() {
 		r.noncanonical = true
 		return
 	}
+	n := r.arrayLen()
 	last := r.off
-	for i := range r.arrayLen() {
+	for i := range min(n, usualFields) {
 		last = r.off
 		switch i {
 		case 0:
@@ -56,44 +60,32 @@ func (r *reader) event(ev *TaskEvent) {
 			ev.FailsTask = r.bool()
 		case 8:
 			ev.Details = r.stringMap()
-		default:
-			r.annotation(ev, i)
 		}
+	}
+	if n > usualFields {
+		last = r.rareFields(ev, n-usualFields)
 	}
 	r.noncanonical = r.noncanonical || r.zeroSince(last)
 }
 
-// annotation reads the i-th field of an event: one of the rarer ones.
-func (r *reader) annotation(ev *TaskEvent, i int) {
-	switch i {
-	case 9:
-		ev.RestartReason = r.str()
-	case 10:
-		ev.SetupError = r.str()
-	case 11:
-		ev.DriverMessage = r.str()
-	case 12:
-		ev.KillReason = r.str()
-	case 13:
-		ev.KillTimeout = time.Duration(r.int64())
-	case 14:
-		ev.StartDelay = r.int64()
-	case 15:
-		ev.DownloadError = r.str()
-	case 16:
-		ev.ValidationError = r.str()
-	case 17:
-		ev.DiskLimit = r.int64()
-	case 18:
-		ev.FailedSibling = r.str()
-	case 19:
-		ev.TaskSignal = r.str()
-	case 20:
-		ev.TaskSignalReason = r.str()
-	default:
-		r.skip()
-		r.noncanonical = true
+// rareFields reads the n fields of an event after the usual ones. It returns the offset of the last one.
+func (r *reader) rareFields(ev *TaskEvent, n int) (last int) {
+	c := coder{r: r}
+	fields := [...]any{
+		(*alias)(&ev.RestartReason), (*alias)(&ev.SetupError), (*alias)(&ev.DriverMessage), (*alias)(&ev.KillReason),
+		&ev.KillTimeout, (*time.Duration)(&ev.StartDelay), (*alias)(&ev.DownloadError), (*alias)(&ev.ValidationError),
+		(*time.Duration)(&ev.DiskLimit), (*alias)(&ev.FailedSibling), (*alias)(&ev.TaskSignal), (*alias)(&ev.TaskSignalReason),
 	}
+	for i := range n {
+		last = r.off
+		if i < len(fields) {
+			c.read(fields[i])
+		} else {
+			r.skip()
+			r.noncanonical = true
+		}
+	}
+	return last
 }
 
 // zeroSince reports whether the bytes read since offset at are a zero field. A tuple never

@@ -41,9 +41,17 @@ func (a *Allocation) DecodeMsgpack(dec *msgpack.Decoder) error {
 // memory only for bytes that have arrived.
 func readRaw(dec *msgpack.Decoder) (raw []byte, err error) {
 	for pending := uint64(1); pending > 0; pending-- {
-		var size, values uint64
-		if raw, size, values, err = readHead(dec, raw); err != nil {
+		at := len(raw)
+		if raw, err = readBytes(dec, raw, 1); err != nil {
 			return nil, err
+		}
+		if raw, err = readBytes(dec, raw, int(heads[raw[at]].lenBytes)); err != nil {
+			return nil, err
+		}
+		head := reader{src: string(raw[at:])}
+		size, values, ok := head.head()
+		if !ok {
+			return nil, fmt.Errorf("%w: offset %d: want a value, found code %#02x", ErrMalformed, at, raw[at])
 		}
 		pending += values
 		if size+pending > uint64(maxEncoded-len(raw)) {
@@ -54,28 +62,6 @@ func readRaw(dec *msgpack.Decoder) (raw []byte, err error) {
 		}
 	}
 	return raw, nil
-}
-
-// readHead appends the head of the next value to raw. The head is followed by size bytes, then
-// by values more values.
-func readHead(dec *msgpack.Decoder, raw []byte) (_ []byte, size, values uint64, err error) {
-	at := len(raw)
-	if raw, err = readBytes(dec, raw, 1); err != nil {
-		return nil, 0, 0, err
-	}
-	kind := heads[raw[at]]
-	if !kind.known {
-		return nil, 0, 0, fmt.Errorf("%w: offset %d: want a value, found code %#02x", ErrMalformed, at, raw[at])
-	}
-	if raw, err = readBytes(dec, raw, int(kind.lenBytes)); err != nil {
-		return nil, 0, 0, err
-	}
-	var n uint64
-	for _, b := range raw[at+1:] {
-		n = n<<8 | uint64(b)
-	}
-	size, values = kind.follows(n)
-	return raw, size, values, nil
 }
 
 // readBytes appends the next size bytes to raw.

@@ -116,24 +116,19 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
-func appendArrayLen(dst []byte, n int) []byte {
-	switch {
-	case n <= fixListLen:
-		return append(dst, codeFixArray|byte(n))
-	case n <= math.MaxUint16:
-		return binary.BigEndian.AppendUint16(append(dst, codeArray16), uint16(n))
-	}
-	return binary.BigEndian.AppendUint32(append(dst, codeArray32), uint32(n))
-}
+func appendArrayLen(dst []byte, n int) []byte { return appendLen(dst, n, codeFixArray, codeArray16) }
 
-func appendMapLen(dst []byte, n int) []byte {
+func appendMapLen(dst []byte, n int) []byte { return appendLen(dst, n, codeFixMap, codeMap16) }
+
+// appendLen writes a length in the code byte fix, or after code16 or the code after it.
+func appendLen(dst []byte, n int, fix, code16 byte) []byte {
 	switch {
 	case n <= fixListLen:
-		return append(dst, codeFixMap|byte(n))
+		return append(dst, fix|byte(n))
 	case n <= math.MaxUint16:
-		return binary.BigEndian.AppendUint16(append(dst, codeMap16), uint16(n))
+		return binary.BigEndian.AppendUint16(append(dst, code16), uint16(n))
 	}
-	return binary.BigEndian.AppendUint32(append(dst, codeMap32), uint32(n))
+	return binary.BigEndian.AppendUint32(append(dst, code16+1), uint32(n))
 }
 
 // appendListLen is appendArrayLen for lists, of which an empty one is written as nil.

@@ -141,7 +141,8 @@ func (r *reader) longStr() string {
 	return s
 }
 
-// integer consumes an integer of any form. With neg, v is the bits of a negative int64.
+// integer consumes an integer of any form. With neg, v is the bits of a negative int64. It is
+// noncanonical if it fits the code byte, or half the bytes that it has.
 func (r *reader) integer() (v uint64, neg, ok bool) {
 	at := r.off
 	c, ok := r.code()
@@ -156,48 +157,18 @@ func (r *reader) integer() (v uint64, neg, ok bool) {
 	case c >= codeUint8 && c <= codeUint64:
 		size := 1 << (c - codeUint8)
 		v, ok = r.number(size)
-		r.noncanonical = r.noncanonical || uintSize(v) != 1+size
+		r.noncanonical = r.noncanonical || v <= fixIntMax || v>>(4*size) == 0
 		return v, false, ok
 	case c >= codeInt8 && c <= codeInt64:
 		size := 1 << (c - codeInt8)
 		v, ok = r.number(size)
 		shift := 64 - 8*size
 		signed := int64(v<<shift) >> shift
-		r.noncanonical = r.noncanonical || signed >= 0 || negSize(signed) != 1+size
+		r.noncanonical = r.noncanonical || signed >= fixIntMin || signed>>(4*size-1) == -1
 		return uint64(signed), signed < 0, ok
 	}
 	r.off = at
 	return 0, false, false
-}
-
-// uintSize is the number of bytes that appendUint writes.
-func uintSize(v uint64) int {
-	switch {
-	case v <= fixIntMax:
-		return 1
-	case v <= math.MaxUint8:
-		return 2
-	case v <= math.MaxUint16:
-		return 3
-	case v <= math.MaxUint32:
-		return 5
-	}
-	return 9
-}
-
-// negSize is the number of bytes that appendInt writes for a negative v.
-func negSize(v int64) int {
-	switch {
-	case v >= fixIntMin:
-		return 1
-	case v >= math.MinInt8:
-		return 2
-	case v >= math.MinInt16:
-		return 3
-	case v >= math.MinInt32:
-		return 5
-	}
-	return 9
 }
 
 func (r *reader) uint64() uint64 {
@@ -305,8 +276,8 @@ func (r *reader) skip() {
 	for pending := 1; pending > 0; pending-- {
 		at := r.off
 		if at < len(r.src) {
-			k := shortHeads[r.src[at]]
-			if size, values := int(k&0xff), int(k>>8); k != 0 && size+values <= len(r.src)-at {
+			k := &heads[r.src[at]]
+			if size, values := 1+int(k.size), int(k.values); k.lenBytes == 0 && !k.unknown && size+values <= len(r.src)-at {
 				r.off += size
 				pending += values
 				continue
@@ -333,13 +304,13 @@ func (r *reader) head() (size, values uint64, ok bool) {
 		n, ok = r.number(int(lenBytes))
 	}
 	size, values = heads[c].follows(n)
-	return size, values, ok && heads[c].known
+	return size, values, ok && !heads[c].unknown
 }
 
 // headKind describes the head with a certain code. The code is followed by a length of lenBytes,
 // then by size + length*bytesEach bytes and values + length*valuesEach values.
 type headKind struct {
-	known              bool
+	unknown            bool // no value begins with the code
 	lenBytes           uint8
 	size, bytesEach    uint8
 	values, valuesEach uint8
@@ -350,12 +321,9 @@ func (h headKind) follows(n uint64) (size, values uint64) {
 	return uint64(h.size) + n*uint64(h.bytesEach), uint64(h.values) + n*uint64(h.valuesEach)
 }
 
-// heads has the headKind of each code. MessagePack never uses 0xc1.
+// heads has the headKind of each code.
 var heads = func() (t [256]headKind) {
-	for c := range t {
-		t[c].known = true
-	}
-	t[0xc1].known = false
+	t[0xc1].unknown = true
 	for n := range fixListLen + 1 {
 		t[codeFixArray+n].values = uint8(n)
 		t[codeFixMap+n].values = uint8(2 * n)
@@ -365,14 +333,14 @@ var heads = func() (t [256]headKind) {
 	}
 	for i := range 3 {
 		lenBytes := uint8(1) << i
-		t[codeStr8+i] = headKind{known: true, lenBytes: lenBytes, bytesEach: 1}
-		t[codeBin8+i] = headKind{known: true, lenBytes: lenBytes, bytesEach: 1}
-		t[codeExt8+i] = headKind{known: true, lenBytes: lenBytes, bytesEach: 1, size: 1}
+		t[codeStr8+i] = headKind{lenBytes: lenBytes, bytesEach: 1}
+		t[codeBin8+i] = headKind{lenBytes: lenBytes, bytesEach: 1}
+		t[codeExt8+i] = headKind{lenBytes: lenBytes, bytesEach: 1, size: 1}
 	}
 	for i := range 2 {
 		lenBytes := uint8(2) << i
-		t[codeArray16+i] = headKind{known: true, lenBytes: lenBytes, valuesEach: 1}
-		t[codeMap16+i] = headKind{known: true, lenBytes: lenBytes, valuesEach: 2}
+		t[codeArray16+i] = headKind{lenBytes: lenBytes, valuesEach: 1}
+		t[codeMap16+i] = headKind{lenBytes: lenBytes, valuesEach: 2}
 	}
 	for i := range 4 {
 		t[codeUint8+i].size = 1 << i
@@ -382,17 +350,6 @@ var heads = func() (t [256]headKind) {
 		t[codeFixExt1+i].size = 1 + 1<<i
 	}
 	t[codeFloat32].size, t[codeFloat64].size = 4, 8
-	return t
-}()
-
-// shortHeads has the size, code included, and 256 times the number of values that follow, for
-// each code that no length follows. It is 0 for the other codes.
-var shortHeads = func() (t [256]uint16) {
-	for c, h := range heads {
-		if h.known && h.lenBytes == 0 {
-			t[c] = 1 + uint16(h.size) + uint16(h.values)<<8
-		}
-	}
 	return t
 }()
 
