@@ -1,5 +1,10 @@
 package schema
 
+import (
+	"encoding/json"
+	"time"
+)
+
 func appendStrings(dst []byte, list []string) []byte {
 	dst = appendListLen(dst, len(list))
 	for _, s := range list {
@@ -65,35 +70,77 @@ func (r *reader) config() map[string]any {
 	return nil
 }
 
-// appendValue writes a free-form value that is depth levels deep. Here an empty list or map is
-// not nil, because the driver may distinguish them. A value that Validate refuses becomes nil.
-// So does a value that is too deep: it may contain itself.
+// appendValue writes a free-form value that is depth levels deep, in its canonical type: nil,
+// bool, string, int64, uint64 (above the range of int64 only), float64, []any or map[string]any.
+// Here an empty list or map is not nil, because the driver may distinguish them. A value that
+// Validate refuses becomes nil. So does a value that is too deep: it may contain itself.
 func appendValue(dst []byte, v any, depth int) []byte {
 	switch v := v.(type) {
-	case nil:
-		return appendNil(dst)
 	case bool:
 		return appendBool(dst, v)
 	case string:
 		return appendString(dst, v)
-	case int64:
-		return appendInt(dst, v)
-	case uint64:
-		return appendUint(dst, v)
+	case float32:
+		return appendValue(dst, float64(v), depth)
 	case float64:
-		return appendFloat(dst, v)
+		if isFinite(v) {
+			return appendFloat(dst, v)
+		}
+	case json.Number:
+		if n, ok := numberOf(string(v)); ok {
+			return appendValue(dst, n, depth)
+		}
 	case []any:
-		return appendAnyList(dst, v, depth+1)
+		return appendList(dst, v, depth+1)
+	case []string:
+		return appendList(dst, v, depth+1)
+	case []int:
+		return appendList(dst, v, depth+1)
+	case []map[string]any:
+		return appendList(dst, v, depth+1)
+	case []map[string]string:
+		return appendList(dst, v, depth+1)
 	case map[string]any:
 		return appendValues(dst, v, depth+1)
-	}
-	if v, ok := canonical(v); ok {
-		return appendValue(dst, v, depth)
+	case map[string]string:
+		return appendValues(dst, v, depth+1)
+	default:
+		return appendInteger(dst, v)
 	}
 	return appendNil(dst)
 }
 
-func appendAnyList(dst []byte, list []any, depth int) []byte {
+// appendInteger writes a value of one of Go's integer types. Any other value becomes nil.
+func appendInteger(dst []byte, v any) []byte {
+	switch v := v.(type) {
+	case int64:
+		return appendInt(dst, v)
+	case int:
+		return appendInt(dst, int64(v))
+	case int8:
+		return appendInt(dst, int64(v))
+	case int16:
+		return appendInt(dst, int64(v))
+	case int32:
+		return appendInt(dst, int64(v))
+	case time.Duration:
+		return appendInt(dst, int64(v))
+	case uint:
+		return appendUint(dst, uint64(v))
+	case uint8:
+		return appendUint(dst, uint64(v))
+	case uint16:
+		return appendUint(dst, uint64(v))
+	case uint32:
+		return appendUint(dst, uint64(v))
+	case uint64:
+		return appendUint(dst, v)
+	}
+	return appendNil(dst)
+}
+
+// appendList writes a list of free-form values, itself depth levels deep.
+func appendList[T any](dst []byte, list []T, depth int) []byte {
 	if depth > maxDepth {
 		return appendNil(dst)
 	}
@@ -105,22 +152,14 @@ func appendAnyList(dst []byte, list []any, depth int) []byte {
 }
 
 // appendValues writes a map of free-form values, itself depth levels deep.
-func appendValues(dst []byte, m map[string]any, depth int) []byte {
-	if depth > maxDepth {
+func appendValues[V any](dst []byte, m map[string]V, depth int) []byte {
+	switch {
+	case depth > maxDepth:
 		return appendNil(dst)
+	case len(m) == 0:
+		return appendMapLen(dst, 0)
 	}
-	dst = appendMapLen(dst, len(m))
-	if len(m) == 1 {
-		for key, v := range m {
-			dst = appendValue(appendString(dst, key), v, depth)
-		}
-		return dst
-	}
-	var room [8]string
-	for _, key := range sortedKeys(m, room[:0]) {
-		dst = appendValue(appendString(dst, key), m[key], depth)
-	}
-	return dst
+	return appendMap(dst, m, func(dst []byte, v V) []byte { return appendValue(dst, v, depth) })
 }
 
 // value reads a free-form value that is depth levels deep.
@@ -176,21 +215,13 @@ func (r *reader) anyList(depth int) []any {
 }
 
 func (r *reader) values(depth int) map[string]any {
-	at := r.off
 	if depth > maxDepth {
-		r.fail(at, "fewer levels")
+		r.fail(r.off, "fewer levels")
 		return nil
 	}
-	n := r.mapLen()
-	m := make(map[string]any, min(n, maxPrealloc))
-	for i := range n {
-		at := r.off
-		key := r.str()
-		m[key] = r.value(depth)
-		if len(m) != i+1 {
-			r.fail(at, "a key that is new to its map")
-			return nil
-		}
+	m := readMap(r, r.str, func() any { return r.value(depth) })
+	if m == nil {
+		m = map[string]any{}
 	}
 	return m
 }

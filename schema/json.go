@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -22,8 +23,9 @@ func DecodeJSON(data []byte) (*Allocation, error) {
 // Within a larger document the offset of an error counts from the start of the allocation,
 // and a syntax error is encoding/json's own.
 func (a *Allocation) UnmarshalJSON(data []byte) error {
-	if !json.Valid(data) {
-		return syntaxError(data)
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &syntax) {
+		return &JSONError{Offset: syntax.Offset, Err: err}
 	}
 	if string(bytes.TrimSpace(data)) == "null" {
 		return nil

@@ -39,16 +39,6 @@ func (e *JSONError) Is(target error) bool { return target == ErrMalformed }
 // Unwrap returns e.Err.
 func (e *JSONError) Unwrap() error { return e.Err }
 
-// syntaxError returns the error of a text that is not JSON.
-func syntaxError(text []byte) error {
-	var raw json.RawMessage
-	err := json.Unmarshal(text, &raw)
-	if at := (*json.SyntaxError)(nil); errors.As(err, &at) {
-		return &JSONError{Offset: at.Offset, Err: err}
-	}
-	return &JSONError{Offset: int64(len(text)), Err: err}
-}
-
 // typeError returns the error of a well-formed text whose decoding failed with err.
 func typeError(shifts []shift, err error) error {
 	wrong := (*json.UnmarshalTypeError)(nil)

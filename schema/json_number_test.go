@@ -32,7 +32,7 @@ func TestIntegralAgainstBig(t *testing.T) {
 		exact, ok := new(big.Rat).SetString(s)
 		require.True(t, ok)
 		fits := exact.IsInt() && (exact.Num().IsInt64() || exact.Num().IsUint64()) && strings.ContainsAny(s, ".eE")
-		got, ok := integral([]byte(s))
+		got, ok := integral(s)
 		require.Equal(t, fits, ok, "%s is rewritten if it is a float and an integer of 64 bits", s)
 		if ok {
 			rewritten++
@@ -73,7 +73,7 @@ func TestShiftsAgainstMarks(t *testing.T) {
 func TestHugeNumbersCostNothing(t *testing.T) {
 	for _, s := range []string{"1e1000000000", "1e-1000000000", "1e99999999999999999999", "1.5e-9223372036854775808", "-1e9223372036854775807"} {
 		allocated := testing.AllocsPerRun(10, func() {
-			_, ok := integral([]byte(s))
+			_, ok := integral(s)
 			require.False(t, ok, "%s is no integer of 64 bits", s)
 		})
 		require.Less(t, allocated, 10.0, "%s must not be written out", s)

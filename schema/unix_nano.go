@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -31,21 +30,11 @@ var errNoTime = errors.New("want RFC 3339 or an integer of nanoseconds since 197
 // UnmarshalJSON reads RFC 3339 text, an integer of nanoseconds, or null for never. A moment
 // before 1678 or after 2261 does not fit and is an error.
 func (n *UnixNano) UnmarshalJSON(data []byte) error {
-	switch {
-	case string(data) == "null":
-		*n = 0
-		return nil
-	case len(data) > 0 && data[0] == '"':
+	if len(data) > 0 && data[0] == '"' {
 		return n.unmarshalText(data)
 	}
-	text := string(data)
-	if len(data) > 0 {
-		if integer, ok := integral(data); ok {
-			text = integer
-		}
-	}
-	v, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+	var v int64 // null leaves it 0
+	if err := unmarshal(data, &v); err != nil {
 		return fmt.Errorf("%w: %s", errNoTime, abbreviated(string(data)))
 	}
 	*n = UnixNano(v)

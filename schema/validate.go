@@ -148,12 +148,20 @@ func (t *Task) validate(f *faults, g, i int) {
 }
 
 // faultOf returns the first fault inside a free-form value, and the path to it; "" if the value
-// is valid. The list or map around the value is depth levels deep. Its verdict is that of
-// canonical, but common types are not converted: that would cost every placement memory.
+// is valid. The list or map around the value is depth levels deep.
 func faultOf(v any, depth int) (path, what string) {
 	switch v := v.(type) {
 	case nil, bool, string, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
-		return "", ""
+	case float32:
+		return faultOf(float64(v), depth)
+	case float64:
+		if !isFinite(v) {
+			return "", fmt.Sprintf("%v is no number", v)
+		}
+	case json.Number:
+		if _, ok := numberOf(string(v)); !ok {
+			return "", fmt.Sprintf("%q is no number of a float64's range", abbreviated(string(v)))
+		}
 	case []string, []int, map[string]string:
 		return "", faultOfDepth(depth)
 	case []any:
@@ -164,13 +172,8 @@ func faultOf(v any, depth int) (path, what string) {
 		return faultInList(v, depth)
 	case map[string]any:
 		return faultInMap(v, depth)
-	case float64:
-		if isFinite(v) {
-			return "", ""
-		}
-	}
-	if _, ok := canonical(v); !ok {
-		return "", unstorable(v)
+	default:
+		return "", fmt.Sprintf("a value of type %T cannot be stored", v)
 	}
 	return "", ""
 }
@@ -205,15 +208,4 @@ func faultInMap(m map[string]any, depth int) (path, what string) {
 		}
 	}
 	return "", ""
-}
-
-// unstorable describes the fault of a value for which canonical reports false.
-func unstorable(v any) string {
-	switch v := v.(type) {
-	case float32, float64:
-		return fmt.Sprintf("%v is no number", v)
-	case json.Number:
-		return fmt.Sprintf("%q is no number of a float64's range", abbreviated(string(v)))
-	}
-	return fmt.Sprintf("a value of type %T cannot be stored", v)
 }
