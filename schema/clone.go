@@ -7,86 +7,72 @@ import (
 
 // Clone returns a deep copy of a. The two share no memory that can be changed. An allocation
 // from the store must be cloned before it is changed. The clone of nil is nil.
-func (a *Allocation) Clone() *Allocation {
-	c := shallow(a)
-	if c != nil {
-		c.Resources = a.Resources.clone()
-		c.Job = a.Job.Clone()
-		c.TaskResources = cloneMap(a.TaskResources, (*Resources).clone)
-		c.Metrics = a.Metrics.clone()
-		c.TaskStates = cloneMap(a.TaskStates, shallow[TaskState]) // a ring is immutable inside
-	}
-	return c
-}
+func (a *Allocation) Clone() *Allocation { return clonePointer(a, (*Allocation).unshare) }
 
 // Clone returns a deep copy of j. The clone of nil is nil.
-func (j *Job) Clone() *Job {
-	c := shallow(j)
-	if c != nil {
-		c.Meta = maps.Clone(j.Meta)
-		c.Update = shallow(j.Update)
-		c.TaskGroups = cloneList(j.TaskGroups, TaskGroup.clone)
-		c.Datacenters = slices.Clone(j.Datacenters)
-		c.Constraints = slices.Clone(j.Constraints)
-	}
-	return c
+func (j *Job) Clone() *Job { return clonePointer(j, (*Job).unshare) }
+
+// The methods named unshare replace the references in a copied struct by clones.
+
+func (a *Allocation) unshare() {
+	a.Resources = cloneResources(a.Resources)
+	a.Job = a.Job.Clone()
+	a.TaskResources = cloneMap(a.TaskResources, cloneResources)
+	a.Metrics = clonePointer(a.Metrics, (*AllocMetric).unshare)
+	a.TaskStates = cloneMap(a.TaskStates, shallow[TaskState]) // a ring is immutable inside
 }
 
-func (g TaskGroup) clone() TaskGroup {
+func (j *Job) unshare() {
+	j.Meta = maps.Clone(j.Meta)
+	j.Update = shallow(j.Update)
+	j.TaskGroups = cloneList(j.TaskGroups, (*TaskGroup).unshare)
+	j.Datacenters = slices.Clone(j.Datacenters)
+	j.Constraints = slices.Clone(j.Constraints)
+}
+
+func (g *TaskGroup) unshare() {
 	g.Meta = maps.Clone(g.Meta)
-	g.Tasks = cloneList(g.Tasks, Task.clone)
+	g.Tasks = cloneList(g.Tasks, (*Task).unshare)
 	g.RestartPolicy = shallow(g.RestartPolicy)
 	g.Constraints = slices.Clone(g.Constraints)
-	return g
 }
 
-func (t Task) clone() Task {
+func (t *Task) unshare() {
 	t.Meta = maps.Clone(t.Meta)
-	t.Resources = t.Resources.clone()
+	t.Resources = cloneResources(t.Resources)
 	t.Constraints = slices.Clone(t.Constraints)
-	t.Services = cloneList(t.Services, Service.clone)
+	t.Services = cloneList(t.Services, (*Service).unshare)
 	t.Env = maps.Clone(t.Env)
 	t.Config = cloneMap(t.Config, cloneValue)
-	return t
 }
 
-func (s Service) clone() Service {
+func (s *Service) unshare() {
 	s.Checks = slices.Clone(s.Checks)
 	s.Tags = slices.Clone(s.Tags)
-	return s
 }
 
-func (r *Resources) clone() *Resources {
-	c := shallow(r)
-	if c != nil {
-		c.Networks = cloneList(r.Networks, NetworkResource.clone)
-	}
-	return c
-}
+func cloneResources(r *Resources) *Resources { return clonePointer(r, (*Resources).unshare) }
 
-func (n NetworkResource) clone() NetworkResource {
+func (r *Resources) unshare() { r.Networks = cloneList(r.Networks, (*NetworkResource).unshare) }
+
+func (n *NetworkResource) unshare() {
 	n.DynamicPorts = slices.Clone(n.DynamicPorts)
 	n.ReservedPorts = slices.Clone(n.ReservedPorts)
-	return n
 }
 
-func (m *AllocMetric) clone() *AllocMetric {
-	c := shallow(m)
-	if c != nil {
-		c.ClassFiltered = maps.Clone(m.ClassFiltered)
-		c.ConstraintFiltered = maps.Clone(m.ConstraintFiltered)
-		c.ClassExhausted = maps.Clone(m.ClassExhausted)
-		c.DimensionExhausted = maps.Clone(m.DimensionExhausted)
-		c.Scores = maps.Clone(m.Scores)
-	}
-	return c
+func (m *AllocMetric) unshare() {
+	m.ClassFiltered = maps.Clone(m.ClassFiltered)
+	m.ConstraintFiltered = maps.Clone(m.ConstraintFiltered)
+	m.ClassExhausted = maps.Clone(m.ClassExhausted)
+	m.DimensionExhausted = maps.Clone(m.DimensionExhausted)
+	m.Scores = maps.Clone(m.Scores)
 }
 
 // cloneValue copies a free-form value, of any type that is valid on input.
 func cloneValue(v any) any {
 	switch v := v.(type) {
 	case []any:
-		return cloneList(v, cloneValue)
+		return cloneList(v, func(v *any) { *v = cloneValue(*v) })
 	case map[string]any:
 		return cloneMap(v, cloneValue)
 	case []string:
@@ -96,26 +82,30 @@ func cloneValue(v any) any {
 	case map[string]string:
 		return maps.Clone(v)
 	case []map[string]any:
-		return cloneList(v, func(m map[string]any) map[string]any { return cloneMap(m, cloneValue) })
+		return cloneList(v, func(m *map[string]any) { *m = cloneMap(*m, cloneValue) })
 	case []map[string]string:
-		return cloneList(v, maps.Clone[map[string]string])
+		return cloneList(v, func(m *map[string]string) { *m = maps.Clone(*m) })
 	}
 	return v
 }
 
-func shallow[T any](p *T) *T {
+func shallow[T any](p *T) *T { return clonePointer(p, func(*T) {}) }
+
+// clonePointer copies a struct and, by unshare, its references. Nil stays nil.
+func clonePointer[T any](p *T, unshare func(*T)) *T {
 	if p == nil {
 		return nil
 	}
 	c := *p
+	unshare(&c)
 	return &c
 }
 
-// cloneList copies a list and, by clone, its elements. Nil stays nil.
-func cloneList[T any](list []T, clone func(T) T) []T {
+// cloneList copies a list and, by unshare, the references of its elements. Nil stays nil.
+func cloneList[T any](list []T, unshare func(*T)) []T {
 	c := slices.Clone(list)
-	for i, v := range c {
-		c[i] = clone(v)
+	for i := range c {
+		unshare(&c[i])
 	}
 	return c
 }

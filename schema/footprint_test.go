@@ -33,7 +33,7 @@ func TestFootprint(t *testing.T) {
 	large := sample.Clone()
 	for i := range 40 {
 		name := strings.Repeat("x", i+1)
-		large.TaskResources[name] = large.TaskResources["redis"].clone()
+		large.TaskResources[name] = cloneResources(large.TaskResources["redis"])
 		large.Metrics.Scores[name] = float64(i)
 	}
 	placed := sample.Clone()
