@@ -75,15 +75,8 @@ func (c *Codec) DecodeAllocation(src string) (*Allocation, error) {
 // without decoding the rest. Unlike decoded strings, they share the memory of src.
 func (c *Codec) Placement(src string) (eval, node, job string, err error) {
 	r := reader{src: src}
-	for i := range min(r.arrayLen(), 3) {
-		switch i {
-		case 0:
-			eval = r.str()
-		case 1:
-			node = r.str()
-		case 2:
-			job = r.str()
-		}
+	for _, at := range []*string{&eval, &node, &job}[:min(r.arrayLen(), 3)] {
+		*at = r.str()
 	}
 	return eval, node, job, named("placement", r.err)
 }

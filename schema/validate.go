@@ -150,8 +150,12 @@ func (t *Task) validate(f *faults, g, i int) {
 // faultOf returns the first fault inside a free-form value, and the path to it; "" if the value
 // is valid. The list or map around the value is depth levels deep.
 func faultOf(v any, depth int) (path, what string) {
+	if depth == maxDepth && isCollection(v) {
+		return "", errTooDeep.Error()
+	}
 	switch v := v.(type) {
-	case nil, bool, string, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+	case nil, bool, string, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64,
+		[]string, []int, map[string]string:
 	case float32:
 		return faultOf(float64(v), depth)
 	case float64:
@@ -162,8 +166,6 @@ func faultOf(v any, depth int) (path, what string) {
 		if _, ok := numberOf(string(v)); !ok {
 			return "", fmt.Sprintf("%q is no number of a float64's range", abbreviated(string(v)))
 		}
-	case []string, []int, map[string]string:
-		return "", faultOfDepth(depth)
 	case []any:
 		return faultInList(v, depth)
 	case []map[string]any:
@@ -178,18 +180,15 @@ func faultOf(v any, depth int) (path, what string) {
 	return "", ""
 }
 
-// faultOfDepth returns the fault of a list or map inside another that is depth levels deep.
-func faultOfDepth(depth int) string {
-	if depth == maxDepth {
-		return errTooDeep.Error()
+func isCollection(v any) bool {
+	switch v.(type) {
+	case []any, []string, []int, []map[string]any, []map[string]string, map[string]any, map[string]string:
+		return true
 	}
-	return ""
+	return false
 }
 
 func faultInList[T any](list []T, depth int) (path, what string) {
-	if what := faultOfDepth(depth); what != "" {
-		return "", what
-	}
 	for i, element := range list {
 		if path, what := faultOf(element, depth+1); what != "" {
 			return fmt.Sprintf("[%d]%s", i, path), what
@@ -199,9 +198,6 @@ func faultInList[T any](list []T, depth int) (path, what string) {
 }
 
 func faultInMap(m map[string]any, depth int) (path, what string) {
-	if what := faultOfDepth(depth); what != "" {
-		return "", what
-	}
 	for key, element := range m {
 		if path, what := faultOf(element, depth+1); what != "" {
 			return fmt.Sprintf("[%q]%s", key, path), what
