@@ -57,10 +57,7 @@ func (r *reader) stringMap() map[string]string {
 
 // appendConfig writes a driver's configuration.
 func appendConfig(dst []byte, config map[string]any) []byte {
-	if len(config) == 0 {
-		return appendNil(dst)
-	}
-	return appendValues(dst, config, 1)
+	return appendMap(dst, config, func(dst []byte, v any) []byte { return appendValue(dst, v, 1) })
 }
 
 func (r *reader) config() map[string]any {

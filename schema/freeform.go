@@ -18,8 +18,8 @@ func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // numberOf converts the literal of a JSON number. It becomes an int64 or uint64 if it is an
 // integer of 64 bits, even if written as a float, or if its float64 is integral. Otherwise it
-// becomes a float64. The result is false for a number out of a float64's range, and for text such as
-// "Inf" or "0x1p-2", which strconv accepts and JSON does not.
+// becomes a float64. The result is false for a number out of a float64's range, and for text
+// such as "Inf" or "0x1p-2", which strconv accepts and JSON does not.
 func numberOf(s string) (any, bool) {
 	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || !json.Valid([]byte(s)) {
 		return nil, false

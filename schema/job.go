@@ -57,7 +57,7 @@ type Task struct {
 	Env         map[string]string
 	// Config is the driver's free-form configuration. Its values are nil, bool, string,
 	// int64, uint64 (above the range of int64 only), float64, []any and map[string]any. On
-	// input, the other types in schema/freeform.go are converted to these.
+	// input, the other types in schema/codec_value.go are converted to these.
 	Config map[string]any
 	Driver string
 	Name   string
