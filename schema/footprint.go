@@ -28,8 +28,11 @@ func (c *Codec) Footprint(a *Allocation) int {
 		}
 	}
 	f.text(idText + len(a.Name))
-	f.text(len(a.DesiredDescription))
-	f.text(len(a.ClientDescription))
+	for _, text := range []string{a.DesiredDescription, a.ClientDescription} {
+		if len(text) > maxInterned {
+			f.text(len(text))
+		}
+	}
 	f.text(len(a.PreviousAllocation))
 	f.text(len(a.NextAllocation))
 	return int(f)

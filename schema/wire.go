@@ -131,7 +131,7 @@ func appendLen(dst []byte, n int, fix, code16 byte) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, code16+1), uint32(n))
 }
 
-// appendListLen is appendArrayLen for lists, of which an empty one is written as nil.
+// appendListLen is appendArrayLen for a list. An empty list is written as nil.
 func appendListLen(dst []byte, n int) []byte {
 	if n == 0 {
 		return appendNil(dst)
