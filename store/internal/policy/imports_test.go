@@ -39,7 +39,6 @@ const (
 var (
 	alone  = []string{}
 	codecs = []string{msgpack, tagparser}
-	engine = []string{bbolt, sys}
 	both   = []string{bbolt, sys, msgpack, tagparser}
 )
 
