@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"fmt"
 	"strings"
 	"sync/atomic"
 )
@@ -75,16 +74,15 @@ func (c *Codec) DecodeAllocation(src string) (*Allocation, error) {
 // without decoding the rest. Unlike decoded strings, they share the memory of src.
 func (c *Codec) Placement(src string) (eval, node, job string, err error) {
 	r := reader{src: src}
-	for _, at := range []*string{&eval, &node, &job}[:min(r.arrayLen(), 3)] {
-		*at = r.str()
+	for i := range min(r.arrayLen(), 3) {
+		switch i {
+		case 0:
+			eval = r.str()
+		case 1:
+			node = r.str()
+		case 2:
+			job = r.str()
+		}
 	}
 	return eval, node, job, named("placement", r.err)
-}
-
-// named adds to err the name of the part that did not decode.
-func named(part string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", part, err)
 }

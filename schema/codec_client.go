@@ -1,7 +1,7 @@
 package schema
 
-// The client's part is written with every report and every event, so it is appended by hand: a
-// coder appends it half as fast again. It reads it as fast.
+// The client's part is written with every report and every event, so it is coded by hand: a
+// coder appends 6 to 15 % more slowly.
 
 func appendClient(dst []byte, a *Allocation) []byte {
 	t := openTuple(dst)
@@ -13,9 +13,18 @@ func appendClient(dst []byte, a *Allocation) []byte {
 
 func (r *reader) client(a *Allocation) {
 	a.ClientStatus, a.ClientDescription, a.TaskStates = "", "", nil
-	c := coder{r: r}
-	c.tuple((*alias)(&a.ClientStatus), (*interned)(&a.ClientDescription), &a.TaskStates)
-	a.ClientStatus = r.status(a.ClientStatus)
+	for i := range r.arrayLen() {
+		switch i {
+		case 0:
+			a.ClientStatus = r.status(r.str())
+		case 1:
+			a.ClientDescription = r.interned()
+		case 2:
+			a.TaskStates = readMap(r, r.taskName, r.taskState)
+		default:
+			r.skip()
+		}
+	}
 }
 
 func appendTaskState(dst []byte, s *TaskState) []byte {
@@ -38,9 +47,45 @@ func (r *reader) taskState() *TaskState {
 	if r.null() {
 		return nil
 	}
-	s, c := new(TaskState), coder{r: r}
-	c.tuple((*alias)(&s.State), &s.Failed, &s.Restarts, &s.LastRestart, &s.StartedAt, &s.FinishedAt,
-		&s.Events.dropped, &s.Events)
-	s.State = r.status(s.State)
+	s := new(TaskState)
+	for i := range r.arrayLen() {
+		switch i {
+		case 0:
+			s.State = r.status(r.str())
+		case 1:
+			s.Failed = r.bool()
+		case 2:
+			s.Restarts = r.uint64()
+		case 3:
+			s.LastRestart = UnixNano(r.int64())
+		case 4:
+			s.StartedAt = UnixNano(r.int64())
+		case 5:
+			s.FinishedAt = UnixNano(r.int64())
+		case 6:
+			s.Events.dropped = r.uint64()
+		case 7:
+			s.Events = r.events(s.Events.dropped)
+			s.Events.packed = r.keep(s.Events.packed)
+		default:
+			r.skip()
+		}
+	}
 	return s
+}
+
+// statuses are the documented statuses and states, which decoded strings share.
+var statuses = [...]string{
+	ClientStatusRunning, DesiredStatusRun, ClientStatusPending, ClientStatusComplete, ClientStatusFailed,
+	DesiredStatusStop, DesiredStatusEvict, ClientStatusLost, ClientStatusUnknown, TaskStateDead,
+}
+
+// status returns a status or a state, which was read as text.
+func (r *reader) status(text string) string {
+	for _, status := range statuses {
+		if text == status {
+			return status
+		}
+	}
+	return r.strings.intern(text)
 }

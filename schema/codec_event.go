@@ -124,7 +124,7 @@ func (r *reader) events(dropped uint64) EventRing {
 		return r.repack(first, n, dropped)
 	}
 	extra := max(0, n-MaxTaskEvents)
-	return EventRing{packed: r.keep(r.src[kept:r.off]), n: uint8(n - extra), dropped: dropped + uint64(extra)}
+	return EventRing{packed: r.src[kept:r.off], n: uint8(n - extra), dropped: dropped + uint64(extra)}
 }
 
 // repack reads the n events at offset at once more, and encodes them into a ring.

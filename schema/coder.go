@@ -115,8 +115,6 @@ func (c *coder) read(field any) {
 		*v = time.Duration(c.r.int64())
 	case *uint64:
 		*v = c.r.uint64()
-	case *UnixNano:
-		*v = UnixNano(c.r.int64())
 	case *bool:
 		*v = c.r.bool()
 	case *[]string:
@@ -131,10 +129,6 @@ func (c *coder) read(field any) {
 		*v = c.r.config()
 	case *map[string]*Resources:
 		*v = readMap(c.r, c.r.taskName, c.resources)
-	case *map[string]*TaskState:
-		*v = readMap(c.r, c.r.taskName, c.r.taskState)
-	case *EventRing:
-		*v = c.r.events(v.dropped)
 	case *schedulerPart:
 		c.r.scheduler((*Allocation)(v))
 	case *clientPart:

@@ -32,12 +32,6 @@ func (s *ownStrings) intern(text string) string {
 	return s.codec.intern(text)
 }
 
-// statuses are the documented statuses and states, which decoded strings share.
-var statuses = [...]string{
-	ClientStatusRunning, DesiredStatusRun, ClientStatusPending, ClientStatusComplete, ClientStatusFailed,
-	DesiredStatusStop, DesiredStatusEvict, ClientStatusLost, ClientStatusUnknown, TaskStateDead,
-}
-
 // keep returns text: as it is, or a copy.
 func (r *reader) keep(text string) string {
 	if r.strings.codec == nil {
@@ -48,16 +42,6 @@ func (r *reader) keep(text string) string {
 
 // text reads a string that belongs to one allocation.
 func (r *reader) text() string { return r.keep(r.str()) }
-
-// status returns a status or a state, which was read as text.
-func (r *reader) status(text string) string {
-	for _, status := range statuses {
-		if text == status {
-			return status
-		}
-	}
-	return r.strings.intern(text)
-}
 
 // interned reads a string that many allocations have in common.
 func (r *reader) interned() string { return r.strings.intern(r.str()) }

@@ -50,6 +50,14 @@ func (r *reader) end() error {
 	return r.err
 }
 
+// named adds to err the name of the part that did not decode.
+func named(part string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
 func (r *reader) left() int { return len(r.src) - r.off }
 
 // code consumes one byte. ok is false at the end.

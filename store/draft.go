@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+
 	"allocstore/schema"
 	"allocstore/store/internal/state"
 )
@@ -52,6 +54,90 @@ func (d *draft) stored(of side) (string, error) {
 		return r.Client, err
 	}
 	return r.Sched, err
+}
+
+// fold folds one write into its draft, and links the allocation that it replaces.
+func (p *plan) fold(o *op, a *Applied) error {
+	d, err := p.draft(o.id)
+	if err != nil {
+		return err
+	}
+	if o.kind != opUpsert && !d.alive {
+		if !d.unknown {
+			d.unknown = true
+			a.Unknown = append(a.Unknown, o.id.String())
+		}
+		return nil
+	}
+	d.writes++
+	var j *state.Job
+	if o.job != nil {
+		j = p.jobs.canonical(o.job)
+	}
+	if err := d.fold(o, j); err != nil || !o.previous.set {
+		return err
+	}
+	previous, err := p.draft(o.previous.id)
+	if err != nil {
+		return err
+	}
+	return previous.replace(o.id)
+}
+
+// draft returns the draft of id, which starts at the newest version.
+func (p *plan) draft(id schema.ID) (*draft, error) {
+	d, isNew := p.drafts.of(id)
+	if !isNew {
+		return d, nil
+	}
+	d.p, d.base = p, p.newest(&id)
+	if d.wasAlive() {
+		if err := d.start(); err != nil {
+			return nil, fmt.Errorf("allocation %v: %w", id, err)
+		}
+	}
+	return d, nil
+}
+
+// replace notes that the allocation id replaces this one, if this one exists.
+func (d *draft) replace(id schema.ID) error {
+	if d.isDamaged() {
+		return d.refuse()
+	}
+	if d.alive {
+		d.next = optionalID{id, true}
+	}
+	return nil
+}
+
+func (d *draft) isDamaged() bool { return d.alive && d.damaged }
+
+// refuse returns the error of a write to a quarantined allocation.
+func (d *draft) refuse() error {
+	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", ErrCorrupt, d.id, d.p.st.Damaged.Part(d.base))
+}
+
+// newest returns the newest version of id, in the group or before it.
+func (p *plan) newest(id *schema.ID) *state.Version {
+	if len(p.overlay) > 0 {
+		if v := p.overlay[*id]; v != nil {
+			return v
+		}
+	}
+	return p.st.Table.Get(id)
+}
+
+// start begins at the base, which is no tombstone.
+func (d *draft) start() error {
+	d.alive, d.job = true, d.base.Job
+	d.damaged = d.p.st.Damaged.Covers(d.base)
+	if !d.base.HasNext() || d.damaged {
+		return nil
+	}
+	newest, err := d.p.tx.Version(d.id, d.base.Pair().Newest())
+	d.next = optionalID{newest.Next, true}
+	d.baseNext = d.next
+	return err
 }
 
 // drafts are the drafts of one batch, in the order of their first writes. Their memory is

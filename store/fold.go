@@ -5,81 +5,43 @@ import (
 	"strings"
 
 	"allocstore/schema"
+	"allocstore/store/internal/state"
 )
 
-// start begins at the base, which is no tombstone.
-func (d *draft) start() error {
-	d.alive, d.job = true, d.base.Job
-	d.damaged = d.p.st.Damaged.Covers(d.base)
-	if !d.base.HasNext() || d.damaged {
-		return nil
-	}
-	newest, err := d.p.tx.Version(d.id, d.base.Pair().Newest())
-	d.next = optionalID{newest.Next, true}
-	d.baseNext = d.next
-	return err
-}
-
-// fold applies one write.
-func (d *draft) fold(o *op) error {
+// fold applies one write. j is the job of an Upsert, nil to keep the stored one.
+func (d *draft) fold(o *op, j *state.Job) error {
 	if d.isDamaged() && o.kind != opDelete {
 		return d.refuse()
 	}
-	switch o.kind {
-	case opUpsert:
-		return d.upsert(o)
-	case opClient:
+	switch {
+	case o.kind == opUpsert && d.alive:
+		return d.update(o, j)
+	case o.kind == opUpsert:
+		return d.insert(o, j)
+	case o.kind == opClient:
 		d.client, d.fields = o.client, nil
-		return nil
-	case opEvent:
+	case o.kind == opEvent:
 		return d.event(o.event)
 	default:
 		d.alive, d.damaged = false, false
-		return nil
 	}
+	return nil
 }
 
-func (d *draft) isDamaged() bool { return d.alive && d.damaged }
-
-// refuse returns the error of a write to a quarantined allocation.
-func (d *draft) refuse() error {
-	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", ErrCorrupt, d.id, d.p.st.Damaged.Part(d.base))
-}
-
-// upsert applies the scheduler's write, and links the allocation that it replaces.
-func (d *draft) upsert(o *op) error {
-	var err error
-	if d.alive {
-		err = d.update(o)
-	} else {
-		err = d.insert(o)
-	}
-	if err != nil || !o.previous.set {
-		return err
-	}
-	previous, err := d.p.draft(o.previous.id)
-	if err == nil && previous.isDamaged() {
-		err = previous.refuse()
-	}
-	if err == nil && previous.alive {
-		previous.next = optionalID{o.id, true}
-	}
-	return err
-}
-
-func (d *draft) insert(o *op) error {
-	if o.job == nil {
+// insert applies the scheduler's write of an allocation that does not exist.
+func (d *draft) insert(o *op, j *state.Job) error {
+	if j == nil {
 		return fmt.Errorf("%w: allocation %v", ErrNoJob, o.id)
 	}
 	d.alive, d.created = true, true
-	d.job, d.sched, d.client = d.p.canonical(o.job), o.sched, o.client
+	d.job, d.sched, d.client = j, o.sched, o.client
 	d.next, d.fields = o.next, nil
 	return nil
 }
 
 // update applies the scheduler's write of an existing allocation. It counts as one only if
 // it changes something.
-func (d *draft) update(o *op) error {
+func (d *draft) update(o *op, j *state.Job) error {
 	reported, err := d.report(o.report)
 	if err != nil {
 		return err
@@ -88,9 +50,8 @@ func (d *draft) update(o *op) error {
 	if err != nil {
 		return err
 	}
-	j := d.job
-	if o.job != nil {
-		j = d.p.canonical(o.job)
+	if j == nil {
+		j = d.job
 	}
 	if same && !reported && j == d.job && o.next == d.next {
 		return nil

@@ -69,16 +69,7 @@ func (g *group) commit(batches []*request, r *removals, putBack func(n int)) err
 func (g *group) publish(answer func(i int, a answer)) {
 	st := g.plan.st
 	g.removals.committed(st)
-	for _, j := range g.plan.jobs {
-		if j.body != "" {
-			continue // not in the file: only a refused batch carried it
-		}
-		st.Jobs.Add(j.Job)
-		st.Size.Jobs.Add(int64(j.size))
-		if j.rewrites {
-			st.JobRewritten(j.Hash)
-		}
-	}
+	g.plan.jobs.publish()
 	changes := g.plan.changes
 	for i := range g.outcomes {
 		o := &g.outcomes[i]

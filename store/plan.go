@@ -35,8 +35,8 @@ type plan struct {
 	last   uint64     // the last index used
 
 	overlay map[schema.ID]*state.Version // versions that earlier batches of the group made
-	jobs    map[record.JobHash]*newJob   // jobs that are not in the file yet
-	changes []change                     // of all batches, one after the other
+	jobs    newJobs
+	changes []change // of all batches, one after the other
 	arena   arena
 	scratch []byte
 
@@ -54,28 +54,21 @@ type change struct {
 	value []byte // in the arena
 }
 
-// A newJob is a job that the group adds to the file, or rewrites there.
-type newJob struct {
-	*state.Job
-	body     string // "" once it is put
-	size     int    // bytes that it adds to the file
-	rewrites bool   // the file has the job, damaged
-}
-
 func newPlan(limits *Options) *plan {
-	return &plan{limits: limits, overlay: make(map[schema.ID]*state.Version), jobs: make(map[record.JobHash]*newJob)}
+	return &plan{limits: limits, overlay: make(map[schema.ID]*state.Version), jobs: newJobs{byHash: make(map[record.JobHash]*newJob)}}
 }
 
 // begin starts a group.
 func (p *plan) begin(st *state.State, tx logfile.Tx) {
 	p.st, p.tx, p.last = st, tx, st.Index.Last()
+	p.jobs.st = st
 }
 
 // reset forgets the group.
 func (p *plan) reset() {
 	p.st, p.tx = nil, logfile.Tx{}
 	clear(p.overlay)
-	clear(p.jobs)
+	p.jobs.reset()
 	clear(p.changes)
 	p.changes = p.changes[:0]
 	p.arena.reset()
@@ -136,67 +129,6 @@ func (p *plan) indexFor(r *request) (uint64, error) {
 	return index.Next(p.last)
 }
 
-// fold folds one write into its draft.
-func (p *plan) fold(o *op, a *Applied) error {
-	d, err := p.draft(o.id)
-	if err != nil {
-		return err
-	}
-	if o.kind != opUpsert && !d.alive {
-		if !d.unknown {
-			d.unknown = true
-			a.Unknown = append(a.Unknown, o.id.String())
-		}
-		return nil
-	}
-	d.writes++
-	return d.fold(o)
-}
-
-// draft returns the draft of id, which starts at the newest version.
-func (p *plan) draft(id schema.ID) (*draft, error) {
-	d, isNew := p.drafts.of(id)
-	if !isNew {
-		return d, nil
-	}
-	d.p, d.base = p, p.newest(&id)
-	if d.wasAlive() {
-		if err := d.start(); err != nil {
-			return nil, fmt.Errorf("allocation %v: %w", id, err)
-		}
-	}
-	return d, nil
-}
-
-// newest returns the newest version of id, in the group or before it.
-func (p *plan) newest(id *schema.ID) *state.Version {
-	if len(p.overlay) > 0 {
-		if v := p.overlay[*id]; v != nil {
-			return v
-		}
-	}
-	return p.st.Table.Get(id)
-}
-
-// canonical returns the job as the store has it, or will have it. A job that is damaged in
-// the file is rewritten.
-func (p *plan) canonical(in *encodedJob) *state.Job {
-	known := p.st.Jobs.Get(in.hash)
-	rewrites := known != nil && p.st.Damaged.HasJob(in.hash)
-	if known != nil && !rewrites {
-		return known
-	}
-	j := p.jobs[in.hash]
-	if j == nil {
-		if known == nil {
-			known = &state.Job{Hash: in.hash}
-		}
-		j = &newJob{Job: known, body: in.body, size: len(in.hash) + len(in.body), rewrites: rewrites}
-		p.jobs[in.hash] = j
-	}
-	return j.Job
-}
-
 // charge adds n bytes of allocation id to a total of the batch, and refuses the batch above
 // Options.MaxBatchBytes.
 func (p *plan) charge(total *int, n int, id schema.ID) error {
@@ -215,7 +147,7 @@ func (p *plan) put(changes []change) error {
 		ch := &changes[i]
 		p.last = ch.key.Index
 		p.overlay[ch.ID] = ch.V
-		if err := p.putJob(ch.V.Job); err != nil {
+		if err := p.jobs.put(p.tx, ch.V.Job); err != nil {
 			return err
 		}
 		if err := p.tx.Put(ch.key, ch.value); err != nil {
@@ -224,26 +156,6 @@ func (p *plan) put(changes []change) error {
 		p.st.Manifest.Sum.Add(record.SumNumber(ch.key, ch.value))
 	}
 	return nil
-}
-
-// putJob writes j if it is new. A tombstone has no job.
-func (p *plan) putJob(j *state.Job) error {
-	if j == nil || len(p.jobs) == 0 {
-		return nil
-	}
-	n := p.jobs[j.Hash]
-	if n == nil || n.body == "" {
-		return nil
-	}
-	body := n.body
-	n.body = ""
-	replaced, err := p.tx.PutJob(j.Hash, record.UnsafeBytes(body))
-	if n.rewrites {
-		n.size -= len(j.Hash) + replaced
-	} else {
-		p.st.Manifest.Sum.Add(j.Hash.SumNumber())
-	}
-	return err
 }
 
 // encode returns the client's part of a, in the arena.

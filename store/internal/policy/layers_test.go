@@ -30,7 +30,7 @@ var layers = []string{
 	"open stats check restore backup frame compact rewrite log_copy",
 	"apply list wait waiter observation get changes snapshot",
 	"store group sweeper window committer removals",
-	"plan encode fold diff draft request batch arena",
+	"plan encode fold diff draft new_jobs request batch arena",
 	"core",
 	"readers tail mutation_detector",
 	"options outcome errors",
