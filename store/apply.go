@@ -16,9 +16,10 @@ import (
 // commit is under way Apply waits for it even if ctx ends, so its result is always true.
 //
 // Errors that change nothing: the faults of the batch's writes (see [Batch]), ErrNoJob,
-// ErrTooLarge, ErrClosed, ErrReadOnly. After ErrFailed the batch may be on the disk or not.
+// ErrTooLarge, ErrInvalid for a nil batch, ErrCorrupt for a quarantined allocation,
+// ErrClosed, ErrReadOnly. After ErrFailed the batch may be on the disk or not.
 func (s *Store) Apply(ctx context.Context, b *Batch) (Applied, error) {
-	return s.apply(ctx, b, nextIndex)
+	return s.apply(ctx, b, nil)
 }
 
 // ApplyAt is Apply at the caller's index, for example that of a raft log. Gaps are fine. An
@@ -27,9 +28,6 @@ func (s *Store) Apply(ctx context.Context, b *Batch) (Applied, error) {
 func (s *Store) ApplyAt(ctx context.Context, index uint64, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, &index)
 }
-
-// nextIndex asks for the next index.
-var nextIndex *uint64
 
 func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error) {
 	if b == nil {
@@ -46,7 +44,7 @@ func (s *Store) applyNew(ctx context.Context, fill func(*Batch)) (Applied, error
 	defer s.requests.Put(r)
 	defer r.own.reset()
 	fill(&r.own)
-	return s.submit(ctx, r, &r.own, nextIndex)
+	return s.submit(ctx, r, &r.own, nil)
 }
 
 // submit sends b through the committer as r. When it returns, the committer does not use

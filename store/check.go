@@ -11,11 +11,12 @@ import (
 	"allocstore/store/internal/state"
 )
 
-// Check verifies the file and the memory. It yields every fault in the memory, every
-// quarantined record and job (see ErrCorrupt), or the first other fault in the file. No
+// Check verifies the file and the memory. It yields every fault in the memory and every
+// quarantined record and job (see ErrCorrupt). Any other fault in the file ends the check. No
 // error means: the structure of all pages, the checksums of all records and jobs, their
 // order, their references and the sum of all content are right; every allocation can be
-// decoded; and the table, the lists and the counts are those that Open would load from the file.
+// decoded; and the table, the lists and the counts are those that Open would load from the
+// file.
 //
 // It reads the file a second time as Open does, which takes as long and as much memory, and
 // decodes every allocation. Reads, waits and writes go on meanwhile; their changes are left
@@ -83,7 +84,7 @@ func (c *check) run(ctx context.Context) error {
 	if err := c.load(ctx); err != nil {
 		return err
 	}
-	if err := c.published(ctx); err != nil {
+	if err := c.waitPublished(ctx); err != nil {
 		return err
 	}
 	if err := c.used.Compare(ctx, c.loaded, c.note); err != nil {
@@ -116,9 +117,9 @@ func (c *check) load(ctx context.Context) error {
 	return nil
 }
 
-// published waits until the content of the file is published. After a failed commit it
+// waitPublished waits until the content of the file is published. After a failed commit it
 // never is.
-func (c *check) published(ctx context.Context) error {
+func (c *check) waitPublished(ctx context.Context) error {
 	for c.used.Index.Last() < c.loaded.Index.Last() && c.failed() == nil {
 		select {
 		case <-ctx.Done():

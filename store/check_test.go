@@ -156,7 +156,8 @@ func TestCheckOfAFailedStore(t *testing.T) {
 	upsert(t, s, testAlloc(1))
 	b := new(Batch)
 	b.Upsert(testAlloc(2))
-	require.NoError(t, newGroup(&s.core).commit([]*request{{batch: b}}, nil, nil))
+	_, err := newGroupWriter(&s.core).commit([]*request{{batch: b}}, nil, nil)
+	require.NoError(t, err)
 	failure := ErrFailed
 	s.failure.Store(&failure)
 	require.Empty(t, Faults(s))
@@ -187,7 +188,7 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 		require.NoError(t, err)
 		c := check{Store: s, used: st}
 		require.NoError(t, c.load(t.Context()))
-		require.NoError(t, c.published(t.Context()))
+		require.NoError(t, c.waitPublished(t.Context()))
 		returned := make(chan error)
 		go func() {
 			_, err := s.Apply(context.Background(), again)

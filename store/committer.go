@@ -30,7 +30,7 @@ import (
 //     batches; see plan.go. A refused batch has no effect. When the others write more than
 //     maxGroupBytes, the rest of the group returns to the front of the queue, where it can
 //     be withdrawn again.
-//  3. commit: the records, the new jobs, and the last index; see group.go. If no batch
+//  3. commit: the records, the new jobs, and the last index; see group_writer.go. If no batch
 //     changes anything, nothing is written.
 //  4. publish: batch by batch, versions and lists, the index, the waiters; see core.
 //  5. answer.
@@ -64,12 +64,13 @@ type committer struct {
 // A commitEnv is the committer's environment: the functions that it needs of a store. A test
 // gives it one without a database.
 type commitEnv struct {
-	// commit commits the batches and some of the removals, which may be nil. It calls
-	// putBack(n) first if only n batches fit. An error leaves the disk's content unknown.
-	commit func(batches []*request, r *removals, putBack func(n int)) error
+	// commit commits the batches and some of the removals, which may be nil, and returns an
+	// answer to each. It calls putBack(n) first if only n batches fit. An error leaves the
+	// disk's content unknown.
+	commit func(batches []*request, r *removals, putBack func(n int)) ([]answer, error)
 
-	// publish makes the committed batches visible, and then calls answer for each.
-	publish func(answer func(i int, a answer))
+	// publish makes the committed batches visible.
+	publish func()
 
 	// fail fails the store, and returns the error for all writers.
 	fail func(cause error) error
@@ -79,8 +80,8 @@ type commitEnv struct {
 // bounds how long a writer of a small batch waits.
 const maxGroupBytes = 32 << 20
 
-// largeGroup is the least number of batches in a large group: planning them takes about as long as a
-// sync. Half and twice as many measured the same (design/0003).
+// largeGroup is the least number of batches in a large group: planning them takes about as
+// long as a sync. Half and twice as many measured the same (design/0003).
 const largeGroup = 64
 
 func newCommitter(env commitEnv, readOnly bool) *committer {
@@ -171,11 +172,11 @@ func (c *committer) run() {
 func (c *committer) next() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
-	for len(c.queue.waiting) == 0 && c.queue.maintenance == nil && c.maintenance == nil || c.queue.err != nil {
-		if c.queue.err != nil {
-			return false
-		}
+	for c.queue.err == nil && len(c.queue.waiting) == 0 && c.queue.maintenance == nil && c.maintenance == nil {
 		c.queue.changed.Wait()
+	}
+	if c.queue.err != nil {
+		return false
 	}
 	n, size := 0, 0
 	for n < len(c.queue.waiting) && size < maxGroupBytes {
@@ -217,15 +218,16 @@ func answerAll(rs []*request, err error) {
 
 // commitGroup takes the group through its steps.
 func (c *committer) commitGroup() {
-	if err := c.env.commit(c.group, c.maintenance.removes(), c.putBack); err != nil {
+	answers, err := c.env.commit(c.group, c.maintenance.removes(), c.putBack)
+	if err != nil {
 		c.giveUp(err)
 		return
 	}
-	c.env.publish(func(i int, a answer) {
-		r := c.group[i]
+	c.env.publish()
+	for i, r := range c.group {
 		c.group[i] = nil
-		r.answered <- a
-	})
+		r.answered <- answers[i]
+	}
 	c.group = c.group[:0]
 	if r := c.maintenance.removes(); r != nil && len(r.dead) == 0 {
 		c.maintenance.finish(nil)

@@ -26,7 +26,7 @@ type slowDisk struct {
 
 func (d *slowDisk) env() commitEnv {
 	return commitEnv{
-		commit: func(batches []*request, r *removals, putBack func(int)) error {
+		commit: func(batches []*request, r *removals, putBack func(int)) ([]answer, error) {
 			if len(batches) > d.maxBatches {
 				putBack(d.maxBatches)
 				batches = batches[:d.maxBatches]
@@ -35,16 +35,15 @@ func (d *slowDisk) env() commitEnv {
 				r.dead = r.dead[min(len(r.dead), 10):]
 			}
 			d.committed = append([]*request(nil), batches...)
-			return d.failure
-		},
-		publish: func(answered func(int, answer)) {
-			for i, r := range d.committed {
-				d.log = append(d.log, r)
+			var answers []answer
+			for range batches {
 				d.next++
-				answered(i, answer{applied: Applied{Index: d.next}})
+				answers = append(answers, answer{applied: Applied{Index: d.next}})
 			}
+			return answers, d.failure
 		},
-		fail: func(cause error) error { return errors.Join(ErrFailed, cause) },
+		publish: func() { d.log = append(d.log, d.committed...) },
+		fail:    func(cause error) error { return errors.Join(ErrFailed, cause) },
 	}
 }
 

@@ -6,10 +6,11 @@ import (
 	"fmt"
 )
 
-// Compact removes every superseded record that no reader needs and Options.FeedRetention
-// does not keep, and rewrites the file to the size of its content. Jobs that no record names
-// any more go as well. Reads, waits and writes go on meanwhile, apart from a short pause of
-// the writes at the end. Compact blocks until all is done; concurrent calls take turns.
+// Compact removes every superseded record that no reader needs and Options.FeedRetention does
+// not keep, and rewrites the file to the size of its content. Beside a backup it removes no
+// record, and only rewrites. Jobs that no record names any more go as well. Reads, waits and
+// writes go on meanwhile, apart from a short pause of the writes at the end. Compact blocks
+// until all is done; concurrent calls take turns.
 //
 // The new file is written beside the old one, which needs the same room again. It gets the
 // old one's name, mode and owner when it is durable, so a crash leaves one of them whole.
@@ -34,7 +35,7 @@ func (s *Store) compact(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.maintenance.unlock()
-	if err := s.usable(); err != nil {
+	if err := s.replaceable(); err != nil {
 		return err
 	}
 	if err := s.sweeper.sweep(ctx); err != nil {

@@ -11,9 +11,10 @@ import (
 	"allocstore/watch"
 )
 
-// A core is shared by all parts of a store. It has these fields, with their writers:
+// A core is shared by all parts of a store. These of its fields are written
+// by several parts:
 //
-//	state      one file's content in memory     the committer
+//	state      one file's content in memory     the committer; see state.State
 //	readers    the indexes being read at        snapshots, lists, feeds, reads of the file
 //	watch      waiters by ID                    waiters, and the committer
 //	tail       feeds that wait for a commit     feeds, and the committer
@@ -160,8 +161,8 @@ func (c *core) handOut(a *schema.Allocation, err error) (*schema.Allocation, err
 	return a, nil
 }
 
-// usable returns why the file cannot be replaced, or nil.
-func (c *core) usable() error {
+// replaceable returns why the file cannot be replaced, or nil.
+func (c *core) replaceable() error {
 	if err := c.failed(); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 package store
 
-// same reports whether now has the content of was, where an empty was is the base's part.
-// It compares checksums first, then bytes.
+// same reports whether two parts are equal: by checksum first, then by bytes. An empty was
+// stands for the stored part, and an empty now equals only an empty was.
 func (d *draft) same(now, was part, of side) (bool, error) {
 	if now.body == "" {
 		return was.body == "", nil

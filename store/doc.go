@@ -19,14 +19,13 @@ each owns. Reads are by ID ([Store.Get]), or by node, job, evaluation and ID pre
 
 A batch is applied as a whole or not at all. Every batch that changes something has an index
 above all before it, also across restarts, and all readers see the batches in that order. A
-write is compared by content; one that changes nothing takes no index and wakes no reader.
-When Apply has answered, every later read sees the batch. A snapshot shows exactly the batches up to its
-index. Get may see a batch shortly before LastIndex and Snapshot do; it is
-durable by then.
+write is compared by content; one that changes nothing takes no index and wakes no reader. When
+Apply has answered, every later read sees the batch. A snapshot shows exactly the batches up to
+its index. Get may see a batch shortly before LastIndex and Snapshot do; it is durable by then.
 
-A wait ends when its allocation changes above the given index, and otherwise only by time, a
-restore, Close or failure, or at once if compaction has forgotten whether the ID was deleted. Given back, the index of its result misses nothing;
-package watch has the proof.
+A wait ends on a change above the given index, its timeout, a restore, Close or failure; at
+once if a deletion of the ID may have been forgotten. Given back, the index of its result
+misses nothing; package watch has the proof.
 
 # Durability
 
@@ -41,8 +40,8 @@ being opened again.
 Open reads the whole file by plain reads before it is mapped. It verifies the structure of the
 pages, the checksums of records and jobs, and the content sum, which every commit stores and
 which reveals missing or stale pages. Damage limited to the content of known allocations leaves
-them unreadable, and the store opens and serves all others. Any other damage is [ErrCorrupt]. [Store.Check] verifies an
-open store, its memory included.
+them unreadable, and the store opens and serves all others. Any other damage is [ErrCorrupt].
+[Store.Check] verifies an open store, its memory included.
 
 [Store.Backup] writes the store at one index while writes go on. [Store.Restore] verifies a
 whole backup, and then exchanges the content at one moment, under a new index.
@@ -82,11 +81,11 @@ it.
 # Reading the source
 
 A write: batch.go encodes it in the caller's goroutine, and apply.go queues it. committer.go
-takes what is queued as a group, and lists the steps of a commit; group.go carries them out for
-one group: it plans, commits by one transaction and one sync, and publishes. plan.go works out
-the changes of each batch against the batches before it: fold.go folds its writes into one
-draft for each ID, diff.go compares a draft with the version before, and encode.go makes its
-record.
+takes what is queued as a group, and lists the steps of a commit; group_writer.go carries them
+out for one group: it plans, commits by one transaction and one sync, and publishes. plan.go
+works out the changes of each batch against the batches before it: draft.go and fold.go fold
+its writes into one draft for each ID, diff.go compares a draft with the version before, and
+encode.go makes its record.
 
 A read: get.go, snapshot.go and list.go; wait.go blocks, waiter.go and observation.go say when
 it ends; changes.go is the feed. All of them use core.go, which is the struct that the parts of
@@ -109,6 +108,6 @@ the file and hides bbolt, internal/record is the format of records and keys.
     package finds are declared in its own errors.go
   - a bound on memory: options.go has the setting; internal/state/evictor.go drops decoded
     allocations, and internal/state/jobs.go has the decoded jobs, which stay
-  - a step of the commit: committer.go lists the steps, group.go carries them out
+  - a step of the commit: committer.go lists the steps, group_writer.go carries them out
 */
 package store

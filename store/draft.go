@@ -81,7 +81,7 @@ func (p *plan) fold(o *op, a *Applied) error {
 	if err != nil {
 		return err
 	}
-	return previous.replace(o.id)
+	return previous.replacedBy(o.id)
 }
 
 // draft returns the draft of id, which starts at the newest version.
@@ -99,8 +99,8 @@ func (p *plan) draft(id schema.ID) (*draft, error) {
 	return d, nil
 }
 
-// replace notes that the allocation id replaces this one, if this one exists.
-func (d *draft) replace(id schema.ID) error {
+// replacedBy notes that the allocation id replaces this one, if this one exists.
+func (d *draft) replacedBy(id schema.ID) error {
 	if d.isDamaged() {
 		return d.refuse()
 	}
@@ -114,7 +114,7 @@ func (d *draft) isDamaged() bool { return d.alive && d.damaged }
 
 // refuse returns the error of a write to a quarantined allocation.
 func (d *draft) refuse() error {
-	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", ErrCorrupt, d.id, d.p.st.Damaged.Part(d.base))
+	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", ErrCorrupt, d.id, d.p.st.Damaged.DamagedPart(d.base))
 }
 
 // newest returns the newest version of id, in the group or before it.

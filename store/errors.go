@@ -16,8 +16,8 @@ var (
 	// release it within Options.LockTimeout.
 	ErrLocked = logfile.ErrLocked
 
-	// ErrCorrupt: this package did not write the file's content. The file may be
-	// foreign, torn, or have a record with a wrong checksum. The message names the file and
+	// ErrCorrupt: the content of the file is damaged or foreign; reads and writes return it too.
+	// The file may be torn, or have a record with a wrong checksum. The message names the file and
 	// the place.
 	//
 	// Damage that is limited to known allocations does not keep the file from opening. If
@@ -30,8 +30,8 @@ var (
 	// does not know. The message names both versions.
 	ErrFormatVersion = logfile.ErrFormatVersion
 
-	// ErrReadOnly: the file cannot be written; or Options.ReadOnly is set and the file needs
-	// recovery.
+	// ErrReadOnly: the store was opened with Options.ReadOnly and would have to write; or the
+	// file cannot be written.
 	ErrReadOnly = logfile.ErrReadOnly
 )
 

@@ -20,8 +20,9 @@ import (
 //
 // The first frame is the head: the index of the backup. The records up to it follow, each a
 // key and a value as in the log, in the order of their keys, and each job before the first
-// record that names it. The last frame is the foot, with the numbers of records and jobs and
-// the content sum. A stream without a foot was cut short.
+// record that names it. A damaged job has a frame of its own kind, with its hash. The
+// last frame is the foot, with the floor, the mark of the last restore, the numbers of records
+// and jobs, and the sum of the manifest. A stream without a foot was cut short.
 const (
 	backupMagic   = "allocbak"
 	backupVersion = 1

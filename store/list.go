@@ -72,14 +72,14 @@ func (sn *Snapshot) list(q query) Allocations {
 		})
 		if more && q.list.Named() {
 			sn.each(listQuery(state.UnknownPlacement, ""), func(id schema.ID, _ *schema.Allocation, err error) bool {
-				return err == nil || sn.lists(q.list, id) || yield(nil, err)
+				return err == nil || sn.inList(q.list, id) || yield(nil, err)
 			})
 		}
 	}
 }
 
-// lists reports whether the list has the ID.
-func (sn *Snapshot) lists(list state.List, id schema.ID) bool {
+// inList reports whether the list has the ID.
+func (sn *Snapshot) inList(list state.List, id schema.ID) bool {
 	st, err := sn.state()
 	return err == nil && st.Lists.Has(list, id)
 }
@@ -106,7 +106,7 @@ func (sn *Snapshot) each(q query, fn func(schema.ID, *schema.Allocation, error) 
 				return false
 			}
 		}
-		if len(page) < pageLen || !q.ids.After(page[len(page)-1]) {
+		if len(page) < pageLen || !q.ids.Advance(page[len(page)-1]) {
 			return true
 		}
 	}

@@ -23,8 +23,8 @@ func newLogCopy(st *state.State, last uint64) logCopy {
 	return logCopy{st: st, last: last, jobs: make(map[record.JobHash]bool)}
 }
 
-// read gives the next records to put and their new jobs to putJob, as they are, if damaged.
-// It returns the bytes copied, and whether there is more.
+// read gives the next records to put, and their new jobs to putJob. Damaged ones are passed
+// on unchanged. It returns the bytes copied, and whether there is more.
 func (c *logCopy) read(t logfile.Tx, putJob func(h record.JobHash, body []byte, damaged bool) error, put func(*logfile.Entry) error) (n int, more bool, err error) {
 	for e, err := range t.Records(c.next) {
 		if err != nil || e.Key.Index > c.last {

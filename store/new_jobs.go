@@ -39,8 +39,8 @@ func (js *newJobs) canonical(in *encodedJob) *state.Job {
 	return j.Job
 }
 
-// put writes j if it is new and not written yet. A tombstone has no job. A job that only a
-// refused batch carried is never written.
+// put writes j if it is new and not written yet. A tombstone has no job. A job that no change
+// refers to is never written.
 func (js *newJobs) put(tx logfile.Tx, j *state.Job) error {
 	if j == nil || len(js.byHash) == 0 {
 		return nil

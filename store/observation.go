@@ -22,8 +22,8 @@ type observation struct {
 //
 // The last index is read before the table. An ID that is absent from the table, or older
 // there, has no change up to that index. A change above it belongs to a batch that is being
-// published. It is left for later, since an ID that was looked up before may have a change
-// with a lower index on its way; the waiters of both are yet to be notified.
+// published. It is left alone, because an ID that was looked up earlier may have a lower
+// change on its way. Both will notify their waiters.
 func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, found bool) {
 	last := st.Index.Last()
 	if w.Min() > 0 && (w.Min() < st.Restored || kind == watch.Restored) {
@@ -65,8 +65,8 @@ func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, 
 }
 
 // unchanged returns the observation that ends a wait without a change: the current state of
-// one ID, or no state for several. A change that is being published is returned or left for
-// the next wait.
+// one ID, or no state for several. A change that is being published may be missed; the
+// next wait returns it.
 func unchanged(st *state.State, w *watch.Waiter, last uint64) observation {
 	switch {
 	case w.Len() > 1 && w.Min() == 0:

@@ -51,8 +51,8 @@ type Options struct {
 	// compaction keeps no change, with math.MaxInt it keeps all.
 	FeedRetention int
 
-	// ReadOnly opens the store for reading alone. Several may have it open so at once, but
-	// not beside a writer. The file must exist; neither it nor its directory is written,
+	// ReadOnly opens the store for reading alone. Several read-only openers may share the file,
+	// but not with a writer. The file must exist; neither it nor its directory is written,
 	// and every change returns ErrReadOnly. After a writer was killed, its last writes may
 	// be read although they were never synced, and may be lost in a power cut.
 	ReadOnly bool

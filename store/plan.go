@@ -17,7 +17,7 @@ import (
 // of a draft counts. The writes of one ID apply to its draft in order. Then the draft is
 // compared, by content, with the version from before the batch. A draft that is equal
 // changed nothing, however many writes it had; any other becomes one record and one
-// version. Dropping the drafts refuses the batch as a whole. The steps are in fold.go,
+// version. Dropping the drafts refuses the batch as a whole. The steps are in draft.go and fold.go,
 // diff.go and encode.go.
 //
 // The version from before the batch is the published one, or the one that an earlier batch
@@ -42,7 +42,7 @@ type plan struct {
 
 	drafts  drafts // of the current batch
 	written int    // bytes of the parts in the batch's records
-	kept    int    // bytes of the stored parts that the batch's events add to; equal on all replicas
+	kept    int    // bytes of the stored records that the batch's events add to; equal on all replicas
 
 	size int // bytes of the parts in all batches of the group, refused ones too
 }
@@ -140,7 +140,7 @@ func (p *plan) charge(total *int, n int, id schema.ID) error {
 }
 
 // put writes the changes of a batch and the jobs that they are the first to carry, and
-// shows them to the batches that follow. A job that only a refused batch carried is not
+// shows them to the batches that follow. A job that no change refers to is not
 // written.
 func (p *plan) put(changes []change) error {
 	for i := range changes {

@@ -20,9 +20,9 @@ type readers struct {
 
 func (r *readers) init() { r.mu.open = make(map[uint64]int) }
 
-// enter registers a reader at the index that last returns, and returns it. The index is
-// read under the lock: a later call of oldest either sees this reader, or was given a last
-// index that is not above the reader's.
+// enter registers a reader at the index that last returns, and returns it. last is called
+// under the lock, so oldest, given an index read before its call, never passes a reader that
+// enters later.
 func (r *readers) enter(last func() uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,9 +69,9 @@ func (r *readers) oldestLocked(last uint64) uint64 {
 	return oldest
 }
 
-// forget calls do with the result of oldest. No reader enters meanwhile, so every later one
+// withOldest calls do with the result of oldest. No reader enters meanwhile, so every later one
 // sees the effect of do.
-func (r *readers) forget(last uint64, do func(oldest uint64)) {
+func (r *readers) withOldest(last uint64, do func(oldest uint64)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	do(r.oldestLocked(last))

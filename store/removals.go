@@ -23,8 +23,9 @@ type deadRecord struct {
 	size int    // bytes in the file, key included
 	sum  uint64 // its number in the content sum
 
-	// forget: the record is a tombstone, the newest version of its ID, and the ID is
-	// forgotten with it. It stays if the ID was placed again: the new record refers to it.
+	// forget: the record is the newest version of its ID, a tombstone, and the ID is forgotten
+	// with it. stays: the ID was placed again, and the record is kept, since the new one
+	// refers to it.
 	forget, stays bool
 }
 

@@ -78,7 +78,7 @@ func (s *Store) newSuccessor(ctx context.Context) (*logfile.Successor, error) {
 		return nil, err
 	}
 	defer s.maintenance.unlock()
-	if err := s.usable(); err != nil {
+	if err := s.replaceable(); err != nil {
 		return nil, err
 	}
 	return s.state.Load().File.NewSuccessor()
@@ -222,7 +222,7 @@ func (rs *restoration) finish() error {
 	if err := rs.TakePlace(old); err != nil {
 		return err
 	}
-	rs.Succeed(old)
+	rs.InheritFrom(old)
 	rs.loaded.MarkRestored(rs.Manifest)
 	s.sweeper.swept = 0
 	s.state.Store(rs.loaded)

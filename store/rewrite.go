@@ -127,7 +127,7 @@ func (rw *rewrite) finish() error {
 	if err := rw.TakePlace(rw.st.File); err != nil {
 		return err
 	}
-	rw.HandOver(rw.st.File)
+	rw.SwapInto(rw.st.File)
 	rw.st.Manifest = rw.Manifest
 	rw.st.Jobs.Keep(rw.log.jobs)
 	rw.st.Damaged.KeepJobs(rw.log.jobs)

@@ -9,7 +9,7 @@ type Stats struct {
 	Tombstones  int    // deleted IDs that are remembered
 	Jobs        int    // distinct jobs
 	Waiters     int    // blocked readers
-	Readers     int    // open snapshots, running lists, feeds
+	Readers     int    // open snapshots, running lists, feeds, and reads of the file
 	FileBytes   int64  // size of the file, free pages included; 0 if it cannot be determined
 	LiveBytes   int64  // of the records that the newest versions need, and of the jobs
 	DeadBytes   int64  // of all other records, which compaction removes
@@ -22,11 +22,11 @@ type Stats struct {
 
 	// Since Open:
 
-	Commits uint64 // transactions, each for a group of batches
+	Commits uint64 // transactions, each for a group of batches or for removals
 	Batches uint64 // batches that changed something
 	Writes  uint64 // records, one for each allocation that a batch changed
 	Passes  uint64 // of compaction over the log
-	Hits    uint64 // reads that found the allocation decoded; an estimate, and 0 without Options.ResidentBytes
+	Hits    uint64 // reads that found the allocation decoded, waits aside; an estimate, and 0 without Options.ResidentBytes
 	Misses  uint64 // reads that had to decode the allocation
 }
 

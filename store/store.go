@@ -12,8 +12,8 @@ import (
 //
 // It is a core, which all parts share, and the two goroutines that work on it: the
 // committer writes batches, and the sweeper finds records for compaction to remove. Each API has
-// a file: get.go, snapshot.go, wait.go, changes.go, apply.go, compact.go, check.go,
-// backup.go, restore.go.
+// a file: get.go, snapshot.go, wait.go, changes.go, apply.go, list.go, compact.go, check.go,
+// backup.go, restore.go, stats.go.
 type Store struct {
 	core
 
@@ -33,7 +33,7 @@ func newStore(o Options, st *state.State) *Store {
 	s.core.init(o, st)
 	s.requests.New = newRequest
 	s.waiters.New = func() any { return watch.NewWaiter() }
-	s.committer = newCommitter(newGroup(&s.core).env(), o.ReadOnly)
+	s.committer = newCommitter(newGroupWriter(&s.core).env(), o.ReadOnly)
 	s.sweeper = newSweeper(&s.core, s.committer)
 	return s
 }
@@ -42,10 +42,11 @@ func newStore(o Options, st *state.State) *Store {
 // It does not block.
 func (s *Store) LastIndex() uint64 { return s.state.Load().Index.Last() }
 
-// Close closes the store and loses nothing: every answered write is on the disk. The group
-// of writes under way is finished and answered. Queued writes, waits, snapshots and feeds
-// get ErrClosed, as does every later call. Close blocks until running reads have ended, and
-// returns the error of closing the file. Calling it again does nothing and returns nil.
+// Close closes the store and loses nothing: every answered write is on the disk. The group of
+// writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
+// ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
+// reads and maintenance have ended. It returns the error of the last commit or of closing the
+// file, or ErrMutated. Calling it again does nothing and returns nil.
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {

@@ -98,7 +98,7 @@ func (sw *sweeper) due() bool {
 // forgettable returns the index up to which the past is not needed, and how many bytes of
 // the log follow it.
 func (sw *sweeper) forgettable(st *state.State) (index uint64, bytes int64) {
-	return st.Size.Before(sw.c.opts.FeedRetention, sw.c.readers.oldest(st.Index.Last()))
+	return st.Size.RetainedFrom(sw.c.opts.FeedRetention, sw.c.readers.oldest(st.Index.Last()))
 }
 
 // pass sweeps the log once.
@@ -167,7 +167,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (sw *sweeper) raiseFloor(st *state.State) uint64 {
 	last := st.Index.Last()
 	to, _ := sw.forgettable(st)
-	sw.c.readers.forget(last, func(oldest uint64) {
+	sw.c.readers.withOldest(last, func(oldest uint64) {
 		to = max(st.Floor.Load(), min(to, oldest))
 		st.Floor.Store(to)
 	})

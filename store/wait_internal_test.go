@@ -28,10 +28,11 @@ func TestWaitBetweenTwoBatches(t *testing.T) {
 			result <- r
 		}()
 		synctest.Wait()
-		g, first, second := newGroup(&s.core), new(Batch), new(Batch)
+		g, first, second := newGroupWriter(&s.core), new(Batch), new(Batch)
 		first.UpdateFromClient(&schema.Allocation{ID: testAlloc(1).ID, ClientStatus: "running"})
 		second.UpdateFromClient(&schema.Allocation{ID: testAlloc(1).ID, ClientStatus: "complete"})
-		require.NoError(t, g.commit([]*request{{batch: first}, {batch: second}}, nil, nil))
+		_, err = g.commit([]*request{{batch: first}, {batch: second}}, nil, nil)
+		require.NoError(t, err)
 		one, two := g.plan.changes[:1], g.plan.changes[1:]
 		g.publishVersions(one)
 		g.publishVersions(two)

@@ -35,9 +35,9 @@ func (s *Store) register(w *watch.Waiter) (*WaitResult, error) {
 	return s.result(w, 0)
 }
 
-// wake returns the end of a wait that has received a signal. The wait goes on if the
-// change that woke it has been followed by one that is not published yet: the waiter is
-// registered again, and will be notified of the later change.
+// wake returns the end of a wait that has received a signal, or nil to go on waiting: a later
+// version, not published yet, may have replaced the one that woke it. The waiter is registered
+// again, and that version will notify it.
 func (s *Store) wake(w *watch.Waiter) (*WaitResult, error) {
 	signal := w.Signal()
 	if signal.Err != nil {

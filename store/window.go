@@ -62,8 +62,8 @@ func (w *window) find(from record.Key) (f found, err error) {
 
 // needs reports whether the version at the floor needs the record, which is not above the
 // floor, and whether that version is a tombstone and still the newest. The transaction may
-// lack versions above the index last. They do not lead back to the floor in it, so the
-// records of such an allocation stay until the next pass.
+// lack versions above the index last. Those cannot be followed to the floor, so the records of
+// their allocations stay until the next pass.
 func (w *window) needs(t logfile.Tx, last uint64, e *logfile.Entry) (needed, tombstone bool, err error) {
 	p, ok := w.at[e.ID]
 	if !ok {

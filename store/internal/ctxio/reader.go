@@ -11,9 +11,9 @@ type Reader struct {
 	forget func() bool
 }
 
-// NewReader returns a Reader of r. Once ctx has ended, its reads return ctx's error, even while a read
-// of r blocks, such as one of a terminal. Close must be called; it does not close r, and a goroutine
-// stays until the last read of r returns.
+// NewReader returns a Reader of r. Once ctx has ended, its reads return ctx's error, even
+// while a read of r blocks, such as one of a terminal. Close must be called; it does not
+// close r, and a goroutine stays until the last read of r returns.
 func NewReader(ctx context.Context, r io.Reader) *Reader {
 	from, to := io.Pipe()
 	go func() {

@@ -114,9 +114,9 @@ func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// sealTwice commits the writes of fn twice, with bbolt's own syncs. Both meta pages then
+// updateTwice commits the writes of fn twice, with bbolt's own syncs. Both meta pages then
 // lead to the same content, so later damage is not taken for an unfinished commit.
-func sealTwice(db *bbolt.DB, fn func(Tx) error) error {
+func updateTwice(db *bbolt.DB, fn func(Tx) error) error {
 	defer func(was bool) { db.NoSync = was }(db.NoSync)
 	db.NoSync = false
 	if err := update(db, fn); err != nil {

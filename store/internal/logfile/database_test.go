@@ -146,7 +146,7 @@ func TestSuccessor(t *testing.T) {
 
 	compacted := successor(2)
 	require.NoError(t, compacted.TakePlace(old))
-	compacted.HandOver(old)
+	compacted.SwapInto(old)
 	require.NoError(t, compacted.Close())
 	n, err = count(old)
 	require.NoError(t, err)
@@ -154,7 +154,7 @@ func TestSuccessor(t *testing.T) {
 
 	restored := successor(3)
 	require.NoError(t, restored.TakePlace(old))
-	restored.Succeed(old)
+	restored.InheritFrom(old)
 	require.NoError(t, restored.Close())
 	_, err = count(old)
 	require.ErrorIs(t, err, ErrClosed)

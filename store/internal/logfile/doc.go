@@ -24,8 +24,9 @@ Invariants:
   - A panic or a memory fault in bbolt becomes an ErrCorrupt with the path.
 
 [File.View] reads, from any goroutine. [File.Update] commits. [File.Settle], at Close, leaves
-the list of free pages for the next opening. Update, Settle and Successor belong to one
-goroutine, the committer, except where a method says otherwise. All of them block for
+the list of free pages for the next opening. Update and Settle belong
+to one goroutine, the committer, as do TakePlace, SwapInto and InheritFrom of a Successor; its
+other methods belong to the goroutine that fills it. All of them block for
 the disk.
 */
 package logfile

@@ -104,15 +104,15 @@ func (f *File) Path() string { return f.path }
 // ReadOnly reports whether the file was opened only for reading.
 func (f *File) ReadOnly() bool { return f.o.ReadOnly }
 
-// Raw returns the locked file, for plain reads.
+// Raw returns the file that was opened and locked, for plain reads before Map.
 func (f *File) Raw() *os.File { return f.raw }
 
 // Map lets bbolt map the file, which the caller has verified and found to hold m.
 //
-// For writing, it first commits m once more with bbolt's own syncs. An earlier process
-// may have left pages of an unfinished transaction behind, and no later transaction may
-// have that one's ID; see Manifest.TotalIn. hasFreelist says that the file has a list
-// of free pages, which is then kept.
+// For writing, it first commits m once more with bbolt's own syncs. An earlier process may
+// have left pages of an unfinished transaction behind, and committing again uses up that
+// one's ID, so its pages can never match a sum; see Manifest.TotalIn. hasFreelist says that
+// the file has a list of free pages, which is then kept.
 func (f *File) Map(m *Manifest, hasFreelist bool) (err error) {
 	defer contain(f.path, catchFaults(), &err)
 	db, err := openDatabase(f.path, f.raw, &f.o)
@@ -147,7 +147,7 @@ func (f *File) Settle(m *Manifest, ids int) (err error) {
 	defer contain(f.path, catchFaults(), &err)
 	db := f.db.Load()
 	db.NoFreelistSync = false
-	return sealTwice(db.DB, func(t Tx) error {
+	return updateTwice(db.DB, func(t Tx) error {
 		return errors.Join(putMark(t.meta(), idsKey, uint64(ids)), m.Put(t))
 	})
 }
@@ -193,7 +193,7 @@ func (f *File) Update(fn func(Tx) (commit bool, err error)) (err error) {
 			err = e
 		}
 	}()
-	commit, err := fn(newAppendTx(tx))
+	commit, err := fn(newTx(tx))
 	if err != nil || !commit {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // A Successor is a new file that is to replace a store's. It is written beside the old
 // one, under a temporary name and without syncs until it is complete. Seal makes it
 // durable, TakePlace gives it the name of the file in use, which may have been replaced since
-// NewSuccessor. Then HandOver, for a compaction, or Succeed, for a restore, puts it into use.
+// NewSuccessor. Then SwapInto, for a compaction, or InheritFrom, for a restore, puts it into use.
 type Successor struct {
 	*File
 	Manifest // of the content so far; complete it before Seal
@@ -71,7 +71,7 @@ func (n *Successor) open() error {
 // Fill has fn write to the new file, without a sync.
 func (n *Successor) Fill(fn func(Tx) error) (err error) {
 	defer contain(n.path, catchFaults(), &err)
-	return n.db.Load().Update(func(tx *bbolt.Tx) error { return fn(newAppendTx(tx)) })
+	return n.db.Load().Update(func(tx *bbolt.Tx) error { return fn(newTx(tx)) })
 }
 
 // Put writes a record and adds it to the manifest.
@@ -95,7 +95,7 @@ func (n *Successor) Seal() (err error) {
 	defer contain(n.path, catchFaults(), &err)
 	db := n.db.Load()
 	db.AllocSize = n.grow
-	return sealTwice(db.DB, func(t Tx) error { return errors.Join(n.PutMarks(t), n.Manifest.Put(t)) })
+	return updateTwice(db.DB, func(t Tx) error { return errors.Join(n.PutMarks(t), n.Manifest.Put(t)) })
 }
 
 // TakePlace gives the new file the name of old, the file in use. After an error nothing has
@@ -117,15 +117,15 @@ func (n *Successor) TakePlace(old *File) error {
 	return nil
 }
 
-// HandOver gives the new database to old, which has the same content. Readers go on there.
-func (n *Successor) HandOver(old *File) {
+// SwapInto gives the new database to old, which has the same content. Readers go on there.
+func (n *Successor) SwapInto(old *File) {
 	n.obsolete = old.db.Swap(n.db.Load())
 	old.settled = false
 }
 
-// Succeed makes n.File the store's file: it gets the path of old and its lock. Readers of old
+// InheritFrom makes n.File the store's file: it gets the path of old and its lock. Readers of old
 // get ErrClosed after Close.
-func (n *Successor) Succeed(old *File) {
+func (n *Successor) InheritFrom(old *File) {
 	n.obsolete = old.db.Load()
 	n.path, n.lock, old.lock = old.path, old.lock, nil
 }

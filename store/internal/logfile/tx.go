@@ -31,21 +31,21 @@ type Tx struct {
 	key *[record.KeyLen]byte // for Put, which would allocate one for each record
 }
 
-func newTx(tx *bbolt.Tx) Tx { return Tx{tx: tx, log: tx.Bucket(logBucket)} }
-
-// newAppendTx returns a Tx that fills the log's pages: records arrive at its right edge only.
-func newAppendTx(tx *bbolt.Tx) Tx {
-	t := newTx(tx)
-	t.log.FillPercent = 1
-	t.key = new([record.KeyLen]byte)
+func newTx(tx *bbolt.Tx) Tx {
+	t := Tx{tx: tx, log: tx.Bucket(logBucket)}
+	if tx.Writable() && t.log != nil { // a file being created has no log yet
+		t.log.FillPercent = 1 // records arrive at the right edge only
+		t.key = new([record.KeyLen]byte)
+	}
 	return t
 }
 
 func (t Tx) meta() *bbolt.Bucket { return t.tx.Bucket(metaBucket) }
 func (t Tx) jobs() *bbolt.Bucket { return t.tx.Bucket(jobsBucket) }
 
-// Record returns the record at k, or ErrCorrupt if it is missing or damaged.
-func (t Tx) Record(k record.Key) (record.Record, error) {
+// Version returns the record at k. It is ErrCorrupt if the record is missing, damaged, or not one
+// of allocation id.
+func (t Tx) Version(id schema.ID, k record.Key) (record.Record, error) {
 	var buf [record.KeyLen]byte
 	v := t.log.Get(k.AppendTo(buf[:0]))
 	if v == nil {
@@ -55,13 +55,7 @@ func (t Tx) Record(k record.Key) (record.Record, error) {
 	if err != nil {
 		return record.Record{}, record.CorruptAt(k, "%v", err)
 	}
-	return rec, nil
-}
-
-// Version returns the record at k, which must be one of allocation id.
-func (t Tx) Version(id schema.ID, k record.Key) (record.Record, error) {
-	rec, err := t.Record(k)
-	if err == nil && rec.ID != id {
+	if rec.ID != id {
 		err = record.CorruptAt(k, "not the record of allocation %v", id)
 	}
 	return rec, err
@@ -127,9 +121,8 @@ func (t Tx) Put(k record.Key, value []byte) error {
 	return t.log.Put(k.AppendTo(t.key[:0]), value)
 }
 
-// PutJob writes a job, and returns the length of the job it replaced, 0 for a new
-// one.
-// The body must stay unchanged until the commit.
+// PutJob writes a job, and returns the length of the job it replaced, 0 for a new one. The
+// body must stay unchanged until the commit.
 func (t Tx) PutJob(h record.JobHash, body []byte) (replaced int, err error) {
 	jobs := t.jobs()
 	replaced = len(jobs.Get(h[:]))

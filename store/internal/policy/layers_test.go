@@ -28,12 +28,12 @@ const maxUpward = 10
 // an order too.
 var layers = []string{
 	"open stats check restore backup frame compact rewrite log_copy",
-	"apply list wait waiter observation get changes snapshot",
-	"store group sweeper window committer removals",
-	"plan encode fold diff draft new_jobs request batch arena",
+	"apply list waiter observation wait get changes snapshot",
+	"store group_writer sweeper window committer removals",
+	"plan encode fold diff draft new_jobs batch arena",
 	"core",
 	"readers tail mutation_detector",
-	"options outcome errors",
+	"options errors",
 }
 
 // A use is a pair of files, and the names that the first has from the second.

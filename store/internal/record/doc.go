@@ -3,11 +3,11 @@ Package record defines the content of a store's file: records under keys, jobs u
 hashes, and the sum of both.
 
 A [Record] is one version of one allocation: its [Flags] say whether it has the scheduler's
-part, the client's part, or is the tombstone of a deletion. It is stored under its [Key], which is the
-index of the batch and a position, so the log grows at its right edge only. A record
-holds the part that changed, and names the version that it replaces as a [Pair] of keys:
-one for the scheduler's part and one for the client's. Following these pairs leads back
-to every older version. A job is stored once, under the [JobHash] of its content.
+part, the client's part, or is the tombstone of a deletion. It is stored under its [Key], which
+is the index of the batch and a position, so the log grows at its right edge only. A record
+holds the part that changed, and names the version that it replaces as a [Pair] of keys: one
+for the scheduler's part and one for the client's. Following these pairs leads back to every
+older version. A job is stored once, under the [JobHash] of its content.
 
 The hard idea is that damage is detected and located. A record has two checksums: one of
 everything, and one of its header. If only the first is wrong, the header still says

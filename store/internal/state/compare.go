@@ -124,7 +124,7 @@ func (c *comparison) difference(ctx context.Context, these, those *Lists, missin
 		r := AllIDs()
 		for more := true; more; {
 			page := these.Page(buf, list, r)
-			more = len(page) == pageLen && r.After(page[pageLen-1])
+			more = len(page) == pageLen && r.Advance(page[pageLen-1])
 			for _, id := range page {
 				if those.Has(list, id) || c.newer(c.used.Table.Get(&id)) || c.unpublished(&id) {
 					continue

@@ -22,9 +22,9 @@ Invariants:
   - A version's content never changes. A decoded allocation is never changed.
   - A record that the newest version or an open reader needs is in the file.
 
-Locks: those of Lists, Jobs, LogSize, Quarantine and the table's shards are leaves, held
-for a few memory accesses. The evictor's comes before those of the shards. Lookups in the
-table take no lock. Only Decode, AsOf, Assemble and loading read the file.
+Locks: those of Lists, Jobs, LogSize, Quarantine and the table's shards are leaves, held for
+memory accesses only. The evictor's comes before those of the shards. Lookups in the table take
+no lock. Decode, AsOf, Assemble, VersionAt, DecodeEach and loading read the file.
 
 What the methods return is shared and must not be changed, except for copies of IDs.
 */

@@ -8,8 +8,8 @@ import (
 
 // An evictor goes round the slots of a table, shard by shard, and drops decoded
 // allocations while there are too many. A hash decides where an ID stands, so the order is
-// random: a victim may be read often. To know better, every read would have to leave a
-// trace, which a read of a resident allocation does not.
+// random: a victim may be read often. To drop the least recently used ones, every read
+// would have to write.
 type evictor struct {
 	mu    sync.Mutex // guards the rest; it comes before the locks of shards
 	shard int
@@ -19,8 +19,7 @@ type evictor struct {
 // evictRun is the number of slots that are visited under one lock.
 const evictRun = 256
 
-// account notes that a newest version now holds the allocation now instead of was; either
-// may be nil. The shard is locked.
+// account replaces was by now in the resident bytes; either may be nil. The shard is locked.
 func (t *Table) account(was, now *schema.Allocation) {
 	if was == now {
 		return

@@ -133,8 +133,8 @@ func AllIDs() IDRange {
 	return r
 }
 
-// After makes r the range above last, and reports whether an ID can be in it.
-func (r *IDRange) After(last schema.ID) bool {
+// Advance makes r the range above last, and reports whether an ID can be in it.
+func (r *IDRange) Advance(last schema.ID) bool {
 	for i := len(last) - 1; i >= 0; i-- {
 		last[i]++
 		if last[i] != 0 {

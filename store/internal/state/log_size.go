@@ -30,14 +30,14 @@ type checkpoint struct {
 
 const (
 	// checkpointDistance is the number of records between two checkpoints at first, if that
-	// is little beside the number of changes given to Before.
+	// is little beside the number of changes given to RetainedFrom.
 	checkpointDistance = 1024
 
 	// maxCheckpoints bounds the number of checkpoints; then every other one is dropped.
 	maxCheckpoints = 8192
 )
 
-// init prepares s for calls of Before with that number of changes.
+// init prepares s for calls of RetainedFrom with that number of changes.
 func (s *LogSize) init(changes int) {
 	s.mu.distance = 1 + min(int64(changes)/16, checkpointDistance-1)
 }
@@ -67,10 +67,10 @@ func (s *LogSize) thinOutLocked() {
 	s.mu.distance *= 2
 }
 
-// Before returns the highest index that is known to be followed by at least that many
+// RetainedFrom returns the highest index that is known to be followed by at least that many
 // changes and is not above limit, or 0; and the bytes that follow it. It drops the
 // checkpoints before that index, since the answer rarely falls.
-func (s *LogSize) Before(changes int, limit uint64) (index uint64, bytes int64) {
+func (s *LogSize) RetainedFrom(changes int, limit uint64) (index uint64, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all, written := s.mu.checkpoints, s.mu.written

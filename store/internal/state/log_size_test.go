@@ -27,7 +27,7 @@ func TestLogSize(t *testing.T) {
 				continue
 			}
 			limit := w.index - uint64(r.IntN(1000))
-			got, bytes := tl.Before(changes, limit)
+			got, bytes := tl.RetainedFrom(changes, limit)
 			require.GreaterOrEqual(t, got, floor, "a floor does not fall")
 			floor = got
 			var best checkpoint // as if every batch had a checkpoint

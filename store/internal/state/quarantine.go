@@ -133,8 +133,8 @@ func (q *Quarantine) Covers(v *Version) bool {
 	return q.HasRecord(p.Sched) || q.HasRecord(p.Client) || q.HasJob(v.Job.Hash)
 }
 
-// Part names the damaged record or job that the version needs.
-func (q *Quarantine) Part(v *Version) string {
+// DamagedPart names the damaged record or job that the version needs.
+func (q *Quarantine) DamagedPart(v *Version) string {
 	switch p := v.Pair(); {
 	case q.HasRecord(p.Sched):
 		return fmt.Sprint("record ", p.Sched)

@@ -13,9 +13,10 @@ import (
 
 // A State is one file and its content in memory.
 //
-// Open loads one. Check loads a second one from the same file and compares. Restore loads
-// one from a backup and exchanges it for the store's. The committer alone changes the
-// state in use; any goroutine reads it.
+// Open loads one. Check loads a second one from the same file and compares. Restore loads one
+// from a backup and exchanges it for the store's. The committer alone changes the content of
+// the state in use. Readers only fill and evict decoded allocations and jobs, and forget list
+// entries that no reader needs; the sweeper raises the floor.
 //
 // A reader keeps the *State that it began with. When the store has another one, the store
 // was restored: the old file is closed, and the reader starts over or reports it.
@@ -54,7 +55,7 @@ type Counts struct {
 
 // Options are the settings of a State.
 type Options struct {
-	FeedRetention int          // how many of the latest changes LogSize.Before is asked for
+	FeedRetention int          // how many of the latest changes compaction keeps
 	ResidentBytes int64        // bound of the decoded allocations; 0 for none
 	Logger        *slog.Logger // is told of damage that was mended
 }

@@ -22,7 +22,7 @@ import (
 // cache once, where a map of strings misses it three times (group, string, value).
 //
 // One goroutine puts (the committer, or Open before there is one); any number look up
-// without a lock. A slot is empty while its version is nil. Put fills an empty slot by
+// without a lock. A slot is empty while its version is nil. put fills an empty slot by
 // writing the ID and then the version. The pointer to the version is atomic, so a reader
 // that sees it sees the ID. The ID of a filled slot never changes. A full shard is copied
 // into one of twice the size, which is published by its own atomic pointer. A reader with
@@ -30,8 +30,8 @@ import (
 // at 2,000,000 IDs it moves 8,000 slots.
 //
 // A reader that has decoded a version stores the allocation in the slot, unless the
-// version was replaced. Only that, Put and growth take the shard's lock. Between the two
-// stores of Put a reader may find the new version with the allocation of the one before.
+// version was replaced. Every store takes the shard's lock. Between the two
+// stores of put a reader may find the new version with the allocation of the one before.
 // That is the state before the write, which is not published at that time.
 type Table struct {
 	seed   [2]uint64 // against IDs made to collide
@@ -126,8 +126,8 @@ func (t *Table) Get(id *schema.ID) *Version {
 	return nil
 }
 
-// Resident returns the newest version of id, which may be a tombstone, or nil; and its
-// allocation if that is decoded.
+// Resident returns the newest version of id, or nil, and its allocation if that is decoded.
+// The version may be a tombstone, also one that was forgotten; see Get.
 func (t *Table) Resident(id *schema.ID) (*Version, *schema.Allocation) {
 	h := t.hash(id)
 	s := probe(*t.shard(h).slots.Load(), h, id)
