@@ -23,9 +23,9 @@ write is compared by content; one that changes nothing takes no index and wakes 
 Apply has answered, every later read sees the batch. A snapshot shows exactly the batches up to
 its index. Get may see a batch shortly before LastIndex and Snapshot do; it is durable by then.
 
-A wait ends on a change above the given index, its timeout, a restore, Close or failure; at
-once if a deletion of the ID may have been forgotten. Given back, the index of its result
-misses nothing; package watch has the proof.
+A wait ends on a change above the given index, its timeout, a restore, Close or failure. It
+ends at once if compaction may have removed a deletion of the ID. A reader that passes the index
+of the result to its next wait misses nothing; package watch has the proof.
 
 # Durability
 
@@ -46,7 +46,8 @@ them unreadable, and the store opens and serves all others. Any other damage is 
 [Store.Backup] writes the store at one index while writes go on. [Store.Restore] verifies a
 whole backup, and then exchanges the content at one moment, under a new index.
 
-Two writers cannot open one store: the file is locked, and so is its path.
+Two writers cannot open one store: Open locks the file, and a lock file beside it, because
+compaction and restores exchange the file.
 
 # Assumptions
 
@@ -81,8 +82,9 @@ it.
 # Reading the source
 
 A write: batch.go encodes it in the caller's goroutine, and apply.go queues it. committer.go
-takes what is queued as a group, and lists the steps of a commit; group_writer.go carries them
-out for one group: it plans, commits by one transaction and one sync, and publishes. plan.go
+takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
+waiters, answer. group_writer.go has the first two: it plans, commits by one transaction and one
+sync, and publishes. plan.go
 works out the changes of each batch against the batches before it: draft.go and fold.go fold
 its writes into one draft for each ID, diff.go compares a draft with the version before, and
 encode.go makes its record.
@@ -100,14 +102,18 @@ the file and hides bbolt, internal/record is the format of records and keys.
 
 # Where to add
 
-  - a kind of record, or a field: internal/record/record.go has the format, and version.go of
-    internal/state says what it does to an allocation's version
-  - a list: internal/state/lists.go keeps it, list.go reads it
-  - a condition on a batch: batch.go states it, plan.go checks it at the batch's turn
-  - an error of Open, or any other: errors.go has the exported values; those that a lower
-    package finds are declared in its own errors.go
+All paths are relative to this directory.
+
+  - a kind of record, or a field of its header: internal/record/record.go has the format,
+    encode.go writes it, and internal/state/version.go says how it changes an allocation's
+    version; a field of an allocation belongs to package schema
+  - a list: internal/state/lists.go keeps it, and list.go of this package reads it
+  - a condition on a batch: batch.go states it, and plan.go checks it against the batches before
+    it in the group; a batch that is refused does not affect the others
+  - an error of Open, or any other: errors.go has the exported values, and a lower package
+    declares those it finds in its own errors.go; internal/state/load.go has the steps of Open
   - a bound on memory: options.go has the setting; internal/state/evictor.go drops decoded
-    allocations, and internal/state/jobs.go has the decoded jobs, which stay
-  - a step of the commit: committer.go lists the steps, group_writer.go carries them out
+    allocations, and internal/state/jobs.go keeps decoded jobs, which are never dropped
+  - a step of the commit: committer.go calls the steps, group_writer.go has those for one group
 */
 package store

@@ -12,8 +12,8 @@ transaction that is held keeps bbolt from reusing pages, and the file grows with
 The hard idea is the commit with one sync (design/0009). bbolt syncs the pages of a
 transaction before it writes the meta page that leads to them. Here both go to the disk
 together, so a power cut may leave the meta page without its pages. The content sum in
-the [Manifest] includes the transaction's ID, so Open detects this and takes the file
-back to the state before, whose pages no later transaction has overwritten.
+the [Manifest] includes the transaction's ID, so Open detects this and rolls the file back to
+the transaction before. No later transaction can have overwritten the pages of that one.
 
 Invariants:
 

@@ -19,7 +19,7 @@ Invariants:
 
   - Keys ascend in the order of the writes; key 0.0 is no record.
   - A record's checksum covers its key.
-  - A record's Prev is the version that was the newest when it was written.
+  - A record's Prev is the Pair of the version that was the newest when it was written.
   - [Parse] accepts any bytes and never panics. A record that it accepts encodes
     to the same bytes, apart from header fields that a later format may add.
 

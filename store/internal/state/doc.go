@@ -10,14 +10,14 @@ committer of package store then keeps the state in step with the file, by [State
 
 The hard idea: a restore exchanges one pointer, that of the store to its State. A reader loads
 it once and finds index, table, lists, jobs and file of the same content in it,
-whatever is exchanged meanwhile. A lookup loads no more pointers than without it, because
-the table is a value inside the state.
+whatever is exchanged meanwhile. The pointer costs a lookup no extra load, because the table is
+a value inside the state.
 
 Invariants:
 
   - The table has every ID that the file remembers, with its newest published version.
-  - Every list has at least the IDs that belong to it at any index that is still read. Its
-    reader asks the version at its index whether an ID belongs to it.
+  - A list has every ID that belongs to it at an index that is still read, and may have more.
+    Its reader asks the version at its index whether an ID belongs to it.
   - Index is raised only after the table and the lists have everything up to it.
   - A version's content never changes. A decoded allocation is never changed.
   - A record that the newest version or an open reader needs is in the file.
@@ -26,6 +26,7 @@ Locks: those of Lists, Jobs, LogSize, Quarantine and the table's shards are leav
 memory accesses only. The evictor's comes before those of the shards. Lookups in the table take
 no lock. Decode, AsOf, Assemble, VersionAt, DecodeEach and loading read the file.
 
-What the methods return is shared and must not be changed, except for copies of IDs.
+The allocations, jobs and versions that methods return are shared and must not be changed.
+Lists of IDs are copies.
 */
 package state
