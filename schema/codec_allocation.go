@@ -1,48 +1,65 @@
 package schema
 
-// A part is a tuple that is a field of the whole allocation.
-type (
-	schedulerPart Allocation
-	clientPart    Allocation
-)
-
 func (a *Allocation) fields(c *coder) {
-	c.tuple(&a.ID, &a.CreateIndex, &a.ModifyIndex, &a.AllocModifyIndex, &a.NextAllocation,
-		(*schedulerPart)(a), (*clientPart)(a), &a.Job)
+	c.texts(&a.ID).uints(&a.CreateIndex, &a.ModifyIndex, &a.AllocModifyIndex).texts(&a.NextAllocation)
+	c.parts(a)
+	pointer(c, &a.Job, nil, func(j *Job) { j.fields(c) })
 }
 
-// fields codes the scheduler's part. When reading, it leaves the aliases in the memory that
-// is read.
-func (a *schedulerPart) fields(c *coder) {
-	c.tuple((*interned)(&a.EvalID), (*alias)(&a.NodeID), (*alias)(&a.JobID), (*alias)(&a.Name),
-		(*taskGroup)(&a.TaskGroup), (*alias)(&a.DesiredStatus), (*total)(&a.Resources), &a.TaskResources,
-		&a.Metrics, (*interned)(&a.DesiredDescription), &a.PreviousAllocation)
+// parts codes the scheduler's and the client's part, which are tuples too.
+func (c *coder) parts(a *Allocation) {
+	if c.r == nil {
+		for _, appendPart := range [...]func([]byte, *Allocation) []byte{appendScheduler, appendClient} {
+			at := len(c.t.dst)
+			dst := appendPart(c.t.dst, a)
+			c.t.field(dst, len(dst) != at+1)
+		}
+		return
+	}
+	if c.next() {
+		c.r.scheduler(a)
+	}
+	if c.next() {
+		c.r.client(a)
+	}
+}
+
+// schedulerFields codes the scheduler's part. When reading, it leaves the aliases in the memory
+// that is read.
+func (a *Allocation) schedulerFields(c *coder) {
+	c.interned(&a.EvalID).aliases(&a.NodeID, &a.JobID, &a.Name).group(&a.TaskGroup).aliases(&a.DesiredStatus)
+	c.total(&a.Resources).byTask(&a.TaskResources).metric(&a.Metrics)
+	c.interned(&a.DesiredDescription).texts(&a.PreviousAllocation)
 }
 
 func appendScheduler(dst []byte, a *Allocation) []byte {
-	c := appender(&dst)
-	(*schedulerPart)(a).fields(&c)
-	return dst
+	c := appender(dst)
+	a.schedulerFields(&c)
+	return c.t.close()
 }
 
 func (r *reader) scheduler(a *Allocation) {
 	a.EvalID, a.NodeID, a.JobID, a.Name, a.TaskGroup = "", "", "", "", ""
 	a.DesiredStatus, a.DesiredDescription, a.PreviousAllocation = "", "", ""
 	a.Resources, a.TaskResources, a.Metrics = nil, nil, nil
-	(*schedulerPart)(a).fields(&coder{r: r})
+	c := newCoder(r)
+	a.schedulerFields(&c)
+	c.skipRest()
 	a.NodeID, a.JobID, a.DesiredStatus = r.nodeID(a.NodeID), r.jobID(a.JobID), r.status(a.DesiredStatus)
 }
 
 func appendAllocation(dst []byte, a *Allocation) []byte {
-	c := appender(&dst)
+	c := appender(dst)
 	a.fields(&c)
-	return dst
+	return c.t.close()
 }
 
 // decodeAllocation returns the allocation in src, whose memory it shares.
 func decodeAllocation(src string) (*Allocation, error) {
 	r, a := reader{src: src}, new(Allocation)
-	a.fields(&coder{r: &r})
+	c := newCoder(&r)
+	a.fields(&c)
+	c.skipRest()
 	if err := r.end(); err != nil {
 		return nil, named("allocation", err)
 	}

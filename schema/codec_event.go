@@ -1,46 +1,23 @@
 package schema
 
-import "time"
-
 func appendEvent(dst []byte, ev *TaskEvent) []byte {
-	t := openTuple(dst)
-	t.str(ev.Type)
-	t.int(ev.Time)
-	t.str(ev.Message)
-	t.int(int64(ev.ExitCode))
-	t.int(int64(ev.Signal))
-	t.str(ev.DriverError)
-	t.str(ev.KillError)
-	t.bool(ev.FailsTask)
-	t.field(appendMap(t.dst, ev.Details, appendString), len(ev.Details) != 0)
-	t.str(ev.RestartReason)
-	t.str(ev.SetupError)
-	t.str(ev.DriverMessage)
-	t.str(ev.KillReason)
-	t.int(int64(ev.KillTimeout))
-	t.int(ev.StartDelay)
-	t.str(ev.DownloadError)
-	t.str(ev.ValidationError)
-	t.int(ev.DiskLimit)
-	t.str(ev.FailedSibling)
-	t.str(ev.TaskSignal)
-	t.str(ev.TaskSignalReason)
-	return t.close()
+	c := appender(dst)
+	c.aliases(&ev.Type).int64s(&ev.Time).aliases(&ev.Message).ints(&ev.ExitCode, &ev.Signal)
+	c.aliases(&ev.DriverError, &ev.KillError).bools(&ev.FailsTask).textMap(&ev.Details)
+	ev.rareFields(&c)
+	return c.t.close()
 }
 
-// usualFields is the number of fields that event reads by itself.
-const usualFields = 9
-
-// event reads an event. It sets r.noncanonical if appendEvent writes the event differently.
+// event reads an event. It sets r.noncanonical if appendEvent writes the event differently. It
+// reads the usual fields by hand, in half the time of a coder.
 func (r *reader) event(ev *TaskEvent) {
 	if r.null() {
 		r.noncanonical = true
 		return
 	}
-	n := r.arrayLen()
-	last := r.off
-	for i := range min(n, usualFields) {
-		last = r.off
+	c := newCoder(r)
+	c.last = r.off
+	for i := 0; i < usualFields && c.next(); i++ {
 		switch i {
 		case 0:
 			ev.Type = r.str()
@@ -62,30 +39,20 @@ func (r *reader) event(ev *TaskEvent) {
 			ev.Details = r.stringMap()
 		}
 	}
-	if n > usualFields {
-		last = r.rareFields(ev, n-usualFields)
+	if c.left > 0 {
+		ev.rareFields(&c)
 	}
-	r.noncanonical = r.noncanonical || r.zeroSince(last)
+	r.noncanonical = r.noncanonical || c.left > 0 || r.zeroSince(c.last)
+	c.skipRest()
 }
 
-// rareFields reads the n fields of an event after the usual ones. It returns the offset of the last one.
-func (r *reader) rareFields(ev *TaskEvent, n int) (last int) {
-	c := coder{r: r}
-	fields := [...]any{
-		(*alias)(&ev.RestartReason), (*alias)(&ev.SetupError), (*alias)(&ev.DriverMessage), (*alias)(&ev.KillReason),
-		&ev.KillTimeout, (*time.Duration)(&ev.StartDelay), (*alias)(&ev.DownloadError), (*alias)(&ev.ValidationError),
-		(*time.Duration)(&ev.DiskLimit), (*alias)(&ev.FailedSibling), (*alias)(&ev.TaskSignal), (*alias)(&ev.TaskSignalReason),
-	}
-	for i := range n {
-		last = r.off
-		if i < len(fields) {
-			c.read(fields[i])
-		} else {
-			r.skip()
-			r.noncanonical = true
-		}
-	}
-	return last
+// usualFields is the number of fields before the rare ones.
+const usualFields = 9
+
+func (ev *TaskEvent) rareFields(c *coder) {
+	c.aliases(&ev.RestartReason, &ev.SetupError, &ev.DriverMessage, &ev.KillReason)
+	c.int64s((*int64)(&ev.KillTimeout), &ev.StartDelay).aliases(&ev.DownloadError, &ev.ValidationError)
+	c.int64s(&ev.DiskLimit).aliases(&ev.FailedSibling, &ev.TaskSignal, &ev.TaskSignalReason)
 }
 
 // zeroSince reports whether the bytes read since offset at are a zero field. A tuple never

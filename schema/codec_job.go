@@ -1,16 +1,23 @@
 package schema
 
 func appendJob(dst []byte, j *Job) []byte {
-	c := appender(&dst)
-	c.structs(&j)
-	return dst
+	if j == nil {
+		return appendNil(dst)
+	}
+	c := appender(dst)
+	j.fields(&c)
+	return c.t.close()
 }
 
 // decodeJob returns the job in src, whose memory it shares.
-func decodeJob(src string) (j *Job, err error) {
-	r := reader{src: src}
-	c := coder{r: &r}
-	c.structs(&j)
+func decodeJob(src string) (*Job, error) {
+	r, j := reader{src: src}, (*Job)(nil)
+	if !r.null() {
+		j = new(Job)
+		c := newCoder(&r)
+		j.fields(&c)
+		c.skipRest()
+	}
 	if err := r.end(); err != nil {
 		return nil, named("job", err)
 	}
@@ -18,26 +25,41 @@ func decodeJob(src string) (j *Job, err error) {
 }
 
 func (j *Job) fields(c *coder) {
-	c.tuple(&j.ID, &j.Name, &j.Type, &j.Region, &j.Priority, &j.Datacenters, &j.TaskGroups, &j.Constraints, &j.Update,
-		&j.CreateIndex, &j.ModifyIndex, &j.Meta, &j.Status, &j.StatusDescription, &j.AllAtOnce)
+	c.texts(&j.ID, &j.Name, &j.Type, &j.Region).ints(&j.Priority).textList(&j.Datacenters)
+	list(c, &j.TaskGroups, nil, func(g *TaskGroup) { g.fields(c) }).constraints(&j.Constraints)
+	pointer(c, &j.Update, nil, func(u *UpdateStrategy) { u.fields(c) })
+	c.uints(&j.CreateIndex, &j.ModifyIndex).textMap(&j.Meta).texts(&j.Status, &j.StatusDescription).bools(&j.AllAtOnce)
 }
 
 func (g *TaskGroup) fields(c *coder) {
-	c.tuple(&g.Name, &g.Count, &g.Tasks, &g.RestartPolicy, &g.Constraints, &g.Meta)
+	c.texts(&g.Name).ints(&g.Count)
+	list(c, &g.Tasks, nil, func(t *Task) { t.fields(c) })
+	pointer(c, &g.RestartPolicy, nil, func(p *RestartPolicy) { p.fields(c) }).constraints(&g.Constraints).textMap(&g.Meta)
 }
 
 func (t *Task) fields(c *coder) {
-	c.tuple(&t.Name, &t.Driver, &t.Resources, &t.Config, &t.Services, &t.Env, &t.Meta, &t.Constraints)
+	c.texts(&t.Name, &t.Driver).resources(&t.Resources).config(&t.Config)
+	list(c, &t.Services, nil, func(s *Service) { s.fields(c) })
+	c.textMap(&t.Env).textMap(&t.Meta).constraints(&t.Constraints)
 }
 
-func (s *Service) fields(c *coder) { c.tuple(&s.Name, &s.PortLabel, &s.Tags, &s.Checks, &s.Id) }
+func (s *Service) fields(c *coder) {
+	c.texts(&s.Name, &s.PortLabel).textList(&s.Tags)
+	list(c, &s.Checks, nil, func(k *ServiceCheck) { k.fields(c) }).texts(&s.Id)
+}
 
 func (s *ServiceCheck) fields(c *coder) {
-	c.tuple(&s.Name, &s.Type, &s.Interval, &s.Timeout, &s.Protocol, &s.Http, &s.Script, &s.Id)
+	c.texts(&s.Name, &s.Type).int64s((*int64)(&s.Interval), (*int64)(&s.Timeout)).texts(&s.Protocol, &s.Http, &s.Script, &s.Id)
 }
 
-func (k *Constraint) fields(c *coder) { c.tuple(&k.LTarget, &k.RTarget, &k.Operand) }
+func (c *coder) constraints(f *[]Constraint) *coder {
+	return list(c, f, nil, func(k *Constraint) { k.fields(c) })
+}
 
-func (u *UpdateStrategy) fields(c *coder) { c.tuple(&u.MaxParallel, &u.Stagger) }
+func (k *Constraint) fields(c *coder) { c.texts(&k.LTarget, &k.RTarget, &k.Operand) }
 
-func (p *RestartPolicy) fields(c *coder) { c.tuple(&p.Attempts, &p.Interval, &p.Delay) }
+func (u *UpdateStrategy) fields(c *coder) { c.ints(&u.MaxParallel).int64s((*int64)(&u.Stagger)) }
+
+func (p *RestartPolicy) fields(c *coder) {
+	c.ints(&p.Attempts).int64s((*int64)(&p.Interval), (*int64)(&p.Delay))
+}

@@ -6,12 +6,27 @@ import (
 )
 
 func appendStrings(dst []byte, list []string) []byte {
-	dst = appendListLen(dst, len(list))
+	if len(list) == 0 {
+		return appendNil(dst)
+	}
+	dst = appendArrayLen(dst, len(list))
 	for _, s := range list {
 		dst = appendString(dst, s)
 	}
 	return dst
 }
+
+func appendStringMap(dst []byte, m map[string]string) []byte { return appendMap(dst, m, appendString) }
+
+func appendScores(dst []byte, m map[string]float64) []byte { return appendMap(dst, m, appendFloat) }
+
+func appendCounts(dst []byte, m map[string]int) []byte {
+	return appendMap(dst, m, func(dst []byte, n int) []byte { return appendInt(dst, int64(n)) })
+}
+
+func (r *reader) counts() map[string]int { return readMap(r, r.interned, r.int) }
+
+func (r *reader) scores() map[string]float64 { return readMap(r, r.scoreName, r.float) }
 
 func (r *reader) stringList() []string {
 	n := r.arrayLen()

@@ -1,202 +1,170 @@
 package schema
 
-import "time"
-
 // A coder appends structs as tuples, or reads them. Each struct names its fields once, in the
 // order of its tuple, in a method that serves both:
 //
-//	func (p *Port) fields(c *coder) { c.tuple((*interned)(&p.Label), &p.Value) }
+//	func (p *Port) fields(c *coder) { c.interned(&p.Label).ints(&p.Value) }
 //
-// A field is given as a pointer. Its type selects the way to code it, in tuple, append, read and
-// structs. When reading, a field that is missing in the tuple keeps its value, and a field that
-// only a newer writer knows is skipped.
+// Each method of a coder codes fields of one type; one method for fields of any type made
+// appending a job and a scheduler's part 1.5 times as slow as by hand, instead of 1.2. When
+// reading, a field that is missing in the tuple keeps its value, and fields that only a newer
+// writer knows are skipped.
 //
-// A coder, its reader and the lists of fields stay off the heap, because they are passed to
-// known functions only. Closures get the coder by capture, and dst is a pointer because the
-// bytes do escape.
+// A coder, its reader and its tuple stay off the heap, because they are passed to known functions
+// only. The tuple is behind a pointer because its bytes do escape.
 type coder struct {
-	r   *reader
-	dst *[]byte // nil when reading
+	r    *reader // nil when appending
+	left int     // reading: fields of the struct that are to come
+	last int     // reading: offset of the last field
+	t    *tuple  // appending: the struct
 }
 
-// noReader is the reader of coders that append. It is never written.
-var noReader reader
+// appender returns a coder that appends a struct to dst. Its tuple is closed by the caller.
+func appender(dst []byte) coder {
+	t := openTuple(dst)
+	return coder{t: &t}
+}
 
-func appender(dst *[]byte) coder { return coder{r: &noReader, dst: dst} }
+// newCoder returns a coder that reads a struct. The caller ends it by skipRest.
+func newCoder(r *reader) coder { return coder{r: r, left: r.arrayLen()} }
 
-// The types of string fields that are not copied for their allocation alone.
-type (
-	interned  string // many allocations have it in common
-	taskGroup string // equal to the name of a group in the job, if that is known
-	alias     string // left in the memory that is read
-)
+// skipRest skips the fields that only a newer writer knows.
+func (c *coder) skipRest() {
+	for range c.left {
+		c.r.skip()
+	}
+}
 
-// tuple codes the fields of a struct.
-func (c *coder) tuple(fields ...any) {
-	if c.dst == nil {
-		for i := range c.r.arrayLen() {
-			if i < len(fields) {
-				c.read(fields[i])
-			} else {
-				c.r.skip()
-			}
+// next reports whether the struct that is read has another field.
+func (c *coder) next() bool {
+	if c.left == 0 {
+		return false
+	}
+	c.left--
+	c.last = c.r.off
+	return true
+}
+
+func (c *coder) texts(fields ...*string) *coder    { return c.strings(ownText, fields) }
+func (c *coder) interned(fields ...*string) *coder { return c.strings(internedText, fields) }
+func (c *coder) aliases(fields ...*string) *coder  { return c.strings(aliasText, fields) }
+func (c *coder) group(field *string) *coder        { return c.strings(groupText, []*string{field}) }
+
+func (c *coder) strings(kind textKind, fields []*string) *coder {
+	for _, f := range fields {
+		if c.r == nil {
+			c.t.str(*f)
+		} else if c.next() {
+			*f = c.r.textOf(kind)
 		}
-		return
 	}
-	t := openTuple(*c.dst)
-	for _, field := range fields {
-		if v, ok := field.(*string); ok { // the most common type
-			t.str(*v)
-		} else if v, ok := field.(*int); ok {
-			t.int(int64(*v))
-		} else {
-			t.field(c.append(t.dst, field))
+	return c
+}
+
+func (c *coder) ints(fields ...*int) *coder {
+	for _, f := range fields {
+		if c.r == nil {
+			c.t.int(int64(*f))
+		} else if c.next() {
+			*f = c.r.int()
 		}
 	}
-	*c.dst = t.close()
+	return c
 }
 
-// append appends a field to dst. It reports whether the field is set.
-func (c *coder) append(dst []byte, field any) (_ []byte, set bool) {
-	at := len(dst)
-	switch v := field.(type) {
-	case *interned:
-		dst = appendString(dst, string(*v))
-	case *taskGroup:
-		dst = appendString(dst, string(*v))
-	case *alias:
-		dst = appendString(dst, string(*v))
-	case *time.Duration:
-		dst = appendInt(dst, int64(*v))
-	case *uint64:
-		dst = appendUint(dst, *v)
-	case *bool:
-		dst = appendBool(dst, *v)
-	case *[]string:
-		dst = appendStrings(dst, *v)
-	case *map[string]string:
-		dst = appendMap(dst, *v, appendString)
-	case *map[string]int:
-		dst = appendMap(dst, *v, func(dst []byte, n int) []byte { return appendInt(dst, int64(n)) })
-	case *map[string]float64:
-		dst = appendMap(dst, *v, appendFloat)
-	case *map[string]any:
-		dst = appendConfig(dst, *v)
-	case *map[string]*Resources:
-		dst = appendMap(dst, *v, appendResources)
-	case *schedulerPart:
-		dst = appendScheduler(dst, (*Allocation)(v))
-		return dst, len(dst) != at+1
-	case *clientPart:
-		dst = appendClient(dst, (*Allocation)(v))
-		return dst, len(dst) != at+1
-	default:
-		*c.dst = dst
-		c.structs(field)
-		dst = *c.dst
-	}
-	return dst, len(dst) != at+1 || !zeroCode(dst[at])
-}
-
-// read reads a field.
-func (c *coder) read(field any) {
-	switch v := field.(type) {
-	case *string:
-		*v = c.r.text()
-	case *interned:
-		*v = interned(c.r.interned())
-	case *taskGroup:
-		*v = taskGroup(c.r.taskGroup())
-	case *alias:
-		*v = alias(c.r.str())
-	case *int:
-		*v = c.r.int()
-	case *time.Duration:
-		*v = time.Duration(c.r.int64())
-	case *uint64:
-		*v = c.r.uint64()
-	case *bool:
-		*v = c.r.bool()
-	case *[]string:
-		*v = c.r.stringList()
-	case *map[string]string:
-		*v = c.r.stringMap()
-	case *map[string]int:
-		*v = readMap(c.r, c.r.interned, c.r.int)
-	case *map[string]float64:
-		*v = readMap(c.r, c.r.scoreName, c.r.float)
-	case *map[string]any:
-		*v = c.r.config()
-	case *map[string]*Resources:
-		*v = readMap(c.r, c.r.taskName, c.resources)
-	case *schedulerPart:
-		c.r.scheduler((*Allocation)(v))
-	case *clientPart:
-		c.r.client((*Allocation)(v))
-	default:
-		c.structs(field)
-	}
-}
-
-// structs codes a field that has structs in it.
-func (c *coder) structs(field any) {
-	switch v := field.(type) {
-	case *total:
-		if c.dst == nil && !c.r.nullNext() {
-			c.r.spare = newSpare()
+func (c *coder) uints(fields ...*uint64) *coder {
+	for _, f := range fields {
+		if c.r == nil {
+			c.t.uint(*f)
+		} else if c.next() {
+			*f = c.r.uint64()
 		}
-		c.structs((**Resources)(v))
-	case **Resources:
-		pointer(c, v, &c.r.spare.resources, func(r *Resources) { r.fields(c) })
-	case **AllocMetric:
-		pointer(c, v, &c.r.spare.metric, func(m *AllocMetric) { m.fields(c) })
-	case **UpdateStrategy:
-		pointer(c, v, nil, func(u *UpdateStrategy) { u.fields(c) })
-	case **RestartPolicy:
-		pointer(c, v, nil, func(p *RestartPolicy) { p.fields(c) })
-	case **Job:
-		pointer(c, v, nil, func(j *Job) { j.fields(c) })
-	case *[]NetworkResource:
-		list(c, v, &c.r.spare.networks, func(n *NetworkResource) { n.fields(c) })
-	case *[]Port:
-		list(c, v, &c.r.spare.ports, func(p *Port) { p.fields(c) })
-	case *[]TaskGroup:
-		list(c, v, nil, func(g *TaskGroup) { g.fields(c) })
-	case *[]Task:
-		list(c, v, nil, func(t *Task) { t.fields(c) })
-	case *[]Service:
-		list(c, v, nil, func(s *Service) { s.fields(c) })
-	case *[]ServiceCheck:
-		list(c, v, nil, func(s *ServiceCheck) { s.fields(c) })
-	case *[]Constraint:
-		list(c, v, nil, func(k *Constraint) { k.fields(c) })
 	}
+	return c
+}
+
+func (c *coder) int64s(fields ...*int64) *coder {
+	for _, f := range fields {
+		if c.r == nil {
+			c.t.int(*f)
+		} else if c.next() {
+			*f = c.r.int64()
+		}
+	}
+	return c
+}
+
+func (c *coder) bools(field *bool) *coder {
+	if c.r == nil {
+		c.t.bool(*field)
+	} else if c.next() {
+		*field = c.r.bool()
+	}
+	return c
+}
+
+func (c *coder) textList(f *[]string) *coder { return code(c, f, appendStrings, c.r.stringList) }
+func (c *coder) textMap(f *map[string]string) *coder {
+	return code(c, f, appendStringMap, c.r.stringMap)
+}
+func (c *coder) counts(f *map[string]int) *coder     { return code(c, f, appendCounts, c.r.counts) }
+func (c *coder) scores(f *map[string]float64) *coder { return code(c, f, appendScores, c.r.scores) }
+func (c *coder) config(f *map[string]any) *coder     { return code(c, f, appendConfig, c.r.config) }
+
+// code codes a field that has functions of its own.
+func code[T any](c *coder, f *T, appendOne func([]byte, T) []byte, readOne func() T) *coder {
+	if c.r == nil {
+		at := len(c.t.dst)
+		c.t.dst = appendOne(c.t.dst, *f)
+		c.t.fieldSince(at)
+	} else if c.next() {
+		*f = readOne()
+	}
+	return c
 }
 
 // pointer codes a nil pointer, or the struct behind it. A struct that is read is the first in
 // from, or new.
-func pointer[T any](c *coder, p **T, from *[]T, fields func(*T)) {
+func pointer[T any](c *coder, p **T, from *[]T, fields func(*T)) *coder {
 	switch {
-	case c.dst == nil && c.r.null():
-		return
-	case c.dst == nil:
-		*p = &carve(from, 1)[:1][0]
+	case c.r != nil:
+		if c.next() && !c.r.null() {
+			*p = &carve(from, 1)[:1][0]
+			read(c, *p, fields)
+		}
 	case *p == nil:
-		*c.dst = appendNil(*c.dst)
-		return
+		c.t.zero(codeNil)
+	default:
+		at, outer := len(c.t.dst), c.t.open()
+		fields(*p)
+		c.t.close()
+		c.t.progress = outer
+		c.t.fieldSince(at)
 	}
-	fields(*p)
+	return c
 }
 
 // list codes a list of structs. An empty one is coded as nil. A list that is read is the front
 // of from, or new.
-func list[T any](c *coder, v, from *[]T, fields func(*T)) {
-	if c.dst != nil {
-		*c.dst = appendListLen(*c.dst, len(*v))
+func list[T any](c *coder, v, from *[]T, fields func(*T)) *coder {
+	if c.r == nil && len(*v) == 0 {
+		c.t.zero(codeNil)
+		return c
+	}
+	if c.r == nil {
+		at := len(c.t.dst)
+		c.t.dst = appendArrayLen(c.t.dst, len(*v))
 		for i := range *v {
+			outer := c.t.open()
 			fields(&(*v)[i])
+			c.t.close()
+			c.t.progress = outer
 		}
-		return
+		c.t.fieldSince(at)
+		return c
+	}
+	if !c.next() {
+		return c
 	}
 	n := c.r.arrayLen()
 	if n > 0 {
@@ -205,6 +173,16 @@ func list[T any](c *coder, v, from *[]T, fields func(*T)) {
 	for i := range n {
 		var zero T
 		*v = append(*v, zero)
-		fields(&(*v)[i])
+		read(c, &(*v)[i], fields)
 	}
+	return c
+}
+
+// read reads a struct inside the one that c reads.
+func read[T any](c *coder, v *T, fields func(*T)) {
+	outer := c.left
+	c.left = c.r.arrayLen()
+	fields(v)
+	c.skipRest()
+	c.left = outer
 }

@@ -110,8 +110,8 @@ func TestInternTableIsBounded(t *testing.T) {
 // TestSlabFits looks for unused structs in the slab of the documented allocation.
 func TestSlabFits(t *testing.T) {
 	t.Parallel()
-	c := coder{r: &reader{src: string(appendScheduler(nil, documented()))}}
-	new(schedulerPart).fields(&c)
+	c := newCoder(&reader{src: string(appendScheduler(nil, documented()))})
+	new(Allocation).schedulerFields(&c)
 	require.NoError(t, c.r.end())
 	left := []int{len(c.r.spare.resources), len(c.r.spare.networks), len(c.r.spare.ports), len(c.r.spare.metric)}
 	require.Equal(t, []int{0, 0, 0, 0}, left, "a slab has no unused structs")

@@ -24,6 +24,17 @@ func newSpare() spare {
 	return spare{s.resources[:], s.networks[:], s.ports[:], s.metric[:]}
 }
 
+// noSpare is the spare of coders that append. It is never written.
+var noSpare spare
+
+// spare returns the structs that are there for the struct that is read.
+func (c *coder) spare() *spare {
+	if c.r == nil {
+		return &noSpare
+	}
+	return &c.r.spare
+}
+
 // carve returns an empty list for n elements: the front of from if that is long enough, or
 // else a new list, which grows if n is more than maxPrealloc.
 func carve[T any](from *[]T, n int) []T {

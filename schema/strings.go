@@ -40,6 +40,29 @@ func (r *reader) keep(text string) string {
 	return strings.Clone(text)
 }
 
+// A textKind tells where the memory of a decoded string is.
+type textKind uint8
+
+const (
+	ownText      textKind = iota // the allocation's own
+	internedText                 // many allocations have it in common
+	aliasText                    // left in the memory that is read
+	groupText                    // the job has an equal string
+)
+
+// textOf reads a string.
+func (r *reader) textOf(kind textKind) string {
+	switch kind {
+	case internedText:
+		return r.interned()
+	case aliasText:
+		return r.str()
+	case groupText:
+		return r.taskGroup()
+	}
+	return r.text()
+}
+
 // text reads a string that belongs to one allocation.
 func (r *reader) text() string { return r.keep(r.str()) }
 

@@ -131,14 +131,6 @@ func appendLen(dst []byte, n int, fix, code16 byte) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, code16+1), uint32(n))
 }
 
-// appendListLen is appendArrayLen for a list. An empty list is written as nil.
-func appendListLen(dst []byte, n int) []byte {
-	if n == 0 {
-		return appendNil(dst)
-	}
-	return appendArrayLen(dst, n)
-}
-
 // appendMap writes a map in the order of its keys. An empty map is written as nil.
 func appendMap[V any](dst []byte, m map[string]V, appendOne func([]byte, V) []byte) []byte {
 	if len(m) == 0 {

@@ -9,7 +9,12 @@ import (
 // fields at the end are left out: so a new field that is not set costs no bytes, and older and
 // newer writers write the same bytes.
 type tuple struct {
-	dst     []byte
+	dst []byte
+	progress
+}
+
+// progress is how far a tuple is written.
+type progress struct {
 	start   int // offset of the array's code
 	keptEnd int // end of the last field that is not zero
 	n       int // fields written
@@ -17,8 +22,18 @@ type tuple struct {
 }
 
 func openTuple(dst []byte) tuple {
-	start := len(dst)
-	return tuple{dst: append(dst, codeFixArray), start: start, keptEnd: start + 1}
+	t := tuple{dst: dst}
+	t.open()
+	return t
+}
+
+// open opens a tuple that is a field of t, and returns t's own progress. After close, the
+// caller sets it again.
+func (t *tuple) open() (outer progress) {
+	outer = t.progress
+	t.progress = progress{start: len(t.dst), keptEnd: len(t.dst) + 1}
+	t.dst = append(t.dst, codeFixArray)
+	return outer
 }
 
 // field ends a field: dst has its bytes appended.
@@ -28,6 +43,11 @@ func (t *tuple) field(dst []byte, set bool) {
 	if set {
 		t.kept, t.keptEnd = t.n, len(dst)
 	}
+}
+
+// fieldSince ends a field whose bytes begin at offset at.
+func (t *tuple) fieldSince(at int) {
+	t.field(t.dst, len(t.dst) != at+1 || !zeroCode(t.dst[at]))
 }
 
 // zeroCode reports whether code alone is a zero field.
@@ -61,15 +81,15 @@ func (t *tuple) int(v int64) {
 func (t *tuple) uint(v uint64) { t.field(appendUint(t.dst, v), v != 0) }
 func (t *tuple) bool(v bool)   { t.field(appendBool(t.dst, v), v) }
 
-// close returns the bytes with the tuple complete.
+// close completes the tuple, and returns all bytes.
 func (t *tuple) close() []byte {
-	dst := t.dst[:t.keptEnd]
+	t.dst = t.dst[:t.keptEnd]
 	if t.kept <= fixListLen {
-		dst[t.start] = codeFixArray | byte(t.kept)
-		return dst
+		t.dst[t.start] = codeFixArray | byte(t.kept)
+		return t.dst
 	}
-	dst = slices.Insert(dst, t.start+1, 0, 0)
-	dst[t.start] = codeArray16
-	binary.BigEndian.PutUint16(dst[t.start+1:], uint16(t.kept))
-	return dst
+	t.dst = slices.Insert(t.dst, t.start+1, 0, 0)
+	t.dst[t.start] = codeArray16
+	binary.BigEndian.PutUint16(t.dst[t.start+1:], uint16(t.kept))
+	return t.dst
 }

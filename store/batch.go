@@ -65,8 +65,9 @@ func newPart(body string) part { return part{body: body, sum: record.PartSum(bod
 
 // An encodedJob is a job on its way into the store.
 type encodedJob struct {
-	hash record.JobHash
-	body string
+	hash  record.JobHash
+	body  string
+	added bool // a write of the batch has it
 }
 
 type taskEvent struct {
@@ -163,7 +164,7 @@ func (b *Batch) encodeJob(in *schema.Job) *encodedJob {
 	if b.lastJob == nil || b.lastJob.body != body {
 		hash := record.HashJob(body)
 		if b.lastJob = b.jobs[hash]; b.lastJob == nil {
-			b.lastJob = &encodedJob{hash, body}
+			b.lastJob = &encodedJob{hash: hash, body: body}
 			return b.lastJob // which keeps its bytes
 		}
 	}
@@ -273,9 +274,10 @@ func (b *Batch) add(o op, size int) {
 
 // addJob reports whether j is the first of its content in the batch.
 func (b *Batch) addJob(j *encodedJob) bool {
-	if b.jobs[j.hash] != nil {
+	if j.added {
 		return false
 	}
+	j.added = true
 	if b.jobs == nil {
 		b.jobs = make(map[record.JobHash]*encodedJob)
 	}
