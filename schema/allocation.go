@@ -1,10 +1,12 @@
 package schema
 
+import "encoding/json"
+
 // Allocation is the placement of one task group of a job on one node: the decision of the
 // scheduler, and the report of the client on that node.
 //
-// The client owns ClientStatus, ClientDescription and TaskStates, with one exception: the
-// scheduler may set ClientStatus to lost or unknown. The store sets the three indexes, and
+// The client owns ClientStatus, ClientDescription, TaskStates and ClientExtra, with one
+// exception: the scheduler may set ClientStatus to lost or unknown. The store sets the three indexes, and
 // ignores them on input. The scheduler owns all other fields.
 //
 // The fields are in the order of the keys in the JSON of the documented endpoint.
@@ -32,9 +34,12 @@ type Allocation struct {
 
 	// Beyond the documented sample: present in JSON only when set.
 
-	AllocModifyIndex   uint64 `json:",omitempty"` // index of the scheduler's last write
-	PreviousAllocation string `json:",omitempty"` // the allocation that this one replaces
-	NextAllocation     string `json:",omitempty"` // the allocation that replaces this one
+	AllocModifyIndex   uint64 // index of the scheduler's last write
+	PreviousAllocation string // the allocation that this one replaces
+	NextAllocation     string // the allocation that replaces this one
+
+	Extra       map[string]json.RawMessage // the scheduler's; any key but those of ClientExtra
+	ClientExtra map[string]json.RawMessage // the client's: its keys are IsClientKey
 }
 
 // Values of Allocation.DesiredStatus. The set is open: others are kept.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -19,46 +20,73 @@ func (a *Allocation) unshare() {
 	a.Job = a.Job.Clone()
 	a.TaskResources = cloneMap(a.TaskResources, cloneResources)
 	a.Metrics = clonePointer(a.Metrics, (*AllocMetric).unshare)
-	a.TaskStates = cloneMap(a.TaskStates, shallow[TaskState]) // a ring is immutable inside
+	a.TaskStates = cloneMap(a.TaskStates, func(ts *TaskState) *TaskState { return clonePointer(ts, (*TaskState).unshare) })
+	a.Extra, a.ClientExtra = cloneExtra(a.Extra), cloneExtra(a.ClientExtra)
+}
+
+func (ts *TaskState) unshare() { ts.Extra = cloneExtra(ts.Extra) } // a ring is immutable inside
+
+// Clone returns a deep copy of ev.
+func (ev TaskEvent) Clone() TaskEvent {
+	ev.Details, ev.Extra = maps.Clone(ev.Details), cloneExtra(ev.Extra)
+	return ev
 }
 
 func (j *Job) unshare() {
 	j.Meta = maps.Clone(j.Meta)
-	j.Update = shallow(j.Update)
+	j.Update = clonePointer(j.Update, (*UpdateStrategy).unshare)
 	j.TaskGroups = cloneList(j.TaskGroups, (*TaskGroup).unshare)
 	j.Datacenters = slices.Clone(j.Datacenters)
-	j.Constraints = slices.Clone(j.Constraints)
+	j.Constraints = cloneList(j.Constraints, (*Constraint).unshare)
+	j.Extra = cloneExtra(j.Extra)
 }
+
+func (u *UpdateStrategy) unshare() { u.Extra = cloneExtra(u.Extra) }
+
+func (k *Constraint) unshare() { k.Extra = cloneExtra(k.Extra) }
 
 func (g *TaskGroup) unshare() {
 	g.Meta = maps.Clone(g.Meta)
 	g.Tasks = cloneList(g.Tasks, (*Task).unshare)
-	g.RestartPolicy = shallow(g.RestartPolicy)
-	g.Constraints = slices.Clone(g.Constraints)
+	g.RestartPolicy = clonePointer(g.RestartPolicy, (*RestartPolicy).unshare)
+	g.Constraints = cloneList(g.Constraints, (*Constraint).unshare)
+	g.Extra = cloneExtra(g.Extra)
 }
+
+func (p *RestartPolicy) unshare() { p.Extra = cloneExtra(p.Extra) }
 
 func (t *Task) unshare() {
 	t.Meta = maps.Clone(t.Meta)
 	t.Resources = cloneResources(t.Resources)
-	t.Constraints = slices.Clone(t.Constraints)
+	t.Constraints = cloneList(t.Constraints, (*Constraint).unshare)
 	t.Services = cloneList(t.Services, (*Service).unshare)
 	t.Env = maps.Clone(t.Env)
 	t.Config = cloneMap(t.Config, cloneValue)
+	t.Extra = cloneExtra(t.Extra)
 }
 
 func (s *Service) unshare() {
-	s.Checks = slices.Clone(s.Checks)
+	s.Checks = cloneList(s.Checks, (*ServiceCheck).unshare)
 	s.Tags = slices.Clone(s.Tags)
+	s.Extra = cloneExtra(s.Extra)
 }
+
+func (k *ServiceCheck) unshare() { k.Extra = cloneExtra(k.Extra) }
 
 func cloneResources(r *Resources) *Resources { return clonePointer(r, (*Resources).unshare) }
 
-func (r *Resources) unshare() { r.Networks = cloneList(r.Networks, (*NetworkResource).unshare) }
+func (r *Resources) unshare() {
+	r.Networks = cloneList(r.Networks, (*NetworkResource).unshare)
+	r.Extra = cloneExtra(r.Extra)
+}
 
 func (n *NetworkResource) unshare() {
-	n.DynamicPorts = slices.Clone(n.DynamicPorts)
-	n.ReservedPorts = slices.Clone(n.ReservedPorts)
+	n.DynamicPorts = cloneList(n.DynamicPorts, (*Port).unshare)
+	n.ReservedPorts = cloneList(n.ReservedPorts, (*Port).unshare)
+	n.Extra = cloneExtra(n.Extra)
 }
+
+func (p *Port) unshare() { p.Extra = cloneExtra(p.Extra) }
 
 func (m *AllocMetric) unshare() {
 	m.ClassFiltered = maps.Clone(m.ClassFiltered)
@@ -66,7 +94,10 @@ func (m *AllocMetric) unshare() {
 	m.ClassExhausted = maps.Clone(m.ClassExhausted)
 	m.DimensionExhausted = maps.Clone(m.DimensionExhausted)
 	m.Scores = maps.Clone(m.Scores)
+	m.Extra = cloneExtra(m.Extra)
 }
+
+func cloneExtra(m extras) extras { return cloneMap(m, slices.Clone[json.RawMessage]) }
 
 // cloneValue copies a free-form value, of any type that is valid on input.
 func cloneValue(v any) any {
@@ -88,8 +119,6 @@ func cloneValue(v any) any {
 	}
 	return v
 }
-
-func shallow[T any](p *T) *T { return clonePointer(p, func(*T) {}) }
 
 // clonePointer copies a struct and, by unshare, its references. Nil stays nil.
 func clonePointer[T any](p *T, unshare func(*T)) *T {

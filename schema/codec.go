@@ -35,6 +35,17 @@ func (c *Codec) AppendClient(dst []byte, a *Allocation) []byte { return appendCl
 // AppendJob appends j to dst. A Config value that Validate refuses is written as nil.
 func (c *Codec) AppendJob(dst []byte, j *Job) []byte { return appendJob(dst, j) }
 
+// AppendValidJob appends j to dst, and returns the faults of j, as [Job.Validate] does. It does
+// not look for faults if the bytes are equal to valid, which is a job that it has appended before.
+func (c *Codec) AppendValidJob(dst []byte, j *Job, valid string) ([]byte, error) {
+	start := len(dst)
+	dst, exact := appendJobExact(dst, j)
+	if exact && string(dst[start:]) == valid {
+		return dst, nil
+	}
+	return dst, j.Validate()
+}
+
 // AppendAllocation appends all of a to dst, its job included.
 func (c *Codec) AppendAllocation(dst []byte, a *Allocation) []byte { return appendAllocation(dst, a) }
 

@@ -29,7 +29,7 @@ func (c *coder) parts(a *Allocation) {
 func (a *Allocation) schedulerFields(c *coder) {
 	c.interned(&a.EvalID).aliases(&a.NodeID, &a.JobID, &a.Name).group(&a.TaskGroup).aliases(&a.DesiredStatus)
 	c.total(&a.Resources).byTask(&a.TaskResources).metric(&a.Metrics)
-	c.interned(&a.DesiredDescription).texts(&a.PreviousAllocation)
+	c.interned(&a.DesiredDescription).texts(&a.PreviousAllocation).extra(&a.Extra)
 }
 
 func appendScheduler(dst []byte, a *Allocation) []byte {
@@ -41,7 +41,7 @@ func appendScheduler(dst []byte, a *Allocation) []byte {
 func (r *reader) scheduler(a *Allocation) {
 	a.EvalID, a.NodeID, a.JobID, a.Name, a.TaskGroup = "", "", "", "", ""
 	a.DesiredStatus, a.DesiredDescription, a.PreviousAllocation = "", "", ""
-	a.Resources, a.TaskResources, a.Metrics = nil, nil, nil
+	a.Resources, a.TaskResources, a.Metrics, a.Extra = nil, nil, nil, nil
 	c := newCoder(r)
 	a.schedulerFields(&c)
 	c.skipRest()

@@ -8,11 +8,14 @@ func appendClient(dst []byte, a *Allocation) []byte {
 	t.str(a.ClientStatus)
 	t.str(a.ClientDescription)
 	t.field(appendMap(t.dst, a.TaskStates, appendTaskState), len(a.TaskStates) != 0)
+	if len(a.ClientExtra) != 0 {
+		t.field(appendExtra(t.dst, a.ClientExtra), true)
+	}
 	return t.close()
 }
 
 func (r *reader) client(a *Allocation) {
-	a.ClientStatus, a.ClientDescription, a.TaskStates = "", "", nil
+	a.ClientStatus, a.ClientDescription, a.TaskStates, a.ClientExtra = "", "", nil, nil
 	for i := range r.arrayLen() {
 		switch i {
 		case 0:
@@ -21,6 +24,8 @@ func (r *reader) client(a *Allocation) {
 			a.ClientDescription = r.interned()
 		case 2:
 			a.TaskStates = readMap(r, r.taskName, r.taskState)
+		case 3:
+			a.ClientExtra = r.extra()
 		default:
 			r.skip()
 		}
@@ -40,6 +45,9 @@ func appendTaskState(dst []byte, s *TaskState) []byte {
 	t.int(int64(s.FinishedAt))
 	t.uint(s.Events.dropped)
 	t.field(appendEvents(t.dst, s.Events), s.Events.n != 0)
+	if len(s.Extra) != 0 {
+		t.field(appendExtra(t.dst, s.Extra), true)
+	}
 	return t.close()
 }
 
@@ -67,6 +75,8 @@ func (r *reader) taskState() *TaskState {
 		case 7:
 			s.Events = r.events(s.Events.dropped)
 			s.Events.packed = r.keep(s.Events.packed)
+		case 8:
+			s.Extra = r.extra()
 		default:
 			r.skip()
 		}

@@ -52,7 +52,7 @@ const usualFields = 9
 func (ev *TaskEvent) rareFields(c *coder) {
 	c.aliases(&ev.RestartReason, &ev.SetupError, &ev.DriverMessage, &ev.KillReason)
 	c.int64s((*int64)(&ev.KillTimeout), &ev.StartDelay).aliases(&ev.DownloadError, &ev.ValidationError)
-	c.int64s(&ev.DiskLimit).aliases(&ev.FailedSibling, &ev.TaskSignal, &ev.TaskSignalReason)
+	c.int64s(&ev.DiskLimit).aliases(&ev.FailedSibling, &ev.TaskSignal, &ev.TaskSignalReason).extra(&ev.Extra)
 }
 
 // zeroSince reports whether the bytes read since offset at are a zero field. A tuple never

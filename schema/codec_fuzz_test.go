@@ -21,7 +21,10 @@ const (
 // the input, and for bytes that decode a canonical encoding.
 func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte) {
 	a := withEvents(documented(), MaxTaskEvents)
+	later, err := DecodeJSON(fixture(f, "allocation-later.json"))
+	require.NoError(f, err)
 	for _, seed := range [][]byte{
+		appendScheduler(nil, later), appendClient(nil, later), appendJob(nil, later.Job), appendAllocation(nil, later),
 		appendScheduler(nil, a), appendClient(nil, a), appendJob(nil, a.Job), appendAllocation(nil, a), appendJob(nil, tortured()),
 		appendClient(nil, &Allocation{TaskStates: map[string]*TaskState{"t": {Events: ringOf([]TaskEvent{everyAnnotation()})}}}),
 		[]byte("\x93\xa0\xa0\xdf\xff\xff\xff\xff"), []byte("\x93\xa0\xa0\x81\xa0\x98\xa0\xc2\x00\x00\x00\x00\x00\x91\x92\xa0\xd1\x00\x01"),

@@ -1,12 +1,18 @@
 package schema
 
 func appendJob(dst []byte, j *Job) []byte {
+	dst, _ = appendJobExact(dst, j)
+	return dst
+}
+
+// appendJobExact reports whether equal bytes are an equal job.
+func appendJobExact(dst []byte, j *Job) (_ []byte, exact bool) {
 	if j == nil {
-		return appendNil(dst)
+		return appendNil(dst), true
 	}
 	c := appender(dst)
 	j.fields(&c)
-	return c.t.close()
+	return c.t.close(), !c.doubt
 }
 
 // decodeJob returns the job in src, whose memory it shares.
@@ -29,37 +35,42 @@ func (j *Job) fields(c *coder) {
 	list(c, &j.TaskGroups, nil, func(g *TaskGroup) { g.fields(c) }).constraints(&j.Constraints)
 	pointer(c, &j.Update, nil, func(u *UpdateStrategy) { u.fields(c) })
 	c.uints(&j.CreateIndex, &j.ModifyIndex).textMap(&j.Meta).texts(&j.Status, &j.StatusDescription).bools(&j.AllAtOnce)
+	c.extra(&j.Extra)
 }
 
 func (g *TaskGroup) fields(c *coder) {
 	c.texts(&g.Name).ints(&g.Count)
 	list(c, &g.Tasks, nil, func(t *Task) { t.fields(c) })
-	pointer(c, &g.RestartPolicy, nil, func(p *RestartPolicy) { p.fields(c) }).constraints(&g.Constraints).textMap(&g.Meta)
+	pointer(c, &g.RestartPolicy, nil, func(p *RestartPolicy) { p.fields(c) }).constraints(&g.Constraints)
+	c.textMap(&g.Meta).extra(&g.Extra)
 }
 
 func (t *Task) fields(c *coder) {
 	c.texts(&t.Name, &t.Driver).resources(&t.Resources).config(&t.Config)
 	list(c, &t.Services, nil, func(s *Service) { s.fields(c) })
-	c.textMap(&t.Env).textMap(&t.Meta).constraints(&t.Constraints)
+	c.textMap(&t.Env).textMap(&t.Meta).constraints(&t.Constraints).extra(&t.Extra).exactConfig(&t.Config)
 }
 
 func (s *Service) fields(c *coder) {
 	c.texts(&s.Name, &s.PortLabel).textList(&s.Tags)
-	list(c, &s.Checks, nil, func(k *ServiceCheck) { k.fields(c) }).texts(&s.Id)
+	list(c, &s.Checks, nil, func(k *ServiceCheck) { k.fields(c) }).texts(&s.Id).extra(&s.Extra)
 }
 
 func (s *ServiceCheck) fields(c *coder) {
 	c.texts(&s.Name, &s.Type).int64s((*int64)(&s.Interval), (*int64)(&s.Timeout)).texts(&s.Protocol, &s.Http, &s.Script, &s.Id)
+	c.extra(&s.Extra)
 }
 
 func (c *coder) constraints(f *[]Constraint) *coder {
 	return list(c, f, nil, func(k *Constraint) { k.fields(c) })
 }
 
-func (k *Constraint) fields(c *coder) { c.texts(&k.LTarget, &k.RTarget, &k.Operand) }
+func (k *Constraint) fields(c *coder) { c.texts(&k.LTarget, &k.RTarget, &k.Operand).extra(&k.Extra) }
 
-func (u *UpdateStrategy) fields(c *coder) { c.ints(&u.MaxParallel).int64s((*int64)(&u.Stagger)) }
+func (u *UpdateStrategy) fields(c *coder) {
+	c.ints(&u.MaxParallel).int64s((*int64)(&u.Stagger)).extra(&u.Extra)
+}
 
 func (p *RestartPolicy) fields(c *coder) {
-	c.ints(&p.Attempts).int64s((*int64)(&p.Interval), (*int64)(&p.Delay))
+	c.ints(&p.Attempts).int64s((*int64)(&p.Interval), (*int64)(&p.Delay)).extra(&p.Extra)
 }

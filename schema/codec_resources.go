@@ -13,9 +13,13 @@ func (c *coder) resources(f **Resources) *coder {
 }
 
 // byTask codes the resources of each task.
-func (c *coder) byTask(f *map[string]*Resources) *coder { return code(c, f, appendByTask, c.readByTask) }
+func (c *coder) byTask(f *map[string]*Resources) *coder {
+	return code(c, f, appendByTask, c.readByTask)
+}
 
-func (c *coder) readByTask() map[string]*Resources { return readMap(c.r, c.r.taskName, c.readResources) }
+func (c *coder) readByTask() map[string]*Resources {
+	return readMap(c.r, c.r.taskName, c.readResources)
+}
 
 func appendByTask(dst []byte, m map[string]*Resources) []byte {
 	return appendMap(dst, m, func(dst []byte, r *Resources) []byte {
@@ -40,19 +44,19 @@ func (c *coder) readResources() (r *Resources) {
 
 func (r *Resources) fields(c *coder) {
 	c.ints(&r.CPU, &r.MemoryMB, &r.DiskMB, &r.IOPS)
-	list(c, &r.Networks, &c.spare().networks, func(n *NetworkResource) { n.fields(c) })
+	list(c, &r.Networks, &c.spare().networks, func(n *NetworkResource) { n.fields(c) }).extra(&r.Extra)
 }
 
 func (n *NetworkResource) fields(c *coder) {
 	c.interned(&n.Device, &n.IP).texts(&n.CIDR).ints(&n.MBits)
-	c.ports(&n.DynamicPorts).ports(&n.ReservedPorts)
+	c.ports(&n.DynamicPorts).ports(&n.ReservedPorts).extra(&n.Extra)
 }
 
 func (c *coder) ports(f *[]Port) *coder {
 	return list(c, f, &c.spare().ports, func(p *Port) { p.fields(c) })
 }
 
-func (p *Port) fields(c *coder) { c.interned(&p.Label).ints(&p.Value) }
+func (p *Port) fields(c *coder) { c.interned(&p.Label).ints(&p.Value).extra(&p.Extra) }
 
 func (c *coder) metric(f **AllocMetric) *coder {
 	return pointer(c, f, &c.spare().metric, func(m *AllocMetric) { m.fields(c) })
@@ -62,4 +66,5 @@ func (m *AllocMetric) fields(c *coder) {
 	c.int64s((*int64)(&m.AllocationTime)).ints(&m.NodesEvaluated).scores(&m.Scores)
 	c.ints(&m.NodesFiltered, &m.NodesExhausted, &m.CoalescedFailures)
 	c.counts(&m.ClassFiltered).counts(&m.ConstraintFiltered).counts(&m.ClassExhausted).counts(&m.DimensionExhausted)
+	c.extra(&m.Extra)
 }

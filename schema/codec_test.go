@@ -234,7 +234,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"free-form lists too deep":          config("\x81\xa1a" + nested("\x91", maxDepth)),
 		"free-form maps too deep":           config("\x81\xa1a" + nested("\x81\xa1a", maxDepth)),
 		"free-form bytes":                   config("\x81\xa1a\xc4\x01x"),
-		"an unknown field of 4G elements":   "\x9f" + strings.Repeat("\xa0", 4) + "\x00" + strings.Repeat("\xc0", 4) + "\x00\x00\xc0\xa0\xa0\xc2\xdd\xff\xff\xff\xff",
+		"an unknown field of 4G elements":   "\xdc\x00\x11" + strings.Repeat("\xa0", 4) + "\x00" + strings.Repeat("\xc0", 4) + "\x00\x00\xc0\xa0\xa0\xc2\xc0\xdd\xff\xff\xff\xff",
+		"an extra value that is not JSON":   "\xdc\x00\x10" + strings.Repeat("\xa0", 4) + "\x00" + strings.Repeat("\xc0", 4) + "\x00\x00\xc0\xa0\xa0\xc2\x81\xa1a\xa2{]",
 		"a key of Meta twice":               "\x9c\xa0\xa0\xa0\xa0\x00\xc0\xc0\xc0\xc0\x00\x00\x82\xa1a\xa0\xa1a\xa0",
 	} {
 		_, err := decodeJob(src)
@@ -249,7 +250,7 @@ func TestDecodeRefuses(t *testing.T) {
 // TestSkipDepthBomb skips a field of a newer writer, a million lists deep.
 func TestSkipDepthBomb(t *testing.T) {
 	t.Parallel()
-	src := "\x94\xa0\xa0\xc0" + strings.Repeat("\x91", 1<<20) + "\xc0"
+	src := "\x95\xa0\xa0\xc0\xc0" + strings.Repeat("\x91", 1<<20) + "\xc0"
 	require.NoError(t, new(Codec).DecodeClient(src, new(Allocation)), "the depth of a skipped field must not matter")
 }
 

@@ -40,39 +40,13 @@ func (r *reader) stringList() []string {
 	return list
 }
 
-// stringMap reads a map of strings. It sets r.noncanonical if the keys are not in order. With
-// r.checkOnly it builds no map.
-func (r *reader) stringMap() map[string]string {
-	at := r.off
-	n := r.mapLen()
-	r.noncanonical = r.noncanonical || n == 0 && !r.zeroSince(at)
-	if n == 0 {
-		return nil
-	}
-	var m map[string]string
-	if !r.checkOnly {
-		m = make(map[string]string, min(n, maxPrealloc))
-	}
-	var last string
-	for i := range n {
-		at := r.off
-		key, value := r.str(), r.str()
-		r.noncanonical = r.noncanonical || i > 0 && key <= last
-		last = key
-		if m == nil {
-			continue
-		}
-		if m[key] = value; len(m) != i+1 {
-			r.fail(at, "a key that is new to its map")
-			return nil
-		}
-	}
-	return m
-}
+func (r *reader) stringMap() map[string]string { return readMap(r, r.str, r.str) }
 
-// appendConfig writes a driver's configuration.
-func appendConfig(dst []byte, config map[string]any) []byte {
-	return appendMap(dst, config, func(dst []byte, v any) []byte { return appendValue(dst, v, 1) })
+// appendConfig writes a driver's configuration. It reports whether that has a value which the
+// bytes do not have.
+func appendConfig(dst []byte, config map[string]any) (_ []byte, inexact bool) {
+	dst = appendMap(dst, config, func(dst []byte, v any) []byte { return appendValue(dst, v, 1, &inexact) })
+	return dst, inexact
 }
 
 func (r *reader) config() map[string]any {
@@ -84,94 +58,107 @@ func (r *reader) config() map[string]any {
 
 // appendValue writes a free-form value that is depth levels deep, in its canonical type: nil,
 // bool, string, int64, uint64 (above the range of int64 only), float64, []any or map[string]any.
-// Here an empty list or map is not nil, because the driver may distinguish them. A value that
-// Validate refuses becomes nil. So does a value that is too deep: it may contain itself.
-func appendValue(dst []byte, v any, depth int) []byte {
+// Here an empty list or map is not nil, because the driver may distinguish them. A number that
+// none of these keeps becomes the nearest float64, or nil. A value that Validate refuses becomes
+// nil; so does a value that is too deep, for it may contain itself. These set inexact.
+func appendValue(dst []byte, v any, depth int, inexact *bool) []byte {
 	switch v := v.(type) {
+	case nil:
+		return appendNil(dst)
 	case bool:
 		return appendBool(dst, v)
 	case string:
 		return appendString(dst, v)
 	case float32:
-		return appendValue(dst, float64(v), depth)
+		return appendValue(dst, float64(v), depth, inexact)
 	case float64:
 		if isFinite(v) {
 			return appendFloat(dst, v)
 		}
 	case json.Number:
-		if n, ok := numberOf(string(v)); ok {
-			return appendValue(dst, n, depth)
+		n, ok := numberOf(string(v))
+		if _, exact := n.(json.Number); ok && exact {
+			n, _ = v.Float64()
+			*inexact = true
+		}
+		if ok {
+			return appendValue(dst, n, depth, inexact)
 		}
 	case []any:
-		return appendList(dst, v, depth+1)
+		return appendList(dst, v, depth+1, inexact)
 	case []string:
-		return appendList(dst, v, depth+1)
+		return appendList(dst, v, depth+1, inexact)
 	case []int:
-		return appendList(dst, v, depth+1)
+		return appendList(dst, v, depth+1, inexact)
 	case []map[string]any:
-		return appendList(dst, v, depth+1)
+		return appendList(dst, v, depth+1, inexact)
 	case []map[string]string:
-		return appendList(dst, v, depth+1)
+		return appendList(dst, v, depth+1, inexact)
 	case map[string]any:
-		return appendValues(dst, v, depth+1)
+		return appendValues(dst, v, depth+1, inexact)
 	case map[string]string:
-		return appendValues(dst, v, depth+1)
+		return appendValues(dst, v, depth+1, inexact)
 	default:
-		return appendInteger(dst, v)
+		if dst, ok := appendInteger(dst, v); ok {
+			return dst
+		}
 	}
+	*inexact = true
 	return appendNil(dst)
 }
 
-// appendInteger writes a value of one of Go's integer types. Any other value becomes nil.
-func appendInteger(dst []byte, v any) []byte {
+// appendInteger writes a value of one of Go's integer types. It reports false for another value.
+func appendInteger(dst []byte, v any) (_ []byte, ok bool) {
 	switch v := v.(type) {
 	case int64:
-		return appendInt(dst, v)
+		return appendInt(dst, v), true
 	case int:
-		return appendInt(dst, int64(v))
+		return appendInt(dst, int64(v)), true
 	case int8:
-		return appendInt(dst, int64(v))
+		return appendInt(dst, int64(v)), true
 	case int16:
-		return appendInt(dst, int64(v))
+		return appendInt(dst, int64(v)), true
 	case int32:
-		return appendInt(dst, int64(v))
+		return appendInt(dst, int64(v)), true
 	case time.Duration:
-		return appendInt(dst, int64(v))
+		return appendInt(dst, int64(v)), true
 	case uint:
-		return appendUint(dst, uint64(v))
+		return appendUint(dst, uint64(v)), true
 	case uint8:
-		return appendUint(dst, uint64(v))
+		return appendUint(dst, uint64(v)), true
 	case uint16:
-		return appendUint(dst, uint64(v))
+		return appendUint(dst, uint64(v)), true
 	case uint32:
-		return appendUint(dst, uint64(v))
+		return appendUint(dst, uint64(v)), true
 	case uint64:
-		return appendUint(dst, v)
+		return appendUint(dst, v), true
 	}
-	return appendNil(dst)
+	return dst, false
 }
 
 // appendList writes a list of free-form values, itself depth levels deep.
-func appendList[T any](dst []byte, list []T, depth int) []byte {
+func appendList[T any](dst []byte, list []T, depth int, inexact *bool) []byte {
 	if depth > maxDepth {
+		*inexact = true
 		return appendNil(dst)
 	}
 	dst = appendArrayLen(dst, len(list))
 	for _, v := range list {
-		dst = appendValue(dst, v, depth)
+		dst = appendValue(dst, v, depth, inexact)
 	}
 	return dst
 }
 
 // appendValues writes a map of free-form values, itself depth levels deep.
-func appendValues[V any](dst []byte, m map[string]V, depth int) []byte {
+func appendValues[V any](dst []byte, m map[string]V, depth int, inexact *bool) []byte {
 	switch {
 	case depth > maxDepth:
+		*inexact = true
 		return appendNil(dst)
 	case len(m) == 0:
 		return appendMapLen(dst, 0)
 	}
-	return appendMap(dst, m, func(dst []byte, v V) []byte { return appendValue(dst, v, depth) })
+	return appendMap(dst, m, func(dst []byte, v V) []byte { return appendValue(dst, v, depth, inexact) })
 }
 
 // value reads a free-form value that is depth levels deep.

@@ -1,5 +1,7 @@
 package schema
 
+import "encoding/json"
+
 // A coder appends structs as tuples, or reads them. Each struct names its fields once, in the
 // order of its tuple, in a method that serves both:
 //
@@ -17,6 +19,9 @@ type coder struct {
 	left int     // reading: fields of the struct that are to come
 	last int     // reading: offset of the last field
 	t    *tuple  // appending: the struct
+
+	inexact bool // appending: the last Config has a value that its bytes do not have
+	doubt   bool // appending: some Config had one
 }
 
 // appender returns a coder that appends a struct to dst. Its tuple is closed by the caller.
@@ -109,7 +114,14 @@ func (c *coder) textMap(f *map[string]string) *coder {
 }
 func (c *coder) counts(f *map[string]int) *coder     { return code(c, f, appendCounts, c.r.counts) }
 func (c *coder) scores(f *map[string]float64) *coder { return code(c, f, appendScores, c.r.scores) }
-func (c *coder) config(f *map[string]any) *coder     { return code(c, f, appendConfig, c.r.config) }
+
+func (c *coder) extra(f *map[string]json.RawMessage) *coder {
+	if c.r == nil && len(*f) == 0 {
+		c.t.zero(codeNil)
+		return c
+	}
+	return code(c, f, appendExtra, c.r.extra)
+}
 
 // code codes a field that has functions of its own.
 func code[T any](c *coder, f *T, appendOne func([]byte, T) []byte, readOne func() T) *coder {

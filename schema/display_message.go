@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -10,6 +11,12 @@ import (
 // alone, and never stored. Annotations have precedence over the client's own Message. An event
 // of an undocumented type shows its Message, or else its type.
 func (ev TaskEvent) DisplayMessage() string {
+	if raw, kept := ev.Extra[displayMessage]; kept {
+		var text string
+		if json.Unmarshal(raw, &text) == nil && string(raw) != "null" {
+			return text
+		}
+	}
 	what, documented := displays[ev.Type]
 	reason := cmp.Or(ev.reason(), ev.Message)
 	switch {

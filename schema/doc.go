@@ -19,13 +19,22 @@ be changed.
 
 The JSON is that of the endpoint's documentation, in the same order of keys. Integers are
 written as integers, and nil lists and maps as null. Fields that the documented sample lacks
-are written only if they are set. On input, null, absent and empty are the same; an integral
-float such as 1e+10 is an integer, exactly; unknown keys are ignored. An error is a
-[JSONError]. All of this holds for an Allocation; a Job by itself is decoded by encoding/json.
+are written only if they are set. On input, null, absent and empty are the same, and an integral
+float such as 1e+10 is an integer, exactly. An error is a [JSONError]. All types have this JSON,
+also by themselves.
 
-A task's Config is free-form and may nest 64 levels deep. Its integers become int64, or uint64
-above that range; other numbers, and integers beyond 64 bits, become float64. Inside it, empty
-lists and maps stay empty.
+Nothing is dropped. A key that is not documented is kept in the Extra of its struct, with its
+value as it was written, numbers to the last digit; white space and the escapes of strings aside.
+The keys DeploymentStatus and NetworkStatus of an allocation, which its client reports, are kept
+in ClientExtra. Extra keys are written again after the documented ones. In Go their values are
+JSON texts in the canonical form of extra.go; any JSON is valid on input.
+
+What is ambiguous is refused: a documented key given twice, in either case of its letters; null
+in a documented list; text that is not UTF-8. [Allocation.Validate] refuses the same from Go.
+
+A task's Config is free-form and may nest 64 levels deep. Its numbers become int64, or uint64
+above that range, or a float64 whose shortest decimal is the same number, or a json.Number.
+Inside it, empty lists and maps stay empty.
 
 # MessagePack
 
@@ -39,9 +48,8 @@ testdata/golden hold the format fixed.
 
 # Caveats
 
-Strings are kept byte for byte, but JSON replaces invalid UTF-8. JSON does not tell 1.0 from 1,
-so an integral float64 in a Config comes back as an integer. Decoding JSON may need some
-hundred times the memory of the text, for a list of empty objects: bound the length of a text
-from a stranger.
+JSON does not tell 1.0 from 1, so an integral float64 in a Config comes back as an integer.
+Decoding JSON may need some hundred times the memory of the text, for a list of empty objects:
+bound the length of a text from a stranger.
 */
 package schema

@@ -1,10 +1,9 @@
 package schema
 
 import (
-	"encoding/json"
 	"iter"
-	"slices"
 	"sync"
+	"unicode/utf8"
 )
 
 // MaxTaskEvents is the number of events that an EventRing holds.
@@ -66,20 +65,51 @@ func (r EventRing) All() iter.Seq[TaskEvent] {
 	}
 }
 
+// plain reports whether all texts of the events are UTF-8, and no event has extra keys. It looks
+// at the codes only: an event with extra keys has more fields than fit an array's short code.
+func (r EventRing) plain() bool {
+	for off := 0; off < len(r.packed); {
+		c := r.packed[off]
+		k := &heads[c]
+		if c == codeArray16 || c == codeArray32 {
+			return false
+		}
+		start, size := off+1, int(k.size)
+		if n := int(k.lenBytes); n > 0 {
+			head := reader{src: r.packed, off: off}
+			bytes, _, _ := head.head()
+			start, size = head.off, int(bytes)
+		}
+		if end := start + size; end > len(r.packed) {
+			return false
+		} else if c&^fixStrLen == codeFixStr || c >= codeStr8 && c <= codeStr32 {
+			if !utf8.ValidString(r.packed[start:end]) {
+				return false
+			}
+		}
+		off = start + size
+	}
+	return true
+}
+
 // MarshalJSON writes the events as a list, oldest first; null for an empty ring.
 func (r EventRing) MarshalJSON() ([]byte, error) {
-	return json.Marshal(slices.Collect(r.All()))
+	return writeJSON(&r)
 }
 
 // UnmarshalJSON reads a list of events, oldest first. Of more than MaxTaskEvents events it
 // keeps the last, and counts the others as dropped.
 func (r *EventRing) UnmarshalJSON(data []byte) error {
-	var events []TaskEvent
-	if err := unmarshal(data, &events); err != nil {
-		return err
+	var ring EventRing
+	err := readJSON(data, func(j *jsonReader) {
+		if !j.null() {
+			j.value(&ring)
+		}
+	})
+	if err == nil {
+		*r = ring
 	}
-	*r = ringOf(events)
-	return nil
+	return err
 }
 
 // ringOf returns a ring of the last of the events.

@@ -19,12 +19,14 @@ func (c *Codec) Footprint(a *Allocation) int {
 		countMap(&f, a.Metrics.ClassExhausted)
 		countMap(&f, a.Metrics.DimensionExhausted)
 		countMap(&f, a.Metrics.Scores)
+		f.extra(a.Metrics.Extra)
 	}
 	countMap(&f, a.TaskStates)
 	for _, s := range a.TaskStates {
 		if s != nil {
 			f.blocks(1, unsafe.Sizeof(*s))
 			f.text(len(s.Events.packed))
+			f.extra(s.Extra)
 		}
 	}
 	f.text(idText + len(a.Name))
@@ -35,6 +37,8 @@ func (c *Codec) Footprint(a *Allocation) int {
 	}
 	f.text(len(a.PreviousAllocation))
 	f.text(len(a.NextAllocation))
+	f.extra(a.Extra)
+	f.extra(a.ClientExtra)
 	return int(f)
 }
 
@@ -50,9 +54,18 @@ func (f *footprint) resources(a *Allocation) {
 		}
 		resources++
 		networks += len(r.Networks)
+		f.extra(r.Extra)
 		for i := range r.Networks {
-			ports += len(r.Networks[i].DynamicPorts) + len(r.Networks[i].ReservedPorts)
-			f.text(len(r.Networks[i].CIDR))
+			n := &r.Networks[i]
+			ports += len(n.DynamicPorts) + len(n.ReservedPorts)
+			f.text(len(n.CIDR))
+			f.extra(n.Extra)
+			for j := range n.DynamicPorts {
+				f.extra(n.DynamicPorts[j].Extra)
+			}
+			for j := range n.ReservedPorts {
+				f.extra(n.ReservedPorts[j].Extra)
+			}
 		}
 	}
 	count(a.Resources)
@@ -73,6 +86,14 @@ func (f *footprint) resources(a *Allocation) {
 	f.blocks(networks, unsafe.Sizeof(NetworkResource{}))
 	f.blocks(ports, unsafe.Sizeof(Port{}))
 	f.blocks(metrics, unsafe.Sizeof(AllocMetric{}))
+}
+
+// extra adds extra keys, which are interned, and their values.
+func (f *footprint) extra(m extras) {
+	countMap(f, m)
+	for _, raw := range m {
+		f.text(cap(raw))
+	}
 }
 
 // text adds a string of n bytes.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"os"
 	"runtime"
 	"strings"
@@ -41,9 +42,13 @@ func TestFootprint(t *testing.T) {
 	described := sample.Clone()
 	described.DesiredDescription, described.ClientDescription = strings.Repeat("because ", 20), strings.Repeat("of ", 50)
 	described.TaskResources["redis"], described.ClientStatus = nil, "another"
+	extra := sample.Clone()
+	extra.Extra = map[string]json.RawMessage{"Namespace": json.RawMessage(`"default"`), "AllocatedResources": json.RawMessage("[" + strings.Repeat("1,", 200) + "2]")}
+	extra.ClientExtra = map[string]json.RawMessage{"NetworkStatus": json.RawMessage(`{"Address":"172.26.64.14"}`)}
+	extra.Resources.Networks[0].DynamicPorts[0].Extra = map[string]json.RawMessage{"To": json.RawMessage("8080")}
 	var c Codec
 	for name, a := range map[string]*Allocation{"documented": sample, "as placed": placed, "ten events": eventful,
-		"large": large, "described": described, "empty": {ID: sample.ID}} {
+		"large": large, "described": described, "extra": extra, "empty": {ID: sample.ID}} {
 		decodedAnew(t, &c, a)
 		const n = 2000
 		all := make([]*Allocation, n)

@@ -3,8 +3,6 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
-	"math"
-	"strconv"
 )
 
 // errTooDeep: a Config nests deeper than maxDepth.
@@ -14,36 +12,69 @@ var errTooDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
 // first level.
 const maxDepth = 64
 
-func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
+// config codes a Config.
+func (c *coder) config(f *map[string]any) *coder {
+	if c.r == nil {
+		at := len(c.t.dst)
+		c.t.dst, c.inexact = appendConfig(c.t.dst, *f)
+		c.t.fieldSince(at)
+	} else if c.next() {
+		*f = c.r.config()
+	}
+	return c
+}
 
-// numberOf converts the literal of a JSON number. It becomes an int64 or uint64 if it is an
-// integer of 64 bits, even if written as a float, or if its float64 is integral. Otherwise it
-// becomes a float64. The result is false for a number out of a float64's range, and for text
-// such as "Inf" or "0x1p-2", which strconv accepts and JSON does not.
-func numberOf(s string) (any, bool) {
-	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || !json.Valid([]byte(s)) {
-		return nil, false
-	}
-	if integer, ok := integral(s); ok {
-		s = integer
-	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
-	}
-	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
-		return n, true
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return nil, false
-	}
+// exactConfig codes the numbers of a Config that MessagePack has no form for, such as 1e400. The
+// Config itself has the nearest float64, or nil, in their places, which older readers take. The
+// field is the whole Config as JSON, of which a reader takes those numbers alone.
+func (c *coder) exactConfig(f *map[string]any) *coder {
 	switch {
-	case f != math.Trunc(f) || f == 0:
-		return f, true
-	case f >= math.MinInt64 && f < math.MaxInt64:
-		return int64(f), true
-	case f > 0 && f < math.MaxUint64:
-		return uint64(f), true
+	case c.r != nil:
+		if c.next() {
+			c.r.exactNumbers(*f)
+		}
+	case c.inexact:
+		text, _ := json.Marshal(*f) // may fail for a Config that Validate refuses
+		c.t.str(string(text))
+		c.inexact, c.doubt = false, true
+	default:
+		c.t.zero(codeFixStr)
 	}
-	return f, true
+	return c
+}
+
+// exactNumbers reads the JSON of a Config and sets its exact numbers in config.
+func (r *reader) exactNumbers(config map[string]any) {
+	at := r.off
+	text := r.str()
+	if text == "" || r.err != nil {
+		return
+	}
+	var exact map[string]any
+	if err := readJSON([]byte(text), func(j *jsonReader) { exact = j.config() }); err != nil {
+		r.fail(at, "the JSON of a Config")
+		return
+	}
+	withNumbers(config, exact)
+}
+
+// withNumbers returns v with the numbers of exact in their places.
+func withNumbers(v, exact any) any {
+	switch exact := exact.(type) {
+	case json.Number:
+		return exact
+	case []any:
+		if list, ok := v.([]any); ok {
+			for i := range min(len(list), len(exact)) {
+				list[i] = withNumbers(list[i], exact[i])
+			}
+		}
+	case map[string]any:
+		if m, ok := v.(map[string]any); ok {
+			for key := range m {
+				m[key] = withNumbers(m[key], exact[key])
+			}
+		}
+	}
+	return v
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -57,7 +58,14 @@ func (g generator) fill(v reflect.Value, depth int) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			g.fill(v.Field(i), depth+1)
+			switch v.Type().Field(i).Name {
+			case "Extra":
+				v.Field(i).Set(reflect.ValueOf(g.extra("x-" + g.text())))
+			case "ClientExtra":
+				v.Field(i).Set(reflect.ValueOf(g.extra(clientKeys[:]...)))
+			default:
+				g.fill(v.Field(i), depth+1)
+			}
 		}
 	case reflect.Slice:
 		if n := g.IntN(4); n > 0 || g.IntN(2) == 0 {
@@ -88,6 +96,28 @@ func (g generator) fillMap(v reflect.Value, depth int) {
 		}
 		v.SetMapIndex(reflect.ValueOf(fmt.Sprint(g.text(), i)), element)
 	}
+}
+
+// extra returns some of the extra keys, or nil.
+func (g generator) extra(keys ...string) extras {
+	var m extras
+	for _, key := range keys {
+		if g.IntN(3) > 0 {
+			continue
+		}
+		if m == nil {
+			m = make(extras)
+		}
+		text, err := json.Marshal(g.freeForm(0))
+		if err != nil {
+			panic(err)
+		}
+		if g.IntN(4) == 0 {
+			text = []byte(`{"b":1.50e400,"a":-0.0,"a":[" \ud800",10000000000000000000001]}`)
+		}
+		m[key] = canonicalJSON(text)
+	}
+	return m
 }
 
 func (g generator) integer() int64 { return int64(g.Uint64()) >> g.UintN(64) }

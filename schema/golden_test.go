@@ -38,7 +38,10 @@ func TestGolden(t *testing.T) {
 		ten[i] = everyAnnotation()
 		ten[i].Time += int64(i)
 	}
+	later, err := DecodeJSON(fixture(t, "allocation-later.json"))
+	require.NoError(t, err)
 	for name, src := range map[string][]byte{
+		"later":      appendAllocation(nil, later),
 		"scheduler":  appendScheduler(nil, documented()),
 		"client":     appendClient(nil, documented()),
 		"job":        appendJob(nil, documented().Job),
@@ -76,6 +79,12 @@ func TestGoldenDecodes(t *testing.T) {
 	whole, err := decodeAllocation(read("allocation"))
 	require.NoError(t, err)
 	require.Equal(t, withEvents(documented(), MaxTaskEvents), whole, "the documented allocation must decode")
+
+	later, err := decodeAllocation(read("later"))
+	require.NoError(t, err)
+	fromJSON, err := DecodeJSON(fixture(t, "allocation-later.json"))
+	require.NoError(t, err)
+	require.Equal(t, fromJSON, later, "extra keys must decode")
 
 	require.NoError(t, c.DecodeClient(read("ring"), a))
 	events := slices.Collect(a.TaskStates["task"].Events.All())

@@ -1,6 +1,9 @@
 package schema
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Job is a user's request to run tasks. An allocation has the job as of its placement. The
 // store keeps each distinct job once.
@@ -23,12 +26,14 @@ type Job struct {
 	AllAtOnce         bool
 	Datacenters       []string
 	Constraints       []Constraint
+	Extra             map[string]json.RawMessage
 }
 
 // UpdateStrategy paces a rolling update.
 type UpdateStrategy struct {
 	MaxParallel int
 	Stagger     time.Duration
+	Extra       map[string]json.RawMessage
 }
 
 // TaskGroup is a set of tasks that are placed together on one node.
@@ -39,6 +44,7 @@ type TaskGroup struct {
 	Constraints   []Constraint
 	Count         int
 	Name          string
+	Extra         map[string]json.RawMessage
 }
 
 // RestartPolicy says how often a task may be restarted within an interval.
@@ -46,6 +52,7 @@ type RestartPolicy struct {
 	Delay    time.Duration
 	Interval time.Duration
 	Attempts int
+	Extra    map[string]json.RawMessage
 }
 
 // Task is one process or container of a TaskGroup.
@@ -56,11 +63,13 @@ type Task struct {
 	Services    []Service
 	Env         map[string]string
 	// Config is the driver's free-form configuration. Its values are nil, bool, string,
-	// int64, uint64 (above the range of int64 only), float64, []any and map[string]any. On
-	// input, the other types in schema/codec_value.go are converted to these.
+	// int64, uint64 (above the range of int64 only), float64, json.Number (for numbers that
+	// none of these keeps), []any and map[string]any. On input, the other types in
+	// schema/codec_value.go are converted to these.
 	Config map[string]any
 	Driver string
 	Name   string
+	Extra  map[string]json.RawMessage
 }
 
 // Service is a service that a task registers, with its health checks.
@@ -72,6 +81,7 @@ type Service struct {
 	Tags      []string
 	Name      string
 	Id        string
+	Extra     map[string]json.RawMessage
 }
 
 // ServiceCheck is a health check of a Service.
@@ -84,6 +94,7 @@ type ServiceCheck struct {
 	Type     string
 	Name     string
 	Id       string
+	Extra    map[string]json.RawMessage
 }
 
 // Constraint restricts the nodes that a job, group or task may be placed on.
@@ -91,4 +102,5 @@ type Constraint struct {
 	Operand string
 	RTarget string
 	LTarget string
+	Extra   map[string]json.RawMessage
 }

@@ -13,6 +13,8 @@ import (
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add(fixture(f, "allocation.json"))
 	f.Add(fixture(f, "allocation-as-printed.json"))
+	f.Add(fixture(f, "allocation-later.json"))
+	f.Add([]byte(`{"Own":{"a":"\ud800\u0041","a":1.50e400},"TaskStates":{"r":{"Events":[{"DisplayMessage":"x"},{"displaymessage":5}]}}}`))
 	f.Add([]byte(`{"TaskStates":{"r":{"StartedAt":1.5e3,"LastRestart":"2015-11-18T00:20:38Z"},"":null}}`))
 	f.Add([]byte(`{"Metrics":{"Scores":{"n":-0.0}},"Job":{"Priority":1e1000000000}}`))
 	f.Add([]byte(inConfig(`[{},[],18446744073709551615,1e30,-0.0,"\ud800"]`)))
@@ -36,6 +38,8 @@ func FuzzDecodeJSON(f *testing.F) {
 		require.Equal(t, appendAllocation(nil, a), appendAllocation(nil, back), "equal content is equal bytes")
 		if err := a.Validate(); err == nil {
 			require.Equal(t, a, normal(t, a), "MessagePack must keep all that JSON shows")
+		} else {
+			require.NotContains(t, err.Error(), "UTF-8", "JSON is refused before Validate sees such text")
 		}
 	})
 }

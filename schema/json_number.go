@@ -1,82 +1,74 @@
 package schema
 
 import (
-	"bytes"
 	"cmp"
-	"sort"
+	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 )
 
-// A shift is a difference of offsets: from offset at of a rewritten text on, its offsets are
-// larger by by than those of the original.
-type shift struct {
-	at, by int64
+// A decimal is the exact value of a JSON number: digits times a power of ten. The digits have no
+// zero at either end; those of zero are empty. Equal numbers are equal decimals.
+type decimal struct {
+	negative bool
+	digits   string
+	power    int
 }
 
-// original returns the offset in the original text for an offset in the rewritten text.
-func original(shifts []shift, offset int64) int64 {
-	i := sort.Search(len(shifts), func(i int) bool { return shifts[i].at > offset })
-	if i == 0 {
-		return offset
-	}
-	return offset - shifts[i-1].by
-}
-
-// integralNumbers rewrites integers of 64 bits that are written as floats, such as 1e+10, as
-// integers, which encoding/json reads exactly. The text must be well-formed JSON. Without such
-// a number it is returned unchanged.
-func integralNumbers(text []byte) ([]byte, []shift) {
-	var out []byte
-	var shifts []shift
-	copied, inString := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\': // in a string
-			i++
-		case c == '"':
-			inString = !inString
-		case !inString && (c == '-' || c >= '0' && c <= '9'):
-			end := len(text) - len(bytes.TrimLeft(text[i:], "+-.eE0123456789"))
-			if integer, ok := integral(string(text[i:end])); ok {
-				out = append(append(out, text[copied:i]...), integer...)
-				copied = end
-				shifts = append(shifts, shift{at: int64(len(out)), by: int64(len(out) - end)})
-			}
-			i = end - 1
-		}
-	}
-	if copied == 0 {
-		return text, nil
-	}
-	return append(out, text[copied:]...), shifts
-}
-
-// integral returns the integer that a number written as a float stands for, if it is one of 64
-// bits. It moves the decimal point in the digits, without a float in between. A huge exponent
-// is refused before it costs memory.
-func integral(number string) (string, bool) {
-	if !strings.ContainsAny(number, ".eE") {
-		return "", false
-	}
-	mantissa, power, _ := strings.Cut(strings.ToLower(number), "e")
+// parseDecimal returns the value of a JSON number. A number whose exponent is out of an int's
+// range is refused before it costs memory.
+func parseDecimal(number string) (d decimal, ok bool) {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	unsigned := strings.TrimPrefix(whole, "-")
 	digits := strings.TrimLeft(unsigned+fraction, "0")
 	if digits == "" {
-		return "0", true
+		return decimal{}, true
 	}
-	significant := strings.TrimRight(digits, "0")
-	exponent, err := strconv.Atoi(cmp.Or(power, "0"))
-	exponent += len(digits) - len(significant) - len(fraction)
-	const zeros = "00000000000000000000" // as many as the largest uint64 has digits
-	if err != nil || exponent < 0 || exponent > len(zeros) || len(significant) > len(zeros) {
+	power, err := strconv.Atoi(cmp.Or(exponent, "0"))
+	d.negative, d.digits = len(unsigned) < len(whole), strings.TrimRight(digits, "0")
+	d.power = power + len(digits) - len(d.digits) - len(fraction)
+	return d, err == nil
+}
+
+// integer returns the integer of up to 20 digits, as many as the largest uint64 has.
+func (d decimal) integer() (text string, ok bool) {
+	const zeros = "00000000000000000000"
+	if d.power < 0 || d.power > len(zeros) || len(d.digits) > len(zeros) {
 		return "", false
 	}
-	s := whole[:len(whole)-len(unsigned)] + significant + zeros[:exponent]
-	_, err = strconv.ParseUint(s, 10, 64)
-	if err != nil {
-		_, err = strconv.ParseInt(s, 10, 64)
+	text = cmp.Or(d.digits, "0") + zeros[:d.power]
+	if d.negative {
+		text = "-" + text
 	}
-	return s, err == nil
+	return text, true
 }
+
+// numberOf converts the literal of a JSON number: to an int64, else a uint64, else a float64
+// whose shortest decimal is the same number, else a json.Number, as it is written. The result is
+// false for text such as "Inf" or "0x1p-2", which strconv accepts and JSON does not.
+func numberOf(s string) (any, bool) {
+	if strings.Trim(s, "+-.eE0123456789") != "" || !json.Valid([]byte(s)) {
+		return nil, false
+	}
+	d, ok := parseDecimal(s)
+	if !ok {
+		return json.Number(s), true
+	}
+	if text, ok := d.integer(); ok {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return n, true
+		}
+		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+			return n, true
+		}
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	if short, _ := parseDecimal(strconv.FormatFloat(f, 'e', -1, 64)); isFinite(f) && short == d {
+		return f, true
+	}
+	return json.Number(s), true
+}
+
+func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

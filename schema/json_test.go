@@ -85,8 +85,7 @@ func inConfig(value string) string {
 	return `{"Job":{"TaskGroups":[{},{"Tasks":[{"Config":{"x":` + value + `}}]}]}}`
 }
 
-// TestJSONErrors marks the end of the wrong value in each text with •. A wrong time or Config
-// value has a field and no offset.
+// TestJSONErrors marks the end of the wrong value in each text with •.
 func TestJSONErrors(t *testing.T) {
 	t.Parallel()
 	for text, field := range map[string]string{
@@ -107,22 +106,39 @@ func TestJSONErrors(t *testing.T) {
 		`{"Job":{"Update":{"Stagger":10.00e1,"MaxParallel":"1"•}}}`:       "Job.Update.MaxParallel",
 		`{"Job":{"Update":[•1e9]}}`:                                       "Job.Update",
 		`{"Resources":{"CPU":{•}}}`:                                       "Resources.CPU",
-		`{"Job":{"TaskGroups":[{},{"Tasks":[{"Name":true•}]}]}}`:          "Job.TaskGroups.Tasks.Name",
-		`{"Job":{"Datacenters":["dc1",2•]}}`:                              "Job.Datacenters",
-		`{"TaskResources":{"a.b":{"Networks":[{"MBits":0.5•}]}}}`:         "TaskResources.Networks.MBits",
-		`{"Metrics":{"Scores":{"n":1e5,"m":1e400•}}}`:                     "Metrics.Scores",
-		`{"Metrics":{"ClassFiltered":{"n":1.25•}}}`:                       "Metrics.ClassFiltered",
-		`{"ModifyIndex":1e1,"TaskStates":{"r":{"State":5•}}}`:             "TaskStates.State",
-		`{"TaskStates":{"r":{"Events":[{},{"Time":1.5•}]}}}`:              "TaskStates.Events.Time",
-		`{"TaskStates":{"r":{"Events":[{"KillTimeout":"1s"•}]}}}`:         "TaskStates.Events.KillTimeout",
-		`{"TaskStates":{"r":{"Events":[{"Details":{"k":null,"l":7•}}]}}}`: "TaskStates.Events.Details",
-		`{"TaskStates":{"q":{"StartedAt":1},"r":{"StartedAt":1.5}}}`:      `TaskStates["r"].StartedAt`,
-		`{"TaskStates":{"r":{"FinishedAt":"now"}}}`:                       `TaskStates["r"].FinishedAt`,
-		`{"TaskStates":{"r":{"LastRestart":{"a":1}}}}`:                    `TaskStates["r"].LastRestart`,
-		`{"TaskStates":{"r":{"LastRestart":"9999-01-01T00:00:00Z"}}}`:     `TaskStates["r"].LastRestart`,
-		`{"taskstates":{"r":{"startedat":true}}}`:                         `TaskStates["r"].StartedAt`,
-		inConfig(`[1e0,{"y":1e400}]`):                                     `Job.TaskGroups[1].Tasks[0].Config["x"][1]["y"]`,
-		inConfig(deepest(maxDepth)):                                       `Job.TaskGroups[1].Tasks[0].Config["x"]` + strings.Repeat("[0]", maxDepth-1),
+		`{"Job":{"TaskGroups":[{},{"Tasks":[{"Name":true•}]}]}}`:          "Job.TaskGroups[1].Tasks[0].Name",
+		`{"Job":{"Datacenters":["dc1",2•]}}`:                              "Job.Datacenters[1]",
+		`{"TaskResources":{"a.b":{"Networks":[{"MBits":0.5•}]}}}`:         `TaskResources["a.b"].Networks[0].MBits`,
+		`{"Metrics":{"Scores":{"n":1e5,"m":1e400•}}}`:                     `Metrics.Scores["m"]`,
+		`{"Metrics":{"ClassFiltered":{"n":1.25•}}}`:                       `Metrics.ClassFiltered["n"]`,
+		`{"ModifyIndex":1e1,"TaskStates":{"r":{"State":5•}}}`:             `TaskStates["r"].State`,
+		`{"TaskStates":{"r":{"Events":[{},{"Time":1.5•}]}}}`:              `TaskStates["r"].Events[1].Time`,
+		`{"TaskStates":{"r":{"Events":[{"KillTimeout":"1s"•}]}}}`:         `TaskStates["r"].Events[0].KillTimeout`,
+		`{"TaskStates":{"r":{"Events":[{"Details":{"k":null,"l":7•}}]}}}`: `TaskStates["r"].Events[0].Details["l"]`,
+		`{"TaskStates":{"q":{"StartedAt":1},"r":{"StartedAt":1.5•}}}`:     `TaskStates["r"].StartedAt`,
+		`{"TaskStates":{"r":{"FinishedAt":"now"•}}}`:                      `TaskStates["r"].FinishedAt`,
+		`{"TaskStates":{"r":{"LastRestart":{"a":1}•}}}`:                   `TaskStates["r"].LastRestart`,
+		`{"TaskStates":{"r":{"LastRestart":"9999-01-01T00:00:00Z"•}}}`:    `TaskStates["r"].LastRestart`,
+		`{"taskstates":{"r":{"startedat":true•}}}`:                        `TaskStates["r"].StartedAt`,
+		inConfig(strings.Replace(deepest(maxDepth), "]", "•]", 1)):        `Job.TaskGroups[1].Tasks[0].Config["x"]` + strings.Repeat("[0]", maxDepth-1),
+
+		// What is ambiguous is refused.
+		`{"Job":{"ID":"a"},"Job":{"ID":"b"}•}`:                                         "Job",
+		`{"Job":{"ID":"a"},"job":null•}`:                                               "job",
+		`{"Own":1,"Own":2•}`:                                                           "Own",
+		`{"Job":{"Meta":{"a":"1","A":"2","a":"3"•}}}`:                                  `Job.Meta["a"]`,
+		inConfig(`{"a":1,"A":2,"a":3•}`):                                               `Job.TaskGroups[1].Tasks[0].Config["x"]["a"]`,
+		`{"TaskStates":{"r":{},"R":{},"r":{}•}}`:                                       `TaskStates["r"]`,
+		`{"TaskStates":{"r":{"Events":[{},null•]}}}`:                                   `TaskStates["r"].Events[1]`,
+		`{"Job":{"TaskGroups":[null•]}}`:                                               "Job.TaskGroups[0]",
+		`{"Job":{"Datacenters":["dc1",null•]}}`:                                        "Job.Datacenters[1]",
+		"{\"NodeID\":\"caf\xe9\"•}":                                                    "NodeID",
+		"{\"Job\":{\"Meta\":{\"caf\xe9\"•:\"\"}}}":                                     "Job.Meta",
+		"{\"Own\":{\"caf\xe9\":1}•}":                                                   "Own",
+		`{"NodeID":"\ud800"•}`:                                                         "NodeID",
+		inConfig(`"\udc00\ud800"•`):                                                    `Job.TaskGroups[1].Tasks[0].Config["x"]`,
+		`{"TaskStates":{"r":{"Events":[{"Type":"a","type":"b"•}]}}}`:                   `TaskStates["r"].Events[0].type`,
+		`{"TaskStates":{"r":{"Events":[{"DisplayMessage":"","displaymessage":""•}]}}}`: `TaskStates["r"].Events[0].displaymessage`,
 	} {
 		end := max(0, strings.Index(text, "•"))
 		text := strings.Replace(text, "•", "", 1)
@@ -154,7 +170,7 @@ func TestJSONOffsetsWithinFiveMegabytes(t *testing.T) {
 	_, err := DecodeJSON([]byte(text))
 	require.ErrorAs(t, err, &at)
 	require.Equal(t, strings.Index(text, "0.5}")+3, int(at.Offset), "shifts must add up")
-	require.Equal(t, "Resources.Networks.MBits", at.Field)
+	require.Equal(t, "Resources.Networks[100000].MBits", at.Field)
 	huge := `{"ModifyIndex":` + strings.Repeat("9", 1<<20) + `}`
 	_, err = DecodeJSON([]byte(huge))
 	require.ErrorAs(t, err, &at)
@@ -191,8 +207,10 @@ func TestJSONConfig(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]any{
 		"null": nil, "true": true, `"1e3"`: "1e3", "[]": []any{}, "{}": map[string]any{},
-		"18446744073709551615": uint64(math.MaxUint64), "18446744073709551616": 18446744073709551616.0,
-		"1e30": 1e30, "0.5": 0.5, "1e-400": 0.0, `[1.0,{"a":2e1}]`: []any{int64(1), map[string]any{"a": int64(20)}},
+		"18446744073709551615": uint64(math.MaxUint64), "18446744073709551616": json.Number("18446744073709551616"),
+		"-9223372036854775809": json.Number("-9223372036854775809"), "0.1": 0.1, "0.10": 0.1, "1e400": json.Number("1e400"),
+		"0.1000000000000000055511151231257827": json.Number("0.1000000000000000055511151231257827"),
+		"1e30":                                 1e30, "0.5": 0.5, "1e-400": json.Number("1e-400"), `[1.0,{"a":2e1}]`: []any{int64(1), map[string]any{"a": int64(20)}},
 	} {
 		a, err := DecodeJSON([]byte(inConfig(text)))
 		require.NoError(t, err, "%s", text)
@@ -200,8 +218,9 @@ func TestJSONConfig(t *testing.T) {
 	}
 	_, err := DecodeJSON([]byte(inConfig(deepest(maxDepth - 1))))
 	require.NoError(t, err, "%d levels are allowed, the Config being the first", maxDepth)
-	_, err = DecodeJSON([]byte(`{"Unknown":` + deepest(9000) + `}`))
-	require.NoError(t, err, "an unknown field may be deeper")
+	a, err := DecodeJSON([]byte(`{"Unknown":` + deepest(9000) + `}`))
+	require.NoError(t, err, "an extra key may be deeper")
+	require.Equal(t, deepest(9000), string(a.Extra["Unknown"]))
 }
 
 // emptied returns the JSON of a value of the type with all its lists, maps and pointers empty.
@@ -215,6 +234,9 @@ func emptied(of reflect.Type, empty map[reflect.Kind]string) string {
 		}
 		var fields []string
 		for i := range of.NumField() {
+			if strings.HasSuffix(of.Field(i).Name, "Extra") {
+				continue // which is no key
+			}
 			if text := emptied(of.Field(i).Type, empty); text != "" {
 				fields = append(fields, fmt.Sprintf("%q:%s", of.Field(i).Name, text))
 			}
@@ -299,7 +321,8 @@ func TestJSONUnmarshalReplacesAll(t *testing.T) {
 	require.Error(t, json.Unmarshal([]byte(`{"Name":"new","ID":5}`), a))
 	require.Equal(t, was, a, "an error changes nothing")
 	require.NoError(t, json.Unmarshal([]byte(`{"Name":"<new> \u0026 ","unknown":[{"x":1e5}]}`), a))
-	require.Equal(t, &Allocation{Name: "<new> & "}, a, "nothing of the old one stays")
+	want := &Allocation{Name: "<new> & ", Extra: map[string]json.RawMessage{"unknown": json.RawMessage(`[{"x":1e5}]`)}}
+	require.Equal(t, want, a, "nothing of the old one stays")
 
 	var ts TaskState
 	require.NoError(t, json.Unmarshal([]byte(`{"State":"dead","EventsDropped":3,"Events":[`+strings.Repeat("{},", MaxTaskEvents)+`{}]}`), &ts))

@@ -1,6 +1,9 @@
 package schema
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // AllocMetric has the figures behind the scheduler's choice of a node.
 type AllocMetric struct {
@@ -14,4 +17,5 @@ type AllocMetric struct {
 	ClassExhausted     map[string]int
 	DimensionExhausted map[string]int
 	Scores             map[string]float64 // "<node>.<scorer>"; NaN and infinities are refused
+	Extra              map[string]json.RawMessage
 }

@@ -1,6 +1,9 @@
 package schema
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // TaskEvent is an event in the life of a task. Type and Time are always set; the other fields
 // are annotations, which depend on the type. JSON always has the annotations of the documented
@@ -14,20 +17,21 @@ type TaskEvent struct {
 	Time        int64  // unix nanoseconds, set by the observer of the event
 	Type        string // one of the TaskEvent constants, or any other string
 
-	FailsTask        bool              `json:",omitempty"` // the event fails the task
-	RestartReason    string            `json:",omitempty"` // Restarting, Not Restarting, Restart Signaled
-	SetupError       string            `json:",omitempty"` // Setup Failure
-	DriverMessage    string            `json:",omitempty"` // Driver
-	KillReason       string            `json:",omitempty"` // Killing, Killed
-	KillTimeout      time.Duration     `json:",omitempty"` // Killing: how long it has before it is forced
-	StartDelay       int64             `json:",omitempty"` // Restarting: nanoseconds until the start
-	DownloadError    string            `json:",omitempty"` // Failed Artifact Download
-	ValidationError  string            `json:",omitempty"` // Failed Validation
-	DiskLimit        int64             `json:",omitempty"` // bytes
-	FailedSibling    string            `json:",omitempty"` // Sibling Task Failed: the task that failed
-	TaskSignal       string            `json:",omitempty"` // Signaling: the signal's name
-	TaskSignalReason string            `json:",omitempty"` // Signaling, Restart Signaled
-	Details          map[string]string `json:",omitempty"` // any other annotations of the client
+	FailsTask        bool              // the event fails the task
+	RestartReason    string            // Restarting, Not Restarting, Restart Signaled
+	SetupError       string            // Setup Failure
+	DriverMessage    string            // Driver
+	KillReason       string            // Killing, Killed
+	KillTimeout      time.Duration     // Killing: how long it has before it is forced
+	StartDelay       int64             // Restarting: nanoseconds until the start
+	DownloadError    string            // Failed Artifact Download
+	ValidationError  string            // Failed Validation
+	DiskLimit        int64             // bytes
+	FailedSibling    string            // Sibling Task Failed: the task that failed
+	TaskSignal       string            // Signaling: the signal's name
+	TaskSignalReason string            // Signaling, Restart Signaled
+	Details          map[string]string // any other annotations of the client
+	Extra            map[string]json.RawMessage
 }
 
 // The documented types of task events. The set is open: any other string is

@@ -1,6 +1,9 @@
 package schema
 
-import "maps"
+import (
+	"encoding/json"
+	"maps"
+)
 
 // TaskState is the state of one task, as its client reports it, with its latest events. Record
 // updates the other fields with each event, so they cover events that the ring has dropped.
@@ -13,6 +16,8 @@ type TaskState struct {
 	LastRestart UnixNano // when it was last restarted
 	StartedAt   UnixNano // when it last became running
 	FinishedAt  UnixNano // when it died; zero while it lives
+
+	Extra map[string]json.RawMessage
 }
 
 // The documented states of a task. The set is open: others are kept.

@@ -34,7 +34,7 @@ func (n *UnixNano) UnmarshalJSON(data []byte) error {
 		return n.unmarshalText(data)
 	}
 	var v int64 // null leaves it 0
-	if err := unmarshal(data, &v); err != nil {
+	if err := json.Unmarshal([]byte(integerText(string(data))), &v); err != nil {
 		return fmt.Errorf("%w: %s", errNoTime, abbreviated(string(data)))
 	}
 	*n = UnixNano(v)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxFaults bounds the reported faults of one allocation.
@@ -43,6 +44,99 @@ func (f faults) join() error {
 	return errors.Join(errs...)
 }
 
+const notUTF8 = "not UTF-8"
+
+// texts reports the strings that are not UTF-8. They are given by pairs of a path and a string.
+func (f *faults) texts(pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		if !utf8.ValidString(pairs[i+1]) {
+			f.invalid(pairs[i], "%s: %q", notUTF8, abbreviated(pairs[i+1]))
+		}
+	}
+}
+
+// textList is texts for a list.
+func (f *faults) textList(path string, list []string) {
+	for i, text := range list {
+		if !utf8.ValidString(text) {
+			f.invalid(fmt.Sprintf("%s[%d]", path, i), "%s: %q", notUTF8, abbreviated(text))
+		}
+	}
+}
+
+// textMap is texts for a map.
+func (f *faults) textMap(path string, m map[string]string) {
+	for key, text := range m {
+		if !utf8.ValidString(key) || !utf8.ValidString(text) {
+			f.invalid(fmt.Sprintf("%s[%q]", path, abbreviated(key)), "%s: %q", notUTF8, abbreviated(text))
+		}
+	}
+}
+
+// key is texts for a key of the map at path.
+func (f *faults) key(path, key string) {
+	if !utf8.ValidString(key) {
+		f.invalid(fmt.Sprintf("%s[%q]", path, abbreviated(key)), notUTF8)
+	}
+}
+
+// keys is key for all keys.
+func (f *faults) keys(path string, m map[string]int) {
+	for key := range m {
+		f.key(path, key)
+	}
+}
+
+// validateExtra reports the extra keys of a T that cannot be stored, or that JSON could not tell
+// from documented ones.
+func validateExtra[T any, P pointerTo[T]](f *faults, path string, keys extras) {
+	if len(keys) == 0 {
+		return
+	}
+	client, ofAllocation := path == "ClientExtra", path == "Extra" && isAllocation(P(nil))
+	var documented keyCollector
+	P(new(T)).visit(&documented)
+	for key, raw := range keys {
+		at := fmt.Sprintf("%s[%q]", path, abbreviated(key))
+		switch {
+		case !utf8.ValidString(key):
+			f.invalid(at, notUTF8)
+		case !isValue(raw):
+			f.invalid(at, "not JSON in UTF-8: %q", abbreviated(string(raw)))
+		case client && !isClientKey(key):
+			f.invalid(at, "not a key of the client's, which are %q: it belongs to Extra", clientKeys)
+		case !client && ofAllocation && isClientKey(key):
+			f.invalid(at, "a key of the client's: it belongs to ClientExtra")
+		case documented.has(key):
+			f.invalid(at, "a documented key")
+		}
+	}
+}
+
+func isAllocation(s jsonStruct) bool {
+	_, ok := s.(*Allocation)
+	return ok
+}
+
+// A keyCollector collects the documented keys of a struct.
+type keyCollector []string
+
+func (k *keyCollector) field(name string, _ any)    { *k = append(*k, name) }
+func (k *keyCollector) optional(name string, _ any) { *k = append(*k, name) }
+func (k *keyCollector) message(*TaskEvent)          {}
+func (k *keyCollector) extra(*extras, bool)         {}
+
+func (k *keyCollector) has(key string) bool {
+	return slices.ContainsFunc(*k, func(name string) bool { return strings.EqualFold(name, key) })
+}
+
+// inside puts a path before those of the faults from index at on.
+func (f faults) inside(at int, format string, args ...any) {
+	for i := at; i < len(f); i++ {
+		f[i].path = fmt.Sprintf(format, args...) + "." + f[i].path
+	}
+}
+
 // Validate reports the faults for which the store refuses the scheduler's write of a. It
 // reports up to 20 at once, each with its path:
 //
@@ -51,6 +145,8 @@ func (f faults) join() error {
 //   - nil entries or empty task names in maps
 //   - a score that is NaN or infinite
 //   - a Config value of a type that cannot be stored, or too deep
+//   - text that is not UTF-8
+//   - an extra key that is documented or belongs to the other owner, or whose value is not JSON
 //
 // All but the first are ErrInvalid. Nothing in a is changed.
 func (a *Allocation) Validate() error {
@@ -58,13 +154,28 @@ func (a *Allocation) Validate() error {
 		return errNilAllocation
 	}
 	var f faults
-	a.validateID(&f)
+	a.validateClient(&f)
 	a.related(&f, "PreviousAllocation", a.PreviousAllocation)
 	a.related(&f, "NextAllocation", a.NextAllocation)
-	validateTasks(&f, "TaskResources", a.TaskResources)
-	validateTasks(&f, "TaskStates", a.TaskStates)
+	f.texts("EvalID", a.EvalID, "Name", a.Name, "NodeID", a.NodeID, "JobID", a.JobID, "TaskGroup", a.TaskGroup,
+		"DesiredStatus", a.DesiredStatus, "DesiredDescription", a.DesiredDescription)
+	validateExtra[Allocation](&f, "Extra", a.Extra)
+	at := len(f)
+	a.Resources.validate(&f)
+	f.inside(at, "Resources")
+	for name, r := range a.TaskResources {
+		f.task("TaskResources", name, r == nil)
+		at := len(f)
+		if r.validate(&f); len(f) > at {
+			f.inside(at, "TaskResources[%q]", name)
+		}
+	}
+	at = len(f)
 	a.Metrics.validate(&f)
+	f.inside(at, "Metrics")
+	at = len(f)
 	a.Job.validate(&f)
+	f.inside(at, "Job")
 	return f.join()
 }
 
@@ -75,16 +186,24 @@ func (a *Allocation) ValidateClient() error {
 		return errNilAllocation
 	}
 	var f faults
-	a.validateID(&f)
-	validateTasks(&f, "TaskStates", a.TaskStates)
+	a.validateClient(&f)
 	return f.join()
 }
 
 var errNilAllocation = fmt.Errorf("%w: nil allocation", ErrInvalid)
 
-func (a *Allocation) validateID(f *faults) {
+func (a *Allocation) validateClient(f *faults) {
 	if _, err := ParseID(a.ID); err != nil {
 		f.report("ID", err)
+	}
+	f.texts("ClientStatus", a.ClientStatus, "ClientDescription", a.ClientDescription)
+	validateExtra[Allocation](f, "ClientExtra", a.ClientExtra)
+	for name, ts := range a.TaskStates {
+		f.task("TaskStates", name, ts == nil)
+		at := len(*f)
+		if ts.validate(f); len(*f) > at {
+			f.inside(at, "TaskStates[%q]", name)
+		}
 	}
 }
 
@@ -103,14 +222,75 @@ func (a *Allocation) related(f *faults, path, text string) {
 	}
 }
 
-// validateTasks checks the entries of a map by task name.
-func validateTasks[T any](f *faults, path string, tasks map[string]*T) {
-	for name, of := range tasks {
-		if of == nil {
-			f.invalid(fmt.Sprintf("%s[%q]", path, name), "nil")
+// task checks an entry of a map by task name.
+func (f *faults) task(path, name string, isNil bool) {
+	if isNil {
+		f.invalid(fmt.Sprintf("%s[%q]", path, name), "nil")
+	}
+	if name == "" {
+		f.invalid(path, "empty task name")
+	}
+	f.key(path, name)
+}
+
+func (ts *TaskState) validate(f *faults) {
+	if ts == nil {
+		return
+	}
+	f.texts("State", ts.State)
+	validateExtra[TaskState](f, "Extra", ts.Extra)
+	if ts.Events.plain() {
+		return
+	}
+	i := 0
+	for ev := range ts.Events.All() {
+		at := len(*f)
+		ev.validate(f)
+		f.inside(at, "Events[%d]", i)
+		i++
+	}
+}
+
+// Validate reports the faults for which the store refuses the event: text that is not UTF-8,
+// and extra keys as in [Allocation.Validate]. They are ErrInvalid.
+func (ev TaskEvent) Validate() error {
+	var f faults
+	ev.validate(&f)
+	return f.join()
+}
+
+func (ev *TaskEvent) validate(f *faults) {
+	f.texts("KillError", ev.KillError, "Message", ev.Message, "DriverError", ev.DriverError, "Type", ev.Type,
+		"RestartReason", ev.RestartReason, "SetupError", ev.SetupError, "DriverMessage", ev.DriverMessage,
+		"KillReason", ev.KillReason, "DownloadError", ev.DownloadError, "ValidationError", ev.ValidationError,
+		"FailedSibling", ev.FailedSibling, "TaskSignal", ev.TaskSignal, "TaskSignalReason", ev.TaskSignalReason)
+	f.textMap("Details", ev.Details)
+	validateExtra[TaskEvent](f, "Extra", ev.Extra)
+}
+
+func (r *Resources) validate(f *faults) {
+	if r == nil {
+		return
+	}
+	validateExtra[Resources](f, "Extra", r.Extra)
+	for i := range r.Networks {
+		n, at := &r.Networks[i], len(*f)
+		f.texts("IP", n.IP, "CIDR", n.CIDR, "Device", n.Device)
+		validateExtra[NetworkResource](f, "Extra", n.Extra)
+		validatePorts(f, "DynamicPorts", n.DynamicPorts)
+		validatePorts(f, "ReservedPorts", n.ReservedPorts)
+		if len(*f) > at {
+			f.inside(at, "Networks[%d]", i)
 		}
-		if name == "" {
-			f.invalid(path, "empty task name")
+	}
+}
+
+func validatePorts(f *faults, path string, ports []Port) {
+	for i := range ports {
+		at := len(*f)
+		f.texts("Label", ports[i].Label)
+		if validateExtra[Port](f, "Extra", ports[i].Extra); len(*f) > at {
+			f.inside(at, "%s[%d]", path, i)
 		}
 	}
 }
@@ -121,28 +301,104 @@ func (m *AllocMetric) validate(f *faults) {
 	}
 	for name, score := range m.Scores {
 		if !isFinite(score) {
-			f.invalid(fmt.Sprintf("Metrics.Scores[%q]", name), "%v is no number", score)
+			f.invalid(fmt.Sprintf("Scores[%q]", name), "%v is no number", score)
 		}
+		f.key("Scores", name)
 	}
+	f.keys("ClassFiltered", m.ClassFiltered)
+	f.keys("ConstraintFiltered", m.ConstraintFiltered)
+	f.keys("ClassExhausted", m.ClassExhausted)
+	f.keys("DimensionExhausted", m.DimensionExhausted)
+	validateExtra[AllocMetric](f, "Extra", m.Extra)
 }
 
-// validate checks the Config of each task.
+// Validate reports the faults of a job for which the store refuses an allocation with it, as
+// [Allocation.Validate] does.
+func (j *Job) Validate() error {
+	var f faults
+	j.validate(&f)
+	f.inside(0, "Job")
+	return f.join()
+}
+
 func (j *Job) validate(f *faults) {
 	if j == nil {
 		return
 	}
-	for g := range j.TaskGroups {
-		for t := range j.TaskGroups[g].Tasks {
-			j.TaskGroups[g].Tasks[t].validate(f, g, t)
+	f.texts("StatusDescription", j.StatusDescription, "Status", j.Status, "Region", j.Region, "ID", j.ID, "Name", j.Name, "Type", j.Type)
+	f.textMap("Meta", j.Meta)
+	f.textList("Datacenters", j.Datacenters)
+	validateConstraints(f, j.Constraints)
+	validateExtra[Job](f, "Extra", j.Extra)
+	if j.Update != nil && len(j.Update.Extra) > 0 {
+		validateExtra[UpdateStrategy](f, "Update.Extra", j.Update.Extra)
+	}
+	for i := range j.TaskGroups {
+		at := len(*f)
+		if j.TaskGroups[i].validate(f); len(*f) > at {
+			f.inside(at, "TaskGroups[%d]", i)
 		}
 	}
 }
 
-// validate checks the task at index i of group g. It formats a path only for a fault.
-func (t *Task) validate(f *faults, g, i int) {
+func (g *TaskGroup) validate(f *faults) {
+	f.texts("Name", g.Name)
+	f.textMap("Meta", g.Meta)
+	validateConstraints(f, g.Constraints)
+	validateExtra[TaskGroup](f, "Extra", g.Extra)
+	if g.RestartPolicy != nil {
+		validateExtra[RestartPolicy](f, "RestartPolicy.Extra", g.RestartPolicy.Extra)
+	}
+	for i := range g.Tasks {
+		at := len(*f)
+		if g.Tasks[i].validate(f); len(*f) > at {
+			f.inside(at, "Tasks[%d]", i)
+		}
+	}
+}
+
+func validateConstraints(f *faults, constraints []Constraint) {
+	for i := range constraints {
+		k, at := &constraints[i], len(*f)
+		f.texts("Operand", k.Operand, "RTarget", k.RTarget, "LTarget", k.LTarget)
+		if validateExtra[Constraint](f, "Extra", k.Extra); len(*f) > at {
+			f.inside(at, "Constraints[%d]", i)
+		}
+	}
+}
+
+func (t *Task) validate(f *faults) {
+	f.texts("Driver", t.Driver, "Name", t.Name)
+	f.textMap("Meta", t.Meta)
+	f.textMap("Env", t.Env)
+	validateConstraints(f, t.Constraints)
+	validateExtra[Task](f, "Extra", t.Extra)
+	at := len(*f)
+	t.Resources.validate(f)
+	f.inside(at, "Resources")
+	for i := range t.Services {
+		at := len(*f)
+		if t.Services[i].validate(f); len(*f) > at {
+			f.inside(at, "Services[%d]", i)
+		}
+	}
 	for key, v := range t.Config {
 		if inside, what := faultOf(v, 1); what != "" {
-			f.invalid(fmt.Sprintf("Job.TaskGroups[%d].Tasks[%d].Config[%q]%s", g, i, key, inside), "%s", what)
+			f.invalid(fmt.Sprintf("Config[%q]%s", abbreviated(key), inside), "%s", what)
+		}
+		f.key("Config", key)
+	}
+}
+
+func (s *Service) validate(f *faults) {
+	f.texts("PortLabel", s.PortLabel, "Name", s.Name, "Id", s.Id)
+	f.textList("Tags", s.Tags)
+	validateExtra[Service](f, "Extra", s.Extra)
+	for i := range s.Checks {
+		k, at := &s.Checks[i], len(*f)
+		f.texts("Protocol", k.Protocol, "Http", k.Http, "Script", k.Script, "Type", k.Type, "Name", k.Name, "Id", k.Id)
+		if validateExtra[ServiceCheck](f, "Extra", k.Extra); len(*f) > at {
+			f.inside(at, "Checks[%d]", i)
 		}
 	}
 }
@@ -154,8 +410,22 @@ func faultOf(v any, depth int) (path, what string) {
 		return "", errTooDeep.Error()
 	}
 	switch v := v.(type) {
-	case nil, bool, string, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64,
-		[]string, []int, map[string]string:
+	case string:
+		if !utf8.ValidString(v) {
+			return "", notUTF8
+		}
+	case nil, bool, time.Duration, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64,
+		[]int:
+	case []string:
+		var f faults
+		if f.textList("", v); len(f) > 0 {
+			return f[0].path, notUTF8
+		}
+	case map[string]string:
+		var f faults
+		if f.textMap("", v); len(f) > 0 {
+			return f[0].path, notUTF8
+		}
 	case float32:
 		return faultOf(float64(v), depth)
 	case float64:
@@ -164,14 +434,18 @@ func faultOf(v any, depth int) (path, what string) {
 		}
 	case json.Number:
 		if _, ok := numberOf(string(v)); !ok {
-			return "", fmt.Sprintf("%q is no number of a float64's range", abbreviated(string(v)))
+			return "", fmt.Sprintf("%q is no number", abbreviated(string(v)))
 		}
 	case []any:
 		return faultInList(v, depth)
 	case []map[string]any:
 		return faultInList(v, depth)
 	case []map[string]string:
-		return faultInList(v, depth)
+		for i, m := range v {
+			if path, what := faultOf(m, depth+1); what != "" {
+				return fmt.Sprintf("[%d]%s", i, path), what
+			}
+		}
 	case map[string]any:
 		return faultInMap(v, depth)
 	default:
@@ -199,8 +473,12 @@ func faultInList[T any](list []T, depth int) (path, what string) {
 
 func faultInMap(m map[string]any, depth int) (path, what string) {
 	for key, element := range m {
-		if path, what := faultOf(element, depth+1); what != "" {
-			return fmt.Sprintf("[%q]%s", key, path), what
+		path, what := faultOf(element, depth+1)
+		if what == "" && !utf8.ValidString(key) {
+			what = notUTF8
+		}
+		if what != "" {
+			return fmt.Sprintf("[%q]%s", abbreviated(key), path), what
 		}
 	}
 	return "", ""

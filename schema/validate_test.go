@@ -60,7 +60,7 @@ func TestValidateFaults(t *testing.T) {
 		{config + ": invalid: +Inf is no number", withConfig(math.Inf(1)), ErrInvalid},
 		{config + ": invalid: NaN is no number", withConfig(float32(math.NaN())), ErrInvalid},
 		{config + `: invalid: "Inf" is no number`, withConfig(json.Number("Inf")), ErrInvalid},
-		{config + `: invalid: "1e400" is no number`, withConfig(json.Number("1e400")), ErrInvalid},
+		{"", withConfig(json.Number("1e400")), nil},
 		{"", withConfig(nestedLists(maxDepth - 1)), nil},
 		{config + strings.Repeat("[0]", maxDepth-1) + ": invalid: nested deeper than 64 levels", withConfig(nestedLists(maxDepth)), ErrInvalid},
 		{"nested deeper than 64 levels", withConfig(cycle), ErrInvalid},

@@ -22,7 +22,7 @@ type reader struct {
 	// noncanonical is set by any value that the append functions write differently. Only the
 	// event ring uses it, because it keeps encoded bytes.
 	noncanonical bool
-	// checkOnly makes stringMap check a map without building it.
+	// checkOnly makes readMap check a map without building it.
 	checkOnly bool
 
 	spare   spare      // for the structs of a scheduler's part
@@ -361,17 +361,30 @@ var heads = func() (t [256]headKind) {
 	return t
 }()
 
-// readMap reads a map. A key that occurs twice is a fault. The map of an empty one is nil.
+// readMap reads a map. A key that occurs twice is a fault. The map of an empty one is nil. It
+// sets r.noncanonical if the keys are not in order. With r.checkOnly it builds no map.
 func readMap[V any](r *reader, key func() string, value func() V) map[string]V {
+	at := r.off
 	n := r.mapLen()
 	if n == 0 {
+		r.noncanonical = r.noncanonical || !r.zeroSince(at)
 		return nil
 	}
-	m := make(map[string]V, min(n, maxPrealloc))
+	var m map[string]V
+	if !r.checkOnly {
+		m = make(map[string]V, min(n, maxPrealloc))
+	}
+	var last string
 	for i := range n {
 		at := r.off
 		k := key()
-		if m[k] = value(); len(m) != i+1 {
+		v := value()
+		r.noncanonical = r.noncanonical || i > 0 && k <= last
+		last = k
+		if m == nil {
+			continue
+		}
+		if m[k] = v; len(m) != i+1 {
 			r.fail(at, "a key that is new to its map")
 			return nil
 		}

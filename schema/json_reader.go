@@ -1,0 +1,576 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// A jsonReader reads values from a text that encoding/json has found to be valid JSON. So it
+// never looks for a syntax error, and takes commas and colons for white space.
+//
+// It is not a reader of encoding/json because that one drops what this one keeps or refuses: keys
+// that are not documented, keys that are given twice, null in lists, and text that is not UTF-8.
+//
+// The first fault is kept, and ends the reading.
+type jsonReader struct {
+	text []byte
+	off  int
+	path []pathStep // of the value that is read
+	err  *JSONError
+}
+
+// A pathStep leads from a value to one inside it.
+type pathStep struct {
+	kind stepKind
+	name string
+	i    int
+}
+
+type stepKind uint8
+
+const (
+	stepField stepKind = iota // the struct's documented key name
+	stepKey                   // the map's key name
+	stepIndex                 // the list's element i
+)
+
+// readJSON checks that text is JSON, and reads it.
+func readJSON(text []byte, read func(*jsonReader)) error {
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
+		return &JSONError{Offset: syntax.Offset, Err: err}
+	}
+	r := jsonReader{text: text}
+	if read(&r); r.err != nil {
+		return r.err
+	}
+	return nil
+}
+
+// fail records a fault of the value that ends at offset end.
+func (r *jsonReader) fail(end int, format string, args ...any) {
+	if r.err == nil {
+		r.err = &JSONError{Offset: int64(end), Field: r.field(), Err: fmt.Errorf(format, args...)}
+	}
+}
+
+// field returns the path as text.
+func (r *jsonReader) field() string {
+	var text strings.Builder
+	for i, s := range r.path {
+		switch {
+		case s.kind == stepIndex:
+			fmt.Fprintf(&text, "[%d]", s.i)
+		case s.kind == stepKey:
+			fmt.Fprintf(&text, "[%q]", abbreviated(s.name))
+		case i > 0:
+			text.WriteString("." + s.name)
+		default:
+			text.WriteString(s.name)
+		}
+	}
+	return text.String()
+}
+
+// in reads a value one step inside the one that is read.
+func (r *jsonReader) in(s pathStep, read func()) {
+	r.path = append(r.path, s)
+	read()
+	r.path = r.path[:len(r.path)-1]
+}
+
+// next moves to the next value, and returns its first character.
+func (r *jsonReader) next() byte {
+	for strings.IndexByte(" \t\r\n,:", r.text[r.off]) >= 0 {
+		r.off++
+	}
+	return r.text[r.off]
+}
+
+// more reports whether the list or object that ends with that bracket has another element. It
+// consumes the bracket.
+func (r *jsonReader) more(bracket byte) bool {
+	if r.err != nil {
+		return false
+	}
+	if r.next() != bracket {
+		return true
+	}
+	r.off++
+	return false
+}
+
+// raw consumes a value, and returns its text.
+func (r *jsonReader) raw() []byte {
+	r.next()
+	start, depth := r.off, 0
+	for {
+		switch r.next() {
+		case '{', '[':
+			depth++
+			r.off++
+		case '}', ']':
+			depth--
+			r.off++
+		case '"':
+			r.off = stringEnd(r.text, r.off)
+		default: // a number, true, false or null
+			for r.off < len(r.text) && strings.IndexByte(" \t\r\n,:]}", r.text[r.off]) < 0 {
+				r.off++
+			}
+		}
+		if depth == 0 {
+			return r.text[start:r.off]
+		}
+	}
+}
+
+// null consumes a null if it is next.
+func (r *jsonReader) null() bool {
+	if r.next() != 'n' {
+		return false
+	}
+	r.off += len("null")
+	return true
+}
+
+// open consumes the bracket, or fails with what is wanted.
+func (r *jsonReader) open(bracket byte, want string) bool {
+	if r.next() != bracket {
+		r.wrong(want)
+		return false
+	}
+	r.off++
+	return true
+}
+
+// wrong fails because the value is not of the type that is wanted. The fault of a list or an
+// object is at its bracket.
+func (r *jsonReader) wrong(want string) {
+	found := ""
+	switch c := r.next(); c {
+	case '{':
+		found = "object"
+	case '[':
+		found = "array"
+	case '"':
+		found = "string"
+	case 't', 'f':
+		found = "bool"
+	case 'n':
+		found = "null"
+	}
+	end := r.off + 1
+	if found != "object" && found != "array" {
+		text := r.raw()
+		end = r.off
+		if found == "" {
+			found = "number " + abbreviated(string(text))
+		}
+	}
+	r.fail(end, "found %s, want %s", found, want)
+}
+
+// value reads a value into what v points to, which is zero.
+func (r *jsonReader) value(v any) {
+	switch v := v.(type) {
+	case *string:
+		*v = r.string()
+	case *bool:
+		*v = r.bool()
+	case *int:
+		*v = int(r.integer(strconv.IntSize))
+	case *int64:
+		*v = r.integer(64)
+	case *time.Duration:
+		*v = time.Duration(r.integer(64))
+	case *uint64:
+		*v = r.unsigned()
+	case *droppedEvents:
+		v.dropped += r.unsigned()
+	case *UnixNano:
+		if err := v.UnmarshalJSON(r.raw()); err != nil {
+			r.fail(r.off, "%w", err)
+		}
+	case *[]string:
+		r.list(func() { *v = append(*v, r.string()) })
+	case *map[string]string:
+		*v = jsonMap(r, r.string)
+	case *map[string]int:
+		*v = jsonMap(r, func() int { return int(r.integer(strconv.IntSize)) })
+	case *map[string]float64:
+		*v = jsonMap(r, r.float)
+	case *map[string]any:
+		*v = r.config()
+	case *map[string]*Resources:
+		*v = jsonMap(r, func() *Resources { return jsonPointer[Resources](r) })
+	case *map[string]*TaskState:
+		*v = jsonMap(r, func() *TaskState { return jsonPointer[TaskState](r) })
+	default:
+		r.structs(v)
+	}
+}
+
+// structs reads a value with structs in it.
+func (r *jsonReader) structs(v any) {
+	switch v := v.(type) {
+	case *EventRing:
+		r.list(func() {
+			var ev TaskEvent
+			r.object(&ev)
+			v.Append(ev)
+		})
+	case **Resources:
+		*v = jsonPointer[Resources](r)
+	case **Job:
+		*v = jsonPointer[Job](r)
+	case **AllocMetric:
+		*v = jsonPointer[AllocMetric](r)
+	case **UpdateStrategy:
+		*v = jsonPointer[UpdateStrategy](r)
+	case **RestartPolicy:
+		*v = jsonPointer[RestartPolicy](r)
+	case *[]NetworkResource:
+		*v = jsonList[NetworkResource](r)
+	case *[]Port:
+		*v = jsonList[Port](r)
+	case *[]TaskGroup:
+		*v = jsonList[TaskGroup](r)
+	case *[]Task:
+		*v = jsonList[Task](r)
+	case *[]Service:
+		*v = jsonList[Service](r)
+	case *[]ServiceCheck:
+		*v = jsonList[ServiceCheck](r)
+	case *[]Constraint:
+		*v = jsonList[Constraint](r)
+	}
+}
+
+func (r *jsonReader) bool() bool {
+	c := r.next()
+	if c != 't' && c != 'f' {
+		r.wrong("a bool")
+		return false
+	}
+	r.raw()
+	return c == 't'
+}
+
+// string reads a string. Escapes that are half of a surrogate pair, which encoding/json replaces,
+// are a fault.
+func (r *jsonReader) string() string {
+	if r.next() != '"' {
+		r.wrong("a string")
+		return ""
+	}
+	quoted := r.raw()
+	quoted = quoted[1 : len(quoted)-1]
+	if !utf8.Valid(quoted) {
+		r.fail(r.off, "not UTF-8: %.60q", quoted)
+		return ""
+	}
+	var text strings.Builder
+	for i := 0; i < len(quoted); {
+		if quoted[i] != '\\' {
+			if text.Cap() == 0 {
+				text.Grow(len(quoted))
+			}
+			text.WriteByte(quoted[i])
+			i++
+			continue
+		}
+		c, n := unescape(quoted[i:])
+		if utf16.IsSurrogate(c) {
+			r.fail(r.off, "not UTF-8: half of a surrogate pair, %s", quoted[i:i+n])
+			return ""
+		}
+		text.WriteRune(c)
+		i += n
+	}
+	return text.String()
+}
+
+// number consumes a number, or fails with what is wanted.
+func (r *jsonReader) number(want string) (text string, ok bool) {
+	if c := r.next(); c != '-' && (c < '0' || c > '9') {
+		r.wrong(want)
+		return "", false
+	}
+	return string(r.raw()), true
+}
+
+// integer reads an integer, which may be written as a float.
+func (r *jsonReader) integer(bits int) int64 {
+	start, want := r.off, fmt.Sprintf("an integer of %d bits", bits)
+	text, ok := r.number(want)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseInt(integerText(text), 10, bits)
+	if err != nil {
+		r.off = start
+		r.wrong(want)
+	}
+	return n
+}
+
+func (r *jsonReader) unsigned() uint64 {
+	start := r.off
+	const want = "an integer of 64 bits that is not negative"
+	text, ok := r.number(want)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseUint(integerText(text), 10, 64)
+	if err != nil {
+		r.off = start
+		r.wrong(want)
+	}
+	return n
+}
+
+// integerText returns the integer that a number stands for if it is written as a float, and all
+// other numbers as they are.
+func integerText(number string) string {
+	if !strings.ContainsAny(number, ".eE-") {
+		return number
+	}
+	if d, ok := parseDecimal(number); ok {
+		if text, ok := d.integer(); ok {
+			return text
+		}
+	}
+	return number
+}
+
+func (r *jsonReader) float() float64 {
+	start := r.off
+	const want = "a number of a float64's range"
+	text, ok := r.number(want)
+	if !ok {
+		return 0
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		r.off = start
+		r.wrong(want)
+	}
+	return f
+}
+
+// list reads a list, each element by read. A null element is a fault.
+func (r *jsonReader) list(read func()) {
+	if !r.open('[', "an array") {
+		return
+	}
+	for i := 0; r.more(']'); i++ {
+		r.in(pathStep{kind: stepIndex, i: i}, func() {
+			if r.next() == 'n' {
+				r.wrong("an element")
+			} else {
+				read()
+			}
+		})
+	}
+}
+
+func jsonList[T any, P pointerTo[T]](r *jsonReader) (list []T) {
+	r.list(func() {
+		var zero T
+		list = append(list, zero)
+		r.object(P(&list[len(list)-1]))
+	})
+	return list
+}
+
+func jsonPointer[T any, P pointerTo[T]](r *jsonReader) *T {
+	v := new(T)
+	r.object(P(v))
+	return v
+}
+
+// jsonMap reads a map. The map of an empty object is nil. Keys differ by their letters; the same
+// key twice is a fault. A null value is the zero value.
+func jsonMap[V any](r *jsonReader, value func() V) map[string]V {
+	if !r.open('{', "an object") {
+		return nil
+	}
+	var m map[string]V
+	for r.more('}') {
+		key := r.string()
+		r.in(pathStep{kind: stepKey, name: key}, func() {
+			var v V
+			if !r.null() {
+				v = value()
+			}
+			if _, twice := m[key]; twice {
+				r.fail(r.off, "a key that is given twice")
+			}
+			if m == nil {
+				m = make(map[string]V)
+			}
+			m[key] = v
+		})
+	}
+	return m
+}
+
+// config reads a driver's configuration.
+func (r *jsonReader) config() map[string]any {
+	return jsonMap(r, func() any { return r.free(1) })
+}
+
+// free reads a free-form value that is depth levels deep, in its canonical type.
+func (r *jsonReader) free(depth int) any {
+	switch c := r.next(); c {
+	case '{', '[':
+		if depth == maxDepth {
+			r.fail(r.off+1, "%w", errTooDeep)
+			return nil
+		}
+		if c == '[' {
+			list := []any{}
+			r.open('[', "an array")
+			for i := 0; r.more(']'); i++ {
+				r.in(pathStep{kind: stepIndex, i: i}, func() { list = append(list, r.free(depth+1)) })
+			}
+			return list
+		}
+		if m := jsonMap(r, func() any { return r.free(depth + 1) }); m != nil {
+			return m
+		}
+		return map[string]any{}
+	case '"':
+		return r.string()
+	case 't', 'f':
+		return r.bool()
+	case 'n':
+		r.null()
+		return nil
+	}
+	n, _ := numberOf(string(r.raw()))
+	return n
+}
+
+// object reads an object into s, whose fields are zero.
+func (r *jsonReader) object(s jsonStruct) {
+	if !r.open('{', "an object") {
+		return
+	}
+	o := objectReader{r: r}
+	for r.more('}') {
+		key := r.string()
+		value := r.raw()
+		o.members = append(o.members, member{key: key, start: r.off - len(value), end: r.off})
+	}
+	end := r.off
+	if s.visit(&o); r.err == nil {
+		r.off = end
+	}
+}
+
+// An objectReader gives the members of an object to the fields of a struct, which are visited in
+// their own order.
+type objectReader struct {
+	r       *jsonReader
+	members []member
+	next    int      // the member after the last that was found: usually the next field's
+	names   []string // the documented keys
+
+	displayed []byte // the DisplayMessage, if it is not the event's own
+}
+
+// A member is a key of an object, and the place of its value.
+type member struct {
+	key        string
+	start, end int
+	found      bool // it has a field
+}
+
+// find returns the member with a documented key, in any case of its letters, or nil.
+func (o *objectReader) find(name string) *member {
+	o.names = append(o.names, name)
+	for range o.members {
+		if o.next == len(o.members) {
+			o.next = 0
+		}
+		m := &o.members[o.next]
+		o.next++
+		if !m.found && strings.EqualFold(m.key, name) {
+			m.found = true
+			return m
+		}
+	}
+	return nil
+}
+
+func (o *objectReader) field(name string, value any) {
+	m := o.find(name)
+	if m == nil || o.r.err != nil {
+		return
+	}
+	o.r.off = m.start
+	o.r.in(pathStep{name: name}, func() {
+		if !o.r.null() {
+			o.r.value(value)
+		}
+	})
+}
+
+func (o *objectReader) optional(name string, value any) { o.field(name, value) }
+
+// message drops a DisplayMessage that is the event's own.
+func (o *objectReader) message(ev *TaskEvent) {
+	m := o.find(displayMessage)
+	if m == nil || o.r.err != nil {
+		return
+	}
+	o.r.off = m.start
+	text := o.r.raw()
+	var message string
+	if json.Unmarshal(text, &message) != nil || message != ev.DisplayMessage() && string(text) != "null" {
+		o.displayed = text
+	}
+}
+
+func (o *objectReader) extra(keys *extras, client bool) {
+	for i := range o.members {
+		m := &o.members[i]
+		if m.found || client && !isClientKey(m.key) || o.r.err != nil {
+			continue
+		}
+		m.found = true
+		_, twice := (*keys)[m.key]
+		for _, name := range o.names {
+			twice = twice || strings.EqualFold(name, m.key)
+		}
+		o.r.in(pathStep{name: m.key}, func() {
+			if twice {
+				o.r.fail(m.end, "a key that is given twice")
+			}
+			o.add(keys, m.key, o.r.text[m.start:m.end], m.end)
+		})
+	}
+	if o.displayed != nil && o.r.err == nil {
+		o.r.in(pathStep{name: displayMessage}, func() { o.add(keys, displayMessage, o.displayed, o.r.off) })
+	}
+}
+
+// add adds an extra key with its value, which ends at offset end.
+func (o *objectReader) add(keys *extras, key string, value []byte, end int) {
+	if !utf8.Valid(value) {
+		o.r.fail(end, "not UTF-8: %.60q", value)
+		return
+	}
+	if *keys == nil {
+		*keys = make(extras)
+	}
+	(*keys)[key] = canonicalJSON(value)
+}
