@@ -13,7 +13,7 @@ import (
 // Extra keys are JSON keys that are not documented: fields of other versions of Nomad, or a
 // user's own. Each type has its own in a field Extra, with their values as they were written.
 //
-// The hard idea: equal values must be equal bytes, because the store compares what it holds, and
+// The hard idea: equal values must be equal bytes, because the store compares encoded parts, and
 // yet no digit of a number may be lost. So a value is kept as JSON text in a canonical form:
 // without white space, and with the shortest escapes in its strings. Nothing else is changed.
 type extras = map[string]json.RawMessage

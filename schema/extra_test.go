@@ -69,7 +69,7 @@ func TestNothingIsDropped(t *testing.T) {
 				continue // absent is the same
 			}
 			if path == ".TaskStates.server.Events[1].DisplayMessage" && name == "as it is" {
-				continue // it is what the method says
+				continue // the method says the same
 			}
 			require.Equal(t, value, got[path], "%s, %s", path, name)
 			if _, ok := documentedLeaf(t, path); !ok {

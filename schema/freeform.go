@@ -26,7 +26,7 @@ func (c *coder) config(f *map[string]any) *coder {
 
 // exactConfig codes the numbers of a Config that MessagePack has no form for, such as 1e400. The
 // Config itself has the nearest float64, or nil, in their places, which older readers take. The
-// field is the whole Config as JSON, of which a reader takes those numbers alone.
+// field is the whole Config as JSON, and a reader takes only those numbers from it.
 func (c *coder) exactConfig(f *map[string]any) *coder {
 	switch {
 	case c.r != nil:

@@ -14,8 +14,8 @@ import (
 // A jsonReader reads values from a text that encoding/json has found to be valid JSON. So it
 // never looks for a syntax error, and takes commas and colons for white space.
 //
-// It is not a reader of encoding/json because that one drops what this one keeps or refuses: keys
-// that are not documented, keys that are given twice, null in lists, and text that is not UTF-8.
+// encoding/json by itself would not do. It drops keys that are not documented, which are kept
+// here; and it takes keys given twice, null in lists and text that is not UTF-8, which are faults.
 //
 // The first fault is kept, and ends the reading.
 type jsonReader struct {
@@ -140,7 +140,7 @@ func (r *jsonReader) null() bool {
 	return true
 }
 
-// open consumes the bracket, or fails with what is wanted.
+// open consumes the bracket. Without it, open fails with the wanted value's name.
 func (r *jsonReader) open(bracket byte, want string) bool {
 	if r.next() != bracket {
 		r.wrong(want)
@@ -177,7 +177,7 @@ func (r *jsonReader) wrong(want string) {
 	r.fail(end, "found %s, want %s", found, want)
 }
 
-// value reads a value into what v points to, which is zero.
+// value reads a value into the variable behind the pointer v, which is zero.
 func (r *jsonReader) value(v any) {
 	switch v := v.(type) {
 	case *string:
@@ -297,7 +297,7 @@ func (r *jsonReader) string() string {
 	return text.String()
 }
 
-// number consumes a number, or fails with what is wanted.
+// number consumes a number. Without one, it fails with the wanted value's name.
 func (r *jsonReader) number(want string) (text string, ok bool) {
 	if c := r.next(); c != '-' && (c < '0' || c > '9') {
 		r.wrong(want)

@@ -122,7 +122,7 @@ func TestJSONErrors(t *testing.T) {
 		`{"taskstates":{"r":{"startedat":true•}}}`:                        `TaskStates["r"].StartedAt`,
 		inConfig(strings.Replace(deepest(maxDepth), "]", "•]", 1)):        `Job.TaskGroups[1].Tasks[0].Config["x"]` + strings.Repeat("[0]", maxDepth-1),
 
-		// What is ambiguous is refused.
+		// Ambiguous JSON is refused.
 		`{"Job":{"ID":"a"},"Job":{"ID":"b"}•}`:                                         "Job",
 		`{"Job":{"ID":"a"},"job":null•}`:                                               "job",
 		`{"Own":1,"Own":2•}`:                                                           "Own",

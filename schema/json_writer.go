@@ -16,7 +16,7 @@ type jsonWriter struct {
 	err      error
 }
 
-// writeJSON returns the JSON of what v points to.
+// writeJSON returns the JSON of the variable behind the pointer v.
 func writeJSON(v any) ([]byte, error) {
 	var w jsonWriter
 	w.value(v)
@@ -81,7 +81,7 @@ func (w *jsonWriter) extra(keys *extras, _ bool) {
 	}
 }
 
-// value writes what v points to.
+// value writes the variable behind the pointer v.
 func (w *jsonWriter) value(v any) {
 	switch v := v.(type) {
 	case *string:

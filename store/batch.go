@@ -3,7 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
-	"maps"
+	"unicode/utf8"
 
 	"allocstore/schema"
 	"allocstore/store/internal/record"
@@ -99,13 +99,13 @@ func (b *Batch) reset() {
 //
 // An insert stores all of a; without a Job the whole batch is refused with ErrNoJob. An
 // update replaces every field that the scheduler owns: all except ClientStatus,
-// ClientDescription and TaskStates. It sets ClientStatus only to lost or unknown. A nil Job
+// ClientDescription, TaskStates and ClientExtra. It sets ClientStatus only to lost or unknown. A nil Job
 // keeps the stored one. The indexes in a are ignored. If the store holds
 // a.PreviousAllocation, that allocation's NextAllocation is set.
 //
 // Upsert copies a; the caller keeps it.
 func (b *Batch) Upsert(a *schema.Allocation) {
-	if err := a.Validate(); err != nil {
+	if err := validate(a); err != nil {
 		b.refuse("Upsert", err)
 		return
 	}
@@ -121,7 +121,20 @@ func (b *Batch) Upsert(a *schema.Allocation) {
 	b.add(o, size)
 }
 
-// encodeUpsert fills o with a copy of a, which is valid.
+// validate returns the faults of a. The job's are returned only beside others: encodeJob looks
+// for them.
+func validate(a *schema.Allocation) error {
+	if a == nil {
+		return a.Validate()
+	}
+	own := *a
+	if own.Job = nil; own.Validate() != nil {
+		return a.Validate()
+	}
+	return nil
+}
+
+// encodeUpsert fills o with a copy of a, which is valid, its job aside.
 func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 	if o.id, err = schema.ParseID(a.ID); err != nil {
 		return err
@@ -144,9 +157,9 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 		o.report = a.ClientStatus
 	}
 	if a.Job != nil {
-		o.job = b.encodeJob(a.Job)
+		o.job, err = b.encodeJob(a.Job)
 	}
-	return nil
+	return err
 }
 
 // keep adopts the grown memory of the batch, and returns the part that was appended to it.
@@ -156,20 +169,26 @@ func (b *Batch) keep(bytes []byte) string {
 	return part
 }
 
-// encodeJob returns the job encoded. Equal jobs of a batch become one.
-func (b *Batch) encodeJob(in *schema.Job) *encodedJob {
-	start := len(b.bytes)
-	b.bytes = codec.AppendJob(b.bytes, in)
+// encodeJob returns the job encoded, or its faults. Equal jobs of a batch become one.
+func (b *Batch) encodeJob(in *schema.Job) (_ *encodedJob, err error) {
+	start, last := len(b.bytes), ""
+	if b.lastJob != nil {
+		last = b.lastJob.body
+	}
+	if b.bytes, err = codec.AppendValidJob(b.bytes, in, last); err != nil {
+		b.bytes = b.bytes[:start]
+		return nil, err
+	}
 	body := record.UnsafeString(b.bytes[start:])
 	if b.lastJob == nil || b.lastJob.body != body {
 		hash := record.HashJob(body)
 		if b.lastJob = b.jobs[hash]; b.lastJob == nil {
 			b.lastJob = &encodedJob{hash: hash, body: body}
-			return b.lastJob // which keeps its bytes
+			return b.lastJob, nil // which keeps its bytes
 		}
 	}
 	b.bytes = b.bytes[:start]
-	return b.lastJob
+	return b.lastJob, nil
 }
 
 // An optionalID is the ID of another allocation, if it is set.
@@ -196,7 +215,7 @@ func (o optionalID) String() string {
 }
 
 // UpdateFromClient adds the client's write of a: its ClientStatus,
-// ClientDescription and TaskStates replace the stored ones, and only ModifyIndex
+// ClientDescription, TaskStates and ClientExtra replace the stored ones, and only ModifyIndex
 // moves. All other fields of a except its ID are ignored. If the store does not hold the ID
 // when the batch is applied, the write is skipped and reported in Applied.Unknown.
 //
@@ -221,15 +240,20 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 // unknown allocation is skipped and reported in Applied.Unknown.
 func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent) {
 	id, err := schema.ParseID(allocID)
-	if err == nil && task == "" {
+	switch {
+	case err != nil:
+	case task == "":
 		err = fmt.Errorf("%w: allocation %v: empty task name", ErrInvalid, id)
+	case !utf8.ValidString(task) || !utf8.ValidString(state):
+		err = fmt.Errorf("%w: allocation %v: task %q, state %q: not UTF-8", ErrInvalid, id, task, state)
+	default:
+		err = ev.Validate()
 	}
 	if err != nil {
 		b.refuse("AppendTaskEvent", err)
 		return
 	}
-	te := &taskEvent{task: task, state: state, event: ev}
-	te.event.Details = maps.Clone(ev.Details)
+	te := &taskEvent{task: task, state: state, event: ev.Clone()}
 	b.add(op{kind: opEvent, id: id, event: te}, b.eventSize(te))
 }
 

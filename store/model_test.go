@@ -129,10 +129,18 @@ func (d dice) cased(id string) string { return d.pick(id, strings.ToUpper(id)) }
 
 func (d dice) pick(one ...string) string { return one[d.IntN(len(one))] }
 
+// extra returns an extra key with a value that may be written in several ways, or nil.
+func (d dice) extra(key string) map[string]json.RawMessage {
+	if d.IntN(2) == 0 {
+		return nil
+	}
+	return map[string]json.RawMessage{key: json.RawMessage(d.pick(`{"a":1.50}`, ` { "a" : 1.50 } `, `{"a":1.5}`))}
+}
+
 func (d dice) states() map[string]*schema.TaskState {
 	states := map[string]*schema.TaskState{}
 	for range d.IntN(3) {
-		ts := &schema.TaskState{State: d.pick("pending", "running", "dead"), Restarts: uint64(d.IntN(2))}
+		ts := &schema.TaskState{State: d.pick("pending", "running", "dead"), Restarts: uint64(d.IntN(2)), Extra: d.extra("TaskHandle")}
 		for i := range d.IntN(13) {
 			ts.Events.Append(schema.TaskEvent{Type: schema.TaskStarted, Time: int64(i)})
 		}
@@ -149,7 +157,8 @@ func (d dice) alloc() *schema.Allocation {
 		ID: d.id(), NodeID: d.pick("node1", "node10", ""), JobID: d.pick("a", "b"), EvalID: d.pick("e1", "e2"),
 		DesiredStatus: d.pick("run", "stop"), ClientStatus: d.pick("pending", "running", "lost", "unknown", ""),
 		ClientDescription: d.pick("", "fine"), TaskStates: d.states(),
-		Job: &schema.Job{ID: d.pick("a", "b"), Priority: d.IntN(2)},
+		Job:   &schema.Job{ID: d.pick("a", "b"), Priority: d.IntN(2), Extra: d.extra("Version")},
+		Extra: d.extra("Namespace"), ClientExtra: d.extra("NetworkStatus"),
 	}
 	if d.IntN(4) == 0 {
 		if previous := d.id(); previous != a.ID {
@@ -207,7 +216,7 @@ func (d dice) upsert(m *model) step {
 					status = is.ClientStatus
 				}
 				is.CreateIndex, is.ClientStatus = was.CreateIndex, status
-				is.ClientDescription, is.TaskStates = was.ClientDescription, was.TaskStates
+				is.ClientDescription, is.TaskStates, is.ClientExtra = was.ClientDescription, was.TaskStates, was.ClientExtra
 				is.ModifyIndex, is.AllocModifyIndex = was.ModifyIndex, was.AllocModifyIndex
 				if contentText(is) != contentText(was) {
 					is.ModifyIndex, is.AllocModifyIndex = index, index
@@ -224,7 +233,7 @@ func (d dice) upsert(m *model) step {
 func (d dice) update() step {
 	a := &schema.Allocation{
 		ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(),
-		NodeID: "ignored",
+		NodeID: "ignored", ClientExtra: d.extra("NetworkStatus"), Extra: d.extra("Ignored"),
 	}
 	in := a.Clone()
 	in.ID = d.cased(a.ID)
@@ -236,6 +245,7 @@ func (d dice) update() step {
 			}
 			c := a.Clone()
 			is.ClientStatus, is.ClientDescription, is.TaskStates, is.ModifyIndex = c.ClientStatus, c.ClientDescription, c.TaskStates, index
+			is.ClientExtra = c.ClientExtra
 			return true
 		}}
 }
@@ -244,7 +254,7 @@ func (d dice) event() step {
 	id, task, state := d.id(), d.pick("redis", "web"), d.pick("", "running", "dead")
 	ev := schema.TaskEvent{
 		Type: d.pick(schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting),
-		Time: d.Int64N(1 << 40), Message: d.pick("", "m"),
+		Time: d.Int64N(1 << 40), Message: d.pick("", "m"), Extra: d.extra("Reason"),
 	}
 	cased := d.cased(id)
 	return step{id: id, kind: "event", write: func(b *store.Batch) { b.AppendTaskEvent(cased, task, state, ev) },

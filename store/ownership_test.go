@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -24,6 +25,10 @@ func (f *filler) alloc(id string) *schema.Allocation {
 
 func (f *filler) fill(v reflect.Value) {
 	f.n++
+	if v.Type() == reflect.TypeFor[json.RawMessage]() {
+		v.SetBytes(fmt.Append(nil, f.n))
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(fmt.Sprint("value ", f.n))
@@ -60,6 +65,9 @@ func (f *filler) fields(v reflect.Value) {
 	}
 	for i := range v.NumField() {
 		f.fill(v.Field(i))
+		if v.Type().Field(i).Name == "ClientExtra" {
+			v.Field(i).Set(reflect.ValueOf(map[string]json.RawMessage{"NetworkStatus": json.RawMessage(fmt.Sprint(f.n))}))
+		}
 	}
 }
 
@@ -67,7 +75,7 @@ func testID(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000
 
 // clientOwns are the client's fields. All others except the ID and the three indexes are the
 // scheduler's.
-var clientOwns = []string{"ClientStatus", "ClientDescription", "TaskStates"}
+var clientOwns = []string{"ClientStatus", "ClientDescription", "TaskStates", "ClientExtra"}
 
 // requireFields compares each field of the stored allocation with that of one of from, which
 // is from[""] for a field that is not named.

@@ -49,10 +49,10 @@ func (f *Fleet) checkTask(i int, got *schema.Allocation, want *schema.TaskState,
 	if n := Reported(ts); n != events {
 		return fmt.Errorf("%s: the ring is of %d events, want %d", got.ID, n, events)
 	}
-	same := *ts
-	same.Events, want.Events, want.Restarts = schema.EventRing{}, schema.EventRing{}, restarts(events)
-	if same != *want {
-		return fmt.Errorf("%s: task %+v, want %+v", got.ID, same, *want)
+	want.Restarts = restarts(events)
+	if len(ts.Extra) != 0 || ts.State != want.State || ts.Failed != want.Failed || ts.Restarts != want.Restarts ||
+		ts.LastRestart != want.LastRestart || ts.StartedAt != want.StartedAt || ts.FinishedAt != want.FinishedAt {
+		return fmt.Errorf("%s: task %+v, want %+v", got.ID, *ts, *want)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,11 +14,22 @@ import (
 	"allocstore/store"
 )
 
-// A taskEvent is a line of events --json.
-type taskEvent struct {
-	Task string
-	schema.TaskEvent
-	DisplayMessage string
+// eventLine returns the JSON of a task's event, with its message.
+func eventLine(task string, ev schema.TaskEvent) (json.RawMessage, error) {
+	head, err := json.Marshal(struct{ Task string }{task})
+	if err != nil {
+		return nil, err
+	}
+	message, err := json.Marshal(struct{ DisplayMessage string }{ev.DisplayMessage()})
+	if err != nil {
+		return nil, err
+	}
+	delete(ev.Extra, "DisplayMessage")
+	event, err := json.Marshal(ev)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(head[:len(head)-1], []byte(","), event[1:len(event)-1], []byte(","), message[1:]), nil
 }
 
 func newEvents(a *app) *cobra.Command {
@@ -56,7 +68,11 @@ func (a *app) events(cmd *cobra.Command, args []string, s source) error {
 			continue
 		}
 		for ev := range ts.Events.All() {
-			if err := printLine(a.out, taskEvent{task, ev, ev.DisplayMessage()}); err != nil {
+			line, err := eventLine(task, ev)
+			if err != nil {
+				return err
+			}
+			if err := printLine(a.out, line); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -36,6 +37,14 @@ func (d *generator) text() string {
 	return fmt.Sprint(d.n) + strings.Repeat("x", d.IntN(d.largest+1))
 }
 
+// extra returns an extra key, or nil.
+func (d *generator) extra(key string) map[string]json.RawMessage {
+	if d.IntN(3) > 0 {
+		return nil
+	}
+	return map[string]json.RawMessage{key: json.RawMessage(`{"n":` + fmt.Sprint(d.IntN(100)) + `.50}`)}
+}
+
 // steps makes a batch. With mustChange it changes something in any state.
 func (d *generator) steps(mustChange bool) []step {
 	var all []step
@@ -61,7 +70,8 @@ func (d *generator) upsert() step {
 	a := &schema.Allocation{
 		ID: d.id(), Name: d.text(), NodeID: d.pick("node1", "node10"), JobID: d.pick("a", "b"), EvalID: d.pick("e1", "e2"),
 		DesiredStatus: d.pick("run", "stop"), ClientStatus: "pending",
-		Job: &schema.Job{ID: d.pick("a", "b"), Priority: d.IntN(50), Name: strings.Repeat("j", d.IntN(d.largest/4+1))},
+		Job:   &schema.Job{ID: d.pick("a", "b"), Priority: d.IntN(50), Name: strings.Repeat("j", d.IntN(d.largest/4+1)), Extra: d.extra("Version")},
+		Extra: d.extra("Namespace"), ClientExtra: d.extra("NetworkStatus"),
 	}
 	if previous := d.id(); d.IntN(4) == 0 && previous != a.ID {
 		a.PreviousAllocation = previous
@@ -72,6 +82,7 @@ func (d *generator) upsert() step {
 		if was := in[a.ID]; was != nil {
 			is.CreateIndex = was.CreateIndex
 			is.ClientStatus, is.ClientDescription, is.TaskStates = was.ClientStatus, was.ClientDescription, was.TaskStates
+			is.ClientExtra = was.ClientExtra
 		}
 		in[a.ID] = is
 		if p := in[a.PreviousAllocation]; p != nil && p.NextAllocation != a.ID {
@@ -81,7 +92,7 @@ func (d *generator) upsert() step {
 }
 
 func (d *generator) update() step {
-	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.text()}
+	a := &schema.Allocation{ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.text(), ClientExtra: d.extra("NetworkStatus")}
 	if d.IntN(2) == 0 {
 		ts := &schema.TaskState{State: d.pick("running", "dead"), Restarts: d.Uint64N(4)}
 		for i := range d.IntN(12) {
@@ -93,6 +104,7 @@ func (d *generator) update() step {
 		if is := in[a.ID]; is != nil {
 			c := a.Clone()
 			is.ClientStatus, is.ClientDescription, is.TaskStates, is.ModifyIndex = c.ClientStatus, c.ClientDescription, c.TaskStates, index
+			is.ClientExtra = c.ClientExtra
 		}
 	}}
 }
