@@ -13,7 +13,8 @@ import (
 // Errors of Open.
 var (
 	// ErrLocked: another opener, in this process or another, holds the file and did not
-	// release it within Options.LockTimeout.
+	// release it within Options.LockTimeout. On Linux the message has its process ID, if that
+	// is known.
 	ErrLocked = logfile.ErrLocked
 
 	// ErrCorrupt: the content of the file is damaged or foreign; reads and writes return it too.

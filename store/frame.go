@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 
 	"allocstore/store/internal/record"
 )
@@ -89,7 +90,16 @@ type frameReader struct {
 	payload bytes.Buffer
 }
 
+// isBackup reports whether the file is a backup.
+func isBackup(f *os.File) bool {
+	var magic [len(backupMagic)]byte
+	_, err := f.ReadAt(magic[:], 0)
+	return err == nil && string(magic[:]) == backupMagic
+}
+
 var (
+	errIsBackup = errors.New("is a backup, not a store: restore it into one")
+
 	errBackup = errors.New("no backup of a store")
 	errMore   = errors.New("more after the end")
 )

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 
 	"allocstore/store/internal/logfile"
@@ -15,9 +16,9 @@ import (
 //
 // Errors: ErrLocked if another opener holds the file for longer than Options.LockTimeout;
 // ErrCorrupt if the file is damaged or not a store's; ErrFormatVersion if it has another
-// format; ErrReadOnly if it cannot be written, or if Options.ReadOnly is set and the last
-// commit is unfinished, which only a writer can take back; ErrInvalid for invalid options;
-// otherwise an *fs.PathError. After an error no lock is held and no content has changed; a
+// format; ErrReadOnly if it can be read and not written, or if Options.ReadOnly is set and the
+// last commit is unfinished, which only a writer can take back; ErrInvalid for invalid
+// options; otherwise an *fs.PathError, also for a directory, a named pipe or a backup. After an error no lock is held and no content has changed; a
 // file that was created stays. With Options.ReadOnly nothing is created or written, and
 // other read-only openers are not locked out.
 //
@@ -34,7 +35,7 @@ func Open(path string, opts *Options) (*Store, error) {
 	}
 	s, err := open(path, opts.withDefaults())
 	if err != nil {
-		return nil, fmt.Errorf("allocstore: open %s: %w", path, readOnly(err))
+		return nil, fmt.Errorf("allocstore: open %s: %w", path, readOnly(path, opts, err))
 	}
 	return s, nil
 }
@@ -47,6 +48,9 @@ func open(path string, o Options) (*Store, error) {
 	}
 	st, err := state.Open(f, o.state())
 	if err != nil {
+		if errors.Is(err, ErrCorrupt) && isBackup(f.Raw()) {
+			err = &fs.PathError{Op: "open", Path: f.Path(), Err: errIsBackup}
+		}
 		_ = f.Close() // the first error says what is wrong
 		return nil, err
 	}
@@ -57,10 +61,21 @@ func open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// readOnly marks errors of a file system that cannot be written.
-func readOnly(err error) error {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+// readOnly marks an error of writing that says that the file cannot be written. An error of
+// a file that cannot even be read stays as it is.
+func readOnly(path string, o *Options, err error) error {
+	refused := errors.Is(err, fs.ErrPermission) && (o == nil || !o.ReadOnly) && !unreadable(path)
+	if refused || errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	return err
+}
+
+// unreadable reports whether this process may not read the regular file at path.
+func unreadable(path string) bool {
+	f, err := os.Open(path)
+	if err == nil {
+		_ = f.Close()
+	}
+	return errors.Is(err, fs.ErrPermission)
 }

@@ -3,7 +3,6 @@ package logfile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"allocstore/store/internal/boltfile"
-	"allocstore/store/internal/record"
 )
 
 // A File is the open file of a store.
@@ -35,11 +33,14 @@ type File struct {
 // content has not been looked at: verify it by plain reads of Raw, then call Map. Close
 // the File also if Map fails.
 //
-// It blocks for up to o.LockTimeout. Errors: ErrLocked; record.ErrCorrupt if path is no
-// regular file; or the *fs.PathError.
+// It blocks for up to o.LockTimeout. Errors: ErrLocked; or an *fs.PathError, also if path is
+// a directory or a named pipe.
 func Open(path string, o Options) (*File, error) {
 	path, err := resolve(path)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkKind(path); err != nil {
 		return nil, err
 	}
 	lock, err := lockPath(path, &o)
@@ -83,19 +84,35 @@ func resolve(path string) (string, error) {
 // ensure creates a missing store at path. It makes the name durable in any
 // case: an earlier process may have given it and failed to.
 func ensure(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		err = create(path)
-	case err == nil && info.IsDir():
-		err = &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
-	case err == nil && !info.Mode().IsRegular():
-		err = fmt.Errorf("%w: not a regular file", record.ErrCorrupt)
 	}
 	if err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// checkKind returns an error if anything else than a regular file is at path. Open calls it
+// before it opens the file, since opening a named pipe blocks.
+func checkKind(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().IsRegular() {
+		return nil // if it cannot be opened or created, that error says more
+	}
+	kind := errors.New("is not a regular file")
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		kind = syscall.EISDIR
+	case mode&fs.ModeNamedPipe != 0:
+		kind = errors.New("is a named pipe, not a regular file")
+	case mode&fs.ModeSocket != 0:
+		kind = errors.New("is a socket, not a regular file")
+	case mode&fs.ModeDevice != 0:
+		kind = errors.New("is a device, not a regular file")
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: kind}
 }
 
 // Path returns the absolute path of the file.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,9 @@ func lockPath(path string, o *Options) (*os.File, error) {
 	flag := o.flag()
 	if !o.ReadOnly {
 		flag |= os.O_CREATE
+	}
+	if err := checkKind(lockName(path)); err != nil {
+		return nil, err
 	}
 	f, err := openLocked(lockName(path), flag, o, os.OpenFile)
 	if o.ReadOnly && errors.Is(err, fs.ErrNotExist) {
@@ -64,13 +68,29 @@ func openLocked(path string, flag int, o *Options, open func(string, int, os.Fil
 		if err == nil && locked && isName(path, f) {
 			return f, nil
 		}
+		if err == nil && !locked && !time.Now().Before(deadline) {
+			err = fmt.Errorf("%w%s, waited %v", ErrLocked, heldBy(f), max(o.LockTimeout, 0))
+		}
 		if err = errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
-		if !locked && !time.Now().Before(deadline) {
-			return nil, fmt.Errorf("%w, waited %v", ErrLocked, max(o.LockTimeout, 0))
+	}
+}
+
+// heldBy names the processes that hold the lock of f, or returns "" if they are not known.
+func heldBy(f *os.File) string {
+	pids := holders(f)
+	if len(pids) == 0 {
+		return ""
+	}
+	names := make([]string, len(pids))
+	for i, pid := range pids {
+		names[i] = fmt.Sprintf("process %d", pid)
+		if pid == os.Getpid() {
+			names[i] = fmt.Sprintf("this process, %d", pid)
 		}
 	}
+	return " (" + strings.Join(names, ", ") + ")"
 }
 
 // isName reports whether path is a name of f.
