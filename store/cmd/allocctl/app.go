@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
+	"time"
 
-	"github.com/mattn/go-isatty"
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"allocstore/store"
@@ -22,6 +25,8 @@ type app struct {
 	json       bool
 	after      uint64
 	parsed     bool // the command line is valid
+
+	lockTimeout time.Duration // as in store.Options
 }
 
 // newRoot returns the root command with all others.
@@ -34,7 +39,7 @@ func newRoot(a *app) *cobra.Command {
 Give it the file, or the address of a process that serves one.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 timed out,
-5 another process has the file open, 6 damaged, 130 interrupted.`,
+5 another process has the file open, 6 damaged, 7 an import with bad lines, 130 interrupted.`,
 		Example: `  allocctl -f state.db list --node node1
   allocctl -f state.db serve --listen 127.0.0.1:4646
   allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af`,
@@ -42,13 +47,9 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 		SilenceUsage:  true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			a.parsed = true
-			// If only one of the two is a flag, the other one of the environment does not count.
-			if file, addr := cmd.Flags().Changed("file"), cmd.Flags().Changed("addr"); file && !addr {
-				a.addr = ""
-			} else if addr && !file {
-				a.file = ""
-			}
+			a.chooseSource(cmd)
 		},
+		Version: version(debug.ReadBuildInfo()),
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.file, "file", "f", os.Getenv("ALLOCSTORE_FILE"), "the store's file (ALLOCSTORE_FILE)")
@@ -57,7 +58,18 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 time
 		newGet(a), newWait(a), newEvents(a), newList(a), newServe(a), newFollow(a), newExport(a), newImport(a),
 		newCheck(a), newBackup(a), newRestore(a), newCompact(a), newStats(a),
 	)
+	root.SetVersionTemplate("allocctl {{.Version}}\n")
+	root.SetHelpFunc(a.help(root.HelpFunc()))
 	return root
+}
+
+// chooseSource ignores the file or the address of the environment if the other one is a flag.
+func (a *app) chooseSource(cmd *cobra.Command) {
+	if file, addr := cmd.Flags().Changed("file"), cmd.Flags().Changed("addr"); file && !addr {
+		a.addr = ""
+	} else if addr && !file {
+		a.file = ""
+	}
 }
 
 // A runner runs a command.
@@ -65,7 +77,7 @@ type runner = func(cmd *cobra.Command, args []string) error
 
 // onSource returns the runner of a command that reads from the file, or from the store at the address.
 func (a *app) onSource(fn func(cmd *cobra.Command, args []string, s source) error) runner {
-	inFile := a.onFile(func(cmd *cobra.Command, args []string, s *store.Store) error { return fn(cmd, args, local{s}) })
+	inFile := a.onFile(func(cmd *cobra.Command, args []string, s *store.Store) error { return fn(cmd, args, local{s, a.file}) })
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case a.file != "" && a.addr != "":
@@ -84,22 +96,22 @@ func (a *app) onSource(fn func(cmd *cobra.Command, args []string, s source) erro
 // onFile returns the runner of a command that only reads, from the file. It does not create the file.
 func (a *app) onFile(fn func(cmd *cobra.Command, args []string, s *store.Store) error) runner {
 	return func(cmd *cobra.Command, args []string) error {
-		return a.withStore(store.Options{ReadOnly: true}, func(s *store.Store) error { return fn(cmd, args, s) })
+		return a.withStore(cmd.Context(), store.Options{ReadOnly: true}, func(s *store.Store) error { return fn(cmd, args, s) })
 	}
 }
 
-// withStore opens the file, calls fn, and closes the file.
-func (a *app) withStore(opts store.Options, fn func(*store.Store) error) error {
+// withStore opens the file, calls fn, and closes the file. It waits for the file no longer than for ctx.
+func (a *app) withStore(ctx context.Context, opts store.Options, fn func(*store.Store) error) error {
 	switch {
 	case a.addr != "" && a.file == "":
 		return usage("this works on a file: give --file, not --addr")
 	case a.file == "":
 		return usage("which store? Give --file, or set ALLOCSTORE_FILE")
 	}
-	opts.Logger = a.logger()
-	s, err := store.Open(a.file, &opts)
+	opts.Logger, opts.LockTimeout = a.logger(), a.lockTimeout
+	s, err := untilDone(ctx, func() (*store.Store, error) { return store.Open(a.file, &opts) }, func(s *store.Store) { _ = s.Close() })
 	if errors.Is(err, store.ErrLocked) {
-		return fmt.Errorf("%w: another process has %s open. If that one serves it, ask it: allocctl --addr http://HOST:PORT (get, wait, events, list)", store.ErrLocked, a.file)
+		return fmt.Errorf("%w. If that one serves the store, ask it: allocctl --addr http://HOST:PORT (get, wait, events, list)", err)
 	}
 	if err != nil {
 		return err
@@ -108,10 +120,11 @@ func (a *app) withStore(opts store.Options, fn func(*store.Store) error) error {
 }
 
 // withInput calls fn with the file at path, or with the standard input for "-", and shows how much is read.
-func (a *app) withInput(path, title string, fn func(io.Reader) error) error {
+// A named pipe without a writer keeps it waiting until ctx ends.
+func (a *app) withInput(ctx context.Context, path, title string, fn func(io.Reader) error) error {
 	in, size := a.in, int64(-1)
 	if path != "-" {
-		f, err := os.Open(path)
+		f, err := untilDone(ctx, func() (*os.File, error) { return os.Open(path) }, func(f *os.File) { _ = f.Close() })
 		if err != nil {
 			return err
 		}
@@ -129,13 +142,16 @@ func (a *app) withInput(path, title string, fn func(io.Reader) error) error {
 // logger writes to the error output.
 func (a *app) logger() *slog.Logger { return slog.New(slog.NewTextHandler(a.err, nil)) }
 
-// isTerminal reports whether w is a terminal.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+// say prints a line of text for people.
+func (a *app) say(format string, args ...any) error {
+	_, err := io.WriteString(a.out, wrap(fmt.Sprintf(format, args...)+"\n", widthOf(a.out)))
+	return err
 }
 
-// colors reports whether to use colors: see https://no-color.org.
-func (a *app) colors() bool {
-	return isTerminal(a.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+// counted returns a number with the name of the things counted: 1 job, 2 jobs.
+func counted(n int, name string) string {
+	if n != 1 {
+		name += "s"
+	}
+	return humanize.Comma(int64(n)) + " " + name
 }

@@ -53,9 +53,9 @@ func (a *app) backup(cmd *cobra.Command, args []string, s *store.Store) (err err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "index %d: %d records, %d jobs, %s\n", info.Index, info.Records, info.Jobs, humanize.Bytes(uint64(info.Bytes)))
+	fmt.Fprintf(a.err, "index %d: %s, %s, %s\n", info.Index, counted(info.Records, "record"), counted(info.Jobs, "job"), humanize.Bytes(uint64(info.Bytes)))
 	if info.Damaged > 0 {
-		return fmt.Errorf("%w: the backup is complete, and has %d records and jobs that are damaged, as the store has: see check", store.ErrCorrupt, info.Damaged)
+		return fmt.Errorf("%w: the backup is complete, with the damage of the store: %s or jobs; see check", store.ErrCorrupt, counted(info.Damaged, "record"))
 	}
 	return nil
 }
@@ -69,7 +69,10 @@ func (a *app) backupFile(ctx context.Context, s *store.Store, path string) (info
 	defer func() { _ = os.Remove(tmp.Name()) }() // has no effect after the rename
 	bar := a.progress("backing up", s.Stats().LiveBytes+s.Stats().DeadBytes, true)
 	info, err = s.Backup(ctx, io.MultiWriter(tmp, bar))
-	_ = bar.Finish()
+	if err == nil {
+		bar.Done()
+	}
+	bar.Finish()
 	if err == nil {
 		err = tmp.Sync()
 	}

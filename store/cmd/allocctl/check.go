@@ -14,9 +14,10 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Verify the whole file",
 		Long: `Verify the structure of the file, all checksums and references, and that every
 allocation can be read. Every fault is a line; the exit code is 6 if there is one.`,
-		Example: "  allocctl -f state.db check",
-		Args:    cobra.NoArgs,
-		RunE:    a.onFile(a.check),
+		Example:           "  allocctl -f state.db check",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.onFile(a.check),
 	}
 }
 
@@ -27,12 +28,13 @@ func (a *app) check(cmd *cobra.Command, _ []string, s *store.Store) error {
 			return err
 		}
 		faults++
-		fmt.Fprintln(a.out, err)
+		if err := a.say("%v", err); err != nil {
+			return err
+		}
 	}
 	if faults > 0 {
-		return fmt.Errorf("%w: %d faults", store.ErrCorrupt, faults)
+		return fmt.Errorf("%w: %s", store.ErrCorrupt, counted(faults, "fault"))
 	}
 	stats := s.Stats()
-	fmt.Fprintf(a.out, "%s is sound: %d allocations, index %d\n", a.file, stats.Allocations, stats.LastIndex)
-	return nil
+	return a.say("%s is sound: %s, index %d", a.file, counted(stats.Allocations, "allocation"), stats.LastIndex)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -39,8 +40,9 @@ func newEvents(a *app) *cobra.Command {
 		Long:  "Show the latest 10 events of one task, or of all tasks of the allocation, oldest first.",
 		Example: `  allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af redis
   allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af --json`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: a.onSource(a.events),
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: a.completer(completeEvents),
+		RunE:              a.onSource(a.events),
 	}
 	cmd.Flags().BoolVar(&a.json, "json", false, "JSON lines, one event each")
 	return cmd
@@ -64,7 +66,9 @@ func (a *app) events(cmd *cobra.Command, args []string, s source) error {
 			continue
 		}
 		if !a.json {
-			a.printEvents(i, task, ts)
+			if err := a.printEvents(i, task, ts); err != nil {
+				return err
+			}
 			continue
 		}
 		for ev := range ts.Events.All() {
@@ -81,25 +85,28 @@ func (a *app) events(cmd *cobra.Command, args []string, s source) error {
 }
 
 // printEvents prints the state and the events of the i-th task.
-func (a *app) printEvents(i int, task string, ts *schema.TaskState) {
+func (a *app) printEvents(i int, task string, ts *schema.TaskState) error {
 	if i > 0 {
 		fmt.Fprintln(a.out)
 	}
-	fmt.Fprintf(a.out, "Task %q is %s", task, a.paint(ts.State))
+	state := fmt.Sprintf("Task %q is %s", task, a.paint(ts.State, colorOfTask(ts)))
 	if ts.Failed {
-		fmt.Fprint(a.out, ", failed")
+		state += ", failed"
 	}
 	if ts.Restarts > 0 {
-		fmt.Fprintf(a.out, ", restarts: %d", ts.Restarts)
+		state += fmt.Sprintf(", restarts: %d", ts.Restarts)
 	}
 	if dropped := ts.Events.Dropped(); dropped > 0 {
-		fmt.Fprintf(a.out, ", earlier events dropped: %d", dropped)
+		state += fmt.Sprintf(", earlier events dropped: %d", dropped)
 	}
-	fmt.Fprintln(a.out)
-	t := newTable(a.out, "Time", "", "Type", "What happened")
+	width := widthOf(a.out)
+	if _, err := io.WriteString(a.out, wrap(state+"\n", width)); err != nil {
+		return err
+	}
+	t := &tableText{columns: []column{{"Time", textCell}, {"", textCell}, {"Type", textCell}, {"What happened", textCell}}}
 	for ev := range ts.Events.All() {
 		at := time.Unix(0, ev.Time).UTC()
-		t.AppendRow(tableRow{at.Format(time.DateTime + ".000 MST"), humanize.Time(at), plain(ev.Type), plain(ev.DisplayMessage())})
+		t.add(at.Format(time.DateTime+".000 MST"), humanize.Time(at), plain(ev.Type), plain(ev.DisplayMessage()))
 	}
-	t.Render()
+	return t.write(a.out, width)
 }

@@ -26,8 +26,9 @@ To continue an interrupted export, give --after the index in its message. To exp
 changes, give --after the index of the last export. An export has no deletions: a backup has.`,
 		Example: `  allocctl -f state.db export > allocations.jsonl
   allocctl -f state.db export --after 1200 >> allocations.jsonl`,
-		Args: cobra.NoArgs,
-		RunE: a.onFile(a.export),
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.onFile(a.export),
 	}
 	cmd.Flags().Uint64Var(&a.after, "after", 0, "only allocations that changed above this index")
 	return cmd
@@ -55,16 +56,19 @@ func (a *app) export(cmd *cobra.Command, _ []string, s *store.Store) error {
 	if err := cmp.Or(out.Flush(), exported); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "%d allocations, up to index %d\n", len(all), max(a.after, sn.Index()))
+	fmt.Fprintf(a.err, "%s, up to index %d\n", counted(len(all), "allocation"), max(a.after, sn.Index()))
 	if damaged > 0 {
-		return fmt.Errorf("%w: %d allocations cannot be read, and are not among them: see check", store.ErrCorrupt, damaged)
+		return fmt.Errorf("%w: %s left out, which cannot be read: see check", store.ErrCorrupt, counted(damaged, "allocation"))
 	}
 	return nil
 }
 
 // exportAll writes the allocations. If ctx ends, the error says where to continue.
 func (a *app) exportAll(ctx context.Context, out io.Writer, sn *store.Snapshot, all []changed) error {
-	bar := a.progress("exporting", int64(len(all)), false)
+	var bar *bar
+	if !isTerminal(a.out) { // the allocations would run through it
+		bar = a.progress("exporting", int64(len(all)), false)
+	}
 	defer bar.Finish()
 	for _, c := range all {
 		if ctx.Err() != nil {
@@ -77,7 +81,7 @@ func (a *app) exportAll(ctx context.Context, out io.Writer, sn *store.Snapshot, 
 		if err := printLine(out, alloc); err != nil {
 			return err
 		}
-		_ = bar.Add(1)
+		bar.Add(1)
 	}
 	return nil
 }

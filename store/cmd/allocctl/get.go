@@ -11,10 +11,11 @@ import (
 
 func newGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "get ID",
-		Short:   "Print an allocation as JSON",
-		Example: "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
-		Args:    cobra.ExactArgs(1),
+		Use:               "get ID",
+		Short:             "Print an allocation as JSON",
+		Example:           "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completer(completeID),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
 			return a.printFound(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
 		}),

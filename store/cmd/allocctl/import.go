@@ -21,6 +21,21 @@ const (
 	importBytes = 8 << 20
 )
 
+// errRefused: allocations of an import are not in the store. Each has been reported.
+var errRefused = errors.New("refused")
+
+// A badLine is the error of a line that is not imported. It is errRefused.
+type badLine struct {
+	line int
+	err  error
+}
+
+// Error returns the number of the line and the reason.
+func (b *badLine) Error() string { return fmt.Sprintf("line %d: %v", b.line, b.err) }
+
+// Unwrap returns errRefused and the reason.
+func (b *badLine) Unwrap() []error { return []error{errRefused, b.err} }
+
 func newImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
@@ -39,11 +54,15 @@ import all of them again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			im := &importer{after: a.after, index: a.after, done: a.after}
 			path := append(args, "-")[0] // the standard input without FILE
-			err := a.withInput(path, "importing", func(in io.Reader) error {
-				return a.withStore(store.Options{}, func(s *store.Store) error { return im.importLines(cmd.Context(), s, in) })
+			err := a.withInput(cmd.Context(), path, "importing", func(in io.Reader) error {
+				return a.withStore(cmd.Context(), store.Options{}, func(s *store.Store) error { return im.importLines(cmd.Context(), s, in) })
 			})
 			if err == nil {
-				fmt.Fprintf(a.err, "%d allocations, of which %d were there as they are; the store is at index %d\n", im.written, im.unchanged, im.s.LastIndex())
+				there := ""
+				if im.unchanged > 0 {
+					there = fmt.Sprintf(", %d of them already there", im.unchanged)
+				}
+				fmt.Fprintf(a.err, "%s%s; the store is at index %d\n", counted(im.written, "allocation"), there, im.s.LastIndex())
 			}
 			return err
 		},
@@ -103,7 +122,7 @@ func (im *importer) readLines(lines *bufio.Scanner) error {
 		}
 		alloc, err := im.parse(lines.Bytes())
 		if err != nil {
-			return fmt.Errorf("line %d: %w", im.line, err)
+			return &badLine{im.line, err}
 		}
 		if im.after > 0 && alloc.ModifyIndex <= im.after {
 			continue
@@ -119,7 +138,7 @@ func (im *importer) readLines(lines *bufio.Scanner) error {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("line %d: longer than %d bytes", im.line, maxLine)
+		return &badLine{im.line, fmt.Errorf("longer than %d bytes", maxLine)}
 	default:
 		return fmt.Errorf("line %d: %w", im.line, err)
 	}
@@ -171,6 +190,9 @@ func (im *importer) write(part []imported) error {
 			return err
 		}
 		return im.write(part[half:])
+	}
+	if err != nil && refused(err) {
+		return &badLine{part[0].line, err}
 	}
 	if err != nil {
 		return fmt.Errorf("line %d: %w", part[0].line, err)

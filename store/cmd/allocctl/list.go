@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +20,8 @@ func newList(a *app) *cobra.Command {
 		Short: "List allocations, by node, job, evaluation or ID prefix",
 		Example: `  allocctl -f state.db list --job example
   allocctl -f state.db list --prefix 2032 --json`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.onSource(func(cmd *cobra.Command, _ []string, s source) error {
 			if err := by.check(); err != nil {
 				return err
@@ -34,6 +38,7 @@ func newList(a *app) *cobra.Command {
 	flags.StringVar(&by.Eval, "eval", "", "allocations of this evaluation")
 	flags.StringVar(&by.Prefix, "prefix", "", "allocations with this prefix of their ID")
 	flags.BoolVar(&a.json, "json", false, "JSON lines, one allocation each")
+	a.completeList(cmd)
 	return cmd
 }
 
@@ -51,16 +56,19 @@ func printLines(w io.Writer, all store.Allocations) (failed error) {
 
 // printTable is printLines for people.
 func (a *app) printTable(all store.Allocations) (failed error) {
-	t := newTable(a.out, "ID", "Name", "Node", "Desired", "Status", "Index")
+	t := &tableText{columns: []column{{"ID", idCell}, {"Name", textCell}, {"Node", otherID}, {"Desired", textCell}, {"Status", textCell}, {"Index", numberCell}}}
 	for alloc, err := range all {
 		if err != nil {
 			failed = err
 			continue
 		}
-		t.AppendRow(tableRow{alloc.ID, plain(alloc.Name), plain(alloc.NodeID), a.paint(alloc.DesiredStatus), a.paint(alloc.ClientStatus), alloc.ModifyIndex})
+		desired, client := colorsOf(alloc)
+		t.add(alloc.ID, plain(alloc.Name), plain(alloc.NodeID), a.paint(alloc.DesiredStatus, desired), a.paint(alloc.ClientStatus, client), strconv.FormatUint(alloc.ModifyIndex, 10))
 	}
-	t.Render()
-	return failed
+	if len(t.rows) == 0 && failed == nil {
+		fmt.Fprintln(a.err, "no allocations")
+	}
+	return cmp.Or(t.write(a.out, widthOf(a.out)), failed)
 }
 
 // The lists of serve, beside the documented endpoint: JSON lines, and an error in a trailer if the list

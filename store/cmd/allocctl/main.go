@@ -18,12 +18,18 @@ func main() {
 
 // run is main with the environment as arguments, for tests.
 func run(ctx context.Context, a *app, args []string) (code int) {
+	out := newStream(ctx, a.out, false)
+	a.out = out
+	a.err = &console{to: newStream(ctx, a.err, true)}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.failure()
+	}
 	if err == nil {
 		return 0
 	}

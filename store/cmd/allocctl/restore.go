@@ -19,15 +19,15 @@ is verified first; a damaged one changes nothing. The store is created if it doe
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var stats store.Stats
-			err := a.withInput(args[0], "restoring", func(in io.Reader) error {
-				return a.withStore(store.Options{}, func(s *store.Store) error {
+			err := a.withInput(cmd.Context(), args[0], "restoring", func(in io.Reader) error {
+				return a.withStore(cmd.Context(), store.Options{}, func(s *store.Store) error {
 					err := s.Restore(cmd.Context(), in)
 					stats = s.Stats()
 					return err
 				})
 			})
 			if err == nil {
-				fmt.Fprintf(a.err, "%d allocations, index %d\n", stats.Allocations, stats.LastIndex)
+				fmt.Fprintf(a.err, "%s, index %d\n", counted(stats.Allocations, "allocation"), stats.LastIndex)
 			}
 			return err
 		},

@@ -42,7 +42,8 @@ scheduler serves its own store with package httpapi. SIGINT and SIGTERM end bloc
 for the others, and then end the process.`,
 		Example: `  allocctl -f state.db serve --listen 127.0.0.1:4646
   curl 'http://127.0.0.1:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af?pretty'`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.onFile(func(cmd *cobra.Command, _ []string, s *store.Store) error {
 			return o.serve(cmd.Context(), s, a.logger())
 		}),
@@ -86,7 +87,8 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 	}
 	address := "http://" + listener.Addr().String()
 	if o.addressFile != "" {
-		if err := os.WriteFile(o.addressFile, []byte(address), 0o644); err != nil {
+		write := func() (bool, error) { return true, os.WriteFile(o.addressFile, []byte(address), 0o644) }
+		if _, err := untilDone(ctx, write, func(bool) {}); err != nil { // it may be a named pipe
 			return errors.Join(err, listener.Close())
 		}
 	}

@@ -25,15 +25,35 @@ func found(r store.WaitResult, err error) (*schema.Allocation, error) {
 
 // A local source is a file that this process has open. It does not change: no other process can write
 // to it.
-type local struct{ *store.Store }
-
-// Wait times out at once instead of waiting.
-func (l local) Wait(ctx context.Context, id string, opts store.QueryOptions) (store.WaitResult, error) {
-	opts.MaxQueryTime = time.Nanosecond
-	return l.Store.Wait(ctx, id, opts)
+type local struct {
+	*store.Store
+	path string
 }
 
-func (l local) List(_ context.Context, by filter) store.Allocations { return by.of(l.Store) }
+// Wait returns an error instead of waiting.
+func (l local) Wait(ctx context.Context, id string, opts store.QueryOptions) (store.WaitResult, error) {
+	opts.MaxQueryTime = time.Nanosecond
+	r, err := l.Store.Wait(ctx, id, opts)
+	if err == nil && r.Outcome == store.TimedOut {
+		err = fmt.Errorf("allocation %s has not changed above index %d, and nothing writes to %s while it is open here: wait with --addr on the process that writes it", id, opts.MinQueryIndex, l.path)
+	}
+	return r, err
+}
+
+// List lists the allocations until ctx ends.
+func (l local) List(ctx context.Context, by filter) store.Allocations {
+	return func(yield func(*schema.Allocation, error) bool) {
+		for alloc, err := range by.of(l.Store) {
+			if ctx.Err() != nil {
+				yield(nil, ctx.Err())
+				return
+			}
+			if !yield(alloc, err) {
+				return
+			}
+		}
+	}
+}
 
 // A filter selects the allocations of a list by at most one of its fields. The zero filter selects all.
 type filter struct {

@@ -19,9 +19,11 @@ func newWait(a *app) *cobra.Command {
 exist, and print it as JSON. Its index goes to the error output: with that as the next --index
 no change is missed.
 
-A file that is open here cannot change: wait with --addr on the process that writes it.`,
-		Example: `  allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af --index 9 --timeout 60s`,
-		Args:    cobra.ExactArgs(1),
+A file that is open here does not change, so the command does not wait for it: wait with --addr on
+the process that writes the file.`,
+		Example:           `  allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af --index 9 --timeout 60s`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completer(completeID),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
 			opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
 			if !cmd.Flags().Changed("index") {
@@ -32,6 +34,9 @@ A file that is open here cannot change: wait with --addr on the process that wri
 				opts.MinQueryIndex = now.Index
 			}
 			r, err := s.Wait(cmd.Context(), args[0], opts)
+			if err != nil && cmd.Context().Err() != nil {
+				return fmt.Errorf("%w (go on with --index %d)", err, opts.MinQueryIndex)
+			}
 			if err != nil {
 				return err
 			}
