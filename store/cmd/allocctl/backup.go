@@ -55,7 +55,7 @@ func (a *app) backup(cmd *cobra.Command, args []string, s *store.Store) (err err
 	}
 	fmt.Fprintf(a.err, "index %d: %s, %s, %s\n", info.Index, counted(info.Records, "record"), counted(info.Jobs, "job"), humanize.Bytes(uint64(info.Bytes)))
 	if info.Damaged > 0 {
-		return fmt.Errorf("%w: the backup is complete, with the damage of the store: %s or jobs; see check", store.ErrCorrupt, counted(info.Damaged, "record"))
+		return fmt.Errorf("%w: the backup is complete, as damaged as the store in %d of its records and jobs: see check", store.ErrCorrupt, info.Damaged)
 	}
 	return nil
 }

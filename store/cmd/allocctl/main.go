@@ -18,9 +18,8 @@ func main() {
 
 // run is main with the environment as arguments, for tests.
 func run(ctx context.Context, a *app, args []string) (code int) {
-	out := newStream(ctx, a.out, false)
-	a.out = out
-	a.err = &console{to: newStream(ctx, a.err, true)}
+	out, messages := newStream(ctx, a.out, false), newStream(ctx, a.err, true)
+	a.out, a.err = out, &console{to: messages}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -30,18 +29,23 @@ func run(ctx context.Context, a *app, args []string) (code int) {
 	if err == nil {
 		err = out.failure()
 	}
+	if err == nil && ctx.Err() != nil {
+		err = messages.failure()
+	}
 	if err == nil {
 		return 0
 	}
 	code = codeOf(err)
 	if ctx.Err() != nil {
-		code = exitInterrupted
 		err = fmt.Errorf("interrupted: %w", err)
 	}
 	fmt.Fprintln(a.err, "allocctl:", err)
 	if !a.parsed {
 		fmt.Fprintln(a.err, "Try allocctl --help.")
 		code = exitUsage
+	}
+	if ctx.Err() != nil {
+		code = exitInterrupted
 	}
 	return code
 }

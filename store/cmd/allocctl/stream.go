@@ -8,7 +8,7 @@ import (
 )
 
 // patience is the time that a blocked call has to end by itself when its context has ended.
-const patience = 300 * time.Millisecond
+const patience = 250 * time.Millisecond
 
 // A stream is a writer whose writes end with a context. A write to a pipe without a reader that reads, or
 // to a terminal that is stopped, would block for ever, and keep a signal from ending the process.
