@@ -19,22 +19,28 @@ wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR).
 
 	$ export ALLOCSTORE_FILE=state.db ID=203266e5-e0d6-9486-5e05-397ed2b184af
 	$ allocctl import allocations.jsonl
-	1 allocations, of which 0 were there as they are; the store is at index 2
+	1 allocation; the store is at index 2
 	$ allocctl list
-	 ID                                    Name              Node                                  Desired  Status   Index
-	 203266e5-e0d6-9486-5e05-397ed2b184af  example.cache[0]  e02b6169-83bd-9df6-69bd-832765f333eb  run      running      2
+	ID                                    Name              Node                                  Desired  Status   Index
+	203266e5-e0d6-9486-5e05-397ed2b184af  example.cache[0]  e02b6169-83bd-9df6-69bd-832765f333eb  run      running      2
 	$ allocctl events $ID
 	Task "redis" is running
-	 Time                                       Type     What happened
-	 2015-11-18 00:20:38.427 UTC  11 years ago  Started  The task is up
+	Time                                       Type     What happened
+	2015-11-18 00:20:38.427 UTC  11 years ago  Started  The task is up
 	$ allocctl check
-	state.db is sound: 1 allocations, index 2
+	state.db is sound: 1 allocation, index 2
 	$ allocctl backup state.bak
-	index 2: 1 records, 1 jobs, 738 B
+	index 2: 1 record, 1 job, 738 B
 	$ allocctl get 203266e5-e0d6-9486-5e05-000000000000; echo "exit code $?"
 	allocctl: allocstore: allocation not found: 203266e5-e0d6-9486-5e05-000000000000
 	exit code 3
 
-The exit codes are those of allocctl --help.
+On a terminal, tables and messages are written for its width. A table that is too wide for it has short
+IDs, or else a block of lines for each row. JSON stays as it is. Shells complete IDs, nodes, jobs and
+evaluations from the store: see allocctl completion --help. They offer nothing if the store cannot be read in
+less than a second, or is open for writing elsewhere.
+
+The first SIGINT or SIGTERM ends a command, also one that opens a named pipe or writes to a reader that
+does not read. A second one ends the process at once. The exit codes are those of allocctl --help.
 */
 package main
