@@ -45,7 +45,9 @@ func (a *app) checkTarget(path string) error {
 // backup writes a backup to a file, or to the standard output for "-".
 func (a *app) backup(cmd *cobra.Command, args []string, s *store.Store) (err error) {
 	var info store.BackupInfo
-	if path := args[0]; path == "-" {
+	if path := args[0]; path == "-" && isTerminal(a.out) {
+		return usage("a backup is no text for a terminal: give a FILE, or send it to another command")
+	} else if path == "-" {
 		info, err = s.Backup(cmd.Context(), a.out)
 	} else if err = a.checkTarget(path); err == nil {
 		info, err = a.backupFile(cmd.Context(), s, path)

@@ -18,7 +18,7 @@ import (
 	"allocstore/store"
 )
 
-// complete returns what the tool offers a shell for the last argument, and the directive.
+// complete returns the words that the tool offers a shell for the last argument, and the directive.
 func complete(t *testing.T, dir string, args ...string) (words []string, directive string) {
 	t.Helper()
 	began := time.Now()

@@ -57,7 +57,7 @@ func onTerminal(t *testing.T, width int, cmd *exec.Cmd) (written string, code in
 	return string(text), cmd.ProcessState.ExitCode()
 }
 
-// A screen is what a terminal shows at the end, and the widest line that was ever shown, and all bars.
+// A screen has the lines that a terminal shows at the end, the widest line that it has ever shown, and all bars.
 type screen struct {
 	lines  []string
 	widest string
@@ -249,7 +249,7 @@ func TestColors(t *testing.T) {
 
 // TestBars runs every command that has a bar, with an empty store and with one that has content, on terminals
 // of three widths. The command succeeds as without a terminal; no bar is wider than the terminal; the last one
-// is at 100 %; and at the end there is none.
+// is at 100 %; and at the end it is gone.
 func TestBars(t *testing.T) {
 	t.Parallel()
 	full, _ := shopStore(t)
@@ -300,7 +300,10 @@ func TestBars(t *testing.T) {
 			require.Equal(t, want, backup, "the bar has changed nothing")
 		}
 	}
-	text, code := onTerminal(t, 80, tool(t, full, "export"))
+	text, code := onTerminal(t, 80, tool(t, full, "backup", "-"))
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, text, "give a FILE", "not the backup")
+	text, code = onTerminal(t, 80, tool(t, full, "export"))
 	require.Zero(t, code)
 	require.Empty(t, show(t, text).bars, "the lines would run through it")
 }

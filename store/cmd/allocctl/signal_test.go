@@ -100,7 +100,7 @@ const (
 type blockedCommand struct {
 	cmd  *exec.Cmd
 	sig  syscall.Signal
-	said *bytes.Buffer // what it writes to the error output, if that does not block
+	said *bytes.Buffer // its error output, if that does not block
 }
 
 // start starts a command whose stream blocks. In its arguments PIPE becomes a named pipe, and NEW a new file.
