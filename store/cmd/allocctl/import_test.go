@@ -35,7 +35,7 @@ func TestImportInterrupted(t *testing.T) {
 	}
 	interrupt()
 	require.Equal(t, exitInterrupted, <-ended)
-	require.Contains(t, said.String(), "interrupted: context canceled (2 allocations are in the store; go on with --after 11)")
+	require.Contains(t, said.String(), "interrupted (2 allocations are in the store; go on with --after 11)")
 	s, err := store.Open(path, &store.Options{ReadOnly: true})
 	require.NoError(t, err)
 	require.Equal(t, 2, s.Stats().Allocations)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -36,10 +37,11 @@ func run(ctx context.Context, a *app, args []string) (code int) {
 		return 0
 	}
 	code = codeOf(err)
+	reason := err.Error()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("interrupted: %w", err)
+		reason = strings.Replace("interrupted: "+reason, "interrupted: "+context.Canceled.Error(), "interrupted", 1)
 	}
-	fmt.Fprintln(a.err, "allocctl:", err)
+	fmt.Fprintln(a.err, "allocctl:", reason)
 	if !a.parsed {
 		fmt.Fprintln(a.err, "Try allocctl --help.")
 		code = exitUsage

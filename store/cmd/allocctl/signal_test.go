@@ -227,7 +227,7 @@ func TestFollowGoesOn(t *testing.T) {
 			}
 		}
 		interrupt()
-		require.Equal(t, fmt.Sprintf("%d allocctl: interrupted: context canceled (go on with --after %d)\n", exitInterrupted, last), <-ended)
+		require.Equal(t, fmt.Sprintf("%d allocctl: interrupted (go on with --after %d)\n", exitInterrupted, last), <-ended)
 		require.NoError(t, from.Close())
 		var rest bytes.Buffer
 		code, said := follow(t.Context(), last, &rest)
