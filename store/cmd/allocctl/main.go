@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,12 +19,14 @@ func main() {
 
 // run is main with the environment as arguments, for tests.
 func run(ctx context.Context, a *app, args []string) (code int) {
+	out := &output{to: a.out}
+	a.out = out
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	err := out.failure(root.ExecuteContext(ctx))
 	if err == nil {
 		return 0
 	}
@@ -33,7 +36,7 @@ func run(ctx context.Context, a *app, args []string) (code int) {
 		err = fmt.Errorf("interrupted: %w", err)
 	}
 	fmt.Fprintln(a.err, "allocctl:", err)
-	if !a.parsed {
+	if !a.parsed && !errors.Is(err, out.err) {
 		fmt.Fprintln(a.err, "Try allocctl --help.")
 		code = exitUsage
 	}
