@@ -17,21 +17,25 @@ func newWait(a *app) *cobra.Command {
 		Short: "Block until an allocation changes, and print it",
 		Long: `Block until the allocation changes at an index above --index, or is placed if it does not
 exist, and print it as JSON. Its index goes to the error output: with that as the next --index
-no change is missed.
+no change is missed. The beginning of an ID is enough, as for get, if the allocation exists.
 
 A file that is open here cannot change: wait with --addr on the process that writes it.`,
 		Example: `  allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af --index 9 --timeout 60s`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
+			id, err := wholeID(cmd.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
 			opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
 			if !cmd.Flags().Changed("index") {
-				now, err := s.Wait(cmd.Context(), args[0], store.QueryOptions{})
+				now, err := s.Wait(cmd.Context(), id, store.QueryOptions{})
 				if err != nil {
 					return err
 				}
 				opts.MinQueryIndex = now.Index
 			}
-			r, err := s.Wait(cmd.Context(), args[0], opts)
+			r, err := s.Wait(cmd.Context(), id, opts)
 			if err != nil {
 				return err
 			}
