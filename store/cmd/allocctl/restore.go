@@ -20,7 +20,7 @@ is verified first; a damaged one changes nothing. The store is created if it doe
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var stats store.Stats
 			err := a.withInput(args[0], "restoring", func(in io.Reader) error {
-				return a.withStore(store.Options{}, func(s *store.Store) error {
+				return a.withStore(importOptions(maxAllocation), func(s *store.Store) error {
 					err := s.Restore(cmd.Context(), in)
 					stats = s.Stats()
 					return err
