@@ -205,6 +205,39 @@ func TestObjectsAreReadFewTimes(t *testing.T) {
 	require.Less(t, r.again, patience+maxDepth*len(line)+lines*2)
 }
 
+// TestObjectsLackABracket has lines that each lack a bracket: few are read for each.
+func TestObjectsLackABracket(t *testing.T) {
+	t.Parallel()
+	const lines = 10_000
+	for _, line := range []string{
+		`{"ID":1,"Job":{"ID":"a"}` + "\n", `{"ID":1,"Job":{"ID":"a"},` + "\n", `{"ID":1,"Job":` + "\n{}\n", `{"ID":[1` + "\n", `{"ID":1` + "\n", `{"ID":[` + "\n{}\n",
+	} {
+		r := newObjectReader(strings.NewReader(strings.Repeat(line, lines)), 1<<30)
+		_, bad, err := readObjects(r)
+		require.Equal(t, io.EOF, err)
+		require.Len(t, bad, lines, line)
+		require.Less(t, r.again, 4*lines*len(line), line)
+	}
+}
+
+// TestObjectsAfterALostBracket has the end of an array without its beginning, which is reported unless it may be in a
+// bad text.
+func TestObjectsAfterALostBracket(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]place{
+		"{}]\n{}":        {{1, 1, 2}},
+		"x: [\n{},{}]":   {{1, 1, 0}},
+		"[{\"a\"\n{}{}]": {{1, 1, 1}},
+		"[{}\n{}":        {{1, 2, 0}},
+		"[[{}]\n{}\n":    {{1, 3, 0}},
+	} {
+		objects, bad, err := readObjects(newObjectReader(strings.NewReader(text), 1<<20))
+		require.Equal(t, io.EOF, err)
+		require.Equal(t, []string{"{}", "{}"}, objects, text)
+		require.Equal(t, want, bad, text)
+	}
+}
+
 // TestObjectsOfAFailingSource has the source's error after the objects before it.
 func TestObjectsOfAFailingSource(t *testing.T) {
 	t.Parallel()
