@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -60,6 +61,9 @@ func (a *app) backup(ctx context.Context, s *store.Store, path string, replace b
 // has --replace. The content tells a backup, not the name.
 func (a *app) mayReplace(path string, replace bool) error {
 	old, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("create %s: %w, as a link to a file that does not", path, fs.ErrExist)
+	}
 	if err != nil {
 		return err
 	}

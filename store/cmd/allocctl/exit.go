@@ -15,6 +15,7 @@ const (
 	exitTimedOut    = 4
 	exitLocked      = 5
 	exitDamaged     = 6
+	exitRefused     = 7
 	exitInterrupted = 130
 )
 
@@ -33,6 +34,8 @@ func usage(format string, args ...any) error {
 func codeOf(err error) int {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
+	case is(errRefused):
+		return exitRefused
 	case is(errUsage), is(store.ErrInvalidID):
 		return exitUsage
 	case is(store.ErrNotFound):

@@ -41,7 +41,7 @@ The text is one object a line, or objects over many lines, or several on a line,
 It may be compressed by gzip. For other JSON jq writes one object a line: jq -c '.Allocations[]'.
 
 Every allocation that cannot be read or stored is reported with its line, and the others are imported.
-The exit code is then 1. To continue an interrupted import, give --after the index in its message. That
+The exit code is then 7. To continue an interrupted import, give --after the index in its message. That
 needs allocations in the order of their ModifyIndex, as export writes them. Otherwise import all of them
 again.
 

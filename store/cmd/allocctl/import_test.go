@@ -61,7 +61,7 @@ func TestImportRefused(t *testing.T) {
 	t.Parallel()
 	text := "\r\n" + sized(1, 1) + " \t\r\n" + sized(2, 1) + sized(3, 3<<20) + sized(4, 1) + sized(5, 17<<20) + sized(6, 1)
 	code, said := importText(t, text, "--max-allocation", "100KiB")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, exitRefused, code)
 	require.Regexp(t, `^allocctl: line 7: .*too large: an object of more than 6619136 bytes
 allocctl: line 5: .*too large: .*
 4 allocations: 4 inserted, 0 updated, 0 unchanged; the store is at index [34]

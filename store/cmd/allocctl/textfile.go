@@ -10,21 +10,28 @@ import (
 	"allocstore/schema"
 )
 
-// textOf returns the text of a file: its content, or if that is of gzip the decompressed content of
-// all its parts. Content of another known kind is an ErrMalformed, which names the right command.
+// textOf returns the text of a file, which gzip may have compressed. Content of another known kind is an
+// ErrMalformed, which names the right command.
 func textOf(in io.Reader) (io.Reader, error) {
-	text := bufio.NewReaderSize(in, 64<<10)
-	if head := headOfText(text); strings.HasPrefix(head, "\x1f\x8b") {
-		unzip, err := gzip.NewReader(text)
-		if err != nil {
-			return nil, err
-		}
-		text = bufio.NewReaderSize(unzip, 64<<10)
+	text, err := unzipped(in)
+	if err != nil {
+		return nil, err
 	}
 	if advice := adviceFor(headOfText(text)); advice != "" {
 		return nil, fmt.Errorf("%w: no JSON, but %s", schema.ErrMalformed, advice)
 	}
 	return text, nil
+}
+
+// unzipped returns the content, or if that is of gzip the decompressed content of all its parts.
+func unzipped(in io.Reader) (*bufio.Reader, error) {
+	const size = 64 << 10
+	content := bufio.NewReaderSize(in, size)
+	if !strings.HasPrefix(headOfText(content), "\x1f\x8b") {
+		return content, nil
+	}
+	unzip, err := gzip.NewReader(content)
+	return bufio.NewReaderSize(unzip, size), err
 }
 
 // headOfText returns the first bytes, headSize at most. It does not wait for a second byte of JSON.
