@@ -103,7 +103,7 @@ type importer struct {
 
 	inserted, updated, unchanged int // allocations in the store
 	refused                      int
-	malformed                    bool // one of the refused was no JSON
+	foreign                      bool // one of the refused was no JSON, or has no ID
 	extras                       extras
 
 	index uint64 // the highest of those in the store
@@ -124,6 +124,9 @@ func (im *importer) importAll(ctx context.Context, s *store.Store, from io.Reade
 	in := ctxio.NewReader(ctx, from)
 	defer in.Close()
 	text, err := textOf(in)
+	if errors.Is(err, schema.ErrMalformed) {
+		return err
+	}
 	if err == nil {
 		err = im.readAll(newObjectReader(text, im.maxText))
 	}
@@ -140,8 +143,8 @@ func (im *importer) importAll(ctx context.Context, s *store.Store, from io.Reade
 	if im.refused > 0 {
 		err = fmt.Errorf("%w: %d, named above", errRefused, im.refused)
 	}
-	if im.malformed {
-		err = fmt.Errorf("%w (jq -c . writes JSON with one object a line, and says where a text is none)", err)
+	if im.foreign {
+		err = fmt.Errorf("%w (jq -c . says where a text is no JSON, and writes one object a line; jq -c '.[]' those of an object)", err)
 	}
 	return err
 }
@@ -155,7 +158,7 @@ func (im *importer) readAll(from *objectReader) error {
 		case err == io.EOF:
 			return nil
 		case errors.As(err, &bad):
-			im.malformed = im.malformed || !errors.Is(bad, store.ErrTooLarge)
+			im.foreign = im.foreign || !errors.Is(bad, store.ErrTooLarge)
 			im.refuse(bad.place.String(), bad.reason)
 			continue
 		case err != nil:
@@ -197,6 +200,7 @@ func (im *importer) add(o object, alloc *schema.Allocation) error {
 func (im *importer) parse(text []byte) (*schema.Allocation, error) {
 	alloc, err := schema.DecodeJSON(text)
 	if err == nil {
+		im.foreign = im.foreign || alloc.ID == ""
 		err = alloc.Validate()
 	}
 	if err != nil {
@@ -218,7 +222,7 @@ func (im *importer) refuseObject(o object, err error) {
 	where := o.String()
 	var fault *schema.JSONError
 	if errors.As(err, &fault) {
-		im.malformed = im.malformed || fault.Field == ""
+		im.foreign = im.foreign || fault.Field == ""
 		if line := o.lineAt(fault.Offset); line > o.line {
 			where = fmt.Sprintf("line %d, in the object of line %d", line, o.line)
 		}
