@@ -59,7 +59,7 @@ func TestImportLarge(t *testing.T) {
 // reported with its line, and all others are in the store, by the flag or by the default also the large ones.
 func TestImportRefused(t *testing.T) {
 	t.Parallel()
-	text := "\r\n" + sized(1, 1) + " \t\r\n" + sized(2, 1) + sized(3, 3<<20) + sized(4, 1) + sized(5, 17<<20) + sized(6, 1)
+	text := "\r\n" + sized(1, 1) + " \t\r\n" + sized(2, 1) + sized(3, 3<<20) + sized(4, 1) + sized(5, 7<<20) + sized(6, 1)
 	code, said := importText(t, text, "--max-allocation", "100KiB")
 	require.Equal(t, exitRefused, code)
 	require.Regexp(t, `^allocctl: line 7: .*too large: an object of more than 6619136 bytes
