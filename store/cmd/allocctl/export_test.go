@@ -104,6 +104,7 @@ func randomAllocation(rnd *rand.Rand, n int) *schema.Allocation {
 	fill(rnd, reflect.ValueOf(a).Elem())
 	a.ID = fmt.Sprintf("%08x-0000-0000-0000-000000000000", n)
 	a.PreviousAllocation, a.NextAllocation = "", ""
+	a.ClientExtra = map[string]json.RawMessage{"NetworkStatus": json.RawMessage(`{"Port":18446744073709551616}`)}
 	if a.Job == nil {
 		a.Job = new(schema.Job)
 	}
@@ -141,10 +142,13 @@ func fill(rnd *rand.Rand, v reflect.Value) {
 		}
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
-		if value := reflect.New(v.Type().Elem()).Elem(); value.Type() != reflect.TypeFor[json.RawMessage]() {
+		value := reflect.New(v.Type().Elem()).Elem()
+		if raw, ok := value.Addr().Interface().(*json.RawMessage); ok {
+			*raw = json.RawMessage([]string{`123456789012345678901234567890.10`, `{"b":[1e3,"\u00e9<",null]}`, `"x"`}[rnd.IntN(3)])
+		} else {
 			fill(rnd, value)
-			v.SetMapIndex(reflect.ValueOf("key").Convert(v.Type().Key()), value)
 		}
+		v.SetMapIndex(reflect.ValueOf("key").Convert(v.Type().Key()), value)
 	case reflect.Interface:
 		v.Set(reflect.ValueOf([]any{nil, true, "text", int64(-1) << 62, 1.5, []any{"a", map[string]any{"b": 1.25}}}[rnd.IntN(5)+1]))
 	case reflect.Struct:

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,50 +12,69 @@ import (
 	"allocstore/schema"
 )
 
-// TestExtras counts the extras of types like those of package schema: at every level, by path. Nothing else
-// counts, whatever its name.
+// extraPaths gives an extra key to v and to all structs below it, and returns the paths of the keys.
+func extraPaths(v reflect.Value, path string) (paths []string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return extraPaths(v.Elem(), path)
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return nil
+		}
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		return extraPaths(v.Index(0), path)
+	case reflect.Map:
+		value := reflect.New(v.Type().Elem()).Elem()
+		paths = extraPaths(value, path)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("Extra").Convert(v.Type().Key()), value)
+	case reflect.Struct:
+		if ring, ok := v.Addr().Interface().(*schema.EventRing); ok {
+			var event schema.TaskEvent
+			paths = extraPaths(reflect.ValueOf(&event).Elem(), path)
+			ring.Append(event)
+			return paths
+		}
+		for i := range v.NumField() {
+			switch name := v.Type().Field(i).Name; name {
+			case "Extra", "ClientExtra":
+				v.Field(i).Set(reflect.ValueOf(map[string]json.RawMessage{name + "1": nil}))
+				paths = append(paths, strings.TrimPrefix(path+"."+name+"1", "."))
+			default:
+				paths = append(paths, extraPaths(v.Field(i), strings.TrimPrefix(path+"."+name, "."))...)
+			}
+		}
+	}
+	return paths
+}
+
+// TestExtras has an extra key at every level of an allocation: all are counted by path, and no key of a free-form map.
 func TestExtras(t *testing.T) {
 	t.Parallel()
-	type raw = map[string]json.RawMessage
-	type task struct {
-		Config map[string]any
-		Extra  raw
+	a := new(schema.Allocation)
+	want := make(extras)
+	paths := extraPaths(reflect.ValueOf(a).Elem(), "")
+	for _, path := range paths {
+		want[path]++
 	}
-	type group struct {
-		Tasks []*task
-		Extra raw
+	require.Greater(t, len(want), 20)
+	for _, path := range []string{"Extra1", "ClientExtra1", "Job.TaskGroups.Tasks.Extra1", "TaskStates.Events.Extra1", "Metrics.Extra1"} {
+		require.Contains(t, want, path)
 	}
-	type report struct {
-		Events schema.EventRing
-		Extra  raw
+	require.Equal(t, want, countExtras(a))
+	require.Empty(t, countExtras(new(schema.Allocation)))
+}
+
+// TestExtrasString lists the most frequent keys first, and not more than fit a message.
+func TestExtrasString(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "b 2, a 1, c 1", extras{"a": 1, "b": 2, "c": 1}.String())
+	many := make(extras)
+	for _, key := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
+		many[key] = 1
 	}
-	type allocation struct {
-		Job struct {
-			TaskGroups []group
-			Meta       map[string]string
-			Extra      raw
-		}
-		Parent      *allocation
-		TaskStates  map[string]*report
-		Labels      raw
-		Extra       raw
-		ClientExtra raw
-	}
-	one := raw{"One": nil}
-	a := &allocation{
-		TaskStates:  map[string]*report{"web": {Extra: one}, "db": {Extra: one}, "none": nil},
-		Labels:      one,
-		Extra:       raw{"Namespace": nil, "CreateTime": nil},
-		ClientExtra: raw{"NetworkStatus": nil},
-	}
-	a.Job.Meta = map[string]string{"Extra": ""}
-	a.Job.Extra = one
-	a.Job.TaskGroups = []group{{Extra: one}, {Tasks: []*task{{Extra: one, Config: map[string]any{"Extra": one}}}}}
-	got := make(extras)
-	got.add("", reflect.ValueOf(a))
-	require.Equal(t, extras{
-		"Namespace": 1, "CreateTime": 1, "NetworkStatus": 1, "Job.One": 1, "Job.TaskGroups.One": 1,
-		"Job.TaskGroups.Tasks.One": 1, "TaskStates.One": 2,
-	}, got)
-	require.Equal(t, "TaskStates.One 2, CreateTime 1, Job.One 1, Job.TaskGroups.One 1, Job.TaskGroups.Tasks.One 1, Namespace 1, NetworkStatus 1", got.String())
+	require.True(t, strings.HasSuffix(many.String(), "t 1, and 6 other keys"), many.String())
+	require.False(t, slices.Contains(strings.Split(many.String(), " "), "u"))
+	require.Equal(t, `\x1b[2J 1`, extras{"\x1b[2J": 1}.String())
 }

@@ -29,7 +29,7 @@ var errRefused = errors.New("refused")
 
 func newImport(a *app) *cobra.Command {
 	limit := "512MiB"
-	im := &importer{report: a.err, extrasOf: countExtras}
+	im := &importer{report: a.err}
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Read allocations from JSON",
@@ -92,8 +92,6 @@ type importer struct {
 	after   uint64
 	strict  bool
 	maxText int // bytes
-
-	extrasOf func(*schema.Allocation) extras
 
 	highest   uint64 // of the indexes that were read
 	unordered bool   // an index is below one before it
@@ -183,7 +181,7 @@ func (im *importer) readAll(from *objectReader) error {
 
 // add adds an allocation to the batch, and writes the batch if it is full.
 func (im *importer) add(o object, alloc *schema.Allocation) error {
-	kept := im.extrasOf(alloc)
+	kept := countExtras(alloc)
 	if im.strict && len(kept) > 0 {
 		im.refuse(o.String(), fmt.Errorf("keys that are not documented: %v", kept))
 		return nil

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -70,31 +69,6 @@ allocctl: refused: 2, named above\n$`, said)
 	code, said = importText(t, text)
 	require.Zero(t, code, said)
 	require.Contains(t, said, "6 allocations: 6 inserted")
-}
-
-// TestImportExtras counts keys that are not documented, or refuses allocations that have some.
-func TestImportExtras(t *testing.T) {
-	t.Parallel()
-	for strict, want := range map[bool]string{
-		false: "3 allocations: 3 inserted, 0 updated, 0 unchanged; the store is at index 2\nkept, but not documented: Namespace 2\n",
-		true: "allocctl: line 1: keys that are not documented: Namespace 1\nallocctl: line 3: keys that are not documented: Namespace 1\n" +
-			"1 allocations: 1 inserted, 0 updated, 0 unchanged; the store is at index 2\n",
-	} {
-		s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), nil)
-		require.NoError(t, err)
-		var said bytes.Buffer
-		im := &importer{report: &said, maxText: 1 << 20, strict: strict, extrasOf: func(a *schema.Allocation) extras {
-			if a.Name == "x" {
-				return extras{"Namespace": 1}
-			}
-			return nil
-		}}
-		err = im.importAll(t.Context(), s, strings.NewReader(sized(1, 1)+sized(2, 2)+sized(3, 1)))
-		require.Equal(t, strict, err != nil, "%v", err)
-		im.reportAll()
-		require.Equal(t, want, said.String())
-		require.NoError(t, s.Close())
-	}
 }
 
 // TestImportLimit has limits that are no sizes, or too large.
