@@ -39,7 +39,8 @@ func newRoot(a *app) *cobra.Command {
 Give it the file, or the address of a process that serves one.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no such allocation, 4 timed out,
-5 another process has the file open, 6 damaged, 7 an import with bad lines, 130 interrupted.`,
+5 another process has the file open, 6 damaged, 7 an import with bad lines, 130 interrupted.
+Output that cannot be written is a failure. If its reader has closed it, SIGPIPE ends the command.`,
 		Example: `  allocctl -f state.db list --node node1
   allocctl -f state.db serve --listen 127.0.0.1:4646
   allocctl --addr http://127.0.0.1:4646 wait 203266e5-e0d6-9486-5e05-397ed2b184af`,

@@ -5,52 +5,52 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"allocstore/store"
-	"allocstore/store/internal/logfile"
 )
 
 func newBackup(a *app) *cobra.Command {
-	return &cobra.Command{
+	var replace bool
+	cmd := &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Write a backup, or - for the standard output",
+		Short: "Write a backup to a new file, or - for the standard output",
 		Long: `Write the store at its last index, with its feed, to a new file. The file gets its name
-when it is complete and on the disk.`,
-		Example: "  allocctl -f state.db backup state.bak",
-		Args:    cobra.ExactArgs(1),
-		RunE:    a.onFile(a.backup),
+when it is complete and on the disk. A file that has the name already stays, unless it is a backup and
+--replace is given.`,
+		Example: `  allocctl -f state.db backup state.bak
+  allocctl -f state.db backup - | gzip > state.bak.gz`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.onFile(func(cmd *cobra.Command, args []string, s *store.Store) error {
+			return a.backup(cmd.Context(), s, args[0], replace)
+		}),
 	}
-}
-
-// checkTarget refuses to replace the store itself, or anything but a regular file.
-func (a *app) checkTarget(path string) error {
-	target, err := os.Stat(path)
-	if err != nil {
-		return nil
-	}
-	if !target.Mode().IsRegular() {
-		return usage("%s is no file: - writes to the standard output", path)
-	}
-	if of, err := os.Stat(a.file); err == nil && os.SameFile(of, target) {
-		return usage("%s is the store itself", path)
-	}
-	return nil
+	cmd.Flags().BoolVar(&replace, "replace", false, "replace the backup that FILE is")
+	return cmd
 }
 
 // backup writes a backup to a file, or to the standard output for "-".
-func (a *app) backup(cmd *cobra.Command, args []string, s *store.Store) (err error) {
+func (a *app) backup(ctx context.Context, s *store.Store, path string, replace bool) (err error) {
 	var info store.BackupInfo
-	if path := args[0]; path == "-" && isTerminal(a.out) {
+	if path == "-" && isTerminal(a.out) {
 		return usage("a backup is no text for a terminal: give a FILE, or send it to another command")
-	} else if path == "-" {
-		info, err = s.Backup(cmd.Context(), a.out)
-	} else if err = a.checkTarget(path); err == nil {
-		info, err = a.backupFile(cmd.Context(), s, path)
+	}
+	if path == "-" {
+		info, err = s.Backup(ctx, a.out)
+	} else {
+		f := newFile{path: path, perm: 0o600, mayReplace: func(path string) error { return a.mayReplace(path, replace) }}
+		err = f.write(func(w io.Writer) (err error) {
+			bar := a.progress("backing up", s.Stats().LiveBytes+s.Stats().DeadBytes, true)
+			defer bar.Finish()
+			if info, err = s.Backup(ctx, io.MultiWriter(w, bar)); err == nil {
+				bar.Done()
+			}
+			return err
+		})
 	}
 	if err != nil {
 		return err
@@ -62,27 +62,32 @@ func (a *app) backup(cmd *cobra.Command, args []string, s *store.Store) (err err
 	return nil
 }
 
-// backupFile writes a backup to a file that is complete or absent.
-func (a *app) backupFile(ctx context.Context, s *store.Store, path string) (info store.BackupInfo, err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+// mayReplace returns nil if a backup may replace the file at path: that is a backup too, and the command
+// has --replace. The content tells a backup, not the name.
+func (a *app) mayReplace(path string, replace bool) error {
+	old, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("create %s: %w, as a link to a file that does not", path, fs.ErrExist)
+	}
 	if err != nil {
-		return info, err
+		return err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // has no effect after the rename
-	bar := a.progress("backing up", s.Stats().LiveBytes+s.Stats().DeadBytes, true)
-	info, err = s.Backup(ctx, io.MultiWriter(tmp, bar))
-	if err == nil {
-		bar.Done()
+	if !old.Mode().IsRegular() {
+		return usage("%s is no regular file: - writes to the standard output", path)
 	}
-	bar.Finish()
-	if err == nil {
-		err = tmp.Sync()
+	if of, err := os.Stat(a.file); err == nil && os.SameFile(of, old) {
+		return usage("%s is the store itself", path)
 	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
+	head, err := headOf(path)
+	switch {
+	case err != nil:
+		return err
+	case kindOf(head) == storeFile:
+		return fmt.Errorf("create %s: %w, and it is a store", path, fs.ErrExist)
+	case kindOf(head) != backupFile:
+		return fmt.Errorf("create %s: %w, and it is no backup", path, fs.ErrExist)
+	case !replace:
+		return fmt.Errorf("create %s: %w: --replace replaces a backup", path, fs.ErrExist)
 	}
-	if err == nil {
-		err = logfile.SyncDir(filepath.Dir(path))
-	}
-	return info, err
+	return nil
 }

@@ -3,10 +3,10 @@ Allocctl serves a store of allocations over HTTP, reads it, and maintains its fi
 own: go -C store/cmd/allocctl build.
 
 	allocctl -f state.db list --job example       # also --node, --eval, --prefix; --json
-	allocctl -f state.db get ID                   # as JSON
+	allocctl -f state.db get ID                   # as JSON; the beginning of an ID is enough
 	allocctl -f state.db events ID redis          # the latest ten events of a task
 	allocctl -f state.db follow --after 1200      # every change, as JSON lines
-	allocctl -f state.db export > all.jsonl       # and import
+	allocctl -f state.db export > all.jsonl       # and import, also of arrays and gzip
 	allocctl -f state.db backup state.bak         # and restore
 	allocctl -f state.db check                    # exit code 6 if anything is damaged
 	allocctl -f state.db compact                  # and stats
@@ -19,7 +19,7 @@ wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR).
 
 	$ export ALLOCSTORE_FILE=state.db ID=203266e5-e0d6-9486-5e05-397ed2b184af
 	$ allocctl import allocations.jsonl
-	1 allocation; the store is at index 2
+	1 allocation: 1 inserted; the store is at index 2
 	$ allocctl list
 	ID                                    Name              Node                                  Desired  Status   Index
 	203266e5-e0d6-9486-5e05-397ed2b184af  example.cache[0]  e02b6169-83bd-9df6-69bd-832765f333eb  run      running      2

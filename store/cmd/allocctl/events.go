@@ -37,7 +37,8 @@ func newEvents(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events ID [TASK]",
 		Short: "Show the latest events of an allocation's tasks",
-		Long:  "Show the latest 10 events of one task, or of all tasks of the allocation, oldest first.",
+		Long: `Show the latest 10 events of one task, or of all tasks of the allocation, oldest first. The
+beginning of the ID is enough, as for get.`,
 		Example: `  allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af redis
   allocctl -f state.db events 203266e5-e0d6-9486-5e05-397ed2b184af --json`,
 		Args:              cobra.RangeArgs(1, 2),
@@ -49,7 +50,11 @@ func newEvents(a *app) *cobra.Command {
 }
 
 func (a *app) events(cmd *cobra.Command, args []string, s source) error {
-	alloc, err := found(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
+	id, err := wholeID(cmd.Context(), s, args[0])
+	if err != nil {
+		return err
+	}
+	alloc, err := found(s.Wait(cmd.Context(), id, store.QueryOptions{}))
 	if err != nil {
 		return err
 	}

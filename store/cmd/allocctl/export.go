@@ -47,6 +47,9 @@ func (a *app) export(cmd *cobra.Command, _ []string, s *store.Store) error {
 		return err
 	}
 	defer sn.Close()
+	if err := a.checkAfter(sn.Index()); err != nil {
+		return err
+	}
 	all, damaged, err := changedAfter(cmd.Context(), sn, a.after)
 	if err != nil {
 		return err
@@ -56,11 +59,19 @@ func (a *app) export(cmd *cobra.Command, _ []string, s *store.Store) error {
 	if err := cmp.Or(out.Flush(), exported); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "%s, up to index %d\n", counted(len(all), "allocation"), max(a.after, sn.Index()))
+	fmt.Fprintf(a.err, "%s, up to index %d\n", counted(len(all), "allocation"), sn.Index())
 	if damaged > 0 {
 		return fmt.Errorf("%w: %s left out, which cannot be read: see check", store.ErrCorrupt, counted(damaged, "allocation"))
 	}
 	return nil
+}
+
+// checkAfter returns an error if the index of --after is above the last one.
+func (a *app) checkAfter(last uint64) error {
+	if a.after <= last {
+		return nil
+	}
+	return fmt.Errorf("--after %d: the last index of %s is %d: the other index is of another store, or of this one before a restore", a.after, a.file, last)
 }
 
 // exportAll writes the allocations. If ctx ends, the error says where to continue.

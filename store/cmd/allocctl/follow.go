@@ -37,6 +37,9 @@ the message of an interrupted command has it.`,
 
 // follow prints the changes up to the last index, where the feed would wait for more.
 func (a *app) follow(cmd *cobra.Command, _ []string, s *store.Store) error {
+	if err := a.checkAfter(s.LastIndex()); err != nil {
+		return err
+	}
 	if a.after >= s.Stats().Floor && s.LastIndex() <= max(a.after, index.Created) {
 		return nil
 	}

@@ -11,13 +11,20 @@ import (
 
 func newGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:               "get ID",
-		Short:             "Print an allocation as JSON",
-		Example:           "  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af",
+		Use:   "get ID",
+		Short: "Print an allocation as JSON",
+		Long: `Print an allocation as JSON. The beginning of its ID is enough, if no other ID begins so.
+With --addr that needs a process of allocctl serve.`,
+		Example: `  allocctl -f state.db get 203266e5-e0d6-9486-5e05-397ed2b184af
+  allocctl -f state.db get 2032`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completer(completeID),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
-			return a.printFound(s.Wait(cmd.Context(), args[0], store.QueryOptions{}))
+			id, err := wholeID(cmd.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
+			return a.printFound(s.Wait(cmd.Context(), id, store.QueryOptions{}))
 		}),
 	}
 }

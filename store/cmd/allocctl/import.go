@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"allocstore/schema"
@@ -21,134 +22,184 @@ const (
 	importBytes = 8 << 20
 )
 
+// maxAllocation is the largest Options.MaxAllocationBytes: import and restore take the content of any store.
+const maxAllocation = 512 << 20
+
 // errRefused: allocations of an import are not in the store. Each has been reported.
 var errRefused = errors.New("refused")
 
-// A badLine is the error of a line that is not imported. It is errRefused.
-type badLine struct {
-	line int
-	err  error
-}
-
-// Error returns the number of the line and the reason.
-func (b *badLine) Error() string { return fmt.Sprintf("line %d: %v", b.line, b.err) }
-
-// Unwrap returns errRefused and the reason.
-func (b *badLine) Unwrap() []error { return []error{errRefused, b.err} }
-
 func newImport(a *app) *cobra.Command {
+	limit := "512MiB"
+	im := &importer{report: a.err}
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
-		Short: "Read allocations from JSON lines",
-		Long: `Read allocations from JSON lines, such as export writes, from a file or the standard input,
-and write them to the store, which is created if it does not exist. An allocation with the same
-ID is replaced; an equal one costs nothing. Indexes are the store's own.
+		Short: "Read allocations from JSON",
+		Long: `Read allocations from JSON, such as export writes, from a file or the standard input, and
+write them to the store, which is created if it does not exist. An allocation with the same ID is replaced;
+an equal one costs nothing. Indexes are the store's own.
 
-Every line is checked. The import ends at the first line that cannot be read or stored, and names
-it; the lines before it are in the store. To continue an interrupted import, give --after the index
-in its message. That needs lines in the order of their ModifyIndex, as export writes them. Otherwise
-import all of them again.`,
+The text is one object a line, or objects over many lines, or several on a line, or arrays of objects.
+It may be compressed by gzip. For other JSON jq writes one object a line: jq -c '.Allocations[]'.
+
+Every allocation that cannot be read or stored is reported with its line, and the others are imported.
+The exit code is then 7. To continue an interrupted import, give --after the index in its message. That
+needs allocations in the order of their ModifyIndex, as export writes them. Otherwise import all of them
+again.
+
+Keys that are not documented are kept with their allocation, and counted at the end.`,
 		Example: `  allocctl -f state.db import allocations.jsonl
-  zcat allocations.jsonl.gz | allocctl -f state.db import`,
+  allocctl -f state.db import allocations.jsonl.gz
+  jq -c . *.json | allocctl -f state.db import --strict`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			im := &importer{after: a.after, index: a.after, done: a.after}
+			largest, err := humanize.ParseBytes(limit)
+			if err != nil || largest < 1 || largest > maxAllocation {
+				return usage("--max-allocation %s: want a size from 1B to 512MiB", limit)
+			}
+			im.after, im.index, im.done, im.maxText = a.after, a.after, a.after, maxText(int(largest))
 			path := append(args, "-")[0] // the standard input without FILE
-			err := a.withInput(cmd.Context(), path, "importing", func(in io.Reader) error {
-				return a.withStore(cmd.Context(), store.Options{}, func(s *store.Store) error { return im.importLines(cmd.Context(), s, in) })
+			err = a.withInput(cmd.Context(), path, "importing", func(in io.Reader) error {
+				return a.withStore(cmd.Context(), importOptions(int(largest)), func(s *store.Store) error { return im.importAll(cmd.Context(), s, in) })
 			})
-			if err == nil {
-				there := ""
-				if im.unchanged > 0 {
-					there = fmt.Sprintf(", %d of them already there", im.unchanged)
-				}
-				fmt.Fprintf(a.err, "%s%s; the store is at index %d\n", counted(im.written, "allocation"), there, im.s.LastIndex())
+			if err == nil || errors.Is(err, errRefused) {
+				im.reportAll()
 			}
 			return err
 		},
 	}
-	cmd.Flags().Uint64Var(&a.after, "after", 0, "leave out lines whose ModifyIndex is not above this")
+	flags := cmd.Flags()
+	flags.Uint64Var(&a.after, "after", 0, "leave out allocations whose ModifyIndex is not above this")
+	flags.BoolVar(&im.strict, "strict", false, "refuse allocations that have keys that are not documented")
+	flags.StringVar(&limit, "max-allocation", limit, "refuse larger allocations; the default refuses none that a store may hold")
 	return cmd
 }
 
+// importOptions returns the options of a store for allocations of that size.
+func importOptions(largest int) store.Options {
+	return store.Options{
+		MaxAllocationBytes: largest,
+		MaxBatchBytes:      int(min(max(4*int64(largest), store.DefaultMaxBatchBytes), math.MaxInt)), // an allocation is written twice
+	}
+}
+
+// maxText returns a bound of the text of an allocation of that size. A text is larger than the encoding:
+// it has the names of the fields, and escapes.
+func maxText(largest int) int { return int(min(64*(int64(largest)+1024), math.MaxInt)) }
+
 // An importer writes allocations to a store in batches.
 type importer struct {
-	s     *store.Store
-	after uint64
+	s       *store.Store
+	report  io.Writer // gets a line for every allocation that is refused
+	after   uint64
+	strict  bool
+	maxText int // bytes
 
-	line      int    // number of the line to read
-	highest   uint64 // of the indexes of the lines read
-	unordered bool   // a line's index is below that of a line before it
+	highest   uint64 // of the indexes that were read
+	unordered bool   // an index is below one before it
 
 	batch []imported
-	bytes int // of the lines in batch
+	bytes int // of the text of batch
 
-	written   int    // allocations in the store
-	unchanged int    // those of them that were equal before
-	index     uint64 // the highest of those in the store
-	done      uint64 // the highest below index: all lines up to it are in the store, if they are in order
+	inserted, updated, unchanged int // allocations in the store
+	refused                      int
+	foreign                      bool // one of the refused was no JSON, or has no ID
+	extras                       extras
+
+	index uint64 // the highest of those in the store
+	done  uint64 // the highest below index: all up to it are in the store, if they are in order
 }
 
 // An imported is an allocation of the batch.
 type imported struct {
 	*schema.Allocation
-	line int
+	place
+	extras extras
 }
 
-// importLines imports all lines, until one cannot be read or stored, or ctx ends.
-func (im *importer) importLines(ctx context.Context, s *store.Store, from io.Reader) error {
-	im.s = s
+// importAll imports all allocations that can be read and stored, until the source or the store fails, or
+// ctx ends. If some are refused, the error is errRefused.
+func (im *importer) importAll(ctx context.Context, s *store.Store, from io.Reader) error {
+	im.s, im.extras = s, make(extras)
 	in := ctxio.NewReader(ctx, from)
 	defer in.Close()
-	err := im.readLines(newLines(in))
-	if e := im.flush(); err == nil { // the lines before the fault are good
-		err = e
+	text, err := textOf(in)
+	if errors.Is(err, schema.ErrMalformed) {
+		return err
 	}
 	if err == nil {
-		return nil
+		err = im.readAll(newObjectReader(text, im.maxText))
 	}
-	rest := fmt.Sprintf("go on with --after %d", im.done)
-	if im.unordered || im.done == 0 {
-		rest = "begin again: what is there costs nothing"
+	if e := im.flush(); err == nil {
+		err = e
 	}
-	return fmt.Errorf("%w (%d allocations are in the store; %s)", err, im.written, rest)
+	if err != nil {
+		rest := fmt.Sprintf("go on with --after %d", im.done)
+		if im.unordered || im.done == 0 {
+			rest = "begin again: what is there costs nothing"
+		}
+		return fmt.Errorf("%w (in the store: %s; %s)", err, counted(im.written(), "allocation"), rest)
+	}
+	if im.refused > 0 {
+		err = fmt.Errorf("%w: %d, named above", errRefused, im.refused)
+	}
+	if im.foreign {
+		err = fmt.Errorf("%w (jq -c . says where a text is no JSON, and writes one object a line; jq -c '.[]' those of an object)", err)
+	}
+	return err
 }
 
-// readLines adds the lines to the batch, and writes full batches.
-func (im *importer) readLines(lines *bufio.Scanner) error {
-	for im.line = 1; lines.Scan() && lines.Err() == nil; im.line++ { // after an error the line is not whole
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+// readAll adds the allocations to the batch, and writes full batches.
+func (im *importer) readAll(from *objectReader) error {
+	for {
+		o, err := from.next()
+		var bad *badText
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &bad):
+			im.foreign = im.foreign || !errors.Is(bad, store.ErrTooLarge)
+			im.refuse(bad.place.String(), bad.reason)
 			continue
+		case err != nil:
+			return err
 		}
-		alloc, err := im.parse(lines.Bytes())
+		alloc, err := im.parse(o.text)
+		if errors.Is(err, errUsage) {
+			return fmt.Errorf("%v: %w", o.place, err)
+		}
 		if err != nil {
-			return &badLine{im.line, err}
+			im.refuseObject(o, err)
+			continue
 		}
 		if im.after > 0 && alloc.ModifyIndex <= im.after {
 			continue
 		}
-		im.batch = append(im.batch, imported{alloc, im.line})
-		if im.bytes += len(lines.Bytes()); len(im.batch) == importBatch || im.bytes >= importBytes {
-			if err := im.flush(); err != nil {
-				return err
-			}
+		if err := im.add(o, alloc); err != nil {
+			return err
 		}
-	}
-	switch err := lines.Err(); {
-	case err == nil, errors.Is(err, context.Canceled):
-		return err
-	case errors.Is(err, bufio.ErrTooLong):
-		return &badLine{im.line, fmt.Errorf("longer than %d bytes", maxLine)}
-	default:
-		return fmt.Errorf("line %d: %w", im.line, err)
 	}
 }
 
-// parse returns the allocation of a line. Lines out of order are an error with --after: a line that it
-// leaves out may then be one that the first import never read.
+// add adds an allocation to the batch, and writes the batch if it is full.
+func (im *importer) add(o object, alloc *schema.Allocation) error {
+	kept := countExtras(alloc)
+	if im.strict && len(kept) > 0 {
+		im.refuse(o.String(), fmt.Errorf("keys that are not documented: %v", kept))
+		return nil
+	}
+	im.batch = append(im.batch, imported{alloc, o.place, kept})
+	if im.bytes += len(o.text); len(im.batch) == importBatch || im.bytes >= importBytes {
+		return im.flush()
+	}
+	return nil
+}
+
+// parse returns the allocation of an object. With --after one out of order is an error: --after would leave
+// out allocations that the first import did not reach.
 func (im *importer) parse(text []byte) (*schema.Allocation, error) {
 	alloc, err := schema.DecodeJSON(text)
 	if err == nil {
+		im.foreign = im.foreign || alloc.ID == ""
 		err = alloc.Validate()
 	}
 	if err != nil {
@@ -160,9 +211,28 @@ func (im *importer) parse(text []byte) (*schema.Allocation, error) {
 	im.unordered = im.unordered || alloc.ModifyIndex < im.highest
 	im.highest = max(im.highest, alloc.ModifyIndex)
 	if im.unordered && im.after > 0 {
-		return nil, usage("its index %d is below one before it, and --after is for lines in the order of their indexes: import all of them", alloc.ModifyIndex)
+		return nil, usage("its index %d is below one before it, and --after is for allocations in the order of their indexes: import all of them", alloc.ModifyIndex)
 	}
 	return alloc, nil
+}
+
+// refuseObject reports an object that is no allocation, with the line of the fault.
+func (im *importer) refuseObject(o object, err error) {
+	where := o.String()
+	var fault *schema.JSONError
+	if errors.As(err, &fault) {
+		im.foreign = im.foreign || fault.Field == ""
+		if line := o.lineAt(fault.Offset); line > o.line {
+			where = fmt.Sprintf("line %d, in the object of line %d", line, o.line)
+		}
+	}
+	im.refuse(where, err)
+}
+
+// refuse counts and reports an allocation that is not imported.
+func (im *importer) refuse(where string, err error) {
+	im.refused++
+	fmt.Fprintf(im.report, "allocctl: %s: %v\n", where, err)
 }
 
 // flush writes the batch.
@@ -174,7 +244,7 @@ func (im *importer) flush() error {
 
 // write writes the allocations twice in one batch: as the scheduler, and then as the client, since a
 // scheduler's update keeps the client's fields. ctx does not interrupt it. If one allocation is
-// refused, those before it are written.
+// refused, the others are written.
 func (im *importer) write(part []imported) error {
 	if len(part) == 0 {
 		return nil
@@ -184,22 +254,26 @@ func (im *importer) write(part []imported) error {
 		b.Upsert(alloc.Allocation)
 		b.UpdateFromClient(alloc.Allocation)
 	}
+	absent := im.absent(part)
 	applied, err := im.s.Apply(context.Background(), b)
-	if half := len(part) / 2; err != nil && half > 0 && refused(err) {
+	switch half := len(part) / 2; {
+	case err != nil && !refused(err):
+		return fmt.Errorf("%v: %w", part[0].place, err)
+	case err != nil && half > 0:
 		if err := im.write(part[:half]); err != nil {
 			return err
 		}
 		return im.write(part[half:])
+	case err != nil:
+		im.refuse(part[0].String(), err)
+		return nil
 	}
-	if err != nil && refused(err) {
-		return &badLine{part[0].line, err}
-	}
-	if err != nil {
-		return fmt.Errorf("line %d: %w", part[0].line, err)
-	}
-	im.written += len(part)
-	im.unchanged += applied.Unchanged / 2
+	unchanged := applied.Unchanged / 2
+	im.inserted += absent
+	im.unchanged += unchanged
+	im.updated += len(part) - absent - unchanged
 	for _, alloc := range part {
+		im.extras.addAll(alloc.extras)
 		if alloc.ModifyIndex > im.index {
 			im.index, im.done = alloc.ModifyIndex, im.index
 		}
@@ -207,7 +281,46 @@ func (im *importer) write(part []imported) error {
 	return nil
 }
 
+// absent returns the number of IDs that the store does not have.
+func (im *importer) absent(part []imported) int {
+	ids := make(map[schema.ID]bool, len(part))
+	for _, alloc := range part {
+		id, err := schema.ParseID(alloc.ID)
+		if err == nil {
+			_, err = im.s.Get(alloc.ID)
+		}
+		if errors.Is(err, store.ErrNotFound) {
+			ids[id] = true
+		}
+	}
+	return len(ids)
+}
+
 // refused reports whether the store refuses the allocation, rather than all writes.
 func refused(err error) bool {
 	return errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrCorrupt)
+}
+
+// written returns the number of allocations in the store.
+func (im *importer) written() int { return im.inserted + im.updated + im.unchanged }
+
+// reportAll reports the counts.
+func (im *importer) reportAll() {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		name string
+	}{{im.inserted, "inserted"}, {im.updated, "updated"}, {im.unchanged, "unchanged"}} {
+		if part.n > 0 {
+			parts = append(parts, humanize.Comma(int64(part.n))+" "+part.name)
+		}
+	}
+	text := counted(im.written(), "allocation")
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	fmt.Fprintf(im.report, "%s; the store is at index %d\n", text, im.s.LastIndex())
+	if len(im.extras) > 0 {
+		fmt.Fprintf(im.report, "kept, but not documented: %v\n", im.extras)
+	}
 }

@@ -35,7 +35,7 @@ func TestImportInterrupted(t *testing.T) {
 	}
 	interrupt()
 	require.Equal(t, exitInterrupted, <-ended)
-	require.Contains(t, said.String(), "interrupted (2 allocations are in the store; go on with --after 11)")
+	require.Contains(t, said.String(), "interrupted (in the store: 2 allocations; go on with --after 11)")
 	s, err := store.Open(path, &store.Options{ReadOnly: true})
 	require.NoError(t, err)
 	require.Equal(t, 2, s.Stats().Allocations)
@@ -51,24 +51,34 @@ func TestImportLarge(t *testing.T) {
 	}
 	code, said := importText(t, lines.String())
 	require.Zero(t, code, said)
-	require.Contains(t, said, "90 allocations; the store is at")
+	require.Contains(t, said, "90 allocations: 90 inserted")
 }
 
-// TestImportRefused has a line that is too large within a batch: the error names it, and the lines
-// before it are in the store.
+// TestImportRefused has allocations that are too large, by the text and by the encoding, within a batch: each is
+// reported with its line, and all others are in the store, by the flag or by the default also the large ones.
 func TestImportRefused(t *testing.T) {
 	t.Parallel()
-	code, said := importText(t, sized(1, 1)+sized(2, 1)+sized(3, 2<<20)+sized(4, 1))
+	text := "\r\n" + sized(1, 1) + " \t\r\n" + sized(2, 1) + sized(3, 3<<20) + sized(4, 1) + sized(5, 7<<20) + sized(6, 1)
+	code, said := importText(t, text, "--max-allocation", "100KiB")
 	require.Equal(t, exitRefused, code)
-	require.Regexp(t, `^allocctl: line 3: allocstore: too large: .*\(2 allocations are in the store; begin again`, said)
+	require.Regexp(t, `^allocctl: line 7: .*too large: an object of more than 6619136 bytes
+allocctl: line 5: .*too large: .*
+4 allocations: 4 inserted; the store is at index [34]
+allocctl: refused: 2, named above\n$`, said)
+
+	code, said = importText(t, text)
+	require.Zero(t, code, said)
+	require.Contains(t, said, "6 allocations: 6 inserted")
 }
 
-// TestImportOddLines has empty lines, which do not count, and one that is too long.
-func TestImportOddLines(t *testing.T) {
+// TestImportLimit has limits that are no sizes, or too large.
+func TestImportLimit(t *testing.T) {
 	t.Parallel()
-	code, said := importText(t, "\r\n"+sized(1, 1)+" \t\r\n"+sized(2, maxLine))
-	require.Equal(t, exitRefused, code)
-	require.Contains(t, said, "allocctl: line 4: longer than 16777216 bytes (1 allocations")
+	for _, size := range []string{"0", "-1", "x", "513MiB", "99999999999999999999"} {
+		code, said := importText(t, "", "--max-allocation", size)
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, said, "want a size from 1B to 512MiB")
+	}
 }
 
 // sized returns a line with an allocation whose name has that size.
@@ -77,8 +87,16 @@ func sized(n, size int) string {
 }
 
 // importText imports the lines into a new store, and returns the exit code and the error output.
-func importText(t *testing.T, lines string) (code int, said string) {
-	var text bytes.Buffer
-	a := &app{in: strings.NewReader(lines), out: io.Discard, err: &text}
-	return run(t.Context(), a, []string{"-f", filepath.Join(t.TempDir(), "state.db"), "import"}), text.String()
+func importText(t *testing.T, lines string, flags ...string) (code int, said string) {
+	args := append([]string{"-f", filepath.Join(t.TempDir(), "state.db"), "import"}, flags...)
+	code, _, said = runText(t, lines, args...)
+	return code, said
+}
+
+// runText runs a command, and returns its exit code and its outputs.
+func runText(t *testing.T, in string, args ...string) (code int, out, said string) {
+	var text, errText bytes.Buffer
+	a := &app{in: strings.NewReader(in), out: &text, err: &errText}
+	code = run(t.Context(), a, args)
+	return code, text.String(), errText.String()
 }

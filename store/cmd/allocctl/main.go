@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,17 +20,15 @@ func main() {
 
 // run is main with the environment as arguments, for tests.
 func run(ctx context.Context, a *app, args []string) (code int) {
-	out, messages := newStream(ctx, a.out, false), newStream(ctx, a.err, true)
+	stdout, messages := newStream(ctx, a.out, false), newStream(ctx, a.err, true)
+	out := &output{to: stdout}
 	a.out, a.err = out, &console{to: messages}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		err = out.failure()
-	}
+	err := out.failure(root.ExecuteContext(ctx))
 	if err == nil && ctx.Err() != nil {
 		err = messages.failure()
 	}
@@ -42,7 +41,7 @@ func run(ctx context.Context, a *app, args []string) (code int) {
 		reason = strings.Replace("interrupted: "+reason, "interrupted: "+context.Canceled.Error(), "interrupted", 1)
 	}
 	fmt.Fprintln(a.err, "allocctl:", reason)
-	if !a.parsed {
+	if !a.parsed && !errors.Is(err, out.err) {
 		fmt.Fprintln(a.err, "Try allocctl --help.")
 		code = exitUsage
 	}

@@ -317,3 +317,21 @@ func TestBarMakesRoom(t *testing.T) {
 	require.Equal(t, exitRefused, code, text)
 	require.Regexp(t, `^allocctl: .*line 1`, show(t, text).lines[0])
 }
+
+// TestShownIDsAreTaken gets every allocation by the ID that a list shows on a narrow terminal.
+func TestShownIDsAreTaken(t *testing.T) {
+	t.Parallel()
+	dir, _ := shopStore(t)
+	text, code := onTerminal(t, 80, tool(t, dir, "list"))
+	require.Zero(t, code, text)
+	rows := show(t, text).lines[1:]
+	rows = rows[:len(rows)-1]
+	require.Len(t, rows, len(statuses))
+	for i, row := range rows {
+		id := strings.Fields(row)[0]
+		require.Len(t, id, shortID)
+		got, err := tool(t, dir, "get", id).Output()
+		require.NoError(t, err)
+		require.Contains(t, string(got), fmt.Sprintf("shop-frontend.web[%d]", i))
+	}
+}

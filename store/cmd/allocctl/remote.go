@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +28,9 @@ func newRemote(addr string) (remote, error) {
 	return remote{client, addr}, nil
 }
 
+// maxAnswer is the largest text of an allocation that is taken from a process.
+const maxAnswer = 1 << 30
+
 // List reads the answer of serveList.
 func (r remote) List(ctx context.Context, by filter) store.Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
@@ -38,13 +40,17 @@ func (r remote) List(ctx context.Context, by filter) store.Allocations {
 			return
 		}
 		defer answer.Body.Close()
-		lines := newLines(answer.Body)
-		for lines.Scan() {
-			if a, err := schema.DecodeJSON(lines.Bytes()); !yield(a, err) || err != nil {
+		from := newObjectReader(answer.Body, maxAnswer)
+		o, err := from.next()
+		for ; err == nil; o, err = from.next() {
+			if a, err := schema.DecodeJSON(o.text); !yield(a, err) || err != nil {
 				return
 			}
 		}
-		if err = lines.Err(); err == nil && answer.Trailer.Get(listError) != "" {
+		if err == io.EOF {
+			err = nil
+		}
+		if err == nil && answer.Trailer.Get(listError) != "" {
 			err = errors.New(answer.Trailer.Get(listError))
 		}
 		if err != nil {
@@ -67,14 +73,4 @@ func (r remote) requestList(ctx context.Context, by filter) (*http.Response, err
 	defer answer.Body.Close()
 	reason, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
 	return nil, &httpapi.StatusError{Address: request.URL.Redacted(), Code: answer.StatusCode, Reason: strings.TrimSpace(string(reason))}
-}
-
-// maxLine is the length of the longest line of JSON.
-const maxLine = 16 << 20
-
-// newLines returns a scanner of JSON lines.
-func newLines(r io.Reader) *bufio.Scanner {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	return lines
 }

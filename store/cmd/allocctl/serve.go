@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -50,7 +49,7 @@ for the others, and then end the process.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:4646", "address to listen on; port 0 means any free port")
-	flags.StringVar(&o.addressFile, "address-file", "", "file to write the address to, when the server listens")
+	flags.StringVar(&o.addressFile, "address-file", "", "file to write the address to, when the server listens: a new one, or one with an address")
 	flags.StringVar(&o.Region, "region", httpapi.DefaultRegion, "this server's region")
 	flags.StringToStringVar(&o.regions, "regions", nil, "addresses of other regions, such as eu=http://10.0.0.1:4646")
 	flags.BoolVar(&o.DisplayMessages, "display-messages", false, "add a sentence for people to every task event")
@@ -87,7 +86,7 @@ func (o *serveOptions) serve(ctx context.Context, s *store.Store, log *slog.Logg
 	}
 	address := "http://" + listener.Addr().String()
 	if o.addressFile != "" {
-		write := func() (bool, error) { return true, os.WriteFile(o.addressFile, []byte(address), 0o644) }
+		write := func() (bool, error) { return true, writeAddress(o.addressFile, address) }
 		if _, err := untilDone(ctx, write, func(bool) {}); err != nil { // it may be a named pipe
 			return errors.Join(err, listener.Close())
 		}

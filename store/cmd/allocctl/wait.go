@@ -17,7 +17,7 @@ func newWait(a *app) *cobra.Command {
 		Short: "Block until an allocation changes, and print it",
 		Long: `Block until the allocation changes at an index above --index, or is placed if it does not
 exist, and print it as JSON. Its index goes to the error output: with that as the next --index
-no change is missed.
+no change is missed. The beginning of an ID is enough, as for get, if the allocation exists.
 
 A file that is open here does not change, so the command does not wait for it: wait with --addr on
 the process that writes the file.`,
@@ -25,15 +25,19 @@ the process that writes the file.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completer(completeID),
 		RunE: a.onSource(func(cmd *cobra.Command, args []string, s source) error {
+			id, err := wholeID(cmd.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
 			opts := store.QueryOptions{MinQueryIndex: index, MaxQueryTime: timeout}
 			if !cmd.Flags().Changed("index") {
-				now, err := s.Wait(cmd.Context(), args[0], store.QueryOptions{})
+				now, err := s.Wait(cmd.Context(), id, store.QueryOptions{})
 				if err != nil {
 					return err
 				}
 				opts.MinQueryIndex = now.Index
 			}
-			r, err := s.Wait(cmd.Context(), args[0], opts)
+			r, err := s.Wait(cmd.Context(), id, opts)
 			if err != nil && cmd.Context().Err() != nil {
 				return fmt.Errorf("%w (go on with --index %d)", err, opts.MinQueryIndex)
 			}
