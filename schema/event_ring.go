@@ -1,7 +1,10 @@
 package schema
 
 import (
+	"encoding/binary"
 	"iter"
+	"math"
+	"strings"
 	"sync"
 	"unicode/utf8"
 )
@@ -28,20 +31,49 @@ type EventRing struct {
 }
 
 // Append appends ev as the latest event. A full ring drops its oldest event.
-func (r *EventRing) Append(ev TaskEvent) {
+func (r *EventRing) Append(ev TaskEvent) { r.add(&ev, false) }
+
+// add appends ev and reports true. With once it leaves a ring that has ev already as it is,
+// and reports false. An event without a Time is always new.
+func (r *EventRing) add(ev *TaskEvent, once bool) bool {
 	older := r.packed
 	if r.n == MaxTaskEvents {
 		oldest := reader{src: older}
 		oldest.skip()
 		older = older[oldest.off:]
+	}
+	buf := packing.Get().(*[]byte)
+	defer packing.Put(buf)
+	*buf = appendEvent(append((*buf)[:0], older...), ev)
+	packed := string(*buf)
+	if once && ev.Time != 0 && r.has(packed[len(older):], ev.Time) {
+		return false
+	}
+	if r.n == MaxTaskEvents {
 		r.dropped++
 	} else {
 		r.n++
 	}
-	buf := packing.Get().(*[]byte)
-	defer packing.Put(buf)
-	*buf = appendEvent(append((*buf)[:0], older...), &ev)
-	r.packed = string(*buf)
+	r.packed = packed
+	return true
+}
+
+// has reports whether the ring has the event of that time, which is encoded in event. Equal
+// events are equal bytes. A new event costs a search for the last bytes of its time.
+func (r *EventRing) has(event string, time int64) bool {
+	var last [4]byte
+	binary.BigEndian.PutUint32(last[:], uint32(time))
+	if time > math.MaxUint32 && !strings.Contains(r.packed, string(last[:])) {
+		return false
+	}
+	for packed := (reader{src: r.packed}); packed.left() > 0; {
+		at := packed.off
+		packed.skip()
+		if r.packed[at:packed.off] == event {
+			return true
+		}
+	}
+	return false
 }
 
 // Len returns the number of events in the ring.

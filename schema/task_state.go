@@ -35,9 +35,18 @@ const (
 //     Validation and Not Restarting.
 //   - Restarting increments Restarts and sets LastRestart.
 //
+// An event that the ring has already, equal in every field, changes nothing, and state is not
+// looked at. So an event may be sent again as long as the ring holds it. An event without a
+// Time is always a new one.
+//
 // All times are those of the event, so equal events lead to equal states on every replica.
-func (ts *TaskState) Record(state string, ev TaskEvent) {
-	ts.Events.Append(ev)
+func (ts *TaskState) Record(state string, ev TaskEvent) { ts.record(state, &ev) }
+
+// record is Record. It reports whether the event was new.
+func (ts *TaskState) record(state string, ev *TaskEvent) bool {
+	if !ts.Events.add(ev, true) {
+		return false
+	}
 	if ev.FailsTask || ev.Type == TaskFailedValidation || ev.Type == TaskNotRestarting {
 		ts.Failed = true
 	}
@@ -46,7 +55,7 @@ func (ts *TaskState) Record(state string, ev TaskEvent) {
 		ts.LastRestart = UnixNano(ev.Time)
 	}
 	if state == "" || state == ts.State {
-		return
+		return true
 	}
 	ts.State, ts.FinishedAt = state, 0
 	switch state {
@@ -55,16 +64,20 @@ func (ts *TaskState) Record(state string, ev TaskEvent) {
 	case TaskStateDead:
 		ts.FinishedAt = UnixNano(ev.Time)
 	}
+	return true
 }
 
 // RecordTaskEvent returns stored with ev recorded for a task, see [TaskState.Record]. A task
-// without a state starts as pending. The result shares with stored all that does not change.
+// without a state starts as pending. The result shares with stored all that does not change. It
+// is stored itself if the task has the event already.
 func RecordTaskEvent(stored *Allocation, task, state string, ev TaskEvent, index uint64) *Allocation {
 	ts := TaskState{State: TaskStatePending}
 	if was := stored.TaskStates[task]; was != nil {
 		ts = *was
 	}
-	ts.Record(state, ev)
+	if !ts.record(state, &ev) {
+		return stored
+	}
 	a := *stored
 	a.ModifyIndex = index
 	a.TaskStates = make(map[string]*TaskState, len(stored.TaskStates)+1)

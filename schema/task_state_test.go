@@ -61,6 +61,66 @@ func TestRecordSurvivesTheRing(t *testing.T) {
 	require.Equal(t, TaskState{State: TaskStatePending, Failed: true, Restarts: 50, LastRestart: 109, StartedAt: 108}, ts)
 }
 
+// TestRecordOnce records random events, many of them again, beside a slice of the latest ones. An
+// event that is among them changes nothing of the task. An event is new if it differs in any
+// field, if it has no Time, or if it is only a part of another event's message.
+func TestRecordOnce(t *testing.T) {
+	t.Parallel()
+	r := seeded(t)
+	repeated := 0
+	for range 300 {
+		var ts TaskState
+		var latest []TaskEvent
+		sent := []TaskEvent{randomEvent(r)}
+		for range 4 * MaxTaskEvents {
+			ev := variant(r, sent[max(0, len(sent)-1-r.IntN(2*MaxTaskEvents))])
+			sent = append(sent, ev)
+			state := []string{"", TaskStateRunning, TaskStateDead}[r.IntN(3)]
+			was := ts
+			ts.Record(state, ev)
+			if ev.Time != 0 && slices.ContainsFunc(latest, func(of TaskEvent) bool { return reflect.DeepEqual(of, ev) }) {
+				require.Equal(t, was, ts, "an event that the ring has changes nothing, state %q included", state)
+				repeated++
+				continue
+			}
+			latest = append(latest, ev)
+			latest = slices.Clone(latest[max(0, len(latest)-MaxTaskEvents):])
+			require.Equal(t, latest, slices.Collect(ts.Events.All()), "any other event is the latest")
+			if state != "" {
+				require.Equal(t, state, ts.State)
+			}
+		}
+	}
+	require.Greater(t, repeated, 1000)
+}
+
+// variant returns ev as it is, or with another time, or with one field emptied, or an event
+// with the bytes of ev in its message.
+func variant(r *rand.Rand, ev TaskEvent) TaskEvent {
+	switch r.IntN(8) {
+	case 0:
+		ev.Time = r.Int64N(3)
+	case 1:
+		ev.Time = r.Int64()
+	case 2:
+		ev.Message = string(appendEvent(nil, &ev))
+	case 3:
+		v := reflect.ValueOf(&ev).Elem()
+		v.Field(r.IntN(v.NumField())).SetZero()
+	}
+	return ev
+}
+
+// TestRecordTaskEventOnce returns the stored allocation itself for an event that it has.
+func TestRecordTaskEventOnce(t *testing.T) {
+	t.Parallel()
+	ev := TaskEvent{Type: TaskRestarting, Time: 9}
+	first := RecordTaskEvent(&Allocation{}, "task", TaskStatePending, ev, 1)
+	require.Same(t, first, RecordTaskEvent(first, "task", TaskStateDead, ev, 2))
+	require.Equal(t, uint64(1), first.TaskStates["task"].Restarts, "it is counted once")
+	require.NotSame(t, first, RecordTaskEvent(first, "another", "", ev, 2), "another task does not have it")
+}
+
 // requireFields compares each field of got with that of one of from, which is from[""] for a
 // field that is not named. Reference fields must be identical.
 func requireFields(t *testing.T, got *Allocation, from map[string]*Allocation, rule string) {
