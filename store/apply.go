@@ -15,9 +15,12 @@ import (
 // while the batch is queued, Apply returns ctx's error and nothing has changed. Once the
 // commit is under way Apply waits for it even if ctx ends, so its result is always true.
 //
+// Apply does not empty the batch: applied again, it repeats its writes. See [Batch.Reset].
+//
 // Errors that change nothing: the faults of the batch's writes (see [Batch]), ErrNoJob,
-// ErrTooLarge, ErrInvalid for a nil batch, ErrCorrupt for a quarantined allocation,
-// ErrClosed, ErrReadOnly. After ErrFailed the batch may be on the disk or not.
+// ErrTooLarge, ErrInvalid for a nil batch or an update that would empty a placement's fields
+// (see [Batch.Upsert]), ErrCorrupt for a quarantined allocation, ErrClosed, ErrReadOnly. After
+// ErrFailed the batch may be on the disk or not.
 func (s *Store) Apply(ctx context.Context, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, nil)
 }
@@ -68,7 +71,8 @@ func (s *Store) submit(ctx context.Context, r *request, b *Batch, at *uint64) (A
 	return a.applied, a.err
 }
 
-// Upsert applies a batch of scheduler's writes. See [Batch.Upsert] and [Store.Apply].
+// Upsert applies a batch of scheduler's writes, which REPLACE every field that the scheduler
+// owns; SetDesiredStatus changes the status alone. See [Batch.Upsert] and [Store.Apply].
 func (s *Store) Upsert(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
 	return s.applyNew(ctx, func(b *Batch) {
 		for _, a := range allocs {
@@ -77,7 +81,8 @@ func (s *Store) Upsert(ctx context.Context, allocs ...*schema.Allocation) (Appli
 	})
 }
 
-// UpdateFromClient applies a batch of client's writes. See [Batch.UpdateFromClient] and
+// UpdateFromClient applies a batch of client's writes, which REPLACE the status and all task
+// states; SetClientStatus changes the status alone. See [Batch.UpdateFromClient] and
 // [Store.Apply].
 func (s *Store) UpdateFromClient(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
 	return s.applyNew(ctx, func(b *Batch) {
@@ -91,6 +96,18 @@ func (s *Store) UpdateFromClient(ctx context.Context, allocs ...*schema.Allocati
 // [Store.Apply].
 func (s *Store) AppendTaskEvent(ctx context.Context, allocID, task, state string, ev schema.TaskEvent) (Applied, error) {
 	return s.applyNew(ctx, func(b *Batch) { b.AppendTaskEvent(allocID, task, state, ev) })
+}
+
+// SetClientStatus applies a batch of one write of a client's status. See
+// [Batch.SetClientStatus] and [Store.Apply].
+func (s *Store) SetClientStatus(ctx context.Context, id, status, description string) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) { b.SetClientStatus(id, status, description) })
+}
+
+// SetDesiredStatus applies a batch of one write of a desired status. See
+// [Batch.SetDesiredStatus] and [Store.Apply].
+func (s *Store) SetDesiredStatus(ctx context.Context, id, status, description string) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) { b.SetDesiredStatus(id, status, description) })
 }
 
 // Delete applies a batch of deletions. See [Batch.Delete] and [Store.Apply].

@@ -14,8 +14,11 @@ import (
 //
 // Each write is copied, encoded and checked when it is added, in the caller's goroutine, so
 // that work never holds up the committer. Apply returns the faults of all writes, and then
-// changes nothing. A Batch may be applied more than once. It must not be used by several
-// goroutines at a time, Apply included.
+// changes nothing. A Batch must not be used by several goroutines at a time, Apply included.
+//
+// Applying does not empty a Batch. Applied again, with or without more writes, it repeats all
+// its writes, and so takes back what others have written to the same fields meanwhile. Reset
+// empties it for other writes.
 type Batch struct {
 	ops  []op
 	errs []error
@@ -38,6 +41,8 @@ const (
 	opUpsert opKind = iota
 	opClient
 	opEvent
+	opClientStatus
+	opDesiredStatus
 	opDelete
 )
 
@@ -47,11 +52,36 @@ type op struct {
 	kind opKind
 	id   schema.ID
 
-	sched, client  part        // opUpsert has both, opClient the client's
-	job            *encodedJob // opUpsert: nil keeps the stored one
-	report         string      // opUpsert: the ClientStatus, if it is one that the scheduler may set
-	previous, next optionalID  // opUpsert: PreviousAllocation, NextAllocation
-	event          *taskEvent  // opEvent
+	sched, client  part         // opUpsert has both, opClient the client's
+	job            *encodedJob  // opUpsert: nil keeps the stored one
+	report         string       // opUpsert: the ClientStatus, if it is one that the scheduler may set
+	previous, next optionalID   // opUpsert: PreviousAllocation, NextAllocation
+	empty          placement    // opUpsert: the fields that are empty
+	event          *taskEvent   // opEvent
+	status         *statusWrite // opClientStatus, opDesiredStatus
+}
+
+// A placement is a set of the fields that an update cannot empty.
+type placement uint8
+
+const (
+	nodeID placement = 1 << iota
+	jobID
+	taskGroup
+)
+
+// emptyIn returns those of the fields that are empty in a.
+func emptyIn(a *schema.Allocation) (p placement) {
+	if a.NodeID == "" {
+		p |= nodeID
+	}
+	if a.JobID == "" {
+		p |= jobID
+	}
+	if a.TaskGroup == "" {
+		p |= taskGroup
+	}
+	return p
 }
 
 // A part is the scheduler's or the client's half of an allocation, encoded. In a draft an
@@ -75,32 +105,43 @@ type taskEvent struct {
 	event       schema.TaskEvent
 }
 
+type statusWrite struct{ status, description string }
+
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 
 // codec encodes writes.
 var codec schema.Codec
 
-// keptBytes bounds the memory that an emptied batch keeps.
+// keptBytes bounds the memory that an emptied batch of the pool keeps.
 const keptBytes = 1 << 16
 
-// reset empties the batch and keeps its memory. Its ops must not be in use.
-func (b *Batch) reset() {
-	if cap(b.bytes) > keptBytes || len(b.ops) > keptBytes/64 {
-		*b = Batch{}
-		return
-	}
+// Reset empties the batch, its faults too, and keeps its memory for the next writes. It may be
+// called as soon as Apply has returned, whatever Apply returned.
+func (b *Batch) Reset() {
 	clear(b.ops)
 	*b = Batch{ops: b.ops[:0], bytes: b.bytes[:0]}
 }
 
-// Upsert adds the scheduler's write of a: an insert if the store does not hold
-// the ID when the batch is applied, an update otherwise.
+// reset is Reset without keeping much memory.
+func (b *Batch) reset() {
+	if cap(b.bytes) > keptBytes || len(b.ops) > keptBytes/64 {
+		*b = Batch{}
+	}
+	b.Reset()
+}
+
+// Upsert adds the scheduler's write of a, which REPLACES every field that the scheduler owns:
+// a field that is empty in a is emptied in the store. To change the desired status alone use
+// SetDesiredStatus.
 //
-// An insert stores all of a; without a Job the whole batch is refused with ErrNoJob. An
-// update replaces every field that the scheduler owns: all except ClientStatus,
-// ClientDescription, TaskStates and ClientExtra. It sets ClientStatus only to lost or unknown. A nil Job
-// keeps the stored one. The indexes in a are ignored. If the store holds
+// It is an insert if the store does not hold the ID when the batch is applied, and an update
+// otherwise. An insert stores all of a; without a Job the whole batch is refused with ErrNoJob.
+// An update leaves what the client owns: ClientStatus, which it sets only to lost or unknown,
+// ClientDescription, TaskStates and ClientExtra. A nil Job keeps the stored one. An update that
+// would empty the stored NodeID, JobID or TaskGroup refuses the whole batch with ErrInvalid.
+//
+// An empty JobID takes the Job's ID. The indexes in a are ignored. If the store holds
 // a.PreviousAllocation, that allocation's NextAllocation is set.
 //
 // Upsert copies a; the caller keeps it.
@@ -146,11 +187,16 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 		return err
 	}
 	in := a
-	if previous := o.previous.String(); previous != a.PreviousAllocation {
+	previous, needsJobID := o.previous.String(), a.JobID == "" && a.Job != nil
+	if previous != a.PreviousAllocation || needsJobID {
 		canonical := *a
 		canonical.PreviousAllocation = previous
+		if needsJobID {
+			canonical.JobID = a.Job.ID
+		}
 		in = &canonical
 	}
+	o.empty = emptyIn(in)
 	o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, in)))
 	o.client = newPart(b.keep(codec.AppendClient(b.bytes, in)))
 	if a.ClientStatus == schema.ClientStatusLost || a.ClientStatus == schema.ClientStatusUnknown {
@@ -214,10 +260,13 @@ func (o optionalID) String() string {
 	return o.id.String()
 }
 
-// UpdateFromClient adds the client's write of a: its ClientStatus,
-// ClientDescription, TaskStates and ClientExtra replace the stored ones, and only ModifyIndex
-// moves. All other fields of a except its ID are ignored. If the store does not hold the ID
-// when the batch is applied, the write is skipped and reported in Applied.Unknown.
+// UpdateFromClient adds the client's write of a, which REPLACES the stored ClientStatus,
+// ClientDescription, TaskStates and ClientExtra: task states that a does not have are removed,
+// with their events. To change the status alone use SetClientStatus, and AppendTaskEvent for a
+// task.
+//
+// Only ModifyIndex moves. All other fields of a except its ID are ignored. If the store does not
+// hold the ID when the batch is applied, the write is skipped and reported in Applied.Unknown.
 //
 // UpdateFromClient copies a; the caller keeps it.
 func (b *Batch) UpdateFromClient(a *schema.Allocation) {
@@ -238,6 +287,9 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 // to state unless that is "". The task's bookkeeping follows, see
 // [schema.TaskState.Record]; a task that has no state yet starts as pending. An
 // unknown allocation is skipped and reported in Applied.Unknown.
+//
+// An event that the task's ring holds already, equal in every field and with a Time, changes
+// nothing, its state included. So an event may be sent again if it is unknown whether it arrived.
 func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent) {
 	id, err := schema.ParseID(allocID)
 	switch {
@@ -265,6 +317,37 @@ func (b *Batch) eventSize(te *taskEvent) int {
 	size := len(b.bytes) - start
 	b.bytes = b.bytes[:start]
 	return size
+}
+
+// SetClientStatus adds a client's write of ClientStatus and ClientDescription alone: everything
+// else stays, the task states and their events too. Only ModifyIndex moves. An unknown
+// allocation is skipped and reported in Applied.Unknown. An empty status is ErrInvalid.
+func (b *Batch) SetClientStatus(id, status, description string) {
+	a := schema.Allocation{ID: id, ClientStatus: status, ClientDescription: description}
+	b.setStatus("SetClientStatus", op{kind: opClientStatus, status: &statusWrite{status, description}}, id, a.ValidateClient())
+}
+
+// SetDesiredStatus adds a scheduler's write of DesiredStatus and DesiredDescription alone:
+// everything else stays. ModifyIndex and AllocModifyIndex move. An unknown allocation is
+// skipped and reported in Applied.Unknown. An empty status is ErrInvalid.
+func (b *Batch) SetDesiredStatus(id, status, description string) {
+	a := schema.Allocation{ID: id, DesiredStatus: status, DesiredDescription: description}
+	b.setStatus("SetDesiredStatus", op{kind: opDesiredStatus, status: &statusWrite{status, description}}, id, a.Validate())
+}
+
+// setStatus adds o, a write of a status, unless it has the fault err or an empty status.
+func (b *Batch) setStatus(what string, o op, id string, err error) {
+	if err == nil && o.status.status == "" {
+		err = fmt.Errorf("%w: allocation %s: empty status", ErrInvalid, id)
+	}
+	if err == nil {
+		o.id, err = schema.ParseID(id)
+	}
+	if err != nil {
+		b.refuse(what, err)
+		return
+	}
+	b.add(o, len(o.id)+len(o.status.status)+len(o.status.description))
 }
 
 // Delete adds the removal of an allocation. The store remembers its tombstone, so readers

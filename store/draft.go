@@ -27,8 +27,9 @@ type draft struct {
 	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
 
 	// fields has the client's fields as they are now if they changed since client was
-	// encoded, else it is nil. It is replaced and never changed.
-	fields *schema.Allocation
+	// encoded, else it is nil. It is replaced and never changed. So is schedFields, with the
+	// scheduler's fields.
+	fields, schedFields *schema.Allocation
 }
 
 // wasAlive reports whether the allocation existed before the batch.

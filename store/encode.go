@@ -14,11 +14,12 @@ func (d *draft) finish(k record.Key) error {
 	if !d.alive && !d.wasAlive() {
 		return nil
 	}
-	if d.fields != nil && d.alive {
-		d.client = newPart(d.p.encode(d.fields))
-		if limit := d.p.limits.MaxAllocationBytes; len(d.client.body) > limit {
-			return fmt.Errorf("%w: allocation %v: client's part of %d bytes, Options.MaxAllocationBytes is %d",
-				ErrTooLarge, d.id, len(d.client.body), limit)
+	if d.alive {
+		if err := d.encodeSched(); err != nil {
+			return err
+		}
+		if err := d.encodeClient(); err != nil {
+			return err
 		}
 	}
 	r, err := d.record(k)
@@ -26,6 +27,32 @@ func (d *draft) finish(k record.Key) error {
 		return err
 	}
 	return d.change(&r, k)
+}
+
+// encodeClient encodes the client's fields if they changed since their part was encoded.
+func (d *draft) encodeClient() error {
+	if d.fields == nil {
+		return nil
+	}
+	d.client, d.fields = d.p.encode(clientSide, d.fields), nil
+	return d.checkSize("client's", d.client)
+}
+
+// encodeSched encodes the scheduler's fields if they changed since their part was encoded.
+func (d *draft) encodeSched() error {
+	if d.schedFields == nil {
+		return nil
+	}
+	d.sched, d.schedFields = d.p.encode(schedSide, d.schedFields), nil
+	return d.checkSize("scheduler's", d.sched)
+}
+
+func (d *draft) checkSize(owner string, p part) error {
+	if limit := d.p.limits.MaxAllocationBytes; len(p.body) > limit {
+		return fmt.Errorf("%w: allocation %v: %s part of %d bytes, Options.MaxAllocationBytes is %d",
+			ErrTooLarge, d.id, owner, len(p.body), limit)
+	}
+	return nil
 }
 
 // record returns the record of the draft's change, without flags if nothing changed. Its

@@ -22,6 +22,10 @@ func (d *draft) fold(o *op, j *state.Job) error {
 		d.client, d.fields = o.client, nil
 	case o.kind == opEvent:
 		return d.event(o.event)
+	case o.kind == opClientStatus:
+		return d.setClientStatus(o.status)
+	case o.kind == opDesiredStatus:
+		return d.setDesiredStatus(o.status)
 	default:
 		d.alive, d.damaged = false, false
 	}
@@ -35,7 +39,7 @@ func (d *draft) insert(o *op, j *state.Job) error {
 	}
 	d.alive, d.created = true, true
 	d.job, d.sched, d.client = j, o.sched, o.client
-	d.next, d.fields = o.next, nil
+	d.next, d.schedFields, d.fields = o.next, nil, nil
 	return nil
 }
 
@@ -46,9 +50,17 @@ func (d *draft) update(o *op, j *state.Job) error {
 	if err != nil {
 		return err
 	}
+	if err := d.encodeSched(); err != nil {
+		return err
+	}
 	same, err := d.same(o.sched, d.sched, schedSide)
 	if err != nil {
 		return err
+	}
+	if o.empty != 0 && !same {
+		if err := d.requireKept(o.empty); err != nil {
+			return err
+		}
 	}
 	if j == nil {
 		j = d.job
@@ -77,19 +89,99 @@ func (d *draft) report(status string) (changed bool, err error) {
 	return true, nil
 }
 
-// event applies one task event.
+// event applies one task event. The task may have it already.
 func (d *draft) event(te *taskEvent) error {
-	if d.fields == nil && d.client.body == "" { // it adds to the stored part
-		if err := d.p.charge(&d.p.kept, int(d.base.ClientLen()), d.id); err != nil {
-			return err
-		}
-	}
-	was, err := d.clientFields()
+	was, err := d.clientToEdit()
 	if err != nil {
 		return err
 	}
-	d.fields = schema.RecordTaskEvent(was, te.task, te.state, te.event, 0)
+	if now := schema.RecordTaskEvent(was, te.task, te.state, te.event, 0); now != was {
+		d.fields = now
+	}
 	return nil
+}
+
+// setClientStatus applies the client's write of its status.
+func (d *draft) setClientStatus(to *statusWrite) error {
+	was, err := d.clientToEdit()
+	if err != nil || was.ClientStatus == to.status && was.ClientDescription == to.description {
+		return err
+	}
+	now := *was
+	now.ClientStatus, now.ClientDescription = to.status, to.description
+	d.fields = &now
+	return nil
+}
+
+// setDesiredStatus applies the scheduler's write of its status. Like an update, it counts as a
+// write only if it changes something.
+func (d *draft) setDesiredStatus(to *statusWrite) error {
+	if d.schedFields == nil && d.sched.body == "" { // it edits the stored part
+		if err := d.p.charge(&d.p.kept, int(d.base.SchedLen()), d.id); err != nil {
+			return err
+		}
+	}
+	was, err := d.scheduled()
+	if err != nil || was.DesiredStatus == to.status && was.DesiredDescription == to.description {
+		return err
+	}
+	now := *was
+	now.DesiredStatus, now.DesiredDescription = to.status, to.description
+	d.schedFields, d.wrote = &now, true
+	return nil
+}
+
+// requireKept refuses an update in which some fields of the placement are empty, if one of them
+// is set.
+func (d *draft) requireKept(empty placement) error {
+	is, err := d.scheduled()
+	if err != nil {
+		return err
+	}
+	var set []string
+	for _, f := range [...]struct {
+		field       placement
+		name, value string
+	}{{nodeID, "NodeID", is.NodeID}, {jobID, "JobID", is.JobID}, {taskGroup, "TaskGroup", is.TaskGroup}} {
+		if empty&f.field != 0 && f.value != "" {
+			set = append(set, fmt.Sprintf("%s %q", f.name, f.value))
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: allocation %v: an update replaces every field and would empty %s; SetDesiredStatus changes the status alone",
+		ErrInvalid, d.id, strings.Join(set, ", "))
+}
+
+// scheduled returns an allocation with the scheduler's fields as they are now. It may be the
+// published one.
+func (d *draft) scheduled() (*schema.Allocation, error) {
+	if d.schedFields != nil {
+		return d.schedFields, nil
+	}
+	body := d.sched.body
+	if body == "" {
+		if a := d.base.Scheduled(); a != nil {
+			return a, nil
+		}
+		var err error
+		if body, err = d.stored(schedSide); err != nil {
+			return nil, err
+		}
+	}
+	a := new(schema.Allocation)
+	return a, d.p.st.Codec.DecodeScheduler(body, d.id, a)
+}
+
+// clientToEdit is clientFields. The stored part is charged, because it is written again.
+func (d *draft) clientToEdit() (*schema.Allocation, error) {
+	if d.fields == nil && d.client.body == "" {
+		if err := d.p.charge(&d.p.kept, int(d.base.ClientLen()), d.id); err != nil {
+			return nil, err
+		}
+	}
+	return d.clientFields()
 }
 
 // clientFields returns an allocation with the client's fields as they are now. It may be

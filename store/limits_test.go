@@ -22,6 +22,13 @@ func TestLimits(t *testing.T) {
 		a.ClientDescription = long[:limit*3/4]
 		upsert(t, s, a)
 	}
+	for n := range 3 {
+		a := placed(7 + n)
+		a.Name = long[:limit*3/4]
+		upsert(t, s, a)
+		a = &schema.Allocation{ID: a.ID, TaskStates: map[string]*schema.TaskState{long[:limit*3/4]: {}}}
+		updateClient(t, s, a)
+	}
 	last := upsert(t, s, placed(1), placed(2), placed(3))
 	named := func(n int) *schema.Allocation { a := placed(n); a.Name = long; return a }
 	jobbed := func(n int) *schema.Allocation {
@@ -50,6 +57,19 @@ func TestLimits(t *testing.T) {
 			b.UpdateFromClient(half(2))
 			b.UpdateFromClient(half(3))
 		}, "batch of 3 writes"},
+		"a status":           {func(b *store.Batch) { b.SetDesiredStatus(idOf(1), "stop", long) }, "batch write 0"},
+		"a status on a part": {func(b *store.Batch) { b.SetClientStatus(idOf(7), "lost", long[:limit/2]) }, "client's part"},
+		"on the other part":  {func(b *store.Batch) { b.SetDesiredStatus(idOf(7), "stop", long[:limit/2]) }, "scheduler's part"},
+		"statuses on stored parts": {func(b *store.Batch) {
+			for n := range 3 {
+				b.SetClientStatus(idOf(4+n), "lost", "short")
+			}
+		}, "stored content"},
+		"on stored parts": {func(b *store.Batch) {
+			for n := range 3 {
+				b.SetDesiredStatus(idOf(7+n), "stop", "short")
+			}
+		}, "stored content"},
 		"stored events": {func(b *store.Batch) {
 			for n := range 3 {
 				event(b, 4+n, "short")

@@ -36,7 +36,8 @@ type step struct {
 	model func(m map[string]*schema.Allocation, index uint64) (known bool)
 	id    string
 	kind  string
-	noJob bool
+
+	refusal func(m map[string]*schema.Allocation) error // of the whole batch; nil for none
 }
 
 // apply is the oracle of Apply. It works on copies, and discards them if nothing has changed.
@@ -50,8 +51,10 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 	unknown := map[string]bool{}
 	known := make([]bool, len(steps))
 	for i, s := range steps {
-		if s.noJob && next[s.id] == nil {
-			return store.Applied{}, store.ErrNoJob
+		if s.refusal != nil {
+			if err := s.refusal(next); err != nil {
+				return store.Applied{}, err
+			}
 		}
 		if known[i] = s.model(next, index); !known[i] && !unknown[s.id] {
 			unknown[s.id] = true
@@ -117,6 +120,15 @@ func text(a *schema.Allocation) string {
 	return string(b)
 }
 
+// eventText returns the JSON of an event.
+func eventText(ev schema.TaskEvent) string {
+	b, err := json.Marshal(ev)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
 // dice makes random steps over few IDs, so that steps often meet on one ID.
 type dice struct{ *rand.Rand }
 
@@ -137,6 +149,14 @@ func (d dice) extra(key string) map[string]json.RawMessage {
 	return map[string]json.RawMessage{key: json.RawMessage(d.pick(`{"a":1.50}`, ` { "a" : 1.50 } `, `{"a":1.5}`))}
 }
 
+// rarely returns none once in ten times.
+func (d dice) rarely(none string, one ...string) string {
+	if d.IntN(10) == 0 {
+		return none
+	}
+	return d.pick(one...)
+}
+
 func (d dice) states() map[string]*schema.TaskState {
 	states := map[string]*schema.TaskState{}
 	for range d.IntN(3) {
@@ -154,7 +174,8 @@ func (d dice) states() map[string]*schema.TaskState {
 
 func (d dice) alloc() *schema.Allocation {
 	a := &schema.Allocation{
-		ID: d.id(), NodeID: d.pick("node1", "node10", ""), JobID: d.pick("a", "b"), EvalID: d.pick("e1", "e2"),
+		ID: d.id(), NodeID: d.rarely("", "node1", "node10"), JobID: d.rarely("", "a", "b"), EvalID: d.pick("e1", "e2"),
+		TaskGroup:     d.rarely("", "web", "db"),
 		DesiredStatus: d.pick("run", "stop"), ClientStatus: d.pick("pending", "running", "lost", "unknown", ""),
 		ClientDescription: d.pick("", "fine"), TaskStates: d.states(),
 		Job:   &schema.Job{ID: d.pick("a", "b"), Priority: d.IntN(2), Extra: d.extra("Version")},
@@ -174,13 +195,15 @@ func (d dice) alloc() *schema.Allocation {
 }
 
 func (d dice) step(m *model) step {
-	switch d.IntN(10) {
+	switch d.IntN(13) {
 	case 0, 1, 2:
 		return d.upsert(m)
 	case 3, 4, 5:
 		return d.update()
 	case 6, 7:
 		return d.event()
+	case 8, 9, 10:
+		return d.status()
 	}
 	id := d.id()
 	return step{id: id, kind: "delete", write: func(b *store.Batch) { b.Delete(strings.ToUpper(id)) },
@@ -197,12 +220,24 @@ func (d dice) upsert(m *model) step {
 	if was := m.current[a.ID]; was != nil && d.IntN(2) == 0 {
 		a = was.Clone()
 		if d.IntN(2) == 0 {
-			a.Job = nil
+			a.Job, a.JobID = nil, d.rarely("", a.JobID)
 		}
 	}
 	in := a.Clone()
 	in.ID, in.PreviousAllocation, in.NextAllocation = d.cased(a.ID), d.cased(a.PreviousAllocation), d.cased(a.NextAllocation)
-	return step{id: a.ID, kind: "upsert", noJob: a.Job == nil, write: func(b *store.Batch) { b.Upsert(in) },
+	if a.JobID == "" && a.Job != nil {
+		a.JobID = a.Job.ID
+	}
+	refusal := func(m map[string]*schema.Allocation) error {
+		switch was := m[a.ID]; {
+		case was == nil && a.Job == nil:
+			return store.ErrNoJob
+		case was != nil && (a.NodeID == "" && was.NodeID != "" || a.JobID == "" && was.JobID != "" || a.TaskGroup == "" && was.TaskGroup != ""):
+			return store.ErrInvalid
+		}
+		return nil
+	}
+	return step{id: a.ID, kind: "upsert", refusal: refusal, write: func(b *store.Batch) { b.Upsert(in) },
 		model: func(m map[string]*schema.Allocation, index uint64) bool {
 			is := a.Clone()
 			if was := m[a.ID]; was == nil {
@@ -253,8 +288,8 @@ func (d dice) update() step {
 func (d dice) event() step {
 	id, task, state := d.id(), d.pick("redis", "web"), d.pick("", "running", "dead")
 	ev := schema.TaskEvent{
-		Type: d.pick(schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting),
-		Time: d.Int64N(1 << 40), Message: d.pick("", "m"), Extra: d.extra("Reason"),
+		Type: d.pick(schema.TaskStarted, schema.TaskRestarting, schema.TaskTerminated, schema.TaskNotRestarting),
+		Time: d.Int64N(1 << (3 + 37*d.IntN(2))), Message: d.pick("", "m"), Extra: d.extra("Reason"), // often one that the ring has
 	}
 	cased := d.cased(id)
 	return step{id: id, kind: "event", write: func(b *store.Batch) { b.AppendTaskEvent(cased, task, state, ev) },
@@ -270,6 +305,11 @@ func (d dice) event() step {
 			if ts == nil {
 				ts = &schema.TaskState{State: "pending"}
 				is.TaskStates[task] = ts
+			}
+			for has := range ts.Events.All() {
+				if ev.Time != 0 && eventText(has) == eventText(ev) {
+					return true
+				}
 			}
 			ts.Events.Append(ev)
 			switch ev.Type {
@@ -289,6 +329,30 @@ func (d dice) event() step {
 			}
 			is.ModifyIndex = index
 			return true
+		}}
+}
+
+// status sets the client's or the desired status.
+func (d dice) status() step {
+	id, to, text := d.id(), d.pick("running", "stop", "lost"), d.pick("", "x")
+	cased := d.cased(id)
+	if d.IntN(2) == 0 {
+		return step{id: id, kind: "client status", write: func(b *store.Batch) { b.SetClientStatus(cased, to, text) },
+			model: func(m map[string]*schema.Allocation, index uint64) bool {
+				is := m[id]
+				if is != nil {
+					is.ClientStatus, is.ClientDescription, is.ModifyIndex = to, text, index
+				}
+				return is != nil
+			}}
+	}
+	return step{id: id, kind: "desired status", write: func(b *store.Batch) { b.SetDesiredStatus(cased, to, text) },
+		model: func(m map[string]*schema.Allocation, index uint64) bool {
+			is := m[id]
+			if is != nil && (is.DesiredStatus != to || is.DesiredDescription != text) {
+				is.DesiredStatus, is.DesiredDescription, is.ModifyIndex, is.AllocModifyIndex = to, text, index, index
+			}
+			return is != nil
 		}}
 }
 

@@ -131,6 +131,18 @@ func TestOwnership(t *testing.T) {
 	}
 	requireFields(t, s, id, from, "the client sets its own fields and ModifyIndex only")
 
+	applied, err = s.SetClientStatus(t.Context(), id, "complete", "all done")
+	require.NoError(t, err)
+	from["ModifyIndex"] = at(applied)
+	from["ClientStatus"], from["ClientDescription"] = &schema.Allocation{ClientStatus: "complete"}, &schema.Allocation{ClientDescription: "all done"}
+	requireFields(t, s, id, from, "SetClientStatus sets the status, its description and ModifyIndex only")
+
+	applied, err = s.SetDesiredStatus(t.Context(), id, "stop", "drained")
+	require.NoError(t, err)
+	from["ModifyIndex"], from["AllocModifyIndex"] = at(applied), at(applied)
+	from["DesiredStatus"], from["DesiredDescription"] = &schema.Allocation{DesiredStatus: "stop"}, &schema.Allocation{DesiredDescription: "drained"}
+	requireFields(t, s, id, from, "SetDesiredStatus sets the status, its description, ModifyIndex and AllocModifyIndex only")
+
 	next := f.alloc(testID(2 << 30))
 	next.PreviousAllocation = id
 	applied, err = s.Upsert(t.Context(), next)
@@ -159,7 +171,9 @@ func TestSchedulerReportsLostAndUnknownOnly(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.UpdateFromClient(t.Context(), was)
 		require.NoError(t, err)
-		_, err = s.Upsert(t.Context(), &schema.Allocation{ID: was.ID, ClientStatus: status, ClientDescription: "new"})
+		report := *was
+		report.ClientStatus, report.ClientDescription = status, "new"
+		_, err = s.Upsert(t.Context(), &report)
 		require.NoError(t, err)
 		got, err := s.Get(was.ID)
 		require.NoError(t, err)

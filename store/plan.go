@@ -25,9 +25,9 @@ import (
 //
 // A draft works on encoded parts, which the writers' goroutines made. A client's update
 // replaces one part, needs nothing of the stored content, and is compared by checksum. The
-// stored content is read only for events, which add to it; for a ClientStatus that the
-// scheduler reports; for an allocation with a NextAllocation; and to confirm that content
-// with an equal checksum is equal.
+// stored content is read only for events and statuses, which edit it; for a ClientStatus that
+// the scheduler reports; for an update without a NodeID, a JobID or a TaskGroup; for an
+// allocation with a NextAllocation; and to confirm that content with an equal checksum is equal.
 type plan struct {
 	limits *Options
 	st     *state.State
@@ -42,7 +42,7 @@ type plan struct {
 
 	drafts  drafts // of the current batch
 	written int    // bytes of the parts in the batch's records
-	kept    int    // bytes of the stored records that the batch's events add to; equal on all replicas
+	kept    int    // bytes of the stored records that the batch edits; equal on all replicas
 
 	size int // bytes of the parts in all batches of the group, refused ones too
 }
@@ -158,8 +158,12 @@ func (p *plan) put(changes []change) error {
 	return nil
 }
 
-// encode returns the client's part of a, in the arena.
-func (p *plan) encode(a *schema.Allocation) string {
-	p.scratch = codec.AppendClient(p.scratch[:0], a)
-	return record.UnsafeString(append(p.arena.alloc(len(p.scratch)), p.scratch...))
+// encode returns a part of a, in the arena.
+func (p *plan) encode(of side, a *schema.Allocation) part {
+	if of == clientSide {
+		p.scratch = codec.AppendClient(p.scratch[:0], a)
+	} else {
+		p.scratch = codec.AppendScheduler(p.scratch[:0], a)
+	}
+	return newPart(record.UnsafeString(append(p.arena.alloc(len(p.scratch)), p.scratch...)))
 }

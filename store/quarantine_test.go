@@ -228,6 +228,8 @@ func (q *quarantined) requireWritesRefused(s *store.Store) {
 			func(b *store.Batch) { b.Upsert(changedName(n)) },
 			func(b *store.Batch) { b.UpdateFromClient(&schema.Allocation{ID: idOf(n), ClientStatus: "lost"}) },
 			func(b *store.Batch) { b.AppendTaskEvent(idOf(n), "task", "running", schema.TaskEvent{Type: "Started"}) },
+			func(b *store.Batch) { b.SetClientStatus(idOf(n), "lost", "") },
+			func(b *store.Batch) { b.SetDesiredStatus(idOf(n), "stop", "") },
 			func(b *store.Batch) { b.Upsert(successor) },
 		} {
 			b := new(store.Batch)
@@ -306,6 +308,7 @@ func TestReplaceQuarantinedInOneBatch(t *testing.T) {
 	for name, more := range map[string]func(*store.Batch){
 		"an update":   func(b *store.Batch) { b.UpdateFromClient(&schema.Allocation{ID: idOf(1), ClientStatus: "running"}) },
 		"an event":    func(b *store.Batch) { b.AppendTaskEvent(idOf(1), "t", "running", schema.TaskEvent{Type: "Started"}) },
+		"statuses":    func(b *store.Batch) { b.SetClientStatus(idOf(1), "lost", ""); b.SetDesiredStatus(idOf(1), "stop", "") },
 		"a successor": func(b *store.Batch) { a := placed(50); a.PreviousAllocation = idOf(1); b.Upsert(a) },
 		"a placement": func(b *store.Batch) { b.Upsert(placed(1)) },
 		"nothing":     func(*store.Batch) {},

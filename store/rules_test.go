@@ -19,9 +19,11 @@ import (
 // A script is a sequence of blocks: commands, a line of dashes, and their expected output. With
 // -rewrite the test writes the actual output into the script. The writes of a block are one batch:
 //
-//	upsert ID [node=N] [job=J|none] [desired=S] [status=S] [desc=S] [prev=ID] [next=ID]
+//	upsert ID [node=N] [job=J|none] [jobid=J] [group=G] [desired=S] [status=S] [desc=S] [prev=ID] [next=ID]
 //	client ID [status=S] [desc=S] [task=NAME:STATE]
 //	event ID TASK STATE|- TYPE TIME [fails] [n=COUNT]
+//	status ID [STATUS] [desc=S]     SetClientStatus
+//	desired ID [STATUS] [desc=S]    SetDesiredStatus
 //	delete ID
 //	at INDEX             apply the batch at this index
 //
@@ -124,7 +126,7 @@ func (r *ruleRunner) write(words []string) bool {
 		o := options(words[2:])
 		a := &schema.Allocation{
 			ID: letter(words[1]), NodeID: o["node"], DesiredStatus: o["desired"], ClientStatus: o["status"], ClientDescription: o["desc"],
-			PreviousAllocation: letter(o["prev"]), NextAllocation: letter(o["next"]),
+			JobID: o["jobid"], TaskGroup: o["group"], PreviousAllocation: letter(o["prev"]), NextAllocation: letter(o["next"]),
 		}
 		if o["job"] != "none" {
 			a.Job = &schema.Job{ID: "job" + o["job"]}
@@ -139,6 +141,10 @@ func (r *ruleRunner) write(words []string) bool {
 		r.batch.UpdateFromClient(a)
 	case "event":
 		r.event(words)
+	case "status", "desired":
+		set := map[string]func(id, status, description string){"status": r.batch.SetClientStatus, "desired": r.batch.SetDesiredStatus}[words[0]]
+		words = append(words, "", "")
+		set(letter(words[1]), words[2], strings.TrimPrefix(words[3], "desc="))
 	case "delete":
 		r.batch.Delete(letter(words[1]))
 	case "at":
@@ -197,7 +203,7 @@ func (r *ruleRunner) query(words []string) {
 				continue
 			}
 			fmt.Fprintf(&r.out, "%s: create %d modify %d alloc %d", id, a.CreateIndex, a.ModifyIndex, a.AllocModifyIndex)
-			fmt.Fprintf(&r.out, ", node %q job %q desired %q status %q desc %q", a.NodeID, a.Job.ID, a.DesiredStatus, a.ClientStatus, a.ClientDescription)
+			fmt.Fprintf(&r.out, ", node %q job %q desired %q status %q desc %q", a.NodeID, a.JobID, a.DesiredStatus, a.ClientStatus, a.ClientDescription)
 			fmt.Fprintf(&r.out, ", prev %.1s next %.1s, tasks %d\n", a.PreviousAllocation, a.NextAllocation, len(a.TaskStates))
 		}
 	case "events":

@@ -70,6 +70,9 @@ func (c *Content) HasNext() bool { return c.nextAndClientLen&1 != 0 }
 // ClientLen returns the bytes in the file of the record with the client's part.
 func (c *Content) ClientLen() uint32 { return c.nextAndClientLen >> 1 }
 
+// SchedLen returns the bytes in the file of the record with the scheduler's part.
+func (c *Content) SchedLen() uint32 { return c.schedLen }
+
 // whole reports whether the records of both parts exist.
 func (c *Content) whole() bool { return c.schedLen != 0 && c.ClientLen() != 0 }
 
