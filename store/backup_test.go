@@ -134,7 +134,7 @@ func TestBackupBesideWrites(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		for i := 0; ctx.Err() == nil; i++ {
 			mu.Lock()
-			err := writeOne(context.Background(), s, r, 30)
+			err := writeSome(context.Background(), s, r, 30)
 			content, e := encoded(s.All())
 			states[s.LastIndex()] = content
 			mu.Unlock()

@@ -13,6 +13,8 @@ type observation struct {
 	v       *state.Version // nil: the ID was never seen, or its deletion is forgotten
 	index   uint64         // see WaitResult.Index
 	outcome Outcome
+
+	more []observation // of the other IDs at the same index
 }
 
 // observe returns the observation that ends the wait, if there is one. kind is the signal
@@ -27,23 +29,26 @@ type observation struct {
 func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, found bool) {
 	last := st.Index.Last()
 	if w.Min() > 0 && (w.Min() < st.Restored || kind == watch.Restored) {
-		o = only(st, w, last)
-		o.outcome = Restored
-		if w.Len() > 1 {
-			o.index = st.Restored // the other IDs may have changed since
-		}
-		return o, true
+		return restored(st, w, last), true
 	}
 	var lowest *state.Version
 	var changed *schema.ID
+	var index uint64 // the one that the result has
+	var more []observation
 	absent := false
 	for i := range w.Len() {
 		id := watched(w, i)
 		v := st.Table.Get(id)
 		if v == nil {
 			absent = true
-		} else if m := v.Modified(); m > w.Min() && m <= last && (lowest == nil || m < lowest.Modified()) {
-			lowest, changed = v, id
+			continue
+		}
+		switch m := max(v.Modified(), st.Restored); {
+		case v.Modified() <= w.Min() || m > last:
+		case lowest == nil || m < index:
+			lowest, changed, index, more = v, id, m, more[:0]
+		case m == index:
+			more = append(more, observed(st, id, v, last))
 		}
 	}
 	floor := st.Floor.Load() // read after the table: a deletion is forgotten after the floor is raised
@@ -57,11 +62,28 @@ func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, 
 		o.outcome = Compacted
 		return o, true
 	case lowest != nil:
-		return observed(st, changed, lowest, last), true
+		o = observed(st, changed, lowest, last)
+		o.more = more
+		return o, true
 	case w.Min() == 0 || kind == watch.Expired:
 		return unchanged(st, w, last), true
 	}
 	return o, false
+}
+
+// restored returns the observation of every ID that ends a wait after a restore.
+func restored(st *state.State, w *watch.Waiter, last uint64) observation {
+	o := only(st, w, last)
+	o.outcome = Restored
+	if w.Len() == 1 {
+		return o
+	}
+	o.index = st.Restored // another ID may have changed since
+	for i := 1; i < w.Len(); i++ {
+		id := watched(w, i)
+		o.more = append(o.more, observation{st: st, id: id, v: st.Table.Get(id), index: o.index, outcome: Restored})
+	}
+	return o
 }
 
 // unchanged returns the observation that ends a wait without a change: the current state of

@@ -63,6 +63,10 @@ type WaitResult struct {
 	Index uint64
 
 	Outcome Outcome
+
+	// More has the other IDs of a WaitAny that changed, were deleted or restored at the same
+	// Index, each once, in the order of the IDs. Theirs is nil.
+	More []WaitResult
 }
 
 // Wait blocks until the allocation changes at an index above opts.MinQueryIndex, is
@@ -80,10 +84,13 @@ func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitRes
 }
 
 // WaitAny is Wait on several allocations. It returns the first change: if several
-// have changed, the one with the lowest index. Given back as the next MinQueryIndex, with
-// the same IDs, the index misses no other allocation's latest change, except changes of
-// the same batch, which have the same index: look at those allocations too. With
-// MinQueryIndex 0 the existing allocations come in the order of their indexes.
+// have changed, the one with the lowest index, and in its More the others that changed at the
+// same index. Given back as the next MinQueryIndex, with the same IDs, the index misses no
+// allocation's latest change. With MinQueryIndex 0 the existing allocations come in the order
+// of their indexes. After a restore the result and its More have the state of every ID.
+//
+// If an allocation cannot be read, the result has its ID and the error, and More has the others
+// of its index. One in More that cannot be read either is Changed and has a nil Alloc.
 //
 // If a wait for several IDs times out, the result has neither an allocation nor an ID,
 // and the store's last index. The same result with the outcome Compacted says that one of

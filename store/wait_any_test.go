@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -11,8 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
-	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -43,13 +45,28 @@ func (f *follower) follow(s *store.Store, done *atomic.Bool) error {
 			}
 			continue
 		case r.Outcome != store.TimedOut:
-			f.latest[r.ID] = r
+			if err := f.keep(r); err != nil {
+				return err
+			}
 			continue
 		}
 		if last {
 			return nil
 		}
 	}
+}
+
+// keep keeps a result and its More.
+func (f *follower) keep(r store.WaitResult) error {
+	given := make(map[string]bool)
+	for _, one := range append([]store.WaitResult{r}, r.More...) {
+		f.latest[one.ID] = one
+		if given[one.ID] || one.Index != r.Index || (one.Alloc == nil) != (one.Outcome == store.Deleted) {
+			return fmt.Errorf("no result of index %d: %+v", r.Index, one)
+		}
+		given[one.ID] = true
+	}
+	return nil
 }
 
 // start reads the current state of each allocation.
@@ -81,7 +98,7 @@ func (f *follower) check(t *testing.T, s *store.Store) {
 }
 
 // TestWaitAnyMissesNothing follows several allocations that are written, deleted, placed again
-// and forgotten. When the writers pause, each follower must have the latest state of every
+// and forgotten, often several of them in one batch. When the writers pause, each follower must have the latest state of every
 // allocation.
 func TestWaitAnyMissesNothing(t *testing.T) {
 	t.Parallel()
@@ -101,7 +118,7 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(round), uint64(w)))
 			writing.Go(func() {
 				for range writes {
-					if err := writeOne(t.Context(), s, r, ids); err != nil {
+					if err := writeSome(t.Context(), s, r, ids); err != nil {
 						t.Error(err)
 					}
 				}
@@ -126,19 +143,131 @@ func TestWaitAnyMissesNothing(t *testing.T) {
 	}
 }
 
-// writeOne updates, places or deletes one of ids allocations, or sweeps the store.
-func writeOne(ctx context.Context, s *store.Store, r *rand.Rand, ids int) (err error) {
-	switch id := r.IntN(ids); r.IntN(10) {
-	case 0:
-		_, err = s.Delete(ctx, idOf(id))
-	case 1, 2:
-		_, err = s.Upsert(ctx, placed(id))
-	case 3:
-		err = s.Sweep(ctx)
-	default:
-		_, err = s.UpdateFromClient(ctx, &schema.Allocation{ID: idOf(id), ClientDescription: fmt.Sprint(r.Uint64())})
+// writeSome updates, places or deletes some of ids allocations in one batch, or sweeps the store.
+func writeSome(ctx context.Context, s *store.Store, r *rand.Rand, ids int) error {
+	if r.IntN(10) == 0 {
+		return s.Sweep(ctx)
 	}
+	var b store.Batch
+	for range 1 + r.IntN(3) {
+		switch id := r.IntN(ids); r.IntN(9) {
+		case 0:
+			b.Delete(idOf(id))
+		case 1, 2:
+			b.Upsert(placed(id))
+		default:
+			b.SetClientStatus(idOf(id), "running", fmt.Sprint(r.Uint64()))
+		}
+	}
+	_, err := s.Apply(ctx, &b)
 	return err
+}
+
+// TestWaitAnyTellsOfOneBatch changes and deletes several of the IDs of a wait in one batch. The
+// result has the first, and its More the others, each once, also if one was given twice; whether
+// the wait began before or after the batch.
+func TestWaitAnyTellsOfOneBatch(t *testing.T) {
+	bubble(t, func(t *testing.T, s *store.Store) {
+		ids := []string{idOf(4), idOf(0xa), idOf(3), strings.ToUpper(idOf(0xa)), idOf(1), idOf(2), idOf(3)}
+		min := upsert(t, s, placed(1), placed(2), placed(3), placed(0xa))
+		w := wait(t.Context(), s, store.QueryOptions{MinQueryIndex: min}, ids...)
+		w.blocked(t, "nothing changed")
+		var b store.Batch
+		b.SetClientStatus(idOf(3), "running", "")
+		b.Delete(idOf(1))
+		b.SetClientStatus(idOf(0xa), "running", "")
+		b.Upsert(placed(9))
+		index := apply(t, s, &b)
+		want := store.WaitResult{
+			Alloc: mustGet(t, s, 0xa), ID: idOf(0xa), Index: index, Outcome: store.Changed,
+			More: []store.WaitResult{
+				{Alloc: mustGet(t, s, 3), ID: idOf(3), Index: index, Outcome: store.Changed},
+				{ID: idOf(1), Index: index, Outcome: store.Deleted},
+			},
+		}
+		require.Equal(t, want, w.returned(t))
+		require.Equal(t, want, wait(t.Context(), s, store.QueryOptions{MinQueryIndex: min}, ids...).returned(t))
+		later := upsert(t, s, changedName(3))
+		want.More = want.More[1:]
+		require.Equal(t, want, wait(t.Context(), s, store.QueryOptions{MinQueryIndex: min}, ids...).returned(t), "the latest change of 3 is at %d", later)
+		r := wait(t.Context(), s, store.QueryOptions{MinQueryIndex: index}, ids...).returned(t)
+		require.Equal(t, []any{idOf(3), later, 0}, []any{r.ID, r.Index, len(r.More)})
+		w = wait(t.Context(), s, store.QueryOptions{MinQueryIndex: later, MaxQueryTime: time.Second}, ids...)
+		w.blocked(t, "nothing more changed")
+		<-w.done
+		require.Equal(t, store.WaitResult{Index: later, Outcome: store.TimedOut}, w.result)
+	})
+}
+
+// TestWaitAnyTellsOfTheRestore restores a store. A wait for several IDs has the state of each,
+// the absent ones too, as has the first wait of a reader that starts over.
+func TestWaitAnyTellsOfTheRestore(t *testing.T) {
+	t.Parallel()
+	s := open(t, tempPath(t, "any.db"), nil)
+	upsert(t, s, placed(1))
+	upsert(t, s, placed(2))
+	var backup bytes.Buffer
+	_, err := s.Backup(t.Context(), &backup)
+	require.NoError(t, err)
+	last := upsert(t, s, changedName(1), changedName(2), placed(3))
+	require.NoError(t, s.Restore(t.Context(), &backup))
+	ids := []string{idOf(3), idOf(2), idOf(1), idOf(2)}
+	restored := s.LastIndex()
+	require.Greater(t, restored, last)
+	want := []store.WaitResult{
+		{ID: idOf(3), Index: restored, Outcome: store.Restored},
+		{Alloc: mustGet(t, s, 2), ID: idOf(2), Index: restored, Outcome: store.Restored},
+		{Alloc: mustGet(t, s, 1), ID: idOf(1), Index: restored, Outcome: store.Restored},
+	}
+	all := want[0]
+	all.More = want[1:]
+	got, err := s.WaitAny(t.Context(), ids, store.QueryOptions{MinQueryIndex: last})
+	require.NoError(t, err)
+	require.Equal(t, all, got)
+
+	got, err = s.WaitAny(t.Context(), ids, store.QueryOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []any{idOf(2), restored, store.Changed}, []any{got.ID, got.Index, got.Outcome})
+	require.Len(t, got.More, 1, "no index is below the restore's, so all have the same")
+	require.Equal(t, []any{idOf(1), restored, store.Changed}, []any{got.More[0].ID, got.More[0].Index, got.More[0].Outcome})
+}
+
+// TestWaitAnyBesideDamage waits for allocations of one batch, two of which cannot be read. The
+// result is the first of these, with the error, and the others are in its More.
+func TestWaitAnyBesideDamage(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t, "damaged.db")
+	s := openToClose(t, path, nil)
+	index := upsert(t, s, placed(0), placed(1), placed(2), placed(3))
+	shut(t, s)
+	edit(t, path, func(tx *bbolt.Tx) error {
+		log := tx.Bucket([]byte("log"))
+		for n := range uint32(4) {
+			at := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, index), n)
+			v := bytes.Clone(log.Get(at))
+			if n%2 == 1 {
+				v[len(v)-1] ^= 0x10
+			}
+			if err := log.Put(at, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s, err := store.Open(path, &store.Options{DetectMutation: true, Logger: silent})
+	require.NoError(t, err)
+	defer s.Close()
+	got, err := s.WaitAny(t.Context(), []string{idOf(0), idOf(1), idOf(2), idOf(3)}, store.QueryOptions{MinQueryIndex: 1})
+	require.ErrorIs(t, err, store.ErrCorrupt)
+	require.ErrorContains(t, err, idOf(1))
+	require.Equal(t, store.WaitResult{
+		ID: idOf(1), Index: index, Outcome: store.Changed,
+		More: []store.WaitResult{
+			{Alloc: mustGet(t, s, 0), ID: idOf(0), Index: index, Outcome: store.Changed},
+			{Alloc: mustGet(t, s, 2), ID: idOf(2), Index: index, Outcome: store.Changed},
+			{ID: idOf(3), Index: index, Outcome: store.Changed},
+		},
+	}, got)
 }
 
 // TestWaitAnyFromZero returns existing allocations in the order of their indexes.

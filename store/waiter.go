@@ -66,6 +66,35 @@ func (s *Store) result(w *watch.Waiter, kind watch.Kind) (*WaitResult, error) {
 // resultOf returns the result of a wait that ends with o, or nil if the version has been
 // replaced meanwhile and is not in memory.
 func (s *Store) resultOf(o *observation) (*WaitResult, error) {
+	r, err := s.oneResultOf(o)
+	if r == nil || len(o.more) == 0 {
+		return r, err
+	}
+	seen := map[schema.ID]bool{*o.id: true} // an ID may be given more than once
+	for i := range o.more {
+		id := *o.more[i].id
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		also, fault := s.oneResultOf(&o.more[i])
+		if also == nil {
+			continue // a later change has replaced it, which the next wait returns
+		}
+		if fault != nil {
+			also.Outcome = Changed
+		}
+		if fault != nil && err == nil { // the result is one with the error
+			also.More, r.More = r.More, nil
+			also, r, err = r, also, fault
+		}
+		r.More = append(r.More, *also)
+	}
+	return r, err
+}
+
+// oneResultOf returns the result of o without More.
+func (s *Store) oneResultOf(o *observation) (*WaitResult, error) {
 	r := &WaitResult{Index: o.index, Outcome: o.outcome}
 	switch {
 	case o.id == nil:
