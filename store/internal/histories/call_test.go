@@ -44,7 +44,7 @@ type call struct {
 	Index   uint64         `json:",omitempty"`
 	Unknown []int          `json:",omitempty"` // of a write: the absent allocations
 	Outcome string         `json:",omitempty"` // of a wait
-	ID      int            `json:",omitempty"` // of a wait: the result's allocation, or -1
+	ID      int            `json:",omitempty"` // of a wait: the result's allocation, or -1; More has the others of Rows
 	Rows    map[int]string `json:",omitempty"`
 	Err     string         `json:",omitempty"` // a violation that the child has seen
 }

@@ -88,7 +88,7 @@ func (cl *client) write() {
 // addTo adds a write of a random kind to the batch.
 func (cl *client) addTo(b *store.Batch, w *write) {
 	id := idOf(w.ID)
-	switch cl.IntN(12) {
+	switch cl.IntN(15) {
 	case 0, 1, 2, 3:
 		w.Kind = kindUpsert
 		b.Upsert(&schema.Allocation{
@@ -100,6 +100,12 @@ func (cl *client) addTo(b *store.Batch, w *write) {
 	case 6:
 		w.Kind, w.Token = kindDelete, ""
 		b.Delete(id)
+	case 7, 8:
+		w.Kind = kindStatus
+		b.SetClientStatus(id, "running", w.Token)
+	case 9:
+		w.Kind = kindDesired
+		b.SetDesiredStatus(id, "run", w.Token)
 	default:
 		w.Kind = kindEvent
 		b.AppendTaskEvent(id, task, "", schema.TaskEvent{Type: schema.TaskStarted, Time: int64(cl.n), Message: w.Token})
@@ -192,6 +198,13 @@ func (cl *client) waitFor(ctx context.Context, about call, names []string, opts 
 	if r.ID != "" {
 		c.ID = numberOf(r.ID)
 		c.Rows = map[int]string{c.ID: textOf(c.ID, r.Alloc)}
+		for _, one := range r.More {
+			n := numberOf(one.ID)
+			if _, given := c.Rows[n]; given || one.Index != r.Index || (one.Alloc == nil) != (one.Outcome == store.Deleted) {
+				c.Err = fmt.Sprintf("no further result of index %d: %+v", r.Index, one)
+			}
+			c.Rows[n] = textOf(n, one.Alloc)
+		}
 	} else if r.Alloc != nil {
 		c.Err = "an allocation without its ID"
 	}

@@ -37,6 +37,7 @@ var mutations = []mutation{
 	{"a wait does not run out of time", "woken too late", false, neverExpire},
 	{"an index goes back after a kill", "the index goes back", false, takeBack},
 	{"a wait for several passes a change over", "has been passed over", false, passOver},
+	{"a wait for several keeps one of a batch back", "at the same index is not given", false, keepBack},
 	{"the last change is not told", "was not told", false, neverTell},
 }
 
@@ -320,6 +321,24 @@ func takeBack(_ *order, calls []call, i int) []call {
 	}
 	c.Index = c.Min - 1
 	return with(calls, i, c)
+}
+
+// keepBack has a wait for several return one of two changes that have the same index.
+func keepBack(o *order, calls []call, i int) []call {
+	c := calls[i]
+	if !c.is(opWait) || len(c.Rows) < 2 || c.Outcome != changed {
+		return nil
+	}
+	low, high := o.within(c.Begin, c.End)
+	for n := range c.Rows {
+		p := o.pasts[n]
+		if n != c.ID && p[p.at(low)].index == c.Index && p[p.at(high)].index == c.Index {
+			c.Rows = maps.Clone(c.Rows)
+			delete(c.Rows, n)
+			return with(calls, i, c)
+		}
+	}
+	return nil
 }
 
 // passOver has a wait for several return another change than the first.

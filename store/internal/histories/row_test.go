@@ -18,12 +18,15 @@ const (
 	kindClient = "client"
 	kindEvent  = "event"
 	kindDelete = "delete"
+
+	kindStatus  = "status"  // SetClientStatus
+	kindDesired = "desired" // SetDesiredStatus
 )
 
 // A row is one allocation of the model. Rows are values: their shared parts never change.
 type row struct {
 	create, modify, alloc uint64
-	name, desc            string
+	name, desired, desc   string
 	events                []string
 	dropped               uint64
 }
@@ -41,7 +44,7 @@ func (r *row) content() string {
 	if r == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s/%s +%d%v", r.name, r.desc, r.dropped, r.events)
+	return fmt.Sprintf("%s/%s/%s +%d%v", r.name, r.desired, r.desc, r.dropped, r.events)
 }
 
 // contentOf returns the content in a text.
@@ -59,7 +62,8 @@ func rowOf(content string) *row {
 	}
 	names, rest, _ := strings.Cut(content, " +")
 	r := new(row)
-	r.name, r.desc, _ = strings.Cut(names, "/")
+	r.name, names, _ = strings.Cut(names, "/")
+	r.desired, r.desc, _ = strings.Cut(names, "/")
 	dropped, events, _ := strings.Cut(rest, "[")
 	r.dropped, _ = strconv.ParseUint(dropped, 10, 64)
 	r.events = strings.Fields(strings.TrimSuffix(events, "]"))
@@ -80,7 +84,11 @@ func (r *row) apply(w write, index uint64) (*row, bool) {
 	next.modify = index
 	switch w.Kind {
 	case kindUpsert:
-		next.alloc, next.name = index, w.Token
+		next.alloc, next.name, next.desired = index, w.Token, ""
+	case kindDesired:
+		next.alloc, next.desired = index, w.Token
+	case kindStatus:
+		next.desc = w.Token
 	case kindClient:
 		next.desc, next.events, next.dropped = w.Token, nil, 0
 	case kindEvent:
@@ -95,10 +103,10 @@ func (r *row) apply(w write, index uint64) (*row, bool) {
 
 // TestRowOf checks that rowOf is the inverse of content.
 func TestRowOf(t *testing.T) {
-	for _, r := range []*row{nil, {}, {name: "1.2.3", desc: "4.5.6", events: []string{"7.8.9", "1.1.1"}, dropped: 12}} {
+	for _, r := range []*row{nil, {}, {name: "1.2.3", desired: "4.4.4", desc: "4.5.6", events: []string{"7.8.9", "1.1.1"}, dropped: 12}} {
 		require.Equal(t, r.content(), rowOf(r.content()).content())
 	}
-	require.Equal(t, "a/b +0[]", contentOf((&row{create: 3, modify: 4, alloc: 5, name: "a", desc: "b"}).text()))
+	require.Equal(t, "a/c/b +0[]", contentOf((&row{create: 3, modify: 4, alloc: 5, name: "a", desired: "c", desc: "b"}).text()))
 }
 
 // Names that all allocations share.
@@ -128,7 +136,7 @@ func textOf(n int, a *schema.Allocation) string {
 	if a.ID != idOf(n) || a.NodeID != nodeOf(n) || a.Job == nil || a.Job.ID != job {
 		return fmt.Sprintf("not %s but %+v", idOf(n), a)
 	}
-	r := row{create: a.CreateIndex, modify: a.ModifyIndex, alloc: a.AllocModifyIndex, name: a.Name, desc: a.ClientDescription}
+	r := row{create: a.CreateIndex, modify: a.ModifyIndex, alloc: a.AllocModifyIndex, name: a.Name, desired: a.DesiredDescription, desc: a.ClientDescription}
 	if ts := a.TaskStates[task]; ts != nil {
 		r.dropped = ts.Events.Dropped()
 		for ev := range ts.Events.All() {

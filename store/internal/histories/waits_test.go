@@ -107,8 +107,17 @@ func (o *order) news(c call, low, high uint64) {
 	if v := p[p.at(c.Index)]; v.index != c.Index || v.index <= c.Min || v.text != c.Rows[c.ID] || (v.text == "") != (c.Outcome == deleted) {
 		o.fault("that is no change above %d: %v", c.Min, c)
 	}
+	for n, text := range c.Rows {
+		p := o.pasts[n]
+		if v := p[p.at(c.Index)]; v.index != c.Index || v.text != text || !slices.Contains(c.IDs, n) {
+			o.fault("%d did not change so at the same index: %v", n, c)
+		}
+	}
 	for _, n := range c.IDs {
 		other := o.pasts[n]
+		if _, given := c.Rows[n]; !given && other[other.at(low)].index == c.Index && other[other.at(high)].index == c.Index {
+			o.fault("the change of %d at the same index is not given: %v", n, c)
+		}
 		before, after := other[other.at(low)].index, other[other.at(high)].index
 		if before > max(c.Min, 1) && before < c.Index && after < c.Index {
 			o.fault("the change of %d at %d has been passed over: %v", n, after, c)
@@ -161,33 +170,26 @@ func (o *order) batchAt(index uint64) (batch, bool) {
 }
 
 // final checks that in the end each waiting client has the latest version of each of its
-// allocations. There are two exceptions, in which the store's contract has the client look by
-// itself: another change of a batch that the client was told of, and all allocations after
-// Compacted.
+// allocations. There is one exception, in which the store's contract has the client look by
+// itself: all allocations after Compacted.
 func (o *order) final() {
 	type key struct{ client, id int }
 	told := make(map[key]call)
-	indexes := make(map[int]map[uint64]bool)
 	waiting := make(map[int][]int)
 	lost := make(map[int]bool)
 	for _, c := range o.replies {
 		if c.Op != opWait || c.Late {
 			continue
 		}
-		if waiting[c.Client] = c.IDs; indexes[c.Client] == nil {
-			indexes[c.Client] = make(map[uint64]bool)
-		}
-		switch {
-		case c.Outcome == compacted:
+		waiting[c.Client] = c.IDs
+		if c.Outcome == compacted {
 			lost[c.Client] = true
 			for _, n := range c.IDs {
 				delete(told, key{c.Client, n})
 			}
-		case c.Outcome != timedOut:
-			indexes[c.Client][c.Index] = true
 		}
-		if c.ID >= 0 {
-			told[key{c.Client, c.ID}] = c
+		for n := range c.Rows {
+			told[key{c.Client, n}] = c
 		}
 	}
 	for client, ids := range waiting {
@@ -195,7 +197,7 @@ func (o *order) final() {
 			p := o.pasts[n]
 			v := p[len(p)-1]
 			c, ok := told[key{client, n}]
-			if c.Rows[n] == v.text || indexes[client][v.index] || !ok && lost[client] {
+			if c.Rows[n] == v.text || !ok && lost[client] {
 				continue
 			}
 			o.fault("%d was last changed at %d, and client %d was not told: %v", n, v.index, client, c)
