@@ -18,6 +18,9 @@ var (
 	// ErrRegression: the index is at or below the last one.
 	ErrRegression = errors.New("index: not above the last index")
 
+	// ErrFuture: the index is above the last one.
+	ErrFuture = errors.New("index above the last one")
+
 	// ErrExhausted: the index would be the largest uint64, which is no index because it has
 	// no next one.
 	ErrExhausted = errors.New("index: no index is left")
@@ -39,6 +42,20 @@ func (e *RegressionError) Error() string {
 
 // Is reports that the error is an ErrRegression.
 func (e *RegressionError) Is(target error) bool { return target == ErrRegression }
+
+// FutureError is an ErrFuture with both its indexes.
+type FutureError struct {
+	Index uint64 // the requested index
+	Last  uint64 // the last index
+}
+
+// Error names both indexes.
+func (e *FutureError) Error() string {
+	return fmt.Sprintf("index %d is above the last index, %d", e.Index, e.Last)
+}
+
+// Is reports that the error is an ErrFuture.
+func (e *FutureError) Is(target error) bool { return target == ErrFuture }
 
 // Next returns the index after last, or ErrExhausted.
 func Next(last uint64) (uint64, error) {
@@ -65,10 +82,21 @@ func At(last, want uint64) (uint64, error) {
 type Index struct {
 	// Invariant: last never decreases, and is durable.
 	last atomic.Uint64
+
+	// Invariant: it is raised before any content at an index above last is visible.
+	committed atomic.Uint64
 }
 
 // Last returns the last published index, at least Created for an open store.
 func (x *Index) Last() uint64 { return x.last.Load() }
+
+// Committed returns the index of the last commit. While its batches are being published, readers
+// may see content up to it, which is above Last.
+func (x *Index) Committed() uint64 { return max(x.committed.Load(), x.last.Load()) }
+
+// Commit says that everything up to i is durable and about to be published. Only the committer
+// calls it.
+func (x *Index) Commit(i uint64) { x.committed.Store(i) }
 
 // Publish makes i the last index. Only the committer calls it, in index order, once the batch
 // at i is durable and visible. It ignores an i below the last index.

@@ -25,6 +25,25 @@ func TestNextNeverWrapsToNone(t *testing.T) {
 	require.ErrorIs(t, err, index.ErrExhausted, "an index must have a next one")
 }
 
+func TestFutureError(t *testing.T) {
+	err := error(&index.FutureError{Index: 9, Last: 7})
+	require.ErrorIs(t, err, index.ErrFuture)
+	require.NotErrorIs(t, err, index.ErrRegression)
+	require.EqualError(t, err, "index 9 is above the last index, 7")
+}
+
+func TestCommittedIsNeverBelowTheLastIndex(t *testing.T) {
+	var x index.Index
+	x.Publish(5)
+	require.Equal(t, uint64(5), x.Committed(), "as after Open")
+	x.Commit(7)
+	require.Equal(t, []uint64{7, 5}, []uint64{x.Committed(), x.Last()}, "while 6 and 7 are being published")
+	x.Publish(6)
+	x.Publish(7)
+	x.Commit(7)
+	require.Equal(t, []uint64{7, 7}, []uint64{x.Committed(), x.Last()})
+}
+
 func TestAtRefusesWhatIsNotAbove(t *testing.T) {
 	i, err := index.At(7, 1000)
 	require.NoError(t, err, "gaps are fine")

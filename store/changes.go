@@ -51,9 +51,10 @@ const (
 //
 // The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed, after
 // everything published; ErrCompacted, at once, if changes above after have been removed;
-// ErrRestored if the store is restored; ErrCorrupt, at a damaged change. After the last
-// three a reader starts over from a Snapshot and its Index: a feed cannot pass a damaged
-// change until compaction has removed it.
+// ErrFutureIndex, at once, if after is above the last index; ErrRestored if the store is
+// restored; ErrCorrupt, at a damaged change. After the last four a reader starts over from a
+// Snapshot and its Index: a feed cannot pass a damaged change until compaction has removed it.
+// An index that this store has returned is never a future one, whatever returned it.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		f := feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(after)}
@@ -69,6 +70,12 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 	defer func() { f.c.leave(at) }()
 	if floor := f.st.Floor.Load(); after < floor { // after entering; see sweeper.raiseFloor
 		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
+	}
+	if last := f.st.Index.Committed(); after > last {
+		if err := f.ended(ctx, at); err != nil {
+			return err
+		}
+		return fmt.Errorf("read changes: %w", &FutureIndexError{Index: after, Last: last})
 	}
 	for {
 		if err := f.wait(ctx, at); err != nil {
@@ -104,13 +111,7 @@ func (f *feed) enter() uint64 {
 func (f *feed) wait(ctx context.Context, at uint64) error {
 	for {
 		more := f.c.tail.after()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if f.c.closed.Load() {
-			return ErrClosed
-		}
-		if err := f.c.restoredSince(f.st, at); err != nil {
+		if err := f.ended(ctx, at); err != nil {
 			return err
 		}
 		if f.st.Index.Last() >= f.next.Index && !f.next.Exhausted() {
@@ -125,6 +126,17 @@ func (f *feed) wait(ctx context.Context, at uint64) error {
 		case <-f.c.life.Done():
 		}
 	}
+}
+
+// ended returns why the feed ends wherever it is, or nil.
+func (f *feed) ended(ctx context.Context, at uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.c.closed.Load() {
+		return ErrClosed
+	}
+	return f.c.restoredSince(f.st, at)
 }
 
 // read fills the chunk with the next changes, up to the last published index.

@@ -58,6 +58,11 @@ var (
 	// ErrIndexRegression: the index given to ApplyAt is at or below the last one. The error
 	// is an *IndexRegressionError with both indexes.
 	ErrIndexRegression = index.ErrRegression
+
+	// ErrFutureIndex: a reader of Changes named an index above the last one, so it has read
+	// another store, or this one before an older file took its place. The error is a
+	// *FutureIndexError with both indexes.
+	ErrFutureIndex = index.ErrFuture
 )
 
 // Errors of a store's life.
@@ -86,5 +91,8 @@ var (
 // IndexRegressionError is an ErrIndexRegression with the index that was given and the last
 // one.
 type IndexRegressionError = index.RegressionError
+
+// FutureIndexError is an ErrFutureIndex with the index that was given and the last one.
+type FutureIndexError = index.FutureError
 
 func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id) }

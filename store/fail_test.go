@@ -66,6 +66,8 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 	require.ErrorIs(t, err, ErrFailed, "later writes")
 	_, err = s.Wait(ctx, testAlloc(1).ID, QueryOptions{MinQueryIndex: acknowledged.Index})
 	require.ErrorIs(t, err, ErrFailed, "later waits")
+	require.ErrorIs(t, s.Err(), ErrFailed)
+	require.ErrorIs(t, s.Err(), os.ErrClosed, "Err has the cause")
 
 	require.Equal(t, acknowledged.Index, s.LastIndex(), "nothing was published")
 	_, err = s.Get(testAlloc(1).ID)
@@ -73,6 +75,7 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 	_, err = s.Get(testAlloc(2).ID)
 	require.ErrorIs(t, err, ErrNotFound, "a write that may not be on the disk is not visible")
 	require.Error(t, s.Close(), "the file was closed already")
+	require.ErrorIs(t, s.Err(), ErrFailed, "Close does not hide why the store failed")
 
 	again, err := Open(path, detecting)
 	require.NoError(t, err, "reopening recovers")
@@ -80,5 +83,7 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 	require.NoError(t, err, "an acknowledged write is on the disk")
 	_, err = again.Upsert(ctx, testAlloc(2))
 	require.NoError(t, err)
+	require.NoError(t, again.Err())
 	shut(t, again)
+	require.ErrorIs(t, again.Err(), ErrClosed)
 }

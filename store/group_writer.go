@@ -72,6 +72,7 @@ func (g *groupWriter) planAll(batches []*request, putBack func(n int)) error {
 
 // publish makes the committed batches visible, and forgets the plan.
 func (g *groupWriter) publish() {
+	g.plan.st.Index.Commit(g.plan.last)
 	g.removals.committed(g.plan.st)
 	g.plan.jobs.publish()
 	changes := g.plan.changes

@@ -42,6 +42,18 @@ func newStore(o Options, st *state.State) *Store {
 // It does not block.
 func (s *Store) LastIndex() uint64 { return s.state.Load().Index.Last() }
 
+// Err returns why the store takes no more writes, or nil if it is well: ErrFailed with its cause,
+// also after Close, or ErrClosed. It does not block.
+func (s *Store) Err() error {
+	if err := s.failed(); err != nil {
+		return err
+	}
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
 // Close closes the store and loses nothing: every answered write is on the disk. The group of
 // writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
 // ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
