@@ -5,14 +5,17 @@ until an allocation changes, and a feed has every [Change] in order.
 
 	s, err := store.Open("state.db", nil)
 	placed, err := s.Upsert(ctx, &schema.Allocation{ID: id, NodeID: "node1", Job: job})
-	go s.AppendTaskEvent(ctx, id, "redis", schema.TaskStateRunning, event)
+	seen, err := s.AppendTaskEvent(ctx, id, "redis", schema.TaskStateRunning, event)
+	fmt.Println("unknown allocations:", seen.Unknown)
+	// unknown allocations: []
 	changed, err := s.Wait(ctx, id, store.QueryOptions{MinQueryIndex: placed.Index})
 	fmt.Println(changed.Outcome, "at", changed.Index, changed.Alloc.TaskStates["redis"].State)
 	// Changed at 3 running
 
-The scheduler writes by [Store.Upsert], the clients by [Store.UpdateFromClient] and
-[Store.AppendTaskEvent]. Both write the same allocation, and package schema says which fields
-each owns. Reads are by ID ([Store.Get]), or by node, job, evaluation and ID prefix
+The scheduler writes by [Store.Upsert], the clients by [Store.UpdateFromClient]. Both write the
+same allocation, and package schema says which fields each owns. These writes replace all that
+the writer owns. [Store.SetDesiredStatus], [Store.SetClientStatus] and [Store.AppendTaskEvent]
+change one thing and leave the rest. Reads are by ID ([Store.Get]), or by node, job, evaluation and ID prefix
 ([Store.ByNode] and the like).
 
 # Consistency
