@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -79,4 +81,29 @@ func TestJobIDFromJob(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, contentOf(t, s), all)
 	require.Equal(t, "job", mustGet(t, s, 1).JobID)
+}
+
+// TestStatusRefuses sets statuses that cannot be stored. Nothing changes.
+func TestStatusRefuses(t *testing.T) {
+	t.Parallel()
+	s := open(t, tempPath(t, "refuse.db"), nil)
+	last := upsert(t, s, placed(1))
+	for _, set := range []func(ctx context.Context, id, status, description string) (store.Applied, error){s.SetClientStatus, s.SetDesiredStatus} {
+		for _, c := range []struct {
+			id, status, description string
+			want                    error
+		}{
+			{"no ID", "lost", "", store.ErrInvalidID},
+			{idOf(1), "", "why", store.ErrInvalid},
+			{idOf(1), "caf\xe9", "", store.ErrInvalid},
+			{idOf(1), "lost", "caf\xe9", store.ErrInvalid},
+		} {
+			_, err := set(t.Context(), c.id, c.status, c.description)
+			require.ErrorIs(t, err, c.want, "%q", c)
+		}
+		applied, err := set(t.Context(), strings.ToUpper(idOf(0xab)), "lost", "")
+		require.NoError(t, err)
+		require.Equal(t, store.Applied{Index: last, Unknown: []string{idOf(0xab)}}, applied)
+	}
+	require.Equal(t, placed(1).ClientStatus, mustGet(t, s, 1).ClientStatus)
 }
