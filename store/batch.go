@@ -56,32 +56,16 @@ type op struct {
 	job            *encodedJob  // opUpsert: nil keeps the stored one
 	report         string       // opUpsert: the ClientStatus, if it is one that the scheduler may set
 	previous, next optionalID   // opUpsert: PreviousAllocation, NextAllocation
-	empty          placement    // opUpsert: the fields that are empty
+	empty          uint8        // opUpsert: a bit for each of placementFields that is empty
 	event          *taskEvent   // opEvent
 	status         *statusWrite // opClientStatus, opDesiredStatus
 }
 
-// A placement is a set of the fields that an update cannot empty.
-type placement uint8
+// placementFields are the fields that an update cannot empty.
+var placementFields = [...]string{"NodeID", "JobID", "TaskGroup"}
 
-const (
-	nodeID placement = 1 << iota
-	jobID
-	taskGroup
-)
-
-// emptyIn returns those of the fields that are empty in a.
-func emptyIn(a *schema.Allocation) (p placement) {
-	if a.NodeID == "" {
-		p |= nodeID
-	}
-	if a.JobID == "" {
-		p |= jobID
-	}
-	if a.TaskGroup == "" {
-		p |= taskGroup
-	}
-	return p
+func placementOf(a *schema.Allocation) [len(placementFields)]string {
+	return [...]string{a.NodeID, a.JobID, a.TaskGroup}
 }
 
 // A part is the scheduler's or the client's half of an allocation, encoded. In a draft an
@@ -196,7 +180,11 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 		}
 		in = &canonical
 	}
-	o.empty = emptyIn(in)
+	for i, value := range placementOf(in) {
+		if value == "" {
+			o.empty |= 1 << i
+		}
+	}
 	o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, in)))
 	o.client = newPart(b.keep(codec.AppendClient(b.bytes, in)))
 	if a.ClientStatus == schema.ClientStatusLost || a.ClientStatus == schema.ClientStatusUnknown {

@@ -15,10 +15,10 @@ func (d *draft) finish(k record.Key) error {
 		return nil
 	}
 	if d.alive {
-		if err := d.encodeSched(); err != nil {
+		if err := d.encode(schedSide); err != nil {
 			return err
 		}
-		if err := d.encodeClient(); err != nil {
+		if err := d.encode(clientSide); err != nil {
 			return err
 		}
 	}
@@ -29,25 +29,16 @@ func (d *draft) finish(k record.Key) error {
 	return d.change(&r, k)
 }
 
-// encodeClient encodes the client's fields if they changed since their part was encoded.
-func (d *draft) encodeClient() error {
-	if d.fields == nil {
+// encode encodes the fields of one side if they changed since their part was encoded.
+func (d *draft) encode(of side) error {
+	owner, fields, p := "client's", &d.fields, &d.client
+	if of == schedSide {
+		owner, fields, p = "scheduler's", &d.schedFields, &d.sched
+	}
+	if *fields == nil {
 		return nil
 	}
-	d.client, d.fields = d.p.encode(clientSide, d.fields), nil
-	return d.checkSize("client's", d.client)
-}
-
-// encodeSched encodes the scheduler's fields if they changed since their part was encoded.
-func (d *draft) encodeSched() error {
-	if d.schedFields == nil {
-		return nil
-	}
-	d.sched, d.schedFields = d.p.encode(schedSide, d.schedFields), nil
-	return d.checkSize("scheduler's", d.sched)
-}
-
-func (d *draft) checkSize(owner string, p part) error {
+	*p, *fields = d.p.encode(of, *fields), nil
 	if limit := d.p.limits.MaxAllocationBytes; len(p.body) > limit {
 		return fmt.Errorf("%w: allocation %v: %s part of %d bytes, Options.MaxAllocationBytes is %d",
 			ErrTooLarge, d.id, owner, len(p.body), limit)

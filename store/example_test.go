@@ -90,10 +90,8 @@ func ExampleBatch() {
 func ExampleStore_UpdateFromClient() {
 	s, remove := openExample()
 	defer remove()
-	report := &schema.Allocation{
-		ID: exampleID, ClientStatus: schema.ClientStatusRunning,
-		TaskStates: map[string]*schema.TaskState{"redis": {State: schema.TaskStateRunning}},
-	}
+	states := map[string]*schema.TaskState{"redis": {State: schema.TaskStateRunning}}
+	report := &schema.Allocation{ID: exampleID, ClientStatus: schema.ClientStatusRunning, TaskStates: states}
 	applied, err := s.UpdateFromClient(context.Background(), report)
 	check(err)
 	fmt.Println(applied.Index, "unknown:", applied.Unknown)

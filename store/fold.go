@@ -50,7 +50,7 @@ func (d *draft) update(o *op, j *state.Job) error {
 	if err != nil {
 		return err
 	}
-	if err := d.encodeSched(); err != nil {
+	if err := d.encode(schedSide); err != nil {
 		return err
 	}
 	same, err := d.same(o.sched, d.sched, schedSide)
@@ -131,20 +131,16 @@ func (d *draft) setDesiredStatus(to *statusWrite) error {
 	return nil
 }
 
-// requireKept refuses an update in which some fields of the placement are empty, if one of them
-// is set.
-func (d *draft) requireKept(empty placement) error {
+// requireKept refuses an update in which some of placementFields are empty, if one of them is set.
+func (d *draft) requireKept(empty uint8) error {
 	is, err := d.scheduled()
 	if err != nil {
 		return err
 	}
 	var set []string
-	for _, f := range [...]struct {
-		field       placement
-		name, value string
-	}{{nodeID, "NodeID", is.NodeID}, {jobID, "JobID", is.JobID}, {taskGroup, "TaskGroup", is.TaskGroup}} {
-		if empty&f.field != 0 && f.value != "" {
-			set = append(set, fmt.Sprintf("%s %q", f.name, f.value))
+	for i, value := range placementOf(is) {
+		if empty>>i&1 != 0 && value != "" {
+			set = append(set, fmt.Sprintf("%s %q", placementFields[i], value))
 		}
 	}
 	if len(set) == 0 {
