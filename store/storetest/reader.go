@@ -89,7 +89,7 @@ func (u *suite) failf(format string, args ...any) { u.must(fmt.Errorf(format, ar
 
 // id is the n-th ID of the rule.
 func (u *suite) id(n int) string {
-	return fmt.Sprintf("%08x-%04x-%04x-0000-%012x", uint32(u.base), uint16(u.base>>32), uint16(u.base>>48), n)
+	return fmt.Sprintf("%08x-%04x-%04x-a000-%012x", uint32(u.base), uint16(u.base>>32), uint16(u.base>>48), n)
 }
 
 // name makes a name unique to the rule.
