@@ -49,13 +49,15 @@ func (d *generator) extra(key string) map[string]json.RawMessage {
 func (d *generator) steps(mustChange bool) []step {
 	var all []step
 	for range 1 + d.IntN(4)*d.IntN(4) {
-		switch n := d.IntN(10); {
+		switch n := d.IntN(11); {
 		case n < 4:
 			all = append(all, d.upsert())
 		case n < 6:
 			all = append(all, d.update())
 		case n < 8:
 			all = append(all, d.event())
+		case n < 9:
+			all = append(all, d.status())
 		default:
 			all = append(all, d.remove())
 		}
@@ -143,6 +145,23 @@ func record(ts *schema.TaskState, state string, ev schema.TaskEvent) {
 	if state != "" {
 		ts.State = state
 	}
+}
+
+// status sets the client's or the desired status.
+func (d *generator) status() step {
+	id, text := d.id(), d.text()
+	if d.IntN(2) == 0 {
+		return step{id: id, op: func(b batch) { b.SetClientStatus(id, "lost", text) }, do: func(in map[string]*schema.Allocation, index uint64) {
+			if is := in[id]; is != nil {
+				is.ClientStatus, is.ClientDescription, is.ModifyIndex = "lost", text, index
+			}
+		}}
+	}
+	return step{id: id, op: func(b batch) { b.SetDesiredStatus(id, "stop", text) }, do: func(in map[string]*schema.Allocation, index uint64) {
+		if is := in[id]; is != nil {
+			is.DesiredStatus, is.DesiredDescription, is.ModifyIndex, is.AllocModifyIndex = "stop", text, index, index
+		}
+	}}
 }
 
 func (d *generator) remove() step {

@@ -41,6 +41,8 @@ type batch interface {
 	Upsert(*schema.Allocation)
 	UpdateFromClient(*schema.Allocation)
 	AppendTaskEvent(id, task, state string, ev schema.TaskEvent)
+	SetClientStatus(id, status, description string)
+	SetDesiredStatus(id, status, description string)
 	Delete(id string)
 }
 
