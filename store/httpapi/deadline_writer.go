@@ -20,9 +20,14 @@ func limited(h http.Handler) http.Handler {
 	})
 }
 
-// A deadlineWriter sets a new write deadline for each part of a response. Before the first part there is
-// no deadline: a request may be blocked for long, and an HTTP/2 server ends a stream whose deadline has
-// passed. A response without support for deadlines has no limit.
+// removeDeadline lets a request block for longer than the server's WriteTimeout, after which HTTP/2 would
+// end its stream. A ReadTimeout needs no care: net/http removes that deadline when it has the request.
+func removeDeadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+}
+
+// A deadlineWriter sets a new write deadline for each part of a response, in place of the server's. A
+// response without support for deadlines has no limit.
 type deadlineWriter struct {
 	http.ResponseWriter
 	*http.ResponseController

@@ -53,8 +53,8 @@ Where an item does not mention Nomad, the documentation of Nomad's endpoint does
   - A hang-up may go unnoticed: net/http does not see it if a client of HTTP/1 has sent more while its
     request was blocked, such as the next one. The wait then goes on until its time is over, and counts
     for Options.MaxWaits.
-  - A malformed ID, index, wait, stale or query, and a body, are 400 with the reason: bad input is not a
-    failure of the server.
+  - A malformed ID, index, wait, stale or query, a parameter that is given twice, and a body with content
+    are 400 with the reason: bad input is not a failure of the server.
   - The number of blocked requests is bounded by Options.MaxWaits, 429, and the size of a request by
     Options.MaxRequestBytes, 431. So is the cost of a hostile client. Nomad's endpoint has no limits.
   - DisplayMessage of events needs Options.DisplayMessages: it is computed, and not in the documented
@@ -68,5 +68,8 @@ Where an item does not mention Nomad, the documentation of Nomad's endpoint does
 
 There is no access control and no TLS: put a proxy with both in front. Other endpoints of Nomad, such
 as lists, are absent.
+
+A server of your own for HTTP/2 needs the WriteByteTimeout of [NewServer]: net/http does not end the
+handler of a client that reads nothing at all from its connection.
 */
 package httpapi

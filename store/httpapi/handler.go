@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -27,18 +28,18 @@ type handler struct {
 // accepts invalid options, see [Options.Validate]: a region with an invalid address is answered 502,
 // and with a negative MaxRequestBytes every request is too large.
 //
-// The parameters, each at most once; others are ignored:
+// The parameters, each at most once; others are ignored, and so is an empty index, wait or region:
 //
 //	index   an index that the client has seen: block until the allocation changes above it; 0 does not block
 //	wait    the longest time to block, such as 60s or 5m; default 5 minutes, at most 10, and up to a sixteenth more
 //	region  the region to ask; default the handler's own
 //	pretty  any value but 0: indent the JSON, with a newline at the end
-//	stale   no value, true or false: no effect, since there is one store
+//	stale   no value, or a boolean such as true, 1 or F: no effect, since there is one store
 //
 // The status codes. Except for 200, the body is one line of text with the reason:
 //
 //	200  the allocation as it is now
-//	400  the ID, a parameter or the region is invalid; or the request has a body
+//	400  the ID, a parameter or the region is invalid; or the request has a body that is not empty
 //	404  no such allocation, also after a deletion; or no such path
 //	405  a method other than GET and HEAD
 //	429  too many requests are blocked
@@ -51,7 +52,9 @@ type handler struct {
 // A 200, and the 404 of an allocation, has the header X-Nomad-Index: never 0, and the value for index
 // in the next request. It also has X-Nomad-KnownLeader, true, and X-Nomad-LastContact, 0 milliseconds.
 //
-// The handler may serve any number of requests at once.
+// The handler may serve any number of requests at once, and in any server: a ReadTimeout or WriteTimeout
+// of the server does not end a blocked request, and a client must read each part of an answer within 30
+// seconds. In a mux of other handlers its pattern is "/v1/allocation/".
 func New(s *store.Store, opts *Options) http.Handler {
 	h := &handler{s: s, opts: opts.withDefaults()}
 	h.bodies = newBodyCache(h.opts.MaxCacheBytes, h.opts.DisplayMessages)
@@ -84,11 +87,15 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if elsewhere && to == nil {
 		return badRequest("No path to region")
 	}
-	if q.MinQueryIndex > 0 && (elsewhere || !h.atOnce(r.Context(), id, q.MinQueryIndex)) {
+	blocks := q.MinQueryIndex > 0 && (elsewhere || !h.atOnce(r.Context(), id, q.MinQueryIndex))
+	if blocks {
 		defer h.waits.Add(-1)
 		if h.waits.Add(1) > int64(h.opts.MaxWaits) {
 			return &refusal{http.StatusTooManyRequests, "too many requests are blocked"}
 		}
+	}
+	if blocks || elsewhere {
+		removeDeadline(w)
 	}
 	if elsewhere {
 		return h.pass(w, r, to, q.MinQueryIndex > 0)
@@ -119,13 +126,28 @@ func (h *handler) check(r *http.Request) (id string, err error) {
 		return "", &refusal{http.StatusNotFound, "no such path"}
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return "", &refusal{http.StatusMethodNotAllowed, "method " + r.Method + ": want GET or HEAD"}
-	case r.ContentLength != 0:
-		// An unread body would also keep the server from noticing that the client hangs up.
-		return "", badRequest("unexpected body of a %s request", r.Method)
 	case id == "":
 		return "", badRequest("no allocation ID")
 	}
-	return id, nil
+	return id, checkBody(r)
+}
+
+// checkBody returns a refusal if the request has a body with content, or one that does not arrive in time.
+// It reads the end of an empty body, since an unread body would keep the server from noticing that the
+// client hangs up.
+func checkBody(r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if r.ContentLength < 0 { // chunked, or HTTP/2 with the end in a frame of its own
+		switch n, err := io.ReadFull(r.Body, make([]byte, 1)); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case n == 0:
+			return badRequest("body of a %s request: %v", r.Method, err)
+		}
+	}
+	return badRequest("unexpected body of a %s request", r.Method)
 }
 
 // sizeOf estimates the size of the request without its body.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,6 +98,11 @@ func TestAnswers(t *testing.T) {
 		{"GET", at + "?pretty=false", 200, "{\n    \"ID\""},
 		{"GET", at + "?pretty=0", 200, `{"ID":"203266e5`},
 		{"GET", at + "?stale=false&wait=-1s&region=", 200, `"ID"`},
+		{"GET", at + "?stale=1", 200, `"ID"`},
+		{"GET", at + "?stale=True&index=", 200, `"ID"`},
+		{"GET", at + "?stale=F&index&wait", 200, `"ID"`},
+		{"GET", at + "?index=1&stale=&wait=&region&other=", 200, `"ID"`},
+		{"GET", at + "?pretty=&stale=t", 200, "{\n    \"ID\""},
 		{"GET", absent, 404, "alloc not found"},
 		{"GET", absent + "?index=0", 404, "alloc not found"},
 		{"GET", at + "?index=99&wait=1ms", 200, `"ID"`},
@@ -108,16 +114,16 @@ func TestAnswers(t *testing.T) {
 		{"GET", at[:len(at)-1], 400, "invalid allocation ID"},
 		{"GET", strings.Replace(at, "5-e", "5e", 1) + "?index=1", 400, "invalid allocation ID"},
 		{"GET", at + "%00", 400, "ID"},
-		{"GET", at + "?index=", 400, `index ""`},
-		{"GET", at + "?index", 400, `index ""`},
 		{"GET", at + "?index=-1", 400, `index "-1"`},
 		{"GET", at + "?index=1e3", 400, `index "1e3"`},
 		{"GET", at + "?index=18446744073709551616", 400, "2^64-1"},
 		{"GET", at + "?index=1&index=2", 400, "index is given 2 times"},
-		{"GET", at + "?wait=", 400, `wait ""`},
+		{"GET", at + "?wait=x", 400, `wait "x"`},
+		{"GET", at + "?wait=1ms&wait=", 400, "wait is given 2 times"},
 		{"GET", at + "?wait=60", 400, `wait "60"`},
 		{"GET", at + "?stale=maybe", 400, `stale "maybe"`},
-		{"GET", at + "?stale=1", 400, `stale "1"`},
+		{"GET", at + "?stale=2", 400, `stale "2"`},
+		{"GET", at + "?stale=yes", 400, "want true, false or nothing"},
 		{"GET", at + "?region=mars", 400, "No path to region"},
 		{"GET", at + "?a=%zz", 400, "%zz"},
 		{"GET", at + "?a;b", 400, "semicolon"},
@@ -151,10 +157,35 @@ func TestAnswers(t *testing.T) {
 	}
 	large := ask(h, "GET", at, "X-Large", strings.Repeat("x", 1000))
 	require.Equal(t, 431, large.Code)
-	r := httptest.NewRequest("GET", at, strings.NewReader("a body"))
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	require.Equal(t, 400, w.Code)
+}
+
+// TestBodies sends bodies of known and of unknown length. Only an empty one is accepted, which some
+// clients send in chunks.
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	place(t, s)
+	h := httpapi.New(s, nil)
+	for _, c := range []struct {
+		length int64
+		body   io.Reader
+		status int
+		says   string
+	}{
+		{0, strings.NewReader(""), 200, `"ID"`},
+		{-1, strings.NewReader(""), 200, `"ID"`},
+		{-1, strings.NewReader("x"), 400, "unexpected body of a GET request"},
+		{1, strings.NewReader("x"), 400, "unexpected body of a GET request"},
+		{1, strings.NewReader(""), 400, "unexpected body of a GET request"},
+		{-1, iotest.ErrReader(os.ErrDeadlineExceeded), 400, "body of a GET request: i/o timeout"},
+	} {
+		r := httptest.NewRequest("GET", "/v1/allocation/"+documentedID, c.body)
+		r.ContentLength = c.length
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, c.status, w.Code, "%d bytes: %s", c.length, w.Body)
+		require.Contains(t, w.Body.String(), c.says)
+	}
 }
 
 // TestDocumented serves the documented allocation, and expects the documented JSON.

@@ -35,24 +35,28 @@ func parseQuery(raw string) (q query, err error) {
 	return q, nil
 }
 
-// set sets a parameter. want says which values are valid.
+// set sets a parameter. An empty value is the same as no parameter, except that pretty needs no value. want
+// says which values are valid.
 func (q *query) set(name, text string) (valid bool, want string) {
+	if name == "pretty" && text != "0" {
+		q.as |= pretty
+	}
+	if text == "" {
+		return true, ""
+	}
 	var err error
 	switch name {
 	case "index":
 		q.MinQueryIndex, err = strconv.ParseUint(text, 10, 64)
-		return err == nil, "a number from 0 to 2^64-1"
+		want = "a number from 0 to 2^64-1"
 	case "wait":
 		q.MaxQueryTime, err = time.ParseDuration(text)
-		return err == nil, "a duration such as 60s or 5m"
+		want = "a duration such as 60s or 5m"
 	case "stale":
-		return text == "" || text == "true" || text == "false", "true, false or nothing"
+		_, err = strconv.ParseBool(text)
+		want = "true, false or nothing"
 	case "region":
 		q.region = text
-	case "pretty":
-		if text != "0" {
-			q.as |= pretty
-		}
 	}
-	return true, ""
+	return err == nil, want
 }

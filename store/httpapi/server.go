@@ -26,5 +26,6 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: writeTimeout}, // a write deadline ends a stream alone
 	}
 }
