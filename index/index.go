@@ -16,17 +16,17 @@ const Created uint64 = 1
 
 var (
 	// ErrRegression: the index is at or below the last one.
-	ErrRegression = errors.New("index: not above the last index")
+	ErrRegression = errors.New("index not above the last")
 
 	// ErrFuture: the index is above the last one.
 	ErrFuture = errors.New("index above the last one")
 
 	// ErrExhausted: the index would be the largest uint64, which is no index because it has
 	// no next one.
-	ErrExhausted = errors.New("index: no index is left")
+	ErrExhausted = errors.New("no index is left")
 
 	// ErrMalformed: the last index in a file is missing or invalid.
-	ErrMalformed = errors.New("index: malformed")
+	ErrMalformed = errors.New("malformed index")
 )
 
 // RegressionError is an ErrRegression with both its indexes.
@@ -37,7 +37,7 @@ type RegressionError struct {
 
 // Error names both indexes.
 func (e *RegressionError) Error() string {
-	return fmt.Sprintf("%v: index %d, last %d", ErrRegression, e.Index, e.Last)
+	return fmt.Sprintf("index %d: not above the last index %d", e.Index, e.Last)
 }
 
 // Is reports that the error is an ErrRegression.
@@ -60,7 +60,7 @@ func (e *FutureError) Is(target error) bool { return target == ErrFuture }
 // Next returns the index after last, or ErrExhausted.
 func Next(last uint64) (uint64, error) {
 	if last >= math.MaxUint64-1 {
-		return None, ErrExhausted
+		return None, fmt.Errorf("after index %d: %w", last, ErrExhausted)
 	}
 	return last + 1, nil
 }
@@ -72,7 +72,7 @@ func At(last, want uint64) (uint64, error) {
 		return None, &RegressionError{Index: want, Last: last}
 	}
 	if want == math.MaxUint64 {
-		return None, ErrExhausted
+		return None, fmt.Errorf("index %d: %w", want, ErrExhausted)
 	}
 	return want, nil
 }
@@ -112,11 +112,11 @@ func Append(dst []byte, i uint64) []byte { return binary.BigEndian.AppendUint64(
 // Parse returns the index in the bytes that Append wrote. An error is ErrMalformed.
 func Parse(b []byte) (uint64, error) {
 	if len(b) != 8 {
-		return None, fmt.Errorf("%w: %d bytes where 8 were expected", ErrMalformed, len(b))
+		return None, fmt.Errorf("%w: %d bytes, want 8", ErrMalformed, len(b))
 	}
 	i := binary.BigEndian.Uint64(b)
 	if i < Created || i == math.MaxUint64 {
-		return None, fmt.Errorf("%w: index %d", ErrMalformed, i)
+		return None, fmt.Errorf("%w: %d", ErrMalformed, i)
 	}
 	return i, nil
 }

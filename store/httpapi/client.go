@@ -31,7 +31,7 @@ type Client struct {
 func NewClient(address string, c *http.Client) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", store.ErrInvalid, err)
+		return nil, fmt.Errorf("%w: address: %w", store.ErrInvalid, err)
 	}
 	if !isHTTP(base) {
 		return nil, fmt.Errorf("%w: address %q: want http or https and a host", store.ErrInvalid, base.Redacted())
@@ -84,15 +84,15 @@ func (c *Client) Wait(ctx context.Context, id string, opts store.QueryOptions) (
 		return r, c.refusal(response)
 	}
 	if r.Index, err = strconv.ParseUint(index, 10, 64); err != nil {
-		return r, fmt.Errorf("%s does not serve allocations: X-Nomad-Index %q", c.base.Redacted(), index)
+		return r, fmt.Errorf("%s: no endpoint of allocations: X-Nomad-Index %q", c.base.Redacted(), index)
 	}
 	if response.StatusCode == http.StatusOK {
 		text, err := io.ReadAll(response.Body)
 		if err != nil {
-			return r, err
+			return r, fmt.Errorf("%s: read the answer: %w", c.base.Redacted(), err)
 		}
 		if r.Alloc, err = schema.DecodeJSON(text); err != nil {
-			return r, err
+			return r, fmt.Errorf("%s: decode the answer: %w", c.base.Redacted(), err)
 		}
 	}
 	switch {

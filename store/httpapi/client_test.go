@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,8 +94,8 @@ func TestClientErrors(t *testing.T) {
 
 	shut(t, s)
 	_, err = client.Get(documentedID)
-	require.Equal(t, &httpapi.StatusError{Address: address, Code: http.StatusServiceUnavailable, Reason: "allocstore: closed"}, err)
-	require.EqualError(t, err, address+": 503 Service Unavailable: allocstore: closed")
+	require.Equal(t, &httpapi.StatusError{Address: address, Code: http.StatusServiceUnavailable, Reason: store.ErrClosed.Error()}, err)
+	require.EqualError(t, err, address+": 503 Service Unavailable: "+store.ErrClosed.Error())
 
 	elsewhere, err := httpapi.NewClient(address+"/elsewhere", nil)
 	require.NoError(t, err)
@@ -117,9 +118,10 @@ func TestClientOfAnotherServer(t *testing.T) {
 			_, _ = io.WriteString(w, "{")
 		},
 	} {
-		client, _ := clientOf(t, answer)
+		client, address := clientOf(t, answer)
 		_, err := client.Get(documentedID)
 		require.ErrorContains(t, err, name)
+		require.Regexp(t, "^"+regexp.QuoteMeta(address)+": ", err.Error(), "the error begins with the address")
 	}
 }
 
