@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 )
@@ -32,6 +33,17 @@ var hexValue = func() (t [256]uint8) {
 	}
 	return t
 }()
+
+// NewID returns a new random ID: a UUID of version 4, from crypto/rand. It has 122 random bits, so no two
+// IDs are equal in practice. Call it before a batch is proposed to a raft log, and not while an entry is
+// applied, for replicas must agree on the ID.
+func NewID() string {
+	var id ID
+	_, _ = rand.Read(id[:]) // it never returns an error
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
 
 // ParseID returns the ID with the text s: 8-4-4-4-12 hex digits in either case, with any version
 // bits. Any other text gives an ErrInvalidID that quotes it. A valid s costs no allocation.

@@ -79,3 +79,33 @@ func BenchmarkParseID(b *testing.B) {
 		}
 	}
 }
+
+// TestNewID looks at many IDs: each is canonical, of version 4 and of the variant of RFC 9562, and every
+// other bit takes both values.
+func TestNewID(t *testing.T) {
+	seen := make(map[string]bool)
+	var ones, zeros ID
+	for range 1000 {
+		text := NewID()
+		require.Regexp(t, "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", text)
+		require.False(t, seen[text], "twice: %s", text)
+		seen[text] = true
+		id, err := ParseID(text)
+		require.NoError(t, err)
+		require.Equal(t, text, id.String())
+		for i, b := range id {
+			ones[i] |= b
+			zeros[i] |= ^b
+		}
+	}
+	for i := range ones {
+		random := byte(0xff)
+		switch i {
+		case 6:
+			random = 0x0f // beside the version
+		case 8:
+			random = 0x3f // beside the variant
+		}
+		require.Equal(t, random, ones[i]&zeros[i], "byte %d", i)
+	}
+}
