@@ -35,7 +35,7 @@ func clientOf(t *testing.T, h http.Handler) (*httpapi.Client, string) {
 // TestReader runs the conformance suite over HTTP.
 func TestReader(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	for _, opts := range []*httpapi.Options{nil, {MaxCacheBytes: -1}, {DisplayMessages: true}} {
 		client, _ := clientOf(t, httpapi.New(s, opts))
 		require.NoError(t, storetest.TestReader(t.Context(), s, client))
@@ -45,7 +45,7 @@ func TestReader(t *testing.T) {
 // TestClientOutcomes compares the results of a client with those of the store.
 func TestClientOutcomes(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	index := place(t, s)
 	client, _ := clientOf(t, httpapi.New(s, nil))
 	wait := func(id string, above uint64) store.WaitResult {
@@ -80,10 +80,9 @@ func TestClientErrors(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrInvalid, address)
 	}
 
-	s, err := store.Open(t.TempDir()+"/state.db", nil)
-	require.NoError(t, err)
+	s := storetest.Open(t)
 	client, address := clientOf(t, httpapi.New(s, &httpapi.Options{Logger: slog.New(slog.DiscardHandler)}))
-	_, err = client.Get("../" + documentedID)
+	_, err := client.Get("../" + documentedID)
 	require.ErrorIs(t, err, store.ErrInvalidID)
 	_, err = client.Get(documentedID)
 	require.ErrorIs(t, err, store.ErrNotFound)
@@ -92,7 +91,7 @@ func TestClientErrors(t *testing.T) {
 	_, err = client.Wait(ctx, documentedID, store.QueryOptions{})
 	require.ErrorIs(t, err, context.Canceled)
 
-	shut(t, s)
+	require.NoError(t, s.Close())
 	_, err = client.Get(documentedID)
 	require.Equal(t, &httpapi.StatusError{Address: address, Code: http.StatusServiceUnavailable, Reason: store.ErrClosed.Error()}, err)
 	require.EqualError(t, err, address+": 503 Service Unavailable: "+store.ErrClosed.Error())
@@ -128,7 +127,7 @@ func TestClientOfAnotherServer(t *testing.T) {
 // TestClientKeepsNothing has two readers of one answer change their allocations.
 func TestClientKeepsNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	client, _ := clientOf(t, httpapi.New(s, nil))
 	first, err := client.Get(documentedID)

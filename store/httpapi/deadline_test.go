@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -20,6 +19,7 @@ import (
 	"allocstore/schema"
 	"allocstore/store"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 // serveOver serves the handler over a protocol, by the server that configure sets up. The client has connections
@@ -67,9 +67,7 @@ func TestServerTimeouts(t *testing.T) {
 		} {
 			t.Run(protocol+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s, err := store.Open(filepath.Join(t.TempDir(), "timeouts.db"), nil)
-					require.NoError(t, err)
-					defer shut(t, s)
+					s := storetest.Open(t)
 					place(t, s)
 					client := serveOver(t, protocol, httpapi.New(s, nil), configure, unwrapped)
 					for range 2 { // the second time on the same connection
@@ -179,9 +177,7 @@ func incompressible(t *testing.T) string {
 // merely does not read the answer.
 func requireCutOff(t *testing.T, protocol string, configure func(*http.Server), stalls bool) {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "unread.db"), nil)
-	require.NoError(t, err)
-	defer shut(t, s)
+	s := storetest.Open(t)
 	index := place(t, s)
 	h, ended := httpapi.New(s, nil), make(chan time.Time, 1)
 	timed := func(w http.ResponseWriter, r *http.Request) {
@@ -208,7 +204,7 @@ func requireCutOff(t *testing.T, protocol string, configure func(*http.Server), 
 		close(stalled)
 	}
 	changed := time.Now()
-	_, err = s.UpdateFromClient(t.Context(), &schema.Allocation{ID: documentedID, ClientDescription: incompressible(t)})
+	_, err := s.UpdateFromClient(t.Context(), &schema.Allocation{ID: documentedID, ClientDescription: incompressible(t)})
 	require.NoError(t, err)
 	took := (<-ended).Sub(changed)
 	require.GreaterOrEqual(t, took, 30*time.Second)

@@ -12,6 +12,7 @@ import (
 
 	"allocstore/schema"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 // TestKeysOfLaterVersionsAreServed reads an allocation of a later version from the endpoint. Both
@@ -22,7 +23,7 @@ func TestKeysOfLaterVersionsAreServed(t *testing.T) {
 	require.NoError(t, err)
 	want, err := schema.DecodeJSON(text)
 	require.NoError(t, err)
-	s := open(t)
+	s := storetest.Open(t)
 	_, err = s.Upsert(t.Context(), want)
 	require.NoError(t, err)
 	for _, messages := range []bool{false, true} {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -20,27 +19,10 @@ import (
 	"allocstore/schema"
 	"allocstore/store"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 const documentedID = "203266e5-e0d6-9486-5e05-397ed2b184af"
-
-// open opens a store, and checks it at the end of the test.
-func open(t testing.TB) *store.Store {
-	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), &store.Options{DetectMutation: true})
-	require.NoError(t, err)
-	t.Cleanup(func() { shut(t, s) })
-	return s
-}
-
-// shut checks the store and closes it.
-func shut(t testing.TB, s *store.Store) {
-	t.Helper()
-	for err := range s.Check(context.Background()) {
-		require.NoError(t, err)
-	}
-	require.NoError(t, s.Close())
-}
 
 // documented returns the documented allocation and its JSON.
 func documented(t testing.TB) (*schema.Allocation, []byte) {
@@ -80,7 +62,7 @@ func ask(h http.Handler, method, target string, header ...string) *httptest.Resp
 // TestAnswers has every kind of answer.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	h := httpapi.New(s, &httpapi.Options{MaxRequestBytes: 1000})
 	const at, absent = "/v1/allocation/" + documentedID, "/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b18400"
@@ -163,7 +145,7 @@ func TestAnswers(t *testing.T) {
 // clients send in chunks.
 func TestBodies(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	h := httpapi.New(s, nil)
 	for _, c := range []struct {
@@ -191,7 +173,7 @@ func TestBodies(t *testing.T) {
 // TestDocumented serves the documented allocation, and expects the documented JSON.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	index := place(t, s)
 	_, want := documented(t)
 	w := ask(httpapi.New(s, nil), "GET", "/v1/allocation/"+documentedID)
@@ -210,7 +192,7 @@ func TestDocumented(t *testing.T) {
 // TestForms reads all forms of an answer, several times, before and after a write.
 func TestForms(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	for _, opts := range []*httpapi.Options{nil, {MaxCacheBytes: -1}, {MaxCacheBytes: 6000}} {
 		h := httpapi.New(s, opts)
@@ -246,7 +228,7 @@ func TestForms(t *testing.T) {
 // TestDisplayMessages has the messages in the answer only if Options asks for them.
 func TestDisplayMessages(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	target := "/v1/allocation/" + documentedID
 	shown := ask(httpapi.New(s, &httpapi.Options{DisplayMessages: true}), "GET", target).Body.Bytes()
@@ -263,10 +245,9 @@ func TestDisplayMessages(t *testing.T) {
 // TestClosedStore asks for an allocation of a closed store.
 func TestClosedStore(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.TempDir()+"/state.db", nil)
-	require.NoError(t, err)
+	s := storetest.Open(t)
 	place(t, s)
-	shut(t, s)
+	require.NoError(t, s.Close())
 	var log bytes.Buffer
 	w := ask(httpapi.New(s, &httpapi.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}), "GET", "/v1/allocation/"+documentedID)
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
@@ -276,7 +257,7 @@ func TestClosedStore(t *testing.T) {
 
 // FuzzHandler sends arbitrary requests: each answer has a documented status other than 500.
 func FuzzHandler(f *testing.F) {
-	s := open(f)
+	s := storetest.Open(f)
 	place(f, s)
 	h := httpapi.New(s, nil)
 	f.Add("GET", "/v1/allocation/"+documentedID, "index=0&wait=1ms&pretty&stale&region=global", "gzip;q=0.5, *")

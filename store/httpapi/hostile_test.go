@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 // A network is a net.Listener for connections in memory, as many as the memory allows.
@@ -76,7 +77,7 @@ func used() (goroutines int, bytes int64) {
 // TestThousandsHangUp has 10,000 clients block and then close their connections. It does not run in
 // parallel with other tests, since it counts goroutines.
 func TestThousandsHangUp(t *testing.T) {
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	n := serve(t, httpapi.NewServer("", httpapi.New(s, nil)))
 	crowd := func(clients int) {
@@ -122,7 +123,7 @@ func (w *timed) Write(b []byte) (int, error) {
 // connection has no deadline afterwards.
 func TestReadsNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	place(t, s)
 	far := httptest.NewServer(httpapi.New(s, &httpapi.Options{Region: "eu"}))
 	t.Cleanup(far.Close)
@@ -166,7 +167,7 @@ func TestSlowBody(t *testing.T) {
 // TestSlowAndHuge sends headers that never end, and huge ones.
 func TestSlowAndHuge(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	hasty := httpapi.NewServer("", httpapi.New(s, nil))
 	hasty.ReadHeaderTimeout = 100 * time.Millisecond
 	slow := serve(t, hasty).dial()

@@ -9,15 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"allocstore/store"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 // A far is a fake agent of another region.
@@ -68,8 +67,7 @@ func TestPassedOnLate(t *testing.T) {
 // TestEnded has the server end requests, as at a shutdown: the clients get an answer.
 func TestEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := store.Open(filepath.Join(t.TempDir(), "ended.db"), nil)
-		require.NoError(t, err)
+		s := storetest.Open(t)
 		var log bytes.Buffer
 		opts := toFar(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
@@ -97,7 +95,6 @@ func TestEnded(t *testing.T) {
 			require.NoError(t, c.Close())
 		}
 		require.Empty(t, log.String(), "not a failure")
-		shut(t, s)
 	})
 }
 

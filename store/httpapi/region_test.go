@@ -16,12 +16,13 @@ import (
 	"allocstore/schema"
 	"allocstore/store"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 // TestRegions has an agent of one region pass requests on to that of another.
 func TestRegions(t *testing.T) {
 	t.Parallel()
-	there, here := open(t), open(t)
+	there, here := storetest.Open(t), storetest.Open(t)
 	index := place(t, there)
 	var got []*http.Request
 	answers := httpapi.New(there, &httpapi.Options{Region: "eu"})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -15,18 +14,17 @@ import (
 	"allocstore/schema"
 	"allocstore/store"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 // bubble runs fn under synctest, with a store and a handler of its own.
 func bubble(t *testing.T, opts *httpapi.Options, fn func(t *testing.T, s *store.Store, h http.Handler)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := store.Open(filepath.Join(t.TempDir(), "wait.db"), nil)
-		require.NoError(t, err)
+		s := storetest.Open(t)
 		fn(t, s, httpapi.New(s, opts))
 		synctest.Wait()
 		require.Zero(t, s.Stats().Waiters, "no waiter is left")
-		shut(t, s)
 	})
 }
 

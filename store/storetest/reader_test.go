@@ -3,7 +3,6 @@ package storetest_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,22 +13,9 @@ import (
 	"allocstore/store/storetest"
 )
 
-func open(t *testing.T) *store.Store {
-	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "reader.db"), &store.Options{DetectMutation: true})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		for err := range s.Check(context.Background()) {
-			require.NoError(t, err)
-		}
-		require.NoError(t, s.Close())
-	})
-	return s
-}
-
 func TestStorePasses(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := storetest.Open(t)
 	for range 2 { // the second time with the remains of the first
 		require.NoError(t, storetest.TestReader(t.Context(), s, s))
 	}
@@ -112,7 +98,7 @@ func TestBrokenReadersFail(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			reader.Store = open(t)
+			reader.Store = storetest.Open(t)
 			err := storetest.TestReader(t.Context(), reader.Store, reader)
 			require.ErrorContains(t, err, "rule broken")
 			require.ErrorContains(t, err, rule)

@@ -1,11 +1,9 @@
 package nomadtest
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"allocstore/schema"
 	"allocstore/store"
 	"allocstore/store/httpapi"
+	"allocstore/store/storetest"
 )
 
 const id = "203266e5-e0d6-9486-5e05-397ed2b184af"
@@ -22,8 +21,7 @@ const id = "203266e5-e0d6-9486-5e05-397ed2b184af"
 // start serves a store with the documented allocation, and returns it with a client.
 func start(t *testing.T) (*store.Store, *api.Client) {
 	t.Helper()
-	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), nil)
-	require.NoError(t, err)
+	s := storetest.Open(t)
 	text, err := os.ReadFile("../../../testdata/allocation.json")
 	require.NoError(t, err)
 	a, err := schema.DecodeJSON(text)
@@ -36,10 +34,6 @@ func start(t *testing.T) (*store.Store, *api.Client) {
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
-		for err := range s.Check(context.Background()) {
-			require.NoError(t, err)
-		}
-		require.NoError(t, s.Close())
 	})
 	return s, client
 }
