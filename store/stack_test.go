@@ -4,39 +4,147 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
 )
 
-// TestBlockedReaderFitsItsFirstStack checks the claim of wait's comment: a blocked reader needs
-// no more stack than a goroutine begins with.
-func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
-	const readers = 2000
-	s := openTemp(t, nil)
-	a, err := s.Upsert(t.Context(), testAlloc(1))
-	require.NoError(t, err)
-	stacks := func() uint64 {
+// firstStack returns the bytes of the stack that the next goroutine begins with. The runtime sets it at
+// each garbage collection, to a power of two above the mean depth of all stacks.
+func firstStack() uint64 {
+	size := []metrics.Sample{{Name: "/gc/stack/starting-size:bytes"}}
+	metrics.Read(size)
+	return size[0].Value.Uint64()
+}
+
+// stacksInUse returns the bytes of all stacks. Each collection may halve a stack that is mostly unused, so
+// that the last of them finds none.
+func stacksInUse() int64 {
+	for range 5 {
 		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.StackInuse
 	}
-	id, opts := testAlloc(1).ID, QueryOptions{MinQueryIndex: a.Index}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.StackInuse)
+}
+
+// parked are readers of one allocation.
+type parked struct {
+	s   *Store
+	n   int
+	end func()
+
+	// handled is told of each result that a reader has handled, before it waits again.
+	handled chan struct{}
+	before  int64
+}
+
+// park blocks n readers. A reader that is woken handles the result by encoding it, and waits again.
+func park(t *testing.T, s *Store, n int) *parked {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	before := stacks()
 	var wg sync.WaitGroup
-	for range readers {
-		wg.Go(func() { _, _ = s.Wait(ctx, id, opts) })
+	p := &parked{s, n, func() { cancel(); wg.Wait() }, make(chan struct{}), stacksInUse()}
+	id, opts := testAlloc(1).ID, QueryOptions{MinQueryIndex: s.LastIndex()}
+	had := s.Stats().Waiters
+	for range n {
+		wg.Go(func() {
+			for opts := opts; ; {
+				r, err := s.Wait(ctx, id, opts)
+				if err != nil {
+					return
+				}
+				_ = json.NewEncoder(io.Discard).Encode(r.Alloc)
+				opts.MinQueryIndex = r.Index
+				p.handled <- struct{}{}
+			}
+		})
 	}
-	for s.Stats().Waiters < readers {
+	p.await(had + n)
+	return p
+}
+
+func (p *parked) await(waiters int) {
+	for p.s.Stats().Waiters < waiters {
 		time.Sleep(time.Millisecond)
 	}
-	each := (stacks() - before) / readers
-	cancel()
-	wg.Wait()
-	require.Less(t, each, uint64(2<<10+1<<8), "bytes of stack of a blocked reader")
+}
+
+// each returns the bytes of stack that a reader takes, now that it is parked.
+func (p *parked) each() int64 { return (stacksInUse() - p.before) / int64(p.n) }
+
+// wake wakes all readers, which handle the result and wait again.
+func (p *parked) wake(t *testing.T) {
+	t.Helper()
+	_, err := p.s.AppendTaskEvent(t.Context(), testAlloc(1).ID, "redis", "", schema.TaskEvent{Type: schema.TaskSetup, Time: time.Now().UnixNano()})
+	require.NoError(t, err)
+	for range p.n {
+		<-p.handled
+	}
+	p.await(p.n)
+}
+
+// A blocked reader's stack, with a share for those that are of the next size.
+const (
+	shallow = 2<<10 + 1<<9
+	grown   = 4<<10 + 1<<9
+)
+
+// TestBlockedReaderFitsItsFirstStack checks the claim of wait's comment. A blocked reader needs no more
+// stack than the 2 kB that a goroutine begins with where most goroutines of the process are such readers.
+// In any other process, and once it has handled a result, it keeps at most 4 kB; see design/0007.
+//
+// The size that goroutines begin with depends on all that the process has done before, so the test makes
+// blocked readers the majority at first.
+func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
+	const readers = 4000
+	s := openTemp(t, nil)
+	upsert(t, s, testAlloc(1))
+
+	majority := park(t, s, readers)
+	_ = stacksInUse()
+	require.EqualValues(t, 2<<10, firstStack(), "the mean blocked reader fits into 2 kB")
+	more := park(t, s, readers/2)
+	require.Less(t, more.each(), int64(shallow), "bytes of stack of a reader among readers")
+	more.end()
+	majority.end()
+
+	over := make(chan struct{})
+	var others sync.WaitGroup
+	for range readers / 10 {
+		others.Go(func() { deep(60, over) })
+	}
+	_ = stacksInUse()
+	require.GreaterOrEqual(t, firstStack(), uint64(16<<10), "goroutines with deep stacks are the majority")
+	among := park(t, s, readers)
+	require.Less(t, among.each(), int64(grown), "bytes of stack of a reader among goroutines with deep stacks")
+	among.end()
+	close(over)
+	others.Wait()
+
+	worked := park(t, s, readers)
+	worked.wake(t)
+	require.Less(t, worked.each(), int64(grown), "bytes of stack of a reader that has handled a result")
+	worked.end()
+}
+
+// deep blocks at that many calls of 256 bytes.
+//
+//go:noinline
+func deep(calls int, over chan struct{}) {
+	var frame [256]byte
+	if calls == 0 {
+		<-over
+	} else {
+		deep(calls-1, over)
+	}
+	runtime.KeepAlive(&frame)
 }

@@ -105,7 +105,8 @@ func (s *Store) WaitAny(ctx context.Context, ids []string, opts QueryOptions) (W
 // wait is WaitAny with a pointer to the result.
 //
 // A blocked reader keeps the frames of its caller, of Wait and of wait, in the 2 kB that
-// a goroutine's stack begins with. The stack grows, to 4 kB, when the runtime has to find
+// a goroutine's stack begins with, unless the goroutine has needed more before: then the
+// stack has 4 kB (design/0007). The stack grows, to 4 kB, when the runtime has to find
 // a new span for the objects of the select, in calls that go 900 bytes deeper. So these
 // frames are small, and all other work is done in functions that have returned by then.
 func (s *Store) wait(ctx context.Context, ids []string, opts QueryOptions) (*WaitResult, error) {

@@ -30,7 +30,7 @@ sends the index back misses no change, and does not spin; see [store.Store.Wait]
 # Concurrency
 
 A request uses the server's goroutine and no other. A blocked request is one waiter of the store, and
-ends when its client hangs up.
+ends when its client hangs up. Over HTTP/1.1 it takes some 25 kB, nearly all of them of net/http.
 
 The latest answers stay encoded, within Options.MaxCacheBytes.
 
