@@ -7,8 +7,8 @@ blocking queries. HashiCorp's Go client and curl can read from it as they are.
 	A=localhost:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af
 	curl -i "$A"                    # the allocation, and X-Nomad-Index
 	curl "$A?pretty"                # indented
-	curl -i "$A?index=9&wait=60s"   # blocks until the allocation changes above index 9, or for a minute
-	curl "$A?region=eu&stale"       # the answer of the agent at Options.Regions["eu"]
+	curl -i "$A?index=2&wait=60s"   # blocks until the allocation changes above index 2, or for a minute
+	curl "$A?region=global&stale"   # passed on, unless it is the agent's own region; see Options.Regions
 
 [New] lists the parameters and the status codes. An error is one line of text:
 

@@ -13,8 +13,8 @@ import (
 type Option func(*schema.Allocation)
 
 // Mock returns an allocation as a scheduler places it: pending, on node1, of the service job example, whose
-// group cache has the task redis, with resources and metrics. All calls return the same but for a new random
-// ID; see [WithID]. The caller owns the result. The options are applied in order.
+// group cache has the task redis, with resources and metrics. Only the ID, which is random, differs between
+// two calls; see [WithID]. The caller owns the result. The options are applied in order.
 func Mock(options ...Option) *schema.Allocation {
 	resources := func() *schema.Resources {
 		return &schema.Resources{CPU: 500, MemoryMB: 256, Networks: []schema.NetworkResource{{

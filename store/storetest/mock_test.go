@@ -28,8 +28,8 @@ func ExampleMock() {
 	// Not Restarting
 }
 
-// TestMock writes allocations of every kind as a scheduler and a client do, and reads them. All calls return
-// the same but for the ID, and share nothing.
+// TestMock writes allocations of every kind as a scheduler and a client do, and reads them. Two of one kind
+// differ in their IDs alone, and share nothing.
 func TestMock(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t)

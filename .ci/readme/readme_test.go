@@ -1,0 +1,212 @@
+package readme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	patience  = 5 * time.Minute  // for one line, with the build of its program
+	listening = 10 * time.Second // for a program in the background to listen
+)
+
+// files have shell lines, in the order in which a reader meets them.
+var files = []string{"README.md", "bench/README.md", "store/httpapi/doc.go"}
+
+// A sandbox is where the lines are run.
+type sandbox struct {
+	dir  string
+	port string // in place of 4646
+	env  []string
+	set  string // the assignments so far of the current file
+
+	background []*exec.Cmd
+	started    time.Time // when the last of them was started
+}
+
+// newSandbox makes a sandbox for the project at root, whose README has that text.
+func newSandbox(t *testing.T, root, readme string) *sandbox {
+	t.Helper()
+	s := &sandbox{dir: t.TempDir()}
+	free, err := net.Listen("tcp", "localhost:0")
+	must(t, err)
+	_, s.port, _ = net.SplitHostPort(free.Addr().String())
+	must(t, free.Close())
+	for _, dir := range []string{"home", "tmp", "bin", "scheduler"} {
+		must(t, os.Mkdir(filepath.Join(s.dir, dir), 0o700))
+	}
+	must(t, os.Symlink(root, filepath.Join(s.dir, "allocstore")))
+	program, err := mainOf(readme)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(s.dir, "scheduler", "main.go"), []byte(program), 0o600))
+	must(t, os.WriteFile(filepath.Join(s.dir, "home", ".curlrc"), []byte("fail-with-body\nsilent\n"), 0o600))
+
+	s.env = append(os.Environ(), "GOWORK=off", "HOME="+filepath.Join(s.dir, "home"), "TMPDIR="+filepath.Join(s.dir, "tmp"),
+		"GOBIN="+filepath.Join(s.dir, "bin"), "PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"))
+	for _, name := range []string{"GOPATH", "GOCACHE", "GOMODCACHE"} { // their defaults are in HOME
+		out, err := exec.Command("go", "env", name).Output()
+		must(t, err)
+		s.env = append(s.env, name+"="+strings.TrimSpace(string(out)))
+	}
+	t.Cleanup(s.end)
+	return s
+}
+
+// mainOf returns the program that README tells its readers to make of the snippet.
+func mainOf(readme string) (string, error) {
+	_, snippet, ok := strings.Cut(readme, "```go\n")
+	snippet, _, closed := strings.Cut(snippet, "```")
+	if !ok || !closed {
+		return "", errors.New("README has no snippet")
+	}
+	return "package main\n\nimport (\n\"context\"\n\"fmt\"\n\"log\"\n\n\"allocstore/schema\"\n\"allocstore/store\"\n)\n\n" +
+		"func main() {\nctx := context.Background()\n" + snippet + "}\n", nil
+}
+
+// command returns bash with a command, which is killed with all that it starts when ctx ends.
+func (s *sandbox) command(ctx context.Context, dir, text string) *exec.Cmd {
+	text = strings.ReplaceAll(text, "4646", s.port)
+	c := exec.CommandContext(ctx, "bash", "-c", s.set+text)
+	c.Dir = filepath.Join(s.dir, dir)
+	c.Env = append(slices.Clone(s.env), "PWD="+c.Dir) // the go command takes the symbolic link from it
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	c.WaitDelay = time.Second
+	return c
+}
+
+// end ends what runs in the background.
+func (s *sandbox) end() {
+	for _, c := range s.background {
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
+		_ = c.Wait()
+	}
+}
+
+// run runs a line, and returns an error that says what is wrong with it.
+func (s *sandbox) run(ctx context.Context, l *Line) error {
+	if assignment.MatchString(l.Run) {
+		s.set += strings.ReplaceAll(l.Run, "4646", s.port) + "\n"
+		return nil
+	}
+	if text, ok := strings.CutSuffix(l.Run, "&"); ok {
+		c := s.command(context.WithoutCancel(ctx), l.Dir, "exec "+text)
+		if err := c.Start(); err != nil {
+			return fmt.Errorf("%v: %w", l, err)
+		}
+		s.background, s.started = append(s.background, c), time.Now()
+		return nil
+	}
+	err := s.try(ctx, l)
+	for err != nil && time.Since(s.started) < listening {
+		time.Sleep(100 * time.Millisecond)
+		err = s.try(ctx, l)
+	}
+	return err
+}
+
+// try runs a line once.
+func (s *sandbox) try(ctx context.Context, l *Line) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	out, err := s.command(ctx, l.Dir, l.Run).CombinedOutput()
+	switch text := string(out); {
+	case l.Transcript && text == l.Output:
+		return nil
+	case l.Transcript:
+		return fmt.Errorf("%v\nprints %q\nwant   %q", l, text, l.Output)
+	case err != nil:
+		return fmt.Errorf("%v\nrun as %s in %s: %w\n%s", l, l.Run, l.Dir, err, text)
+	case !strings.Contains(text, l.Prints):
+		return fmt.Errorf("%v\ndoes not print %q:\n%s", l, l.Prints, text)
+	}
+	return nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read returns the text of a file of the project, and its shell lines.
+func read(t *testing.T, root, file string) (string, []Line) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, file))
+	must(t, err)
+	if strings.HasSuffix(file, ".go") {
+		return string(text), Doc(file, string(text))
+	}
+	lines, err := Markdown(file, string(text))
+	must(t, err)
+	return string(text), lines
+}
+
+// TestShellLines runs the shell lines of all files.
+func TestShellLines(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	must(t, err)
+	readme, _ := read(t, root, "README.md")
+	s := newSandbox(t, root, readme)
+	var inline []string
+	shell := make(map[string]bool)
+	for _, file := range files {
+		text, lines := read(t, root, file)
+		if len(lines) == 0 {
+			t.Errorf("%s has no shell line", file)
+		}
+		if strings.HasSuffix(file, ".md") {
+			inline = append(inline, Inline(text)...)
+		}
+		s.set = ""
+		for i := range lines {
+			l := &lines[i]
+			shell[l.Text] = true
+			t.Run(fmt.Sprintf("%s:%d", file, l.Number), func(t *testing.T) {
+				t.Log(l.Run)
+				must(t, s.run(t.Context(), l))
+			})
+		}
+	}
+	s.set = ""
+	for _, command := range unlisted(inline, shell) {
+		t.Run(command, func(t *testing.T) {
+			must(t, s.run(t.Context(), &Line{Text: command, Run: command, Dir: "allocstore"}))
+		})
+	}
+}
+
+// unlisted returns the commands within sentences, each as it can be run, without those that begin a shell
+// line. A script of .ci is only looked for, and a command of allocctl is asked for its help.
+func unlisted(inline []string, shell map[string]bool) []string {
+	var all []string
+	for _, command := range inline {
+		begins := false
+		for line := range shell {
+			begins = begins || line == command || strings.HasPrefix(line, command+" ")
+		}
+		switch {
+		case begins:
+			continue
+		case strings.HasPrefix(command, ".ci/"):
+			command = "test -x " + command
+		case strings.HasPrefix(command, "allocctl "):
+			command += " --help"
+		}
+		if !slices.Contains(all, command) {
+			all = append(all, command)
+		}
+	}
+	return all
+}
