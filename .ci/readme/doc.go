@@ -2,12 +2,13 @@
 Package readme runs the shell lines of the project's READMEs and of package httpapi's documentation. It is a
 module of its own, which .ci/run tests with the other nested modules:
 
-	go -C .ci/readme test
+	go -C .ci/readme test -count=1 -v
 
 A shell line is a line of an indented block, or of a block that begins with ```sh; in a doc.go, a line of a
 block that begins with an assignment or with "$ ". All lines are run in the order of the files, by bash. They
 share one sandbox: the project is its directory allocstore, and scheduler beside it is an empty directory in
-which README's snippet becomes main.go. GOBIN is in PATH. Port 4646 is replaced by a free one.
+which README's snippet becomes main.go. GOBIN is in PATH. Port 4646 is replaced by a free one. A line of the
+go command that two files have is run once.
 
 A line must exit with 0. After "# prints ", its comment has a text that must be in the output. A line that
 begins with "$ " must print exactly the lines after it, and may exit with any status. A line that ends with &
