@@ -158,13 +158,15 @@ func Doc(file, text string) []Line {
 		case isPrompted:
 			shell, transcript = false, true
 			l := newLine(file, i+1, prompted)
-			l.Transcript = true
+			l.Transcript, l.Dir = true, "transcript"
 			lines = append(lines, l)
 		case transcript:
 			lines[len(lines)-1].Output += code + "\n"
-		case shell || assignment.MatchString(code):
+		case shell || assignment.MatchString(code) || strings.HasPrefix(code, "allocctl "):
 			shell = true
-			lines = append(lines, newLine(file, i+1, code))
+			l := newLine(file, i+1, code)
+			l.Dir = "commands"
+			lines = append(lines, l)
 		}
 	}
 	return lines

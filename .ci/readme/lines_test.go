@@ -68,6 +68,13 @@ func TestLinesCanFail(t *testing.T) {
 	root := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(root, "there"), nil, 0o600))
 	s := newSandbox(t, root, "```go\n```")
+	for text, want := range map[string]string{
+		"allocctl -f a.db list --job x": "list", "allocctl --addr http://a:1 wait ID": "wait", "allocctl check": "check", "curl x": "",
+	} {
+		if got := subcommand(text); got != want {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
 	for _, c := range []struct {
 		line Line
 		ok   bool
