@@ -3,6 +3,7 @@ Package httpapi serves a store's allocations as Nomad serves its own: GET /v1/al
 blocking queries. HashiCorp's Go client and curl can read from it as they are.
 
 	go http.ListenAndServe(":4646", httpapi.New(s, nil))
+	mux.Handle("/v1/allocation/", httpapi.New(s, nil)) // beside other handlers
 
 	A=localhost:4646/v1/allocation/203266e5-e0d6-9486-5e05-397ed2b184af
 	curl -i "$A"                    # the allocation, and X-Nomad-Index
