@@ -150,16 +150,18 @@ func TestSlowBody(t *testing.T) {
 		"beside another": func() *http.Server { return httpapi.NewServer("", http.NotFoundHandler()) },
 	} {
 		for _, body := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {
-			synctest.Test(t, func(t *testing.T) {
-				c := serve(t, server()).dial()
-				began := time.Now()
-				_, err := io.WriteString(c, "POST /v1/allocation/x HTTP/1.1\r\nHost: x\r\n"+body+"\r\n\r\n")
-				require.NoError(t, err)
-				answer, err := io.ReadAll(c)
-				require.NoError(t, err, "%s: the connection is closed", name)
-				require.Regexp(t, "^HTTP/1.1 40[45]", string(answer), name)
-				require.LessOrEqual(t, time.Since(began), 11*time.Second, name)
-			})
+			for _, method := range []string{"POST", "GET"} {
+				synctest.Test(t, func(t *testing.T) {
+					c := serve(t, server()).dial()
+					began := time.Now()
+					_, err := io.WriteString(c, method+" /v1/allocation/x HTTP/1.1\r\nHost: x\r\n"+body+"\r\n\r\n")
+					require.NoError(t, err)
+					answer, err := io.ReadAll(c)
+					require.NoError(t, err, "%s: the connection is closed", name)
+					require.Regexp(t, "^HTTP/1.1 40[045]", string(answer), name)
+					require.LessOrEqual(t, time.Since(began), 11*time.Second, name)
+				})
+			}
 		}
 	}
 }

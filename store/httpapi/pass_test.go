@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +64,26 @@ func TestPassedOnLate(t *testing.T) {
 			require.NoError(t, c.Close())
 		}
 	})
+}
+
+// TestPassedOnWithoutABody passes requests with an empty body on, in chunks or not: no body arrives.
+func TestPassedOnWithoutABody(t *testing.T) {
+	t.Parallel()
+	h := httpapi.New(nil, toFar(func(r *http.Request) (*http.Response, error) {
+		if r.Body != nil {
+			if text, err := io.ReadAll(r.Body); err != nil || len(text) > 0 {
+				t.Errorf("body %q, %v", text, err)
+			}
+		}
+		return &http.Response{StatusCode: http.StatusNotFound, Header: make(http.Header), Body: http.NoBody, Request: r}, nil
+	}))
+	for _, length := range []int64{0, -1} {
+		r := httptest.NewRequest("GET", "/v1/allocation/"+documentedID+"?region=eu", strings.NewReader(""))
+		r.ContentLength = length
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusNotFound, w.Code, "%d: %s", length, w.Body)
+	}
 }
 
 // TestEnded has the server end requests, as at a shutdown: the clients get an answer.
