@@ -38,40 +38,52 @@ func stacksInUse() int64 {
 
 // parked are readers of one allocation.
 type parked struct {
-	s   *Store
-	n   int
-	end func()
+	s      *Store
+	n      int
+	id     string
+	opts   QueryOptions
+	before int64  // stacksInUse without them
+	end    func() // ends them
+	ctx    context.Context
 
 	// handled is told of each result that a reader has handled, before it waits again.
 	handled chan struct{}
-	before  int64
 }
 
-// park blocks n readers. A reader that is woken handles the result by encoding it, and waits again.
-func park(t *testing.T, s *Store, n int) *parked {
+// park blocks n readers in wait.
+func park(t *testing.T, s *Store, n int, wait func(*parked)) *parked {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	p := &parked{s, n, func() { cancel(); wg.Wait() }, make(chan struct{}), stacksInUse()}
-	id, opts := testAlloc(1).ID, QueryOptions{MinQueryIndex: s.LastIndex()}
+	p := &parked{
+		s: s, n: n, id: testAlloc(1).ID, opts: QueryOptions{MinQueryIndex: s.LastIndex()}, before: stacksInUse(),
+		end: func() { cancel(); wg.Wait() }, ctx: ctx, handled: make(chan struct{}),
+	}
 	had := s.Stats().Waiters
 	for range n {
-		wg.Go(func() {
-			for opts := opts; ; {
-				r, err := s.Wait(ctx, id, opts)
-				if err != nil {
-					return
-				}
-				_ = json.NewEncoder(io.Discard).Encode(r.Alloc)
-				opts.MinQueryIndex = r.Index
-				p.handled <- struct{}{}
-			}
-		})
+		wg.Go(func() { wait(p) })
 	}
 	p.await(had + n)
 	return p
 }
 
+// once waits for one result, and does not look at it. It has no variables of its own on the stack.
+func (p *parked) once() { _, _ = p.s.Wait(p.ctx, p.id, p.opts) }
+
+// loop encodes each result, and waits for the next one.
+func (p *parked) loop() {
+	for opts := p.opts; ; {
+		r, err := p.s.Wait(p.ctx, p.id, opts)
+		if err != nil {
+			return
+		}
+		_ = json.NewEncoder(io.Discard).Encode(r.Alloc)
+		opts.MinQueryIndex = r.Index
+		p.handled <- struct{}{}
+	}
+}
+
+// await waits until the store has that many waiters.
 func (p *parked) await(waiters int) {
 	for p.s.Stats().Waiters < waiters {
 		time.Sleep(time.Millisecond)
@@ -109,10 +121,10 @@ func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	s := openTemp(t, nil)
 	upsert(t, s, testAlloc(1))
 
-	majority := park(t, s, readers)
+	majority := park(t, s, readers, (*parked).once)
 	_ = stacksInUse()
 	require.EqualValues(t, 2<<10, firstStack(), "the mean blocked reader fits into 2 kB")
-	more := park(t, s, readers/2)
+	more := park(t, s, readers/2, (*parked).once)
 	require.Less(t, more.each(), int64(shallow), "bytes of stack of a reader among readers")
 	more.end()
 	majority.end()
@@ -124,13 +136,13 @@ func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	}
 	_ = stacksInUse()
 	require.GreaterOrEqual(t, firstStack(), uint64(16<<10), "goroutines with deep stacks are the majority")
-	among := park(t, s, readers)
+	among := park(t, s, readers, (*parked).once)
 	require.Less(t, among.each(), int64(grown), "bytes of stack of a reader among goroutines with deep stacks")
 	among.end()
 	close(over)
 	others.Wait()
 
-	worked := park(t, s, readers)
+	worked := park(t, s, readers, (*parked).loop)
 	worked.wake(t)
 	require.Less(t, worked.each(), int64(grown), "bytes of stack of a reader that has handled a result")
 	worked.end()
