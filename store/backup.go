@@ -36,11 +36,11 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	b := backup{w: w}
 	end, err := b.begin(ctx, s)
 	if err != nil {
-		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
+		return BackupInfo{}, fmt.Errorf("backup: %w", err)
 	}
 	defer end()
 	if err := b.run(ctx); err != nil {
-		return BackupInfo{}, fmt.Errorf("allocstore: backup: %w", err)
+		return BackupInfo{}, fmt.Errorf("backup: %w", err)
 	}
 	return b.info, nil
 }

@@ -29,7 +29,7 @@ import (
 func (s *Store) Check(ctx context.Context) iter.Seq[error] {
 	return func(yield func(error) bool) {
 		for _, err := range s.faults(ctx) {
-			if !yield(fmt.Errorf("allocstore: check %s: %w", s.state.Load().File.Path(), err)) {
+			if !yield(fmt.Errorf("check %s: %w", s.state.Load().File.Path(), err)) {
 				return
 			}
 		}

@@ -24,7 +24,7 @@ func (s *Store) Compact(ctx context.Context) error {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
 	if err := s.compact(ctx); err != nil {
-		return fmt.Errorf("allocstore: compact: %w", causeOf(ctx, err))
+		return fmt.Errorf("compact: %w", causeOf(ctx, err))
 	}
 	return nil
 }

@@ -1,5 +1,8 @@
 package store
 
+// An error's text says what was done, to what, and why it failed: "open state.db: corrupt: page 3
+// ...". It has no prefix of this package: programs that print it add their own.
+
 import (
 	"errors"
 	"fmt"
@@ -39,7 +42,7 @@ var (
 // Errors of a lookup or a write. None of them changes anything.
 var (
 	// ErrNotFound: no allocation has this ID. It was never placed, or it was deleted.
-	ErrNotFound = errors.New("allocstore: allocation not found")
+	ErrNotFound = errors.New("allocation not found")
 
 	// ErrInvalidID: the string is not an allocation ID of 8-4-4-4-12 hex digits.
 	ErrInvalidID = schema.ErrInvalidID
@@ -49,11 +52,11 @@ var (
 	ErrInvalid = schema.ErrInvalid
 
 	// ErrNoJob: an allocation without a Job cannot be inserted. The whole batch is refused.
-	ErrNoJob = errors.New("allocstore: insert without a job")
+	ErrNoJob = errors.New("insert without a job")
 
 	// ErrTooLarge: a write is above Options.MaxAllocationBytes, or a batch is above
 	// Options.MaxBatchBytes.
-	ErrTooLarge = errors.New("allocstore: too large")
+	ErrTooLarge = errors.New("too large")
 
 	// ErrIndexRegression: the index given to ApplyAt is at or below the last one. The error
 	// is an *IndexRegressionError with both indexes.
@@ -73,15 +76,15 @@ var (
 	// ErrFailed: a commit went wrong, and it is unknown whether the disk holds it. The store
 	// takes no more writes and ends all waits. Published content can still be read. Opening
 	// the file again determines what it holds.
-	ErrFailed = errors.New("allocstore: failed, reopen to recover")
+	ErrFailed = errors.New("store has failed: reopen it to recover")
 
 	// ErrMutated: the caller changed an allocation that the store handed out, which is
 	// shared and read-only. Only a store with Options.DetectMutation notices.
-	ErrMutated = errors.New("allocstore: an allocation that was handed out has been changed")
+	ErrMutated = errors.New("an allocation that was handed out has been changed")
 
 	// ErrCompacted: a reader of Changes asked for changes that compaction has removed. The
 	// reader starts over from a Snapshot. ErrRestored is also ErrCompacted.
-	ErrCompacted = errors.New("allocstore: changes have been compacted")
+	ErrCompacted = errors.New("changes have been compacted")
 
 	// ErrRestored: the store was restored after the snapshot, the feed or the backup began.
 	// A feed's reader starts over from a Snapshot.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"allocstore/store/internal/logfile"
@@ -31,11 +32,16 @@ import (
 // then two, and those that compaction has not removed yet.
 func Open(path string, opts *Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
-		return nil, fmt.Errorf("allocstore: open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	s, err := open(path, opts.withDefaults())
 	if err != nil {
-		return nil, fmt.Errorf("allocstore: open %s: %w", path, readOnly(path, opts, err))
+		err = readOnly(path, opts, err)
+		absolute, _ := filepath.Abs(path)
+		if named := (*fs.PathError)(nil); errors.As(err, &named) && named.Path == absolute {
+			return nil, err // it names the file already
+		}
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return s, nil
 }

@@ -32,7 +32,7 @@ wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR).
 	$ allocctl backup state.bak
 	index 2: 1 record, 1 job, 738 B
 	$ allocctl get 203266e5-e0d6-9486-5e05-000000000000; echo "exit code $?"
-	allocctl: allocstore: allocation not found: 203266e5-e0d6-9486-5e05-000000000000
+	allocctl: allocation not found: 203266e5-e0d6-9486-5e05-000000000000
 	exit code 3
 
 On a terminal, tables and messages are written for its width. A table that is too wide for it has short

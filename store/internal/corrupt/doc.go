@@ -8,4 +8,4 @@ import "errors"
 
 // Err is in the chain of every error about such content. Packages record and store export it as
 // ErrCorrupt.
-var Err = errors.New("allocstore: corrupt")
+var Err = errors.New("corrupt")

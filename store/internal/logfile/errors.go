@@ -5,18 +5,18 @@ import "errors"
 // Errors of opening a file.
 var (
 	// ErrLocked: another opener holds the file or its path.
-	ErrLocked = errors.New("allocstore: file is locked by another opener")
+	ErrLocked = errors.New("file is locked by another opener")
 
 	// ErrFormatVersion: the file has a format that this package does not know.
-	ErrFormatVersion = errors.New("allocstore: unknown format version")
+	ErrFormatVersion = errors.New("unknown format version")
 
 	// ErrReadOnly: the file cannot be written, or was opened read-only and needs recovery.
-	ErrReadOnly = errors.New("allocstore: read-only")
+	ErrReadOnly = errors.New("read-only")
 )
 
 var (
 	// ErrClosed: the database was closed.
-	ErrClosed = errors.New("allocstore: closed")
+	ErrClosed = errors.New("store is closed")
 
 	// ErrOutcomeUnknown marks an error after which a crash may leave the old file or the
 	// new one. The store must fail.

@@ -65,6 +65,12 @@ var fileRules = []fileRule{{
 	bad:  "package p\nimport _ \"reflect\"",
 	good: "package p\nimport _ \"errors\"",
 }, {
+	name:  "an error's text is lower case, without the project's name, a full stop or a line break",
+	where: func(s *source) bool { return !s.isTest() },
+	check: errorTexts, as: "store/fixture.go",
+	bad:  "package p\nimport \"errors\"\nvar err = errors.New(\"allocstore: closed\")",
+	good: "package p\nimport \"errors\"\nvar err = errors.New(\"ID 3 of 5: closed\")",
+}, {
 	name:  "a file has at most 600 lines",
 	where: everywhere, check: longFile, as: "store/fixture_test.go",
 	bad:  "package p" + strings.Repeat("\n", maxFileLines+1),
@@ -238,6 +244,27 @@ func importing(forbidden string) func(*source) []finding {
 		}
 		return found
 	}
+}
+
+var badErrorText = regexp.MustCompile(`^"(allocstore|[A-Z][a-z])|[.\n]"$`)
+
+// errorTexts finds the texts of errors.New and fmt.Errorf that are not as errors.go of package
+// store has them.
+func errorTexts(s *source) []finding {
+	var found []finding
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		function, ok := call.Fun.(*ast.SelectorExpr)
+		text, isText := call.Args[0].(*ast.BasicLit)
+		if ok && isText && (function.Sel.Name == "Errorf" || function.Sel.Name == "New") && text.Kind == token.STRING && badErrorText.MatchString(text.Value) {
+			found = append(found, s.found(text.Pos(), "the error text %s", text.Value))
+		}
+		return true
+	})
+	return found
 }
 
 func longFile(s *source) []finding {
