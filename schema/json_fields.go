@@ -1,11 +1,9 @@
 package schema
 
-import "encoding/json"
-
 // A jsonVisitor visits the keys of a struct in the order of the documented JSON. Each struct
 // names its keys once, in its visit method, for the reader and the writer.
 type jsonVisitor interface {
-	// field visits a documented key. value is a pointer.
+	// field visits a documented key. value is a pointer, or a structField.
 	field(name string, value any)
 
 	// optional visits a key that is written only if its value is set.
@@ -15,7 +13,7 @@ type jsonVisitor interface {
 	message(*TaskEvent)
 
 	// extra visits the keys that are not documented. A client's are those of isClientKey.
-	extra(keys *map[string]json.RawMessage, client bool)
+	extra(keys *extras, client bool)
 }
 
 // A jsonStruct is a struct with documented keys.
@@ -27,6 +25,38 @@ type pointerTo[T any] interface {
 	jsonStruct
 }
 
+// A structField is a field with structs in it.
+type structField interface {
+	read(*jsonReader)
+	write(*jsonWriter)
+}
+
+type pointerField[T any, P pointerTo[T]] struct{ v **T }
+
+func structPointer[T any, P pointerTo[T]](v **T) structField { return pointerField[T, P]{v} }
+
+func (f pointerField[T, P]) read(r *jsonReader)  { *f.v = jsonPointer[T, P](r) }
+func (f pointerField[T, P]) write(w *jsonWriter) { writePointer(w, P(*f.v)) }
+
+type listField[T any, P pointerTo[T]] struct{ v *[]T }
+
+func structList[T any, P pointerTo[T]](v *[]T) structField { return listField[T, P]{v} }
+
+func (f listField[T, P]) read(r *jsonReader)  { *f.v = jsonList[T, P](r) }
+func (f listField[T, P]) write(w *jsonWriter) { writeStructs[T, P](w, *f.v) }
+
+type mapField[T any, P pointerTo[T]] struct{ v *map[string]*T }
+
+func structMap[T any, P pointerTo[T]](v *map[string]*T) structField { return mapField[T, P]{v} }
+
+func (f mapField[T, P]) read(r *jsonReader) {
+	*f.v = jsonMap(r, func() *T { return jsonPointer[T, P](r) })
+}
+
+func (f mapField[T, P]) write(w *jsonWriter) {
+	writeMap(w, *f.v, func(v *T) { writePointer(w, P(v)) })
+}
+
 func (a *Allocation) visit(v jsonVisitor) {
 	v.field("ID", &a.ID)
 	v.field("EvalID", &a.EvalID)
@@ -34,16 +64,16 @@ func (a *Allocation) visit(v jsonVisitor) {
 	v.field("NodeID", &a.NodeID)
 	v.field("JobID", &a.JobID)
 	v.field("ModifyIndex", &a.ModifyIndex)
-	v.field("Resources", &a.Resources)
+	v.field("Resources", structPointer(&a.Resources))
 	v.field("TaskGroup", &a.TaskGroup)
-	v.field("Job", &a.Job)
-	v.field("TaskResources", &a.TaskResources)
-	v.field("Metrics", &a.Metrics)
+	v.field("Job", structPointer(&a.Job))
+	v.field("TaskResources", structMap(&a.TaskResources))
+	v.field("Metrics", structPointer(&a.Metrics))
 	v.field("DesiredStatus", &a.DesiredStatus)
 	v.field("DesiredDescription", &a.DesiredDescription)
 	v.field("ClientStatus", &a.ClientStatus)
 	v.field("ClientDescription", &a.ClientDescription)
-	v.field("TaskStates", &a.TaskStates)
+	v.field("TaskStates", structMap(&a.TaskStates))
 	v.field("CreateIndex", &a.CreateIndex)
 	v.optional("AllocModifyIndex", &a.AllocModifyIndex)
 	v.optional("PreviousAllocation", &a.PreviousAllocation)
@@ -58,8 +88,8 @@ func (j *Job) visit(v jsonVisitor) {
 	v.field("StatusDescription", &j.StatusDescription)
 	v.field("Status", &j.Status)
 	v.field("Meta", &j.Meta)
-	v.field("Update", &j.Update)
-	v.field("TaskGroups", &j.TaskGroups)
+	v.field("Update", structPointer(&j.Update))
+	v.field("TaskGroups", structList(&j.TaskGroups))
 	v.field("Region", &j.Region)
 	v.field("ID", &j.ID)
 	v.field("Name", &j.Name)
@@ -67,7 +97,7 @@ func (j *Job) visit(v jsonVisitor) {
 	v.field("Priority", &j.Priority)
 	v.field("AllAtOnce", &j.AllAtOnce)
 	v.field("Datacenters", &j.Datacenters)
-	v.field("Constraints", &j.Constraints)
+	v.field("Constraints", structList(&j.Constraints))
 	v.extra(&j.Extra, false)
 }
 
@@ -79,9 +109,9 @@ func (u *UpdateStrategy) visit(v jsonVisitor) {
 
 func (g *TaskGroup) visit(v jsonVisitor) {
 	v.field("Meta", &g.Meta)
-	v.field("Tasks", &g.Tasks)
-	v.field("RestartPolicy", &g.RestartPolicy)
-	v.field("Constraints", &g.Constraints)
+	v.field("Tasks", structList(&g.Tasks))
+	v.field("RestartPolicy", structPointer(&g.RestartPolicy))
+	v.field("Constraints", structList(&g.Constraints))
 	v.field("Count", &g.Count)
 	v.field("Name", &g.Name)
 	v.extra(&g.Extra, false)
@@ -96,9 +126,9 @@ func (p *RestartPolicy) visit(v jsonVisitor) {
 
 func (t *Task) visit(v jsonVisitor) {
 	v.field("Meta", &t.Meta)
-	v.field("Resources", &t.Resources)
-	v.field("Constraints", &t.Constraints)
-	v.field("Services", &t.Services)
+	v.field("Resources", structPointer(&t.Resources))
+	v.field("Constraints", structList(&t.Constraints))
+	v.field("Services", structList(&t.Services))
 	v.field("Env", &t.Env)
 	v.field("Config", &t.Config)
 	v.field("Driver", &t.Driver)
@@ -107,7 +137,7 @@ func (t *Task) visit(v jsonVisitor) {
 }
 
 func (s *Service) visit(v jsonVisitor) {
-	v.field("Checks", &s.Checks)
+	v.field("Checks", structList(&s.Checks))
 	v.field("PortLabel", &s.PortLabel)
 	v.field("Tags", &s.Tags)
 	v.field("Name", &s.Name)
@@ -135,7 +165,7 @@ func (k *Constraint) visit(v jsonVisitor) {
 }
 
 func (r *Resources) visit(v jsonVisitor) {
-	v.field("Networks", &r.Networks)
+	v.field("Networks", structList(&r.Networks))
 	v.field("IOPS", &r.IOPS)
 	v.field("DiskMB", &r.DiskMB)
 	v.field("MemoryMB", &r.MemoryMB)
@@ -144,8 +174,8 @@ func (r *Resources) visit(v jsonVisitor) {
 }
 
 func (n *NetworkResource) visit(v jsonVisitor) {
-	v.field("DynamicPorts", &n.DynamicPorts)
-	v.field("ReservedPorts", &n.ReservedPorts)
+	v.field("DynamicPorts", structList(&n.DynamicPorts))
+	v.field("ReservedPorts", structList(&n.ReservedPorts))
 	v.field("MBits", &n.MBits)
 	v.field("IP", &n.IP)
 	v.field("CIDR", &n.CIDR)

@@ -177,7 +177,7 @@ func (r *jsonReader) wrong(want string) {
 	r.fail(end, "found %s, want %s", found, want)
 }
 
-// value reads a value into the variable behind the pointer v, which is zero.
+// value reads a value into the field v of a jsonVisitor, which is zero.
 func (r *jsonReader) value(v any) {
 	switch v := v.(type) {
 	case *string:
@@ -208,48 +208,14 @@ func (r *jsonReader) value(v any) {
 		*v = jsonMap(r, r.float)
 	case *map[string]any:
 		*v = r.config()
-	case *map[string]*Resources:
-		*v = jsonMap(r, func() *Resources { return jsonPointer[Resources](r) })
-	case *map[string]*TaskState:
-		*v = jsonMap(r, func() *TaskState { return jsonPointer[TaskState](r) })
-	default:
-		r.structs(v)
-	}
-}
-
-// structs reads a value with structs in it.
-func (r *jsonReader) structs(v any) {
-	switch v := v.(type) {
 	case *EventRing:
 		r.list(func() {
 			var ev TaskEvent
 			r.object(&ev)
 			v.Append(ev)
 		})
-	case **Resources:
-		*v = jsonPointer[Resources](r)
-	case **Job:
-		*v = jsonPointer[Job](r)
-	case **AllocMetric:
-		*v = jsonPointer[AllocMetric](r)
-	case **UpdateStrategy:
-		*v = jsonPointer[UpdateStrategy](r)
-	case **RestartPolicy:
-		*v = jsonPointer[RestartPolicy](r)
-	case *[]NetworkResource:
-		*v = jsonList[NetworkResource](r)
-	case *[]Port:
-		*v = jsonList[Port](r)
-	case *[]TaskGroup:
-		*v = jsonList[TaskGroup](r)
-	case *[]Task:
-		*v = jsonList[Task](r)
-	case *[]Service:
-		*v = jsonList[Service](r)
-	case *[]ServiceCheck:
-		*v = jsonList[ServiceCheck](r)
-	case *[]Constraint:
-		*v = jsonList[Constraint](r)
+	case structField:
+		v.read(r)
 	}
 }
 

@@ -81,7 +81,7 @@ func (w *jsonWriter) extra(keys *extras, _ bool) {
 	}
 }
 
-// value writes the variable behind the pointer v.
+// value writes the field v of a jsonVisitor, or the struct behind v.
 func (w *jsonWriter) value(v any) {
 	switch v := v.(type) {
 	case *string:
@@ -110,46 +110,12 @@ func (w *jsonWriter) value(v any) {
 		writeMap(w, *v, func(f float64) { w.marshal(f) })
 	case *map[string]any:
 		w.marshal(*v)
-	case *map[string]*Resources:
-		writeMap(w, *v, func(r *Resources) { writePointer(w, r) })
-	case *map[string]*TaskState:
-		writeMap(w, *v, func(ts *TaskState) { writePointer(w, ts) })
-	case jsonStruct:
-		w.object(v)
-	default:
-		w.structs(v)
-	}
-}
-
-// structs writes a value with structs in it.
-func (w *jsonWriter) structs(v any) {
-	switch v := v.(type) {
 	case *EventRing:
 		writeStructs(w, slices.Collect(v.All()))
-	case **Resources:
-		writePointer(w, *v)
-	case **Job:
-		writePointer(w, *v)
-	case **AllocMetric:
-		writePointer(w, *v)
-	case **UpdateStrategy:
-		writePointer(w, *v)
-	case **RestartPolicy:
-		writePointer(w, *v)
-	case *[]NetworkResource:
-		writeStructs(w, *v)
-	case *[]Port:
-		writeStructs(w, *v)
-	case *[]TaskGroup:
-		writeStructs(w, *v)
-	case *[]Task:
-		writeStructs(w, *v)
-	case *[]Service:
-		writeStructs(w, *v)
-	case *[]ServiceCheck:
-		writeStructs(w, *v)
-	case *[]Constraint:
-		writeStructs(w, *v)
+	case structField:
+		v.write(w)
+	case jsonStruct:
+		w.object(v)
 	}
 }
 
