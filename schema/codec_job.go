@@ -5,14 +5,15 @@ func appendJob(dst []byte, j *Job) []byte {
 	return dst
 }
 
-// appendJobExact reports whether equal bytes are an equal job.
+// appendJobExact is appendJob. It reports whether the bytes have the whole job: if they do not,
+// another job may have the same ones.
 func appendJobExact(dst []byte, j *Job) (_ []byte, exact bool) {
 	if j == nil {
 		return appendNil(dst), true
 	}
 	c := appender(dst)
 	j.fields(&c)
-	return c.t.close(), !c.doubt
+	return c.t.close(), !c.anyInexact
 }
 
 // decodeJob returns the job in src, whose memory it shares.

@@ -43,7 +43,7 @@ func (r *reader) stringList() []string {
 func (r *reader) stringMap() map[string]string { return readMap(r, r.str, r.str) }
 
 // appendConfig writes a driver's configuration. It reports whether that has a value which the
-// bytes do not have.
+// bytes do not keep.
 func appendConfig(dst []byte, config map[string]any) (_ []byte, inexact bool) {
 	dst = appendMap(dst, config, func(dst []byte, v any) []byte { return appendValue(dst, v, 1, &inexact) })
 	return dst, inexact

@@ -1,7 +1,5 @@
 package schema
 
-import "encoding/json"
-
 // A coder appends structs as tuples, or reads them. Each struct names its fields once, in the
 // order of its tuple, in a method that serves both:
 //
@@ -20,8 +18,8 @@ type coder struct {
 	last int     // reading: offset of the last field
 	t    *tuple  // appending: the struct
 
-	inexact bool // appending: the last Config has a value that its bytes do not have
-	doubt   bool // appending: some Config had one
+	inexact    bool // appending: the last Config has a value that its bytes do not keep
+	anyInexact bool // appending: some Config had one
 }
 
 // appender returns a coder that appends a struct to dst. Its tuple is closed by the caller.
@@ -115,7 +113,7 @@ func (c *coder) textMap(f *map[string]string) *coder {
 func (c *coder) counts(f *map[string]int) *coder     { return code(c, f, appendCounts, c.r.counts) }
 func (c *coder) scores(f *map[string]float64) *coder { return code(c, f, appendScores, c.r.scores) }
 
-func (c *coder) extra(f *map[string]json.RawMessage) *coder {
+func (c *coder) extra(f *extras) *coder {
 	if c.r == nil && len(*f) == 0 {
 		c.t.zero(codeNil)
 		return c

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +20,8 @@ import (
 type extras = map[string]json.RawMessage
 
 // clientKeys are the keys of an allocation that its client reports in later documented versions.
-// They belong to ClientExtra, and all other keys to Extra: so JSON, which has both side by side,
-// tells the owner by the key.
+// They belong to ClientExtra, and all other keys to Extra. JSON has both side by side, so the key
+// tells the owner.
 var clientKeys = [...]string{"DeploymentStatus", "NetworkStatus"}
 
 func isClientKey(key string) bool { return slices.Contains(clientKeys[:], key) }
@@ -85,7 +86,7 @@ func stringEnd(text []byte, i int) int {
 }
 
 // appendText appends a JSON string, quotes included, with its shortest escapes. A half of a
-// surrogate pair stays escaped, because no text has it.
+// surrogate pair stays escaped, because UTF-8 has no form for it.
 func appendText(dst, quoted []byte) []byte {
 	for i := 0; i < len(quoted); {
 		if quoted[i] != '\\' {
@@ -96,10 +97,10 @@ func appendText(dst, quoted []byte) []byte {
 		c, n := unescape(quoted[i:])
 		i += n
 		switch letter := strings.IndexRune(escapedChars, c); {
-		case letter > 0: // a slash needs no escape
+		case letter > 0: // 0 is the slash, which needs no escape
 			dst = append(dst, '\\', escapeLetters[letter])
 		case c < ' ' || utf16.IsSurrogate(c):
-			dst = append(append(dst, `\u`...), strconv.FormatUint(uint64(c)|1<<16, 16)[1:]...)
+			dst = fmt.Appendf(dst, `\u%04x`, c)
 		default:
 			dst = utf8.AppendRune(dst, c)
 		}

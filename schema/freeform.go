@@ -36,7 +36,7 @@ func (c *coder) exactConfig(f *map[string]any) *coder {
 	case c.inexact:
 		text, _ := json.Marshal(*f) // may fail for a Config that Validate refuses
 		c.t.str(string(text))
-		c.inexact, c.doubt = false, true
+		c.inexact, c.anyInexact = false, true
 	default:
 		c.t.zero(codeFixStr)
 	}

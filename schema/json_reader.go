@@ -150,8 +150,8 @@ func (r *jsonReader) open(bracket byte, want string) bool {
 	return true
 }
 
-// wrong fails because the value is not of the type that is wanted. The fault of a list or an
-// object is at its bracket.
+// wrong fails because the next value is not the one that is wanted. The fault of a list or an
+// object is at its opening bracket.
 func (r *jsonReader) wrong(want string) {
 	found := ""
 	switch c := r.next(); c {
@@ -185,15 +185,15 @@ func (r *jsonReader) value(v any) {
 	case *bool:
 		*v = r.bool()
 	case *int:
-		*v = int(r.integer(strconv.IntSize))
+		*v = r.int()
 	case *int64:
-		*v = r.integer(64)
+		*v = r.int64()
 	case *time.Duration:
-		*v = time.Duration(r.integer(64))
+		*v = time.Duration(r.int64())
 	case *uint64:
-		*v = r.unsigned()
+		*v = r.uint64()
 	case *droppedEvents:
-		v.dropped += r.unsigned()
+		v.dropped += r.uint64()
 	case *UnixNano:
 		if err := v.UnmarshalJSON(r.raw()); err != nil {
 			r.fail(r.off, "%w", err)
@@ -203,7 +203,7 @@ func (r *jsonReader) value(v any) {
 	case *map[string]string:
 		*v = jsonMap(r, r.string)
 	case *map[string]int:
-		*v = jsonMap(r, func() int { return int(r.integer(strconv.IntSize)) })
+		*v = jsonMap(r, r.int)
 	case *map[string]float64:
 		*v = jsonMap(r, r.float)
 	case *map[string]any:
@@ -229,8 +229,8 @@ func (r *jsonReader) bool() bool {
 	return c == 't'
 }
 
-// string reads a string. Escapes that are half of a surrogate pair, which encoding/json replaces,
-// are a fault.
+// string reads a string. An escape that is half of a surrogate pair is a fault; encoding/json
+// replaces it.
 func (r *jsonReader) string() string {
 	if r.next() != '"' {
 		r.wrong("a string")
@@ -263,38 +263,14 @@ func (r *jsonReader) string() string {
 	return text.String()
 }
 
-// number consumes a number. Without one, it fails with the wanted value's name.
-func (r *jsonReader) number(want string) (text string, ok bool) {
+// readNumber reads a number. One that parse refuses is a fault: want says what is wanted.
+func readNumber[N any](r *jsonReader, want string, parse func(number string) (N, error)) (n N) {
 	if c := r.next(); c != '-' && (c < '0' || c > '9') {
 		r.wrong(want)
-		return "", false
+		return n
 	}
-	return string(r.raw()), true
-}
-
-// integer reads an integer, which may be written as a float.
-func (r *jsonReader) integer(bits int) int64 {
-	start, want := r.off, fmt.Sprintf("an integer of %d bits", bits)
-	text, ok := r.number(want)
-	if !ok {
-		return 0
-	}
-	n, err := strconv.ParseInt(integerText(text), 10, bits)
-	if err != nil {
-		r.off = start
-		r.wrong(want)
-	}
-	return n
-}
-
-func (r *jsonReader) unsigned() uint64 {
 	start := r.off
-	const want = "an integer of 64 bits that is not negative"
-	text, ok := r.number(want)
-	if !ok {
-		return 0
-	}
-	n, err := strconv.ParseUint(integerText(text), 10, 64)
+	n, err := parse(string(r.raw()))
 	if err != nil {
 		r.off = start
 		r.wrong(want)
@@ -302,8 +278,32 @@ func (r *jsonReader) unsigned() uint64 {
 	return n
 }
 
-// integerText returns the integer that a number stands for if it is written as a float, and all
-// other numbers as they are.
+var wantInt = fmt.Sprintf("an integer of %d bits", strconv.IntSize)
+
+func (r *jsonReader) int() int {
+	return readNumber(r, wantInt, func(number string) (int, error) { return strconv.Atoi(integerText(number)) })
+}
+
+func (r *jsonReader) int64() int64 {
+	return readNumber(r, "an integer of 64 bits", func(number string) (int64, error) {
+		return strconv.ParseInt(integerText(number), 10, 64)
+	})
+}
+
+func (r *jsonReader) uint64() uint64 {
+	return readNumber(r, "an integer of 64 bits that is not negative", func(number string) (uint64, error) {
+		return strconv.ParseUint(integerText(number), 10, 64)
+	})
+}
+
+func (r *jsonReader) float() float64 {
+	return readNumber(r, "a number of a float64's range", func(number string) (float64, error) {
+		return strconv.ParseFloat(number, 64)
+	})
+}
+
+// integerText returns an integer that is written as a float, such as 1e3, in its plain form, and
+// every other number as it is.
 func integerText(number string) string {
 	if !strings.ContainsAny(number, ".eE-") {
 		return number
@@ -314,21 +314,6 @@ func integerText(number string) string {
 		}
 	}
 	return number
-}
-
-func (r *jsonReader) float() float64 {
-	start := r.off
-	const want = "a number of a float64's range"
-	text, ok := r.number(want)
-	if !ok {
-		return 0
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		r.off = start
-		r.wrong(want)
-	}
-	return f
 }
 
 // list reads a list, each element by read. A null element is a fault.
@@ -362,8 +347,11 @@ func jsonPointer[T any, P pointerTo[T]](r *jsonReader) *T {
 	return v
 }
 
-// jsonMap reads a map. The map of an empty object is nil. Keys differ by their letters; the same
-// key twice is a fault. A null value is the zero value.
+// givenTwice is the fault of a key that an object has already.
+const givenTwice = "a key that is given twice"
+
+// jsonMap reads a map. The map of an empty object is nil. Keys that differ in case alone are
+// different keys; the same key twice is a fault. A null value is the zero value.
 func jsonMap[V any](r *jsonReader, value func() V) map[string]V {
 	if !r.open('{', "an object") {
 		return nil
@@ -377,7 +365,7 @@ func jsonMap[V any](r *jsonReader, value func() V) map[string]V {
 				v = value()
 			}
 			if _, twice := m[key]; twice {
-				r.fail(r.off, "a key that is given twice")
+				r.fail(r.off, givenTwice)
 			}
 			if m == nil {
 				m = make(map[string]V)
@@ -442,15 +430,15 @@ func (r *jsonReader) object(s jsonStruct) {
 	}
 }
 
-// An objectReader gives the members of an object to the fields of a struct, which are visited in
-// their own order.
+// An objectReader is the jsonVisitor that sets the fields of a struct from the members of an
+// object, whose order is another.
 type objectReader struct {
 	r       *jsonReader
 	members []member
 	next    int      // the member after the last that was found: usually the next field's
 	names   []string // the documented keys
 
-	displayed []byte // the DisplayMessage, if it is not the event's own
+	displayed []byte // a DisplayMessage to keep, see message
 }
 
 // A member is a key of an object, and the place of its value.
@@ -460,7 +448,7 @@ type member struct {
 	found      bool // it has a field
 }
 
-// find returns the member with a documented key, in any case of its letters, or nil.
+// find returns the member with a documented key, in upper or lower case, or nil.
 func (o *objectReader) find(name string) *member {
 	o.names = append(o.names, name)
 	for range o.members {
@@ -492,7 +480,8 @@ func (o *objectReader) field(name string, value any) {
 
 func (o *objectReader) optional(name string, value any) { o.field(name, value) }
 
-// message drops a DisplayMessage that is the event's own.
+// message keeps a DisplayMessage for the extra keys, unless it is the one that the event's method
+// returns.
 func (o *objectReader) message(ev *TaskEvent) {
 	m := o.find(displayMessage)
 	if m == nil || o.r.err != nil {
@@ -519,7 +508,7 @@ func (o *objectReader) extra(keys *extras, client bool) {
 		}
 		o.r.in(pathStep{name: m.key}, func() {
 			if twice {
-				o.r.fail(m.end, "a key that is given twice")
+				o.r.fail(m.end, givenTwice)
 			}
 			o.add(keys, m.key, o.r.text[m.start:m.end], m.end)
 		})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A jsonWriter writes the documented JSON, with the keys of each struct in their documented order
-// and then its extra keys in the order of their letters.
+// A jsonWriter writes the documented JSON: the keys of each struct in their documented order, and
+// then its extra keys, sorted.
 type jsonWriter struct {
 	buf      []byte
 	messages bool // write the DisplayMessage of every event
