@@ -59,7 +59,7 @@ func (f *faults) texts(pairs ...string) {
 func (f *faults) textList(path string, list []string) {
 	for i, text := range list {
 		if !utf8.ValidString(text) {
-			f.invalid(fmt.Sprintf("%s[%d]", path, i), "%s: %q", notUTF8, abbreviated(text))
+			f.invalid(elementPath(path, i), "%s: %q", notUTF8, abbreviated(text))
 		}
 	}
 }
@@ -68,7 +68,7 @@ func (f *faults) textList(path string, list []string) {
 func (f *faults) textMap(path string, m map[string]string) {
 	for key, text := range m {
 		if !utf8.ValidString(key) || !utf8.ValidString(text) {
-			f.invalid(fmt.Sprintf("%s[%q]", path, abbreviated(key)), "%s: %q", notUTF8, abbreviated(text))
+			f.invalid(entryPath(path, key), "%s: %q", notUTF8, abbreviated(text))
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (f *faults) textMap(path string, m map[string]string) {
 // key is texts for a key of the map at path.
 func (f *faults) key(path, key string) {
 	if !utf8.ValidString(key) {
-		f.invalid(fmt.Sprintf("%s[%q]", path, abbreviated(key)), notUTF8)
+		f.invalid(entryPath(path, key), notUTF8)
 	}
 }
 
@@ -87,25 +87,25 @@ func (f *faults) keys(path string, m map[string]int) {
 	}
 }
 
-// validateExtra reports the extra keys of a T that cannot be stored, or that JSON could not tell
-// from documented ones.
+// validateExtra reports the extra keys of a T that are documented or belong to the other owner, and
+// those whose value is not JSON.
 func validateExtra[T any, P pointerTo[T]](f *faults, path string, keys extras) {
 	if len(keys) == 0 {
 		return
 	}
-	client, ofAllocation := path == "ClientExtra", path == "Extra" && isAllocation(P(nil))
 	var documented keyCollector
 	P(new(T)).visit(&documented)
+	ofClient := path == "ClientExtra"
 	for key, raw := range keys {
-		at := fmt.Sprintf("%s[%q]", path, abbreviated(key))
+		at := entryPath(path, key)
 		switch {
 		case !utf8.ValidString(key):
 			f.invalid(at, notUTF8)
 		case !isValue(raw):
 			f.invalid(at, "not JSON in UTF-8: %q", abbreviated(string(raw)))
-		case client && !isClientKey(key):
+		case ofClient && !isClientKey(key):
 			f.invalid(at, "not a key of the client's, which are %q: it belongs to Extra", clientKeys)
-		case !client && ofAllocation && isClientKey(key):
+		case !ofClient && documented.hasClient && isClientKey(key):
 			f.invalid(at, "a key of the client's: it belongs to ClientExtra")
 		case documented.has(key):
 			f.invalid(at, "a documented key")
@@ -113,29 +113,45 @@ func validateExtra[T any, P pointerTo[T]](f *faults, path string, keys extras) {
 	}
 }
 
-func isAllocation(s jsonStruct) bool {
-	_, ok := s.(*Allocation)
-	return ok
+// A keyCollector collects the documented keys of a struct.
+type keyCollector struct {
+	names     []string
+	hasClient bool // the struct has ClientExtra
 }
 
-// A keyCollector collects the documented keys of a struct.
-type keyCollector []string
-
-func (k *keyCollector) field(name string, _ any)    { *k = append(*k, name) }
-func (k *keyCollector) optional(name string, _ any) { *k = append(*k, name) }
-func (k *keyCollector) message(*TaskEvent)          {}
-func (k *keyCollector) extra(*extras, bool)         {}
+func (k *keyCollector) field(name string, _ any)     { k.names = append(k.names, name) }
+func (k *keyCollector) optional(name string, _ any)  { k.names = append(k.names, name) }
+func (k *keyCollector) message(*TaskEvent)           {}
+func (k *keyCollector) extra(_ *extras, client bool) { k.hasClient = k.hasClient || client }
 
 func (k *keyCollector) has(key string) bool {
-	return slices.ContainsFunc(*k, func(name string) bool { return strings.EqualFold(name, key) })
+	return slices.ContainsFunc(k.names, func(name string) bool { return strings.EqualFold(name, key) })
 }
 
-// inside puts a path before those of the faults from index at on.
-func (f faults) inside(at int, format string, args ...any) {
+// inField says that the faults from index at on are inside a field.
+func (f faults) inField(at int, field string) {
 	for i := at; i < len(f); i++ {
-		f[i].path = fmt.Sprintf(format, args...) + "." + f[i].path
+		f[i].path = field + "." + f[i].path
 	}
 }
+
+// inElement is inField for an element of a list.
+func (f faults) inElement(at int, list string, i int) {
+	if len(f) > at {
+		f.inField(at, elementPath(list, i))
+	}
+}
+
+// inEntry is inField for an entry of a map.
+func (f faults) inEntry(at int, m, key string) {
+	if len(f) > at {
+		f.inField(at, entryPath(m, key))
+	}
+}
+
+func elementPath(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
+func entryPath(m, key string) string { return fmt.Sprintf("%s[%q]", m, abbreviated(key)) }
 
 // Validate reports the faults for which the store refuses the scheduler's write of a. It
 // reports up to 20 at once, each with its path:
@@ -162,20 +178,19 @@ func (a *Allocation) Validate() error {
 	validateExtra[Allocation](&f, "Extra", a.Extra)
 	at := len(f)
 	a.Resources.validate(&f)
-	f.inside(at, "Resources")
+	f.inField(at, "Resources")
 	for name, r := range a.TaskResources {
 		f.task("TaskResources", name, r == nil)
 		at := len(f)
-		if r.validate(&f); len(f) > at {
-			f.inside(at, "TaskResources[%q]", name)
-		}
+		r.validate(&f)
+		f.inEntry(at, "TaskResources", name)
 	}
 	at = len(f)
 	a.Metrics.validate(&f)
-	f.inside(at, "Metrics")
+	f.inField(at, "Metrics")
 	at = len(f)
 	a.Job.validate(&f)
-	f.inside(at, "Job")
+	f.inField(at, "Job")
 	return f.join()
 }
 
@@ -201,9 +216,8 @@ func (a *Allocation) validateClient(f *faults) {
 	for name, ts := range a.TaskStates {
 		f.task("TaskStates", name, ts == nil)
 		at := len(*f)
-		if ts.validate(f); len(*f) > at {
-			f.inside(at, "TaskStates[%q]", name)
-		}
+		ts.validate(f)
+		f.inEntry(at, "TaskStates", name)
 	}
 }
 
@@ -225,7 +239,7 @@ func (a *Allocation) related(f *faults, path, text string) {
 // task checks an entry of a map by task name.
 func (f *faults) task(path, name string, isNil bool) {
 	if isNil {
-		f.invalid(fmt.Sprintf("%s[%q]", path, name), "nil")
+		f.invalid(entryPath(path, name), "nil")
 	}
 	if name == "" {
 		f.invalid(path, "empty task name")
@@ -246,7 +260,7 @@ func (ts *TaskState) validate(f *faults) {
 	for ev := range ts.Events.All() {
 		at := len(*f)
 		ev.validate(f)
-		f.inside(at, "Events[%d]", i)
+		f.inElement(at, "Events", i)
 		i++
 	}
 }
@@ -279,9 +293,7 @@ func (r *Resources) validate(f *faults) {
 		validateExtra[NetworkResource](f, "Extra", n.Extra)
 		validatePorts(f, "DynamicPorts", n.DynamicPorts)
 		validatePorts(f, "ReservedPorts", n.ReservedPorts)
-		if len(*f) > at {
-			f.inside(at, "Networks[%d]", i)
-		}
+		f.inElement(at, "Networks", i)
 	}
 }
 
@@ -289,9 +301,8 @@ func validatePorts(f *faults, path string, ports []Port) {
 	for i := range ports {
 		at := len(*f)
 		f.texts("Label", ports[i].Label)
-		if validateExtra[Port](f, "Extra", ports[i].Extra); len(*f) > at {
-			f.inside(at, "%s[%d]", path, i)
-		}
+		validateExtra[Port](f, "Extra", ports[i].Extra)
+		f.inElement(at, path, i)
 	}
 }
 
@@ -301,7 +312,7 @@ func (m *AllocMetric) validate(f *faults) {
 	}
 	for name, score := range m.Scores {
 		if !isFinite(score) {
-			f.invalid(fmt.Sprintf("Scores[%q]", name), "%v is no number", score)
+			f.invalid(entryPath("Scores", name), "%v is no number", score)
 		}
 		f.key("Scores", name)
 	}
@@ -317,7 +328,7 @@ func (m *AllocMetric) validate(f *faults) {
 func (j *Job) Validate() error {
 	var f faults
 	j.validate(&f)
-	f.inside(0, "Job")
+	f.inField(0, "Job")
 	return f.join()
 }
 
@@ -335,9 +346,8 @@ func (j *Job) validate(f *faults) {
 	}
 	for i := range j.TaskGroups {
 		at := len(*f)
-		if j.TaskGroups[i].validate(f); len(*f) > at {
-			f.inside(at, "TaskGroups[%d]", i)
-		}
+		j.TaskGroups[i].validate(f)
+		f.inElement(at, "TaskGroups", i)
 	}
 }
 
@@ -351,9 +361,8 @@ func (g *TaskGroup) validate(f *faults) {
 	}
 	for i := range g.Tasks {
 		at := len(*f)
-		if g.Tasks[i].validate(f); len(*f) > at {
-			f.inside(at, "Tasks[%d]", i)
-		}
+		g.Tasks[i].validate(f)
+		f.inElement(at, "Tasks", i)
 	}
 }
 
@@ -361,9 +370,8 @@ func validateConstraints(f *faults, constraints []Constraint) {
 	for i := range constraints {
 		k, at := &constraints[i], len(*f)
 		f.texts("Operand", k.Operand, "RTarget", k.RTarget, "LTarget", k.LTarget)
-		if validateExtra[Constraint](f, "Extra", k.Extra); len(*f) > at {
-			f.inside(at, "Constraints[%d]", i)
-		}
+		validateExtra[Constraint](f, "Extra", k.Extra)
+		f.inElement(at, "Constraints", i)
 	}
 }
 
@@ -375,16 +383,15 @@ func (t *Task) validate(f *faults) {
 	validateExtra[Task](f, "Extra", t.Extra)
 	at := len(*f)
 	t.Resources.validate(f)
-	f.inside(at, "Resources")
+	f.inField(at, "Resources")
 	for i := range t.Services {
 		at := len(*f)
-		if t.Services[i].validate(f); len(*f) > at {
-			f.inside(at, "Services[%d]", i)
-		}
+		t.Services[i].validate(f)
+		f.inElement(at, "Services", i)
 	}
 	for key, v := range t.Config {
 		if inside, what := faultOf(v, 1); what != "" {
-			f.invalid(fmt.Sprintf("Config[%q]%s", abbreviated(key), inside), "%s", what)
+			f.invalid(entryPath("Config", key)+inside, "%s", what)
 		}
 		f.key("Config", key)
 	}
@@ -397,9 +404,8 @@ func (s *Service) validate(f *faults) {
 	for i := range s.Checks {
 		k, at := &s.Checks[i], len(*f)
 		f.texts("Protocol", k.Protocol, "Http", k.Http, "Script", k.Script, "Type", k.Type, "Name", k.Name, "Id", k.Id)
-		if validateExtra[ServiceCheck](f, "Extra", k.Extra); len(*f) > at {
-			f.inside(at, "Checks[%d]", i)
-		}
+		validateExtra[ServiceCheck](f, "Extra", k.Extra)
+		f.inElement(at, "Checks", i)
 	}
 }
 
@@ -443,7 +449,7 @@ func faultOf(v any, depth int) (path, what string) {
 	case []map[string]string:
 		for i, m := range v {
 			if path, what := faultOf(m, depth+1); what != "" {
-				return fmt.Sprintf("[%d]%s", i, path), what
+				return elementPath("", i) + path, what
 			}
 		}
 	case map[string]any:
@@ -465,7 +471,7 @@ func isCollection(v any) bool {
 func faultInList[T any](list []T, depth int) (path, what string) {
 	for i, element := range list {
 		if path, what := faultOf(element, depth+1); what != "" {
-			return fmt.Sprintf("[%d]%s", i, path), what
+			return elementPath("", i) + path, what
 		}
 	}
 	return "", ""
@@ -478,7 +484,7 @@ func faultInMap(m map[string]any, depth int) (path, what string) {
 			what = notUTF8
 		}
 		if what != "" {
-			return fmt.Sprintf("[%q]%s", abbreviated(key), path), what
+			return entryPath("", key) + path, what
 		}
 	}
 	return "", ""
