@@ -45,7 +45,7 @@ func (s *Store) apply(ctx context.Context, b *Batch, at *uint64) (Applied, error
 func (s *Store) applyNew(ctx context.Context, fill func(*Batch)) (Applied, error) {
 	r := s.requests.Get().(*request)
 	defer s.requests.Put(r)
-	defer r.own.reset()
+	defer r.own.recycle()
 	fill(&r.own)
 	return s.submit(ctx, r, &r.own, nil)
 }

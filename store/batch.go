@@ -27,9 +27,9 @@ type Batch struct {
 	// its memory before it grew; these bytes are never written again.
 	bytes []byte
 
-	size    int // encoded bytes, each job once
-	largest int // the encoded size of the largest write
-	which   int // the position of the largest write
+	size      int // encoded bytes, each job once
+	largest   int // the encoded size of the largest write
+	largestAt int // its position
 
 	jobs    map[record.JobHash]*encodedJob
 	lastJob *encodedJob // of the last Upsert that had one: neighbours often share it
@@ -56,7 +56,7 @@ type op struct {
 	job            *encodedJob  // opUpsert: nil keeps the stored one
 	report         string       // opUpsert: the ClientStatus, if it is one that the scheduler may set
 	previous, next optionalID   // opUpsert: PreviousAllocation, NextAllocation
-	empty          uint8        // opUpsert: a bit for each of placementFields that is empty
+	empty          uint8        // opUpsert: bit i if the i-th of placementFields is empty
 	event          *taskEvent   // opEvent
 	status         *statusWrite // opClientStatus, opDesiredStatus
 }
@@ -64,7 +64,8 @@ type op struct {
 // placementFields are the fields that an update cannot empty.
 var placementFields = [...]string{"NodeID", "JobID", "TaskGroup"}
 
-func placementOf(a *schema.Allocation) [len(placementFields)]string {
+// placementValues returns the values of placementFields.
+func placementValues(a *schema.Allocation) [len(placementFields)]string {
 	return [...]string{a.NodeID, a.JobID, a.TaskGroup}
 }
 
@@ -97,7 +98,7 @@ func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 // codec encodes writes.
 var codec schema.Codec
 
-// keptBytes bounds the memory that an emptied batch of the pool keeps.
+// keptBytes bounds the memory that a batch of the pool keeps.
 const keptBytes = 1 << 16
 
 // Reset empties the batch, its faults too, and keeps its memory for the next writes. It may be
@@ -107,8 +108,8 @@ func (b *Batch) Reset() {
 	*b = Batch{ops: b.ops[:0], bytes: b.bytes[:0]}
 }
 
-// reset is Reset without keeping much memory.
-func (b *Batch) reset() {
+// recycle is Reset for a batch of the pool: it keeps little memory.
+func (b *Batch) recycle() {
 	if cap(b.bytes) > keptBytes || len(b.ops) > keptBytes/64 {
 		*b = Batch{}
 	}
@@ -180,7 +181,7 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 		}
 		in = &canonical
 	}
-	for i, value := range placementOf(in) {
+	for i, value := range placementValues(in) {
 		if value == "" {
 			o.empty |= 1 << i
 		}
@@ -358,7 +359,7 @@ func (b *Batch) refuse(what string, err error) {
 // add adds o, whose encoding has size bytes, its job included.
 func (b *Batch) add(o op, size int) {
 	if size > b.largest {
-		b.largest, b.which = size, len(b.ops)
+		b.largest, b.largestAt = size, len(b.ops)
 	}
 	b.size += size
 	if o.job != nil && !b.addJob(o.job) {
@@ -387,7 +388,7 @@ func (b *Batch) check(o *Options) error {
 	}
 	if b.largest > o.MaxAllocationBytes {
 		return fmt.Errorf("%w: batch write %d, allocation %v: %d bytes encoded, Options.MaxAllocationBytes is %d",
-			ErrTooLarge, b.which, b.ops[b.which].id, b.largest, o.MaxAllocationBytes)
+			ErrTooLarge, b.largestAt, b.ops[b.largestAt].id, b.largest, o.MaxAllocationBytes)
 	}
 	if b.size > o.MaxBatchBytes {
 		return fmt.Errorf("%w: batch of %d writes: %d bytes encoded, Options.MaxBatchBytes is %d",

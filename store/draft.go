@@ -26,10 +26,9 @@ type draft struct {
 
 	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
 
-	// fields has the client's fields as they are now if they changed since client was
-	// encoded, else it is nil. It is replaced and never changed. So is schedFields, with the
-	// scheduler's fields.
-	fields, schedFields *schema.Allocation
+	// The fields of each side as they are now if they changed since its part was encoded, else
+	// nil. They are replaced and never changed.
+	schedFields, clientFields *schema.Allocation
 }
 
 // wasAlive reports whether the allocation existed before the batch.

@@ -31,7 +31,7 @@ func (d *draft) finish(k record.Key) error {
 
 // encode encodes the fields of one side if they changed since their part was encoded.
 func (d *draft) encode(of side) error {
-	owner, fields, p := "client's", &d.fields, &d.client
+	owner, fields, p := "client's", &d.clientFields, &d.client
 	if of == schedSide {
 		owner, fields, p = "scheduler's", &d.schedFields, &d.sched
 	}

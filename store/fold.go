@@ -19,7 +19,7 @@ func (d *draft) fold(o *op, j *state.Job) error {
 	case o.kind == opUpsert:
 		return d.insert(o, j)
 	case o.kind == opClient:
-		d.client, d.fields = o.client, nil
+		d.client, d.clientFields = o.client, nil
 	case o.kind == opEvent:
 		return d.event(o.event)
 	case o.kind == opClientStatus:
@@ -39,7 +39,7 @@ func (d *draft) insert(o *op, j *state.Job) error {
 	}
 	d.alive, d.created = true, true
 	d.job, d.sched, d.client = j, o.sched, o.client
-	d.next, d.schedFields, d.fields = o.next, nil, nil
+	d.next, d.schedFields, d.clientFields = o.next, nil, nil
 	return nil
 }
 
@@ -79,49 +79,44 @@ func (d *draft) report(status string) (changed bool, err error) {
 	if status == "" {
 		return false, nil
 	}
-	was, err := d.clientFields()
+	was, err := d.fieldsNow(clientSide)
 	if err != nil || was.ClientStatus == status {
 		return false, err
 	}
 	now := *was
 	now.ClientStatus = strings.Clone(status)
-	d.fields = &now
+	d.clientFields = &now
 	return true, nil
 }
 
 // event applies one task event. The task may have it already.
 func (d *draft) event(te *taskEvent) error {
-	was, err := d.clientToEdit()
+	was, err := d.toEdit(clientSide)
 	if err != nil {
 		return err
 	}
 	if now := schema.RecordTaskEvent(was, te.task, te.state, te.event, 0); now != was {
-		d.fields = now
+		d.clientFields = now
 	}
 	return nil
 }
 
 // setClientStatus applies the client's write of its status.
 func (d *draft) setClientStatus(to *statusWrite) error {
-	was, err := d.clientToEdit()
+	was, err := d.toEdit(clientSide)
 	if err != nil || was.ClientStatus == to.status && was.ClientDescription == to.description {
 		return err
 	}
 	now := *was
 	now.ClientStatus, now.ClientDescription = to.status, to.description
-	d.fields = &now
+	d.clientFields = &now
 	return nil
 }
 
 // setDesiredStatus applies the scheduler's write of its status. Like an update, it counts as a
 // write only if it changes something.
 func (d *draft) setDesiredStatus(to *statusWrite) error {
-	if d.schedFields == nil && d.sched.body == "" { // it edits the stored part
-		if err := d.p.charge(&d.p.kept, int(d.base.SchedLen()), d.id); err != nil {
-			return err
-		}
-	}
-	was, err := d.scheduled()
+	was, err := d.toEdit(schedSide)
 	if err != nil || was.DesiredStatus == to.status && was.DesiredDescription == to.description {
 		return err
 	}
@@ -131,14 +126,15 @@ func (d *draft) setDesiredStatus(to *statusWrite) error {
 	return nil
 }
 
-// requireKept refuses an update in which some of placementFields are empty, if one of them is set.
+// requireKept refuses an update that would empty one of placementFields. empty has a bit for each
+// that is empty in the update.
 func (d *draft) requireKept(empty uint8) error {
-	is, err := d.scheduled()
+	is, err := d.fieldsNow(schedSide)
 	if err != nil {
 		return err
 	}
 	var set []string
-	for i, value := range placementOf(is) {
+	for i, value := range placementValues(is) {
 		if empty>>i&1 != 0 && value != "" {
 			set = append(set, fmt.Sprintf("%s %q", placementFields[i], value))
 		}
@@ -150,52 +146,52 @@ func (d *draft) requireKept(empty uint8) error {
 		ErrInvalid, d.id, strings.Join(set, ", "))
 }
 
-// scheduled returns an allocation with the scheduler's fields as they are now. It may be the
+// toEdit is fieldsNow for a write that edits the fields. A stored part is charged, because it is
+// written again.
+func (d *draft) toEdit(of side) (*schema.Allocation, error) {
+	if edited, body := d.half(of); edited == nil && body == "" {
+		size := d.base.ClientLen()
+		if of == schedSide {
+			size = d.base.SchedLen()
+		}
+		if err := d.p.charge(&d.p.kept, int(size), d.id); err != nil {
+			return nil, err
+		}
+	}
+	return d.fieldsNow(of)
+}
+
+// half returns what one side is now: its edited fields, or else its part, or "" for the stored one.
+func (d *draft) half(of side) (edited *schema.Allocation, body string) {
+	if of == schedSide {
+		return d.schedFields, d.sched.body
+	}
+	return d.clientFields, d.client.body
+}
+
+// fieldsNow returns an allocation with the fields of one side as they are now. It may be the
 // published one.
-func (d *draft) scheduled() (*schema.Allocation, error) {
-	if d.schedFields != nil {
-		return d.schedFields, nil
+func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
+	edited, body := d.half(of)
+	if edited != nil {
+		return edited, nil
 	}
-	body := d.sched.body
 	if body == "" {
-		if a := d.base.Scheduled(); a != nil {
-			return a, nil
+		published := d.base.Current()
+		if of == schedSide {
+			published = d.base.Scheduled()
+		}
+		if published != nil {
+			return published, nil
 		}
 		var err error
-		if body, err = d.stored(schedSide); err != nil {
+		if body, err = d.stored(of); err != nil {
 			return nil, err
 		}
 	}
 	a := new(schema.Allocation)
-	return a, d.p.st.Codec.DecodeScheduler(body, d.id, a)
-}
-
-// clientToEdit is clientFields. The stored part is charged, because it is written again.
-func (d *draft) clientToEdit() (*schema.Allocation, error) {
-	if d.fields == nil && d.client.body == "" {
-		if err := d.p.charge(&d.p.kept, int(d.base.ClientLen()), d.id); err != nil {
-			return nil, err
-		}
+	if of == schedSide {
+		return a, d.p.st.Codec.DecodeScheduler(body, d.id, a)
 	}
-	return d.clientFields()
-}
-
-// clientFields returns an allocation with the client's fields as they are now. It may be
-// the published one.
-func (d *draft) clientFields() (*schema.Allocation, error) {
-	if d.fields != nil {
-		return d.fields, nil
-	}
-	body := d.client.body
-	if body == "" {
-		if a := d.base.Current(); a != nil {
-			return a, nil
-		}
-		var err error
-		if body, err = d.stored(clientSide); err != nil {
-			return nil, err
-		}
-	}
-	a := new(schema.Allocation)
 	return a, d.p.st.Codec.DecodeClient(body, a)
 }
