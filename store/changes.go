@@ -54,7 +54,7 @@ const (
 // ErrFutureIndex, at once, if after is above the last index; ErrRestored if the store is
 // restored; ErrCorrupt, at a damaged change. After the last four a reader starts over from a
 // Snapshot and its Index: a feed cannot pass a damaged change until compaction has removed it.
-// An index that this store has returned is never a future one, whatever returned it.
+// An index that this store has returned is never a future one.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		f := feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(after)}

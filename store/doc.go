@@ -15,8 +15,8 @@ until an allocation changes, and a feed has every [Change] in order.
 The scheduler writes by [Store.Upsert], the clients by [Store.UpdateFromClient]. Both write the
 same allocation, and package schema says which fields each owns. These writes replace all that
 the writer owns. [Store.SetDesiredStatus], [Store.SetClientStatus] and [Store.AppendTaskEvent]
-change one thing and leave the rest. Reads are by ID ([Store.Get]), or by node, job, evaluation and ID prefix
-([Store.ByNode] and the like).
+change one thing and leave the rest. Reads are by ID ([Store.Get]), or by node, job, evaluation
+and ID prefix ([Store.ByNode] and the like).
 
 # Consistency
 

@@ -19,9 +19,9 @@ import (
 // ErrCorrupt if the file is damaged or not a store's; ErrFormatVersion if it has another
 // format; ErrReadOnly if it can be read and not written, or if Options.ReadOnly is set and the
 // last commit is unfinished, which only a writer can take back; ErrInvalid for invalid
-// options; otherwise an *fs.PathError, also for a directory, a named pipe or a backup. After an error no lock is held and no content has changed; a
-// file that was created stays. With Options.ReadOnly nothing is created or written, and
-// other read-only openers are not locked out.
+// options; otherwise an *fs.PathError, also for a directory, a named pipe or a backup. After an
+// error no lock is held and no content has changed; a file that was created stays. With
+// Options.ReadOnly nothing is created or written, and other read-only openers are not locked out.
 //
 // An open store holds a lock on its file, and one on a file beside it for the path, so a
 // second opener is refused even if the store's file was renamed.

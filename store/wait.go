@@ -65,7 +65,7 @@ type WaitResult struct {
 	Outcome Outcome
 
 	// More has the other IDs of a WaitAny that changed, were deleted or restored at the same
-	// Index, each once, in the order of the IDs. Theirs is nil.
+	// Index, each once, in the order of the IDs. Their own More is nil.
 	More []WaitResult
 }
 
@@ -89,8 +89,8 @@ func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitRes
 // allocation's latest change. With MinQueryIndex 0 the existing allocations come in the order
 // of their indexes. After a restore the result and its More have the state of every ID.
 //
-// If an allocation cannot be read, the result has its ID and the error, and More has the others
-// of its index. One in More that cannot be read either is Changed and has a nil Alloc.
+// If an allocation cannot be read, the result has its ID, with the error, and More has the others
+// of its index. If several cannot be read, those in More are Changed and have a nil Alloc.
 //
 // If a wait for several IDs times out, the result has neither an allocation nor an ID,
 // and the store's last index. The same result with the outcome Compacted says that one of

@@ -84,7 +84,7 @@ func (s *Store) resultOf(o *observation) (*WaitResult, error) {
 		if fault != nil {
 			also.Outcome = Changed
 		}
-		if fault != nil && err == nil { // the result is one with the error
+		if fault != nil && err == nil { // the one with the error comes first
 			also.More, r.More = r.More, nil
 			also, r, err = r, also, fault
 		}
