@@ -28,7 +28,7 @@ func endOf(s *Store, after uint64) error {
 }
 
 // TestFutureIndex asks for changes above the last index. The error has both numbers. The last
-// index itself is none of the future, nor is one that Restore has made the last.
+// index itself is not a future one, nor is one that Restore has made the last.
 func TestFutureIndex(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t, nil)
@@ -63,8 +63,8 @@ func TestFutureIndex(t *testing.T) {
 }
 
 // TestReturnedIndexIsNoFuture reads changes from the index of an allocation that was looked up
-// while its batch was being published. Get may have an index above LastIndex, but for Changes it
-// is none of the future.
+// while its batch was being published. Get may have an index above LastIndex, but Changes does not
+// take it for a future one.
 func TestReturnedIndexIsNoFuture(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t, nil)
