@@ -57,7 +57,7 @@ func (a *app) backup(ctx context.Context, s *store.Store, path string, replace b
 	}
 	fmt.Fprintf(a.err, "index %d: %s, %s, %s\n", info.Index, counted(info.Records, "record"), counted(info.Jobs, "job"), humanize.Bytes(uint64(info.Bytes)))
 	if info.Damaged > 0 {
-		return fmt.Errorf("%w: the backup is complete, as damaged as the store in %d of its records and jobs: see check", store.ErrCorrupt, info.Damaged)
+		return fmt.Errorf("%w: the backup is complete, but %d of its records and jobs are damaged, as in the store: see check", store.ErrCorrupt, info.Damaged)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (a *app) backup(ctx context.Context, s *store.Store, path string, replace b
 func (a *app) mayReplace(path string, replace bool) error {
 	old, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("create %s: %w, as a link to a file that does not", path, fs.ErrExist)
+		return fmt.Errorf("create %s: %w: it is a link to a file that does not exist", path, fs.ErrExist)
 	}
 	if err != nil {
 		return err

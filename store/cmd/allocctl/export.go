@@ -71,7 +71,7 @@ func (a *app) checkAfter(last uint64) error {
 	if a.after <= last {
 		return nil
 	}
-	return fmt.Errorf("--after %d: the last index of %s is %d: the other index is of another store, or of this one before a restore", a.after, a.file, last)
+	return fmt.Errorf("--after %d: the last index of %s is %d: --after is from another store, or from this one before a restore", a.after, a.file, last)
 }
 
 // exportAll writes the allocations. If ctx ends, the error says where to continue.

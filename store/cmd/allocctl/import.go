@@ -143,7 +143,7 @@ func (im *importer) importAll(ctx context.Context, s *store.Store, from io.Reade
 		err = fmt.Errorf("%w: %d, named above", errRefused, im.refused)
 	}
 	if im.foreign {
-		err = fmt.Errorf("%w (jq -c . says where a text is no JSON, and writes one object a line; jq -c '.[]' those of an object)", err)
+		err = fmt.Errorf("%w (jq -c . FILE says where the text is no JSON; jq -c '.[]' FILE writes the elements of a list or an object, one a line)", err)
 	}
 	return err
 }

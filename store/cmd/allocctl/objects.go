@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"allocstore/store"
@@ -22,7 +23,7 @@ type objectReader struct {
 	in  io.Reader
 	max int // bytes of an object
 
-	buf    []byte // read, but not passed
+	buf    []byte // read, and not yet passed
 	err    error  // of in, after buf
 	passed int    // bytes before buf
 	line   int    // number of the first line of buf
@@ -31,16 +32,16 @@ type objectReader struct {
 	arrays []int // lines of the open arrays
 	lost   bool  // brackets were lost in a bad text, so arrays is not exact
 
-	// Bytes that were read twice. Above patience a text is taken to have one object on each line: a hostile
-	// one could otherwise have each line read with thousands of lines after it.
-	again, patience int
+	// again counts the bytes that were read twice. Above maxAgain a text is taken to have one object on each
+	// line: a hostile one could otherwise have each line read with thousands of lines after it.
+	again, maxAgain int
 }
 
 // maxDepth is the depth that encoding/json decodes.
 const maxDepth = 10_000
 
 func newObjectReader(in io.Reader, maxBytes int) *objectReader {
-	return &objectReader{in: in, max: maxBytes, line: 1, patience: 256 << 20}
+	return &objectReader{in: in, max: maxBytes, line: 1, maxAgain: 256 << 20}
 }
 
 // A place is where an object or a bad text is.
@@ -222,7 +223,7 @@ func (r *objectReader) objectEnd() (n int, err error) {
 		case ' ', '\t', '\r':
 			continue
 		case '\n':
-			if r.again > r.patience && r.nextLineBegins(n) {
+			if r.again > r.maxAgain && r.nextLineBegins(n) {
 				return n, errCut
 			}
 			continue
@@ -273,7 +274,7 @@ func (r *objectReader) stringEnd(n int) (int, error) {
 	}
 }
 
-// need reads until buf has a byte at n, which must be its length at most.
+// need reads until buf has a byte at n, which is at most its length.
 func (r *objectReader) need(n int) error {
 	switch {
 	case n >= r.max:
@@ -328,10 +329,10 @@ func quote(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-const anyColumn = int(^uint(0) >> 1)
+const anyColumn = math.MaxInt
 
-// badLines passes the rest of the line, and all lines up to the first one that begins with an object up to
-// that column. For any column that is also an array.
+// badLines passes the rest of the line, and all lines up to the first one that begins with an object, indented
+// no more than the column. With anyColumn it may also begin with an array.
 func (r *objectReader) badLines(reason error, column int) error {
 	r.lost = true
 	bad := &badText{place{r.line, r.line, r.column}, reason}

@@ -194,15 +194,15 @@ func randomObject(rnd *rand.Rand, n int) string {
 // of the one before: the work is bounded, and each line is reported.
 func TestObjectsAreReadFewTimes(t *testing.T) {
 	t.Parallel()
-	const lines, patience = 30_000, 1 << 20
+	const lines, maxAgain = 30_000, 1 << 20
 	line := `{"x":"` + strings.Repeat("x", 80) + `","a":[` + "\n"
 	r := newObjectReader(strings.NewReader(strings.Repeat(line, lines)), 1<<30)
-	r.patience = patience
+	r.maxAgain = maxAgain
 	objects, bad, err := readObjects(r)
 	require.Equal(t, io.EOF, err)
 	require.Empty(t, objects)
 	require.Len(t, bad, lines)
-	require.Less(t, r.again, patience+maxDepth*len(line)+lines*2)
+	require.Less(t, r.again, maxAgain+maxDepth*len(line)+lines*2)
 }
 
 // TestObjectsLackABracket has lines that each lack a bracket: few are read for each.

@@ -18,7 +18,7 @@ const redraw = 100 * time.Millisecond
 type bar struct {
 	to    *console
 	title string
-	total int64 // 0 or less if it is unknown; it may be an estimate
+	total int64 // may be an estimate; 0 or less is unknown
 	bytes bool  // else items
 
 	mu    sync.Mutex
@@ -39,13 +39,13 @@ func (a *app) progress(title string, n int64, bytes bool) *bar {
 	return b
 }
 
-// Write adds the length of p.
+// Write counts the bytes of p.
 func (b *bar) Write(p []byte) (int, error) {
 	b.Add(len(p))
 	return len(p), nil
 }
 
-// Add adds n.
+// Add counts n more items or bytes.
 func (b *bar) Add(n int) {
 	if b == nil {
 		return

@@ -16,16 +16,16 @@ type stream struct {
 	to  io.Writer
 	ctx context.Context
 
-	// always: a write has its patience also long after ctx has ended, as messages about that need.
-	// Otherwise all writes fail then.
+	// always: each write has its own patience, even after ctx has ended, so that a message about the
+	// end is written. Otherwise all writes fail once over is closed.
 	always bool
-	over   chan struct{} // closed when ctx has ended and patience is used up
+	over   chan struct{} // closed when patience has passed since the end of ctx
 
 	mu     sync.Mutex // guards all below; held during a write
 	text   []byte     // of the write under way
 	next   chan []byte
 	wrote  chan writeResult
-	begun  bool
+	begun  bool  // run has been started
 	failed error // the first error
 	stuck  bool  // a write was given up, and has not ended yet
 }
