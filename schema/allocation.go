@@ -39,7 +39,7 @@ type Allocation struct {
 	NextAllocation     string // the allocation that replaces this one
 
 	Extra       map[string]json.RawMessage // the scheduler's; any key but those of ClientExtra
-	ClientExtra map[string]json.RawMessage // the client's: its keys are IsClientKey
+	ClientExtra map[string]json.RawMessage // the client's; DeploymentStatus and NetworkStatus only
 }
 
 // Values of Allocation.DesiredStatus. The set is open: others are kept.

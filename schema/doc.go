@@ -29,8 +29,9 @@ The keys DeploymentStatus and NetworkStatus of an allocation, which its client r
 in ClientExtra. Extra keys are written again after the documented ones. In Go their values are
 JSON texts in the canonical form of extra.go; any JSON is valid on input.
 
-Ambiguous JSON is refused: a documented key given twice, in either case of its letters; null
-in a documented list; text that is not UTF-8. [Allocation.Validate] refuses the same from Go.
+Ambiguous JSON is refused: a key given twice, and a documented key also if the two differ in
+case; null in a documented list; text that is not UTF-8. [Allocation.Validate] refuses the same
+from Go.
 
 A task's Config is free-form and may nest 64 levels deep. Its numbers become int64, or uint64
 above that range, or a float64 whose shortest decimal is the same number, or a json.Number.
