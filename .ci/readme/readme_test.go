@@ -242,11 +242,11 @@ func TestShellLines(t *testing.T) {
 		for i := range lines {
 			l := &lines[i]
 			shell[l.Text] = true
-			if key := l.Dir + " " + l.Run; strings.HasPrefix(l.Run, "go ") && ran[key] {
+			key := l.Dir + " " + l.Run
+			if strings.HasPrefix(l.Run, "go ") && ran[key] {
 				continue // another file has the same line
-			} else {
-				ran[key] = true
 			}
+			ran[key] = true
 			t.Run(fmt.Sprintf("%s:%d", file, l.Number), func(t *testing.T) {
 				if strings.Contains(l.Run, "store/internal/powercut") {
 					if reason := cannotMount(t.TempDir()); reason != "" {

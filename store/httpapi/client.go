@@ -84,7 +84,7 @@ func (c *Client) Wait(ctx context.Context, id string, opts store.QueryOptions) (
 		return r, c.refusal(response)
 	}
 	if r.Index, err = strconv.ParseUint(index, 10, 64); err != nil {
-		return r, fmt.Errorf("%s: no endpoint of allocations: X-Nomad-Index %q", c.base.Redacted(), index)
+		return r, fmt.Errorf("%s: not an endpoint of allocations: X-Nomad-Index %q", c.base.Redacted(), index)
 	}
 	if response.StatusCode == http.StatusOK {
 		text, err := io.ReadAll(response.Body)
