@@ -106,11 +106,20 @@ func (c *committer) refuse(err error) {
 	c.queue.Lock()
 	waiting, m := c.queue.waiting, c.queue.maintenance
 	c.queue.waiting, c.queue.maintenance = nil, nil
-	c.queue.err = err // ErrClosed may replace ErrFailed, never the reverse
+	if c.queue.err != ErrClosed { // which may replace a failure, never the reverse
+		c.queue.err = err
+	}
 	c.queue.changed.Signal()
 	c.queue.Unlock()
 	answerAll(waiting, err)
 	m.finish(err)
+}
+
+// refusal returns why nothing is accepted any more.
+func (c *committer) refusal() error {
+	c.queue.Lock()
+	defer c.queue.Unlock()
+	return c.queue.err
 }
 
 // enqueue puts r at the end of the queue.
@@ -156,7 +165,7 @@ func (c *committer) withdraw(r *request) bool {
 // run commits groups until the queue is closed.
 func (c *committer) run() {
 	defer close(c.stopped)
-	defer func() { c.maintenance.finish(ErrClosed) }()
+	defer func() { c.maintenance.finish(c.refusal()) }()
 	for c.next() {
 		small := len(c.group) < largeGroup
 		c.commitGroup()

@@ -85,8 +85,7 @@ func TestCompactIsCanceled(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestCompactOfAMovedFile fails, changes neither the moved file nor the file at the old path,
-// and the store goes on.
+// TestCompactOfAMovedFile fails, and changes neither the moved file nor the file at the old path.
 func TestCompactOfAMovedFile(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t, "compact.db")
@@ -95,9 +94,9 @@ func TestCompactOfAMovedFile(t *testing.T) {
 	require.NoError(t, os.Rename(path, path+".away"))
 	require.ErrorIs(t, s.Compact(t.Context()), fs.ErrNotExist)
 	writeFile(t, path, "another file")
-	require.ErrorContains(t, s.Compact(t.Context()), "the store's was moved")
-	upsert(t, s, placed(2))
-	shut(t, s)
+	require.ErrorIs(t, s.Compact(t.Context()), store.ErrDetached)
+	upsert(t, s, placed(2)) // until the lookout has looked
+	require.ErrorIs(t, s.Close(), store.ErrDetached)
 	require.NoError(t, os.Rename(path+".away", path))
 	again := open(t, path, nil)
 	mustGet(t, again, 2)

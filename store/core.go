@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -202,11 +203,20 @@ func (c *core) failed() error {
 	return nil
 }
 
-// fail makes the store failed for good, whatever the cause, because it is unknown whether
-// the disk holds the commit (design/0005). Only the committer calls it.
+// fail makes the store failed for good, and returns the error for all who use it from now on:
+// because of a commit, since it is unknown whether the disk holds it (design/0005), or because
+// the file cannot be used. The first cause stays.
 func (c *core) fail(cause error) error {
-	err := fmt.Errorf("%w: commit: %w", ErrFailed, cause)
-	c.failure.Store(&err)
+	err := cause
+	if !errors.Is(cause, ErrDetached) {
+		err = fmt.Errorf("%w: %w", ErrFailed, cause)
+	}
+	if !c.failure.CompareAndSwap(nil, &err) {
+		return c.failed()
+	}
+	if errors.Is(err, ErrDetached) || errors.Is(err, ErrCorrupt) {
+		c.opts.Logger.Error("allocstore: the store has failed", "file", c.state.Load().File.Path(), "error", err)
+	}
 	c.watch.Broadcast(watch.Signal{Kind: watch.Failed, Err: err})
 	c.tail.wake()
 	return err

@@ -38,7 +38,10 @@ every answered batch. Open rolls an unfinished commit back (design/0009).
 
 After a failed commit the content of the disk is unknown. The store is then failed
 ([ErrFailed]): it accepts no writes and no waits, serves published content, and recovers by
-being opened again.
+being opened again. A store whose file is cut short while it is open, or cannot be read, is
+failed too, and serves what is in memory. One whose file is removed or replaced is detached
+([ErrDetached]): it would lose what it writes. [Store.Err] tells all of these; an idle store
+notices within some seconds.
 
 Open reads the whole file by plain reads before it is mapped. It verifies the structure of the
 pages, the checksums of records and jobs, and the content sum, which every commit stores and
@@ -117,6 +120,8 @@ All paths are relative to this directory.
     declares those it finds in its own errors.go; internal/state/load.go has the steps of Open
   - a bound on memory: options.go has the setting; internal/state/evictor.go drops decoded
     allocations, and internal/state/jobs.go keeps decoded jobs, which are never dropped
+  - a way to lose the file: lookout.go notices it, and internal/logfile/database.go contains
+    memory faults
   - a step of the commit: committer.go calls the steps, group_writer.go has those for one group
 */
 package store

@@ -73,10 +73,17 @@ var (
 	// ErrClosed: the store, or the snapshot, is closed.
 	ErrClosed = logfile.ErrClosed
 
-	// ErrFailed: a commit went wrong, and it is unknown whether the disk holds it. The store
-	// takes no more writes and ends all waits. Published content can still be read. Opening
-	// the file again determines what it holds.
+	// ErrFailed: a commit went wrong, and it is unknown whether the disk holds it; or the file,
+	// which is mapped, could not be read: it was cut short or the disk fails. The store takes no
+	// more writes and ends all waits. Published content can still be read if it is in memory,
+	// and from the file unless that was the cause: such reads are ErrCorrupt from then on.
+	// Opening the file again determines what it holds.
 	ErrFailed = errors.New("store has failed: reopen it to recover")
+
+	// ErrDetached: the store's file was removed, or another file was put in its place, so what
+	// is written to it would be lost. The store takes no more writes and ends all waits. All
+	// reads go on, and Backup saves the content. Renaming the file does not detach it.
+	ErrDetached = logfile.ErrDetached
 
 	// ErrMutated: the caller changed an allocation that the store handed out, which is
 	// shared and read-only. Only a store with Options.DetectMutation notices.

@@ -15,6 +15,9 @@ import (
 // Sweep makes one pass of compaction.
 func (s *Store) Sweep(ctx context.Context) error { return s.sweeper.pass(ctx) }
 
+// Look looks at the file as the sweeper does every second.
+func (s *Store) Look() { s.lookout.lookAside() }
+
 // CompactAround compacts, and calls between after the copying and before the exchange of the
 // files.
 func (s *Store) CompactAround(ctx context.Context, between func()) error {

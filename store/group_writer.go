@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
@@ -120,5 +122,5 @@ func (g *groupWriter) publishIndex(batch []change) {
 // fail forgets the plan and fails the store.
 func (g *groupWriter) fail(cause error) error {
 	g.plan.reset()
-	return g.c.fail(cause)
+	return g.c.fail(fmt.Errorf("commit: %w", cause))
 }

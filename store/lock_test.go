@@ -59,8 +59,10 @@ func TestLockOfARenamedDirectory(t *testing.T) {
 		if replaced {
 			require.NoError(t, os.Mkdir(dir, 0o700))
 			open(t, path, nil)
+			require.ErrorIs(t, s.Close(), store.ErrDetached)
+		} else {
+			shut(t, s)
 		}
-		shut(t, s)
 	}
 	require.NoError(t, os.Rename(path, path+".moved"))
 	requireLocked(t, path, "the lock of the path is held")

@@ -1,5 +1,7 @@
 package store
 
+import "errors"
+
 // Stats are numbers about the store's content and its work. They are read one after the
 // other and not at one index.
 type Stats struct {
@@ -15,6 +17,7 @@ type Stats struct {
 	DeadBytes   int64  // of all other records, which compaction removes
 	Damaged     int    // records and jobs with damaged content, superseded ones included
 	Quarantined int    // allocations that cannot be read because of that; see ErrCorrupt
+	Detached    bool   // the file was removed or replaced, which is noticed within some seconds; see ErrDetached
 
 	// ResidentBytes is about how much memory the decoded allocations take, without their
 	// jobs, which they share.
@@ -47,6 +50,7 @@ func (s *Store) Stats() Stats {
 		DeadBytes:     st.Size.Dead(),
 		Damaged:       st.Damaged.Len(),
 		Quarantined:   int(st.Counts.Quarantined.Load()),
+		Detached:      errors.Is(s.failed(), ErrDetached),
 		ResidentBytes: st.Table.ResidentBytes(),
 		Commits:       s.counts.commits.Load(),
 		Batches:       s.counts.batches.Load(),

@@ -19,6 +19,7 @@ type Store struct {
 
 	committer *committer
 	sweeper   *sweeper
+	lookout   *lookout
 
 	// requests and waiters are pooled for their channels. The pools are the store's own, so
 	// that a store in a synctest bubble does not hand its channels to another one.
@@ -34,7 +35,9 @@ func newStore(o Options, st *state.State) *Store {
 	s.requests.New = newRequest
 	s.waiters.New = func() any { return watch.NewWaiter() }
 	s.committer = newCommitter(newGroupWriter(&s.core).env(), o.ReadOnly)
-	s.sweeper = newSweeper(&s.core, s.committer)
+	s.lookout = &lookout{c: &s.core, committer: s.committer}
+	s.sweeper = newSweeper(&s.core, s.committer, s.lookout)
+	st.File.OnFault(s.lookout.fault)
 	return s
 }
 
@@ -42,8 +45,8 @@ func newStore(o Options, st *state.State) *Store {
 // It does not block.
 func (s *Store) LastIndex() uint64 { return s.state.Load().Index.Last() }
 
-// Err returns why the store takes no more writes, or nil if it is well: ErrFailed with its cause,
-// also after Close, or ErrClosed. It does not block.
+// Err returns why the store takes no more writes and waits, or nil if it is well: ErrFailed with its
+// cause, or ErrDetached, also after Close; or ErrClosed. It does not block.
 func (s *Store) Err() error {
 	if err := s.failed(); err != nil {
 		return err
@@ -58,7 +61,8 @@ func (s *Store) Err() error {
 // writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
 // ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
 // reads and maintenance have ended. It returns the error of the last commit or of closing the
-// file, or ErrMutated. Calling it again does nothing and returns nil.
+// file; ErrDetached or ErrCorrupt if the file was lost while it was open (see Err); or ErrMutated.
+// Calling it again does nothing and returns nil.
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
@@ -68,7 +72,12 @@ func (s *Store) Close() error {
 		s.end()
 		s.sweeper.stop()
 		st := s.state.Load()
-		if s.failed() == nil && !s.opts.ReadOnly {
+		s.lookout.look()
+		if err = s.failed(); err != nil {
+			if !errors.Is(err, ErrDetached) && !errors.Is(err, ErrCorrupt) {
+				err = nil
+			}
+		} else if !s.opts.ReadOnly {
 			err = st.File.Settle(&st.Manifest, st.IDs())
 		}
 		err = errors.Join(err, st.File.Close())

@@ -33,6 +33,7 @@ import (
 type sweeper struct {
 	c         *core
 	committer *committer
+	lookout   *lookout
 	stopped   chan struct{} // closed when the goroutine has ended
 
 	// swept is the floor of the last complete pass over the state, 0 before the first. The
@@ -47,8 +48,8 @@ type sweeper struct {
 // minDead is the number of bytes that a pass in the background must be able to remove.
 const minDead = 1 << 20
 
-func newSweeper(c *core, committer *committer) *sweeper {
-	return &sweeper{c: c, committer: committer, stopped: make(chan struct{})}
+func newSweeper(c *core, committer *committer, l *lookout) *sweeper {
+	return &sweeper{c: c, committer: committer, lookout: l, stopped: make(chan struct{})}
 }
 
 // wakeSweeper wakes the sweeper if a pass may be due.
@@ -63,14 +64,19 @@ func (c *core) wakeSweeper() {
 	}
 }
 
-// run makes passes when they are due, until the store closes. A pass that fails has failed
-// the store, or will be tried again.
+// run makes passes when they are due, and has the lookout look at the file, until the store
+// closes. A pass that fails has failed the store, or will be tried again.
 func (sw *sweeper) run() {
 	defer close(sw.stopped)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-sw.c.life.Done():
 			return
+		case <-tick.C:
+			sw.lookout.lookAside()
+			continue
 		case <-sw.c.sweepDue:
 		}
 		if sw.due() {
@@ -129,6 +135,7 @@ func (sw *sweeper) sweep(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		sw.lookout.lookAgain()
 		start := time.Now()
 		found, err := w.find(next)
 		if err != nil {

@@ -187,7 +187,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		no = errEnded
 	case errors.Is(err, store.ErrInvalidID):
 		no = &refusal{http.StatusBadRequest, err.Error()}
-	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFailed):
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFailed), errors.Is(err, store.ErrDetached):
 		no = &refusal{http.StatusServiceUnavailable, err.Error()}
 	default:
 		no = &refusal{http.StatusInternalServerError, err.Error()}

@@ -32,7 +32,7 @@ func newServe(a *app) *cobra.Command {
 		Short: "Serve the store over HTTP",
 		Long: `Serve /v1/allocation/<ID> as Nomad does, and beside it:
 
-  /health                     200 as long as the store can be read
+  /health                     200 as long as the store is well
   /metrics                    the store's counts, for Prometheus
   /v1/allocctl/allocations    lists, for allocctl list --addr
 
@@ -120,6 +120,11 @@ func newMux(s *store.Store, opts *httpapi.Options) http.Handler {
 	mux.Handle("GET "+listPath, count(serveList(s)))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		err := s.Err()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		sn, err := s.Snapshot()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"allocstore/schema"
 	"allocstore/store"
+	"allocstore/store/httpapi"
 )
 
 // TestServeEnds has a request that is blocked in another region, and one that reads a long list slowly,
@@ -77,4 +79,28 @@ func TestServeEnds(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.Close())
+}
+
+// TestHealth cuts the file of a store that is served. The next answer of /health is a failure, also
+// if no other request came in between.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := store.Open(path, nil)
+	require.NoError(t, err)
+	_, err = s.Upsert(t.Context(), &schema.Allocation{ID: "00000000-0000-0000-0000-000000000000", Job: &schema.Job{ID: "a"}})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s, err = store.Open(path, &store.Options{ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	mux := newMux(s, &httpapi.Options{Logger: slog.New(slog.DiscardHandler)})
+	health := func() int {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+		return w.Code
+	}
+	require.Equal(t, http.StatusOK, health())
+	require.NoError(t, os.Truncate(path, 0))
+	require.Eventually(t, func() bool { return health() == http.StatusServiceUnavailable }, 10*time.Second, 10*time.Millisecond)
+	require.ErrorIs(t, s.Close(), store.ErrCorrupt)
 }

@@ -54,7 +54,7 @@ func initialize(path string) error {
 	if err != nil {
 		return err
 	}
-	err = updateTwice(db, func(t Tx) error {
+	err = newDatabase(db, path, nil).updateTwice(func(t Tx) error {
 		for _, name := range [][]byte{logBucket, jobsBucket, metaBucket} {
 			if _, err := t.tx.CreateBucketIfNotExists(name); err != nil {
 				return err

@@ -57,7 +57,7 @@ func TestAllocate(t *testing.T) {
 		put(t, f, m, (1+(round%7*round)%40)*(100+round*10))
 		db := f.db.Load()
 		var end int64
-		require.NoError(t, db.View(func(tx *bbolt.Tx) error {
+		require.NoError(t, db.bolt.View(func(tx *bbolt.Tx) error {
 			end = tx.Size()
 			return nil
 		}))
@@ -92,7 +92,7 @@ func TestAllocateFails(t *testing.T) {
 	readable, err := os.Open(path)
 	require.NoError(t, err)
 	defer readable.Close()
-	unwritable := &database{DB: f.db.Load().DB, raw: readable}
+	unwritable := newDatabase(f.db.Load().bolt, path, readable)
 	require.ErrorIs(t, unwritable.allocate(int64(len(before))/2), syscall.EBADF)
 	require.Zero(t, unwritable.allocated)
 	after, err := os.ReadFile(path)

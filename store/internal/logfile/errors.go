@@ -18,6 +18,9 @@ var (
 	// ErrClosed: the database was closed.
 	ErrClosed = errors.New("store is closed")
 
+	// ErrDetached: the file has no name any more, or its path names another file.
+	ErrDetached = errors.New("the store's file was removed or replaced")
+
 	// ErrOutcomeUnknown marks an error after which a crash may leave the old file or the
 	// new one. The store must fail.
 	ErrOutcomeUnknown = errors.New("a crash may leave the old file or the new one")

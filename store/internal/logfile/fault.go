@@ -18,6 +18,14 @@ func catchFaults() (was bool) { return debug.SetPanicOnFault(true) }
 func contain(path string, was bool, err *error) {
 	debug.SetPanicOnFault(was)
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: %s: %v", record.ErrCorrupt, path, p)
+		*err = panicError(path, p)
 	}
+}
+
+// panicError returns the error for a panic in the file at path.
+func panicError(path string, p any) error {
+	if _, fault := p.(interface{ Addr() uintptr }); fault {
+		p = "a page cannot be read: the file was cut short while it was open, or the disk fails"
+	}
+	return fmt.Errorf("%w: %s: %v", record.ErrCorrupt, path, p)
 }

@@ -9,9 +9,6 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
-
 	"allocstore/store/internal/boltfile"
 )
 
@@ -23,6 +20,8 @@ type File struct {
 	raw  *os.File // locked
 
 	db atomic.Pointer[database] // nil until Map; replaced when the file is compacted
+
+	onFault func(*File, error) // nil while nobody is to know; see OnFault
 
 	// settled: the file is as Settle leaves it. The committer uses it, and Open and Close when
 	// the committer does not run.
@@ -130,8 +129,7 @@ func (f *File) Raw() *os.File { return f.raw }
 // have left pages of an unfinished transaction behind, and committing again uses up that
 // one's ID, so its pages can never match a sum; see Manifest.TotalIn. hasFreelist says that
 // the file has a list of free pages, which is then kept.
-func (f *File) Map(m *Manifest, hasFreelist bool) (err error) {
-	defer contain(f.path, catchFaults(), &err)
+func (f *File) Map(m *Manifest, hasFreelist bool) error {
 	db, err := openDatabase(f.path, f.raw, &f.o)
 	if err != nil {
 		return err
@@ -141,15 +139,30 @@ func (f *File) Map(m *Manifest, hasFreelist bool) (err error) {
 	if f.o.ReadOnly {
 		return nil
 	}
-	db.NoSync, db.NoFreelistSync = false, !hasFreelist
-	defer func() { db.NoSync, db.NoFreelistSync = true, true }()
-	return update(db.DB, m.Put)
+	db.bolt.NoSync, db.bolt.NoFreelistSync = false, !hasFreelist
+	defer func() { db.bolt.NoSync, db.bolt.NoFreelistSync = true, true }()
+	return db.update(m.Put)
+}
+
+// OnFault has fn called, once, when the file turns out to be unusable while it is open: with the
+// File and the error that all later calls return. Call it before the File is shared.
+func (f *File) OnFault(fn func(*File, error)) { f.onFault = fn }
+
+// tell reports the fault of db, the file in use, if there was one, and returns err.
+func (f *File) tell(db *database, err error) error {
+	if err == nil || f.onFault == nil {
+		return err
+	}
+	if fault := db.fault(); fault != nil && f.db.Load() == db && db.told.CompareAndSwap(false, true) {
+		f.onFault(f, fault)
+	}
+	return err
 }
 
 // Close closes the file, waits for reads that are under way, and unlocks the path.
 func (f *File) Close() error {
 	if db := f.db.Load(); db != nil {
-		return errors.Join(db.Close(), f.unlockPath())
+		return errors.Join(db.close(), f.unlockPath())
 	}
 	_ = f.raw.Close() // bbolt may have closed it already
 	return f.unlockPath()
@@ -157,27 +170,26 @@ func (f *File) Close() error {
 
 // Settle makes the next opening faster, unless the file is settled: it writes the list of
 // free pages, which commits leave out, and about how many IDs there are.
-func (f *File) Settle(m *Manifest, ids int) (err error) {
+func (f *File) Settle(m *Manifest, ids int) error {
 	if f.settled {
 		return nil
 	}
-	defer contain(f.path, catchFaults(), &err)
 	db := f.db.Load()
-	db.NoFreelistSync = false
-	return updateTwice(db.DB, func(t Tx) error {
+	db.bolt.NoFreelistSync = false
+	return db.updateTwice(func(t Tx) error {
 		return errors.Join(putMark(t.meta(), idsKey, uint64(ids)), m.Put(t))
 	})
 }
 
 // View runs fn in a short read transaction. Errors: ErrClosed if the file is closed or was
 // replaced by another store's content; record.ErrCorrupt for a panic or a memory fault on
-// a damaged page; and fn's own.
+// a damaged page, which is also the error of all later calls; and fn's own.
 func (f *File) View(fn func(Tx) error) error {
 	for {
 		db := f.db.Load()
-		err := f.viewIn(db, fn)
-		if err == nil || !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-			return err
+		err := db.view(fn)
+		if err != errEnded {
+			return f.tell(db, err)
 		}
 		if f.db.Load() == db {
 			return ErrClosed
@@ -185,58 +197,86 @@ func (f *File) View(fn func(Tx) error) error {
 	}
 }
 
-// viewIn is bbolt's View without its closures: each would be an allocation in every read.
-func (f *File) viewIn(db *database, fn func(Tx) error) (err error) {
-	defer contain(f.path, catchFaults(), &err)
-	tx, err := db.Begin(false)
+// view is bbolt's View without its closures: each would be an allocation in every read.
+func (db *database) view(fn func(Tx) error) (err error) {
+	defer db.contain(catchFaults(), &err)
+	tx, err := db.begin(false)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer db.end(tx)
 	return fn(newTx(tx))
 }
 
 // Update runs fn in the write transaction, and commits it with one sync if fn returns
 // true. After an error of the commit the content of the disk is unknown.
-func (f *File) Update(fn func(Tx) (commit bool, err error)) (err error) {
-	defer contain(f.path, catchFaults(), &err)
+func (f *File) Update(fn func(Tx) (commit bool, err error)) error {
 	db := f.db.Load()
-	tx, err := db.Begin(true)
+	committed, err := db.write(fn)
+	if committed {
+		f.settled = false
+	}
+	return f.tell(db, err)
+}
+
+// write is Update. It reports whether it came to the commit.
+func (db *database) write(fn func(Tx) (commit bool, err error)) (commit bool, err error) {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	defer db.contain(catchFaults(), &err)
+	tx, err := db.begin(true)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer func() {
-		if e := tx.Rollback(); e != nil && err == nil && !errors.Is(e, bolterrors.ErrTxClosed) {
-			err = e
-		}
-	}()
-	commit, err := fn(newTx(tx))
-	if err != nil || !commit {
-		return err
+	defer db.rollback(tx)
+	if commit, err = fn(newTx(tx)); err != nil || !commit {
+		return false, err
 	}
-	f.settled = false
-	return db.commit(tx)
+	return true, db.commit(tx)
 }
 
 // ViewFrozen opens the file for plain reads as it is now, and keeps it so until fn
 // returns: a read transaction keeps bbolt from reusing the pages. It may be called from
 // any goroutine.
-func (f *File) ViewFrozen(ctx context.Context, fn func(*boltfile.File) error) (err error) {
-	defer contain(f.path, catchFaults(), &err)
-	db := f.db.Load()
-	for again := true; again && err == nil; {
-		err = db.View(func(tx *bbolt.Tx) error {
+func (f *File) ViewFrozen(ctx context.Context, fn func(*boltfile.File) error) error {
+	for {
+		db, again := f.db.Load(), false
+		err := db.view(func(t Tx) error {
 			plain, err := boltfile.Newest(db.raw)
 			if err != nil {
 				return err
 			}
-			if again = plain.Transaction() != uint64(tx.ID()); again { // one was committed in between
+			if again = plain.Transaction() != uint64(t.tx.ID()); again { // one was committed in between
 				return ctx.Err()
 			}
 			return fn(plain)
 		})
+		switch {
+		case err == errEnded && f.db.Load() != db, err == nil && again:
+		case err == errEnded:
+			return ErrClosed
+		default:
+			return f.tell(db, err)
+		}
 	}
-	return err
+}
+
+// Look returns ErrDetached if the file was removed, or if its path names another file, and
+// record.ErrCorrupt, also for all later calls, if it was cut short. It neither blocks nor maps a
+// page. A file that a Successor is replacing seems to be detached.
+func (f *File) Look() error {
+	db := f.db.Load()
+	if err := db.look(); err != nil {
+		return err
+	}
+	at, err := os.Stat(f.path)
+	if err != nil { // renamed, or not to be seen: the file lives
+		return nil
+	}
+	if own, err := db.raw.Stat(); err == nil && !os.SameFile(at, own) {
+		return fmt.Errorf("%s: %w: another file is there", f.path, ErrDetached)
+	}
+	return nil
 }
 
 // inPlace returns the file's FileInfo, or an error if the path does not name it any more.
@@ -247,7 +287,7 @@ func (f *File) inPlace() (fs.FileInfo, error) {
 	}
 	own, err := f.db.Load().raw.Stat()
 	if err == nil && !os.SameFile(at, own) {
-		err = &fs.PathError{Op: "compact", Path: f.path, Err: errors.New("is another file now: the store's was moved")}
+		err = fmt.Errorf("%s: %w: another file is there", f.path, ErrDetached)
 	}
 	return at, err
 }

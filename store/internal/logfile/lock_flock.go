@@ -22,3 +22,6 @@ func lock(f *os.File, alone bool) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// unlock ends the lock of f. Closing f does not, as long as f is mapped.
+func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"go.etcd.io/bbolt"
-
 	"allocstore/store/internal/record"
 )
 
@@ -62,17 +60,14 @@ func (n *Successor) open() error {
 	if err != nil {
 		return errors.Join(err, raw.Close())
 	}
-	n.grow, db.AllocSize = db.AllocSize, growBytes
+	n.grow, db.bolt.AllocSize = db.bolt.AllocSize, growBytes
 	n.db.Store(db)
 	n.raw, n.obsolete = raw, db
 	return nil
 }
 
 // Fill has fn write to the new file, without a sync.
-func (n *Successor) Fill(fn func(Tx) error) (err error) {
-	defer contain(n.path, catchFaults(), &err)
-	return n.db.Load().Update(func(tx *bbolt.Tx) error { return fn(newTx(tx)) })
-}
+func (n *Successor) Fill(fn func(Tx) error) error { return n.db.Load().update(fn) }
 
 // Put writes a record and adds it to the manifest.
 func (n *Successor) Put(t Tx, k record.Key, value []byte) error {
@@ -88,14 +83,13 @@ func (n *Successor) PutJob(t Tx, h record.JobHash, body []byte) error {
 }
 
 // Sync makes the content so far durable, so that less is left for Seal.
-func (n *Successor) Sync() error { return n.db.Load().Sync() }
+func (n *Successor) Sync() error { return n.db.Load().bolt.Sync() }
 
 // Seal writes the manifest, and makes the whole file durable.
-func (n *Successor) Seal() (err error) {
-	defer contain(n.path, catchFaults(), &err)
+func (n *Successor) Seal() error {
 	db := n.db.Load()
-	db.AllocSize = n.grow
-	return updateTwice(db.DB, func(t Tx) error { return errors.Join(n.PutMarks(t), n.Manifest.Put(t)) })
+	db.bolt.AllocSize = n.grow
+	return db.updateTwice(func(t Tx) error { return errors.Join(n.PutMarks(t), n.Manifest.Put(t)) })
 }
 
 // TakePlace gives the new file the name of old, the file in use. After an error nothing has
@@ -119,6 +113,7 @@ func (n *Successor) TakePlace(old *File) error {
 
 // SwapInto gives the new database to old, which has the same content. Readers go on there.
 func (n *Successor) SwapInto(old *File) {
+	n.db.Load().path = old.path
 	n.obsolete = old.db.Swap(n.db.Load())
 	old.settled = false
 }
@@ -127,13 +122,14 @@ func (n *Successor) SwapInto(old *File) {
 // get ErrClosed after Close.
 func (n *Successor) InheritFrom(old *File) {
 	n.obsolete = old.db.Load()
-	n.path, n.lock, old.lock = old.path, old.lock, nil
+	n.db.Load().path = old.path
+	n.path, n.lock, old.lock, n.onFault = old.path, old.lock, nil, old.onFault
 }
 
 // Close closes the database that is not in use, old or new, and waits for its readers. It
 // removes a new file that has not taken its place.
 func (n *Successor) Close() error {
-	err := n.obsolete.Close()
+	err := n.obsolete.close()
 	if !n.placed {
 		err = errors.Join(err, os.Remove(n.path))
 	}

@@ -29,7 +29,7 @@ const maxUpward = 10
 var layers = []string{
 	"open stats check restore backup frame compact rewrite log_copy",
 	"apply list waiter observation wait get changes snapshot",
-	"store group_writer sweeper window committer removals",
+	"store group_writer sweeper lookout window committer removals",
 	"plan encode fold diff draft new_jobs batch arena",
 	"core",
 	"readers tail mutation_detector",

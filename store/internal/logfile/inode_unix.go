@@ -23,3 +23,6 @@ func copyOwner(f *os.File, like fs.FileInfo) error {
 	}
 	return f.Chown(int(want.Uid), int(want.Gid))
 }
+
+// links returns how many names the file has.
+func links(info fs.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Nlink) }
