@@ -21,13 +21,17 @@ func canonical(t *testing.T, v any) (any, bool) {
 
 func TestCanonical(t *testing.T) {
 	t.Parallel()
+	var largest any = uint64(math.MaxUint)
+	if math.MaxUint == math.MaxUint32 {
+		largest = int64(math.MaxUint32)
+	}
 	list, m := []any{int64(1), "a"}, map[string]any{"a": int64(1)}
 	for _, c := range []struct{ in, want any }{
 		{nil, nil}, {true, true}, {"s", "s"},
 		{int(-1), int64(-1)}, {int8(-1), int64(-1)}, {int16(-1), int64(-1)}, {int32(-1), int64(-1)}, {int64(-1), int64(-1)},
 		{uint(1), int64(1)}, {uint8(1), int64(1)}, {uint16(1), int64(1)}, {uint32(1), int64(1)}, {uint64(1), int64(1)},
 		{uint64(math.MaxInt64), int64(math.MaxInt64)}, {uint64(math.MaxInt64 + 1), uint64(math.MaxInt64 + 1)},
-		{uint(math.MaxUint64), uint64(math.MaxUint64)}, {time.Second, int64(1e9)},
+		{uint(math.MaxUint), largest}, {time.Second, int64(1e9)},
 		{float32(0.5), 0.5}, {1.0, 1.0}, {math.MaxFloat64, math.MaxFloat64},
 		{json.Number("5"), int64(5)}, {json.Number("18446744073709551615"), uint64(math.MaxUint64)},
 		{json.Number("1e3"), int64(1000)}, {json.Number("0.5"), 0.5}, {json.Number("1e30"), 1e30},

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,6 +112,7 @@ func openCut(t *testing.T, file []byte, o store.Options) (s *store.Store, path s
 	path = tempPath(t, "cut.db")
 	writeFile(t, path, file)
 	o.ResidentBytes, o.Logger, o.FeedRetention = 1, silent, -1
+	o.InitialMmapBytes = cmp.Or(o.InitialMmapBytes, 4<<20) // after a fault the mapping stays
 	s, err := store.Open(path, &o)
 	require.NoError(t, err)
 	return s, path

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,4 +126,26 @@ func unpack(t *testing.T, path string, format int) {
 	file, err := io.ReadAll(r)
 	require.NoError(t, errors.Join(err, in.Close()))
 	writeFile(t, path, file)
+}
+
+// TestLargestFile opens a file of 3 GiB, most of which is a hole. A 32-bit platform refuses it, and
+// says why.
+func TestLargestFile(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t, "large.db")
+	s := openToClose(t, path, nil)
+	upsert(t, s, placed(1))
+	shut(t, s)
+	require.NoError(t, os.Truncate(path, 3<<30))
+	s, err := store.Open(path, detecting)
+	if strconv.IntSize == 32 {
+		require.ErrorIs(t, err, syscall.EFBIG)
+		require.ErrorContains(t, err, "3221225472 bytes, a 32-bit platform takes 1879048191")
+		require.NoError(t, os.Truncate(path, 1<<20))
+		s, err = store.Open(path, detecting)
+	}
+	require.NoError(t, err)
+	mustGet(t, s, 1)
+	upsert(t, s, placed(2))
+	shut(t, s)
 }

@@ -17,9 +17,12 @@ const (
 	DefaultLockTimeout        = time.Second
 	DefaultMaxAllocationBytes = 1 << 20
 	DefaultMaxBatchBytes      = 64 << 20
-	DefaultInitialMmapBytes   = 16 << 30
+	DefaultInitialMmapBytes   = 64 << 20 << (8 * has64Bits) // 16 GiB, or 64 MiB where int has 32 bits
 	DefaultFeedRetention      = 100_000
 )
+
+// has64Bits is 1 where int has 64 bits, else 0.
+const has64Bits = ^uint(0) >> 63
 
 // maxMaxAllocationBytes bounds Options.MaxAllocationBytes: a record has up to two parts of
 // that size, and bbolt takes values below 2 GiB.
@@ -43,7 +46,8 @@ type Options struct {
 
 	// InitialMmapBytes is the address space reserved for the file. A file that outgrows it
 	// is mapped anew, which waits for running reads. Address space is not memory. Default
-	// 16 GiB.
+	// 16 GiB, and 64 MiB on 32-bit platforms. There the file has at most 1.75 GiB: Open refuses a
+	// larger one, and a write that would make it larger is ErrNoSpace.
 	InitialMmapBytes int
 
 	// FeedRetention is the number of latest changes that compaction keeps at least, for

@@ -143,7 +143,7 @@ func TestOwnership(t *testing.T) {
 	from["DesiredStatus"], from["DesiredDescription"] = &schema.Allocation{DesiredStatus: "stop"}, &schema.Allocation{DesiredDescription: "drained"}
 	requireFields(t, s, id, from, "SetDesiredStatus sets the status, its description, ModifyIndex and AllocModifyIndex only")
 
-	next := f.alloc(testID(2 << 30))
+	next := f.alloc(testID(1<<30 + 1))
 	next.PreviousAllocation = id
 	applied, err = s.Upsert(t.Context(), next)
 	require.NoError(t, err)

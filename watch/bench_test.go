@@ -45,7 +45,7 @@ func BenchmarkRegister(b *testing.B) {
 				ws := crowd(r, others)
 				on := make([]watch.ID, ids)
 				for i := range on {
-					on[i] = idOf(i<<32 + 1)
+					on[i] = idOf(uint64(i)<<32 + 1)
 				}
 				w := watch.NewWaiter()
 				for b.Loop() {

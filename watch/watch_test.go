@@ -14,7 +14,7 @@ import (
 )
 
 // idOf returns the i-th ID: sequential ones, the worst for a careless hash.
-func idOf(i int) (id watch.ID) {
+func idOf[T int | uint64](i T) (id watch.ID) {
 	binary.BigEndian.PutUint64(id[8:], uint64(i))
 	return id
 }
@@ -219,10 +219,10 @@ func TestTerminalSignals(t *testing.T) {
 
 func TestSequentialIDsSpreadOverShards(t *testing.T) {
 	t.Parallel()
-	for _, step := range []int{1, 256, 1 << 32} {
+	for _, step := range []uint64{1, 256, 1 << 32} {
 		r := watch.New()
 		for i := range 64 << 10 {
-			register(r, watch.NewWaiter(), 0, idOf(i*step))
+			register(r, watch.NewWaiter(), 0, idOf(uint64(i)*step))
 		}
 		least, most := r.ShardSpread() // 256 on average, the deviation is 16
 		require.Greater(t, least, 128, "IDs %d apart leave a shard idle", step)

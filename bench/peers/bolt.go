@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"allocstore/schema"
+	"allocstore/store"
 )
 
 var boltBucket = []byte("allocations")
@@ -23,7 +24,7 @@ func newBolt(path string) (*boltStore, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
-		InitialMmapSize: 16 << 30,
+		InitialMmapSize: store.DefaultInitialMmapBytes,
 		NoStatistics:    true,
 	})
 	if err != nil {

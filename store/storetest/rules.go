@@ -88,7 +88,7 @@ var rules = []rule{
 		u.place(1)
 		var want []schema.TaskEvent
 		for i := range 11 {
-			ev := schema.TaskEvent{Type: schema.TaskTerminated, Time: int64(1447806038427841000 + i), ExitCode: i, Message: "m"}
+			ev := schema.TaskEvent{Type: schema.TaskTerminated, Time: 1447806038427841000 + int64(i), ExitCode: i, Message: "m"}
 			u.written(u.s.AppendTaskEvent(u.ctx, u.id(1), "redis", schema.TaskStateDead, ev))
 			want = append(want, ev)
 		}

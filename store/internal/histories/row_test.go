@@ -115,7 +115,7 @@ const (
 	task = "web"
 )
 
-func idOf(n int) string   { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n*0x9e3779b1&0xffffffff, n) }
+func idOf(n int) string   { return fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(n)*0x9e3779b1, n) }
 func nodeOf(n int) string { return fmt.Sprint("node", n) }
 
 // numberOf is the inverse of idOf.

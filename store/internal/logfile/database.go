@@ -3,6 +3,7 @@ package logfile
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -50,6 +51,10 @@ type database struct {
 	allocated int64 // how far allocate has written, or found no room
 	ahead     int64 // how many bytes it wrote the last time
 }
+
+// maxFile bounds the file. Where int has 32 bits it leaves room below 2 GiB, so that no sum in bbolt
+// overflows.
+const maxFile = math.MaxInt - 256<<20
 
 // errEnded: the database was closed.
 var errEnded = errors.New("the database is closed")

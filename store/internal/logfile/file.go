@@ -47,11 +47,23 @@ func Open(path string, o Options) (*File, error) {
 		return nil, err
 	}
 	f := &File{path: path, o: o, lock: lock}
-	if f.raw, err = openRaw(path, &o); err != nil {
-		_ = f.unlockPath() // the first error says what is wrong
-		return nil, err
+	if f.raw, err = openRaw(path, &o); err == nil {
+		if err = fits(f.raw); err == nil {
+			return f, nil
+		}
+		_ = f.raw.Close()
 	}
-	return f, nil
+	_ = f.unlockPath() // the first error says what is wrong
+	return nil, err
+}
+
+// fits returns an error if f is too large for this platform.
+func fits(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && info.Size() > maxFile {
+		err = &fs.PathError{Op: "open", Path: f.Name(), Err: fmt.Errorf("%d bytes, a 32-bit platform takes %d: %w", info.Size(), int64(maxFile), syscall.EFBIG)}
+	}
+	return err
 }
 
 // openRaw creates a missing file, opens it and locks it.

@@ -204,10 +204,11 @@ func (r *Record) setParts(value []byte, headerLen int) error {
 	body := value[binHeader+headerLen:]
 	n := 0
 	if r.Flags&FlagSched != 0 {
-		length := value[binHeader+r.fieldsLen()-4:]
-		if n = int(binary.BigEndian.Uint32(length)); n > len(body) {
+		length := binary.BigEndian.Uint32(value[binHeader+r.fieldsLen()-4:])
+		if uint64(length) > uint64(len(body)) {
 			return ErrShort
 		}
+		n = int(length)
 	}
 	r.Sched, r.Client = UnsafeString(body[:n]), UnsafeString(body[n:])
 	if (r.Client != "") != (r.Flags&FlagClient != 0) || (r.Sched != "") != (r.Flags&FlagSched != 0) {
