@@ -239,7 +239,7 @@ func (c *committer) commitGroup() {
 	}
 	c.group = c.group[:0]
 	if r := c.maintenance.removes(); r != nil && len(r.dead) == 0 {
-		c.maintenance.finish(nil)
+		c.maintenance.finish(r.err)
 		c.maintenance = nil
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"allocstore/store/internal/logfile"
 )
 
 // Compact removes every superseded record that no reader needs and Options.FeedRetention does
@@ -18,13 +20,14 @@ import (
 // replaced; another hard link keeps the old file.
 //
 // Errors: ctx's error, ErrClosed, ErrReadOnly, ErrFailed, or the error of writing the new
-// file, such as a full disk. After an error the store goes on as it was, with one
+// file. On a full disk that is ErrNoSpace; the superseded records are removed all the same, which
+// makes room for writes. After an error the store goes on as it was, with one
 // exception: if it is unknown whether the new name is durable, the store fails.
 func (s *Store) Compact(ctx context.Context) error {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
 	if err := s.compact(ctx); err != nil {
-		return fmt.Errorf("compact: %w", causeOf(ctx, err))
+		return fmt.Errorf("compact: %w", logfile.NoSpace(causeOf(ctx, err)))
 	}
 	return nil
 }

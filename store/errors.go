@@ -58,6 +58,11 @@ var (
 	// Options.MaxBatchBytes.
 	ErrTooLarge = errors.New("too large")
 
+	// ErrNoSpace: the disk, or the user's quota of it, has no room for the write. The store goes on:
+	// deletions have a reserve, and compaction keeps nothing for FeedRetention until a write
+	// succeeds again. From Compact and Restore: there is no room for the new file.
+	ErrNoSpace = logfile.ErrNoSpace
+
 	// ErrIndexRegression: the index given to ApplyAt is at or below the last one. The error
 	// is an *IndexRegressionError with both indexes.
 	ErrIndexRegression = index.ErrRegression

@@ -10,7 +10,11 @@ import (
 type newJobs struct {
 	st     *state.State
 	byHash map[record.JobHash]*newJob
+	bytes  int64 // what they may take in the file
 }
+
+// jobOverhead is what a new job may take in the file beside its body: a copy of its page.
+const jobOverhead = 4 << 10
 
 // A newJob is a job that the group adds to the file, or rewrites there.
 type newJob struct {
@@ -35,6 +39,7 @@ func (js *newJobs) canonical(in *encodedJob) *state.Job {
 		}
 		j = &newJob{Job: known, body: in.body, size: len(in.hash) + len(in.body), rewrites: rewrites}
 		js.byHash[in.hash] = j
+		js.bytes += int64(j.size + jobOverhead)
 	}
 	return j.Job
 }
@@ -75,6 +80,6 @@ func (js *newJobs) publish() {
 }
 
 func (js *newJobs) reset() {
-	js.st = nil
+	js.st, js.bytes = nil, 0
 	clear(js.byHash)
 }

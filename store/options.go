@@ -17,7 +17,7 @@ const (
 	DefaultLockTimeout        = time.Second
 	DefaultMaxAllocationBytes = 1 << 20
 	DefaultMaxBatchBytes      = 64 << 20
-	DefaultInitialMmapBytes   = 64 << 20 << (8 * has64Bits) // 16 GiB, or 64 MiB where int has 32 bits
+	DefaultInitialMmapBytes   = 16 << 20 << (10 * has64Bits) // 16 GiB, or 16 MiB where int has 32 bits
 	DefaultFeedRetention      = 100_000
 )
 
@@ -46,7 +46,7 @@ type Options struct {
 
 	// InitialMmapBytes is the address space reserved for the file. A file that outgrows it
 	// is mapped anew, which waits for running reads. Address space is not memory. Default
-	// 16 GiB, and 64 MiB on 32-bit platforms. There the file has at most 1.75 GiB: Open refuses a
+	// 16 GiB, and 16 MiB on 32-bit platforms. There the file has at most 1.75 GiB: Open refuses a
 	// larger one, and a write that would make it larger is ErrNoSpace.
 	InitialMmapBytes int
 
@@ -79,6 +79,9 @@ type Options struct {
 
 	// openFile replaces os.OpenFile in tests that make the disk fail.
 	openFile func(string, int, os.FileMode) (*os.File, error)
+
+	// diskEnd is where the disk ends, in tests of a full one; nil for none.
+	diskEnd func() int64
 }
 
 // Validate reports all invalid settings at once. A nil o is valid.
@@ -126,7 +129,7 @@ func (o *Options) withDefaults() Options {
 
 // logfile returns the options of the store's file.
 func (o *Options) logfile() logfile.Options {
-	return logfile.Options{LockTimeout: o.LockTimeout, InitialMmapBytes: o.InitialMmapBytes, ReadOnly: o.ReadOnly, OpenFile: o.openFile}
+	return logfile.Options{LockTimeout: o.LockTimeout, InitialMmapBytes: o.InitialMmapBytes, ReadOnly: o.ReadOnly, OpenFile: o.openFile, Limit: o.diskEnd}
 }
 
 // state returns the options of the store's states.

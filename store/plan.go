@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"allocstore/index"
@@ -44,6 +45,9 @@ type plan struct {
 	written int    // bytes of the parts in the batch's records
 	kept    int    // bytes of the stored records that the batch edits; equal on all replicas
 
+	broken error // of the file, when room for the group was made
+	bytes  int64 // of the records that were put into the transaction
+
 	size int // bytes of the parts in all batches of the group, refused ones too
 }
 
@@ -73,7 +77,7 @@ func (p *plan) reset() {
 	p.changes = p.changes[:0]
 	p.arena.reset()
 	p.drafts.reset()
-	p.size = 0
+	p.size, p.bytes, p.broken = 0, 0, nil
 }
 
 // add plans the batch of r, whose changes are appended to p.changes, and puts its records
@@ -84,6 +88,9 @@ func (p *plan) add(r *request) (answer, error) {
 	p.written, p.kept = 0, 0
 	first := len(p.changes)
 	a, err := p.batch(r)
+	if p.broken != nil {
+		return answer{}, p.broken
+	}
 	if err != nil {
 		clear(p.changes[first:])
 		p.changes = p.changes[:first]
@@ -117,8 +124,26 @@ func (p *plan) batch(r *request) (a Applied, err error) {
 	a.Index = p.last
 	if len(p.changes) > first {
 		a.Index = at
+		err = p.room(p.changes[first:])
 	}
-	return a, nil
+	return a, err
+}
+
+// room refuses the changes of a batch if the disk has no room for them and the batches before.
+// Deletions may use the reserve.
+func (p *plan) room(changes []change) error {
+	bytes, use := p.bytes+p.jobs.bytes, logfile.ForDeletions
+	for i := range changes {
+		bytes += int64(record.KeyLen + len(changes[i].value))
+		if !changes[i].V.Tombstone() {
+			use = logfile.ForWrites
+		}
+	}
+	err := p.tx.Room(bytes, use)
+	if !errors.Is(err, ErrNoSpace) {
+		p.broken = err
+	}
+	return err
 }
 
 // indexFor returns the index that the batch of r would have.
@@ -147,6 +172,7 @@ func (p *plan) put(changes []change) error {
 		ch := &changes[i]
 		p.last = ch.key.Index
 		p.overlay[ch.ID] = ch.V
+		p.bytes += int64(record.KeyLen + len(ch.value))
 		if err := p.jobs.put(p.tx, ch.V.Job); err != nil {
 			return err
 		}

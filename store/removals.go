@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+
 	"allocstore/schema"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
@@ -13,7 +15,8 @@ type removals struct {
 	dead  []deadRecord // not removed yet
 	now   []deadRecord // of these, the ones of the current transaction
 	floor uint64
-	paced bool // some were removed along with the records of writers
+	err   error // why none could be removed: ErrNoSpace
+	paced bool  // some were removed along with the records of writers
 }
 
 // A deadRecord is a record that no reader needs.
@@ -47,6 +50,14 @@ func (r *removals) apply(tx logfile.Tx, m *logfile.Manifest, written int, newest
 		r.paced = true
 		n = min(n, max(minRemoved, removedPerWrite*written))
 	}
+	n, err := roomFor(tx, n)
+	if errors.Is(err, ErrNoSpace) {
+		r.now, r.err, r.dead = nil, err, nil
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	r.now = r.dead[:n]
 	remover := tx.Remover()
 	for i := range r.now {
@@ -66,6 +77,20 @@ func (r *removals) apply(tx logfile.Tx, m *logfile.Manifest, written int, newest
 	return m.PutMarks(tx)
 }
 
+// removedBytes is what the removal of one record may write: the page that it was in.
+const removedBytes = 4 << 10
+
+// roomFor returns how many of n records may be removed in tx. A full disk makes it fewer, each of
+// which frees about as many pages for the next transaction as it takes.
+func roomFor(tx logfile.Tx, n int) (int, error) {
+	for ; ; n /= 2 {
+		err := tx.Room(int64(n)*removedBytes/2, logfile.ForCompaction)
+		if err == nil || !errors.Is(err, ErrNoSpace) || n <= 1 {
+			return n, err
+		}
+	}
+}
+
 // committed notes in st the removals of the committed transaction.
 func (r *removals) committed(st *state.State) {
 	if r == nil {
@@ -76,5 +101,7 @@ func (r *removals) committed(st *state.State) {
 			st.RecordRemoved(d.id, d.key, d.size, d.forget)
 		}
 	}
-	r.dead = r.dead[len(r.now):]
+	if r.err == nil {
+		r.dead = r.dead[len(r.now):]
+	}
 }

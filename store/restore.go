@@ -42,7 +42,7 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
 	if err := s.restore(ctx, r); err != nil {
-		return fmt.Errorf("restore: %w", causeOf(ctx, err))
+		return fmt.Errorf("restore: %w", logfile.NoSpace(causeOf(ctx, err)))
 	}
 	s.reportDamage(s.state.Load())
 	return nil

@@ -29,7 +29,8 @@ import (
 //
 // A pass begins when the dead records outweigh the live ones, and at least half the bytes
 // of the live ones can be removed. Records above the floor count as not removable, since it
-// is unknown how many of them are dead.
+// is unknown how many of them are dead. While the disk lacks room for writes, a pass begins after
+// every group, and Options.FeedRetention keeps nothing.
 type sweeper struct {
 	c         *core
 	committer *committer
@@ -54,8 +55,8 @@ func newSweeper(c *core, committer *committer, l *lookout) *sweeper {
 
 // wakeSweeper wakes the sweeper if a pass may be due.
 func (c *core) wakeSweeper() {
-	size := &c.state.Load().Size
-	if dead := size.Dead(); dead < minDead || dead < size.Live.Load() {
+	st := c.state.Load()
+	if dead := st.Size.Dead(); (dead < minDead || dead < st.Size.Live.Load()) && !st.File.RoomLacks() {
 		return
 	}
 	select {
@@ -96,6 +97,9 @@ func (sw *sweeper) stop() {
 // enough of them.
 func (sw *sweeper) due() bool {
 	st := sw.c.state.Load()
+	if st.File.RoomLacks() {
+		return true
+	}
 	_, kept := sw.forgettable(st)
 	dead, live := st.Size.Dead(), st.Size.Live.Load()
 	return dead >= live && dead-kept >= max(minDead, live/2)
@@ -104,7 +108,11 @@ func (sw *sweeper) due() bool {
 // forgettable returns the index up to which the past is not needed, and how many bytes of
 // the log follow it.
 func (sw *sweeper) forgettable(st *state.State) (index uint64, bytes int64) {
-	return st.Size.RetainedFrom(sw.c.opts.FeedRetention, sw.c.readers.oldest(st.Index.Last()))
+	oldest := sw.c.readers.oldest(st.Index.Last())
+	if st.File.RoomLacks() {
+		return oldest, 0
+	}
+	return st.Size.RetainedFrom(sw.c.opts.FeedRetention, oldest)
 }
 
 // pass sweeps the log once.

@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -30,7 +29,7 @@ import (
 type database struct {
 	bolt *bbolt.DB
 	path string
-	raw  *os.File // for plain reads and allocate; closed with the database
+	raw  *os.File // for plain reads and makeRoom; closed with the database
 
 	writing sync.Mutex // held from begin(true) to the end of the transaction; comes before mu
 
@@ -48,8 +47,12 @@ type database struct {
 	size atomic.Int64 // of the file, at least: bbolt makes it longer, and nobody shorter
 
 	// The rest belongs to the committer.
-	allocated int64 // how far allocate has written, or found no room
-	ahead     int64 // how many bytes it wrote the last time
+	allocated int64        // how far the file has blocks
+	ahead     int64        // how many bytes makeRoom wrote ahead the last time
+	refused   int64        // the free pages do not suffice for that many bytes; 0 after a commit
+	limit     func() int64 // where the disk ends, in a test; else nil
+
+	lacks atomic.Bool // see RoomLacks
 }
 
 // maxFile bounds the file. Where int has 32 bits it leaves room below 2 GiB, so that no sum in bbolt
@@ -91,7 +94,7 @@ func openDatabase(path string, raw *os.File, o *Options) (_ *database, err error
 		return nil, err
 	}
 	db := newDatabase(bolt, path, raw)
-	db.mapped = int64(o.InitialMmapBytes)
+	db.mapped, db.limit = int64(o.InitialMmapBytes), o.Limit
 	return db, db.look()
 }
 
@@ -201,9 +204,6 @@ func (db *database) commit(tx *bbolt.Tx) error {
 	if err := db.look(); err != nil {
 		return err
 	}
-	if err := db.allocate(tx.Size()); err != nil {
-		return err
-	}
 	if err := db.commitPages(tx); err != nil {
 		return err
 	}
@@ -254,55 +254,6 @@ func (db *database) commitPages(tx *bbolt.Tx) error {
 	case <-db.faulty:
 		return db.fault()
 	}
-}
-
-const (
-	// maxAhead bounds how far allocate writes ahead. Twice as much gains nothing, and
-	// makes the commit that syncs it slower. allocate begins with minAhead and doubles it,
-	// since many stores are opened for one commit.
-	maxAhead = 512 << 10
-	minAhead = 128 << 10
-
-	// minLeft is room for the pages of a commit of 256 writers. With less left, allocate
-	// writes ahead again.
-	minLeft = 64 << 10
-)
-
-var zeros [maxAhead]byte
-
-// allocate writes zeros behind end, the end of the pages in use, so that the file system
-// allocates blocks for the next commits. bbolt extends a file by a hole, and a sync of
-// writes into a hole also waits for the file system's journal: 0.2 ms instead of 0.12.
-// One allocation serves some 20 commits. See design/0010.
-//
-// It writes where neither this state nor the one before has a page, and before the
-// transaction writes. After a crash nothing refers to these bytes. A full disk is ignored
-// here: a small commit, such as a deletion, may still fit, and one that does not fails by
-// itself.
-func (db *database) allocate(end int64) error {
-	if end+minLeft <= db.allocated {
-		return nil
-	}
-	info, err := db.raw.Stat()
-	if err != nil {
-		return err
-	}
-	from := max(end, db.allocated)
-	db.ahead = min(max(2*db.ahead, minAhead), maxAhead)
-	to := min(from+db.ahead, info.Size()) // only bbolt makes the file longer
-	if from >= to {
-		return nil
-	}
-	if _, err := db.raw.WriteAt(zeros[:to-from], from); err != nil && !diskFull(err) {
-		return err
-	}
-	db.allocated = to
-	return nil
-}
-
-// diskFull reports whether err says that the disk, or the user's quota of it, is full.
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // updateTwice commits the writes of fn twice, with bbolt's own syncs. Both meta pages then

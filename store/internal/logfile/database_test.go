@@ -36,6 +36,9 @@ func put(t *testing.T, f *File, m *Manifest, n int) {
 		r := record.Record{Flags: record.FlagClient, Client: string(make([]byte, n))}
 		value := r.AppendTo(nil, k)
 		m.Sum.Add(record.SumNumber(k, value))
+		if err := tx.Room(int64(len(value)), ForWrites); err != nil {
+			return false, err
+		}
 		if err := tx.Put(k, value); err != nil {
 			return false, err
 		}
@@ -43,10 +46,10 @@ func put(t *testing.T, f *File, m *Manifest, n int) {
 	}))
 }
 
-// TestAllocate grows a file, and looks after each commit at the bytes that were written
+// TestMakeRoom grows a file, and looks after each commit at the bytes that were written
 // ahead: zeros, behind the pages in use, and never beyond the file's end. A commit that is
 // larger than the room ahead goes past it.
-func TestAllocate(t *testing.T) {
+func TestMakeRoom(t *testing.T) {
 	t.Parallel()
 	f := mapped(t, filepath.Join(t.TempDir(), "ahead.db"))
 	defer func() { require.NoError(t, f.Close()) }()
@@ -79,9 +82,9 @@ func TestAllocate(t *testing.T) {
 	require.Less(t, fitted, 300, "some are larger")
 }
 
-// TestAllocateFails makes every write of the file fail with an error other than a full disk,
+// TestMakeRoomFails makes every write of the file fail with an error other than a full disk,
 // which the powercut harness tests.
-func TestAllocateFails(t *testing.T) {
+func TestMakeRoomFails(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "fails.db")
 	f := mapped(t, path)
@@ -93,7 +96,7 @@ func TestAllocateFails(t *testing.T) {
 	require.NoError(t, err)
 	defer readable.Close()
 	unwritable := newDatabase(f.db.Load().bolt, path, readable)
-	require.ErrorIs(t, unwritable.allocate(int64(len(before))/2), syscall.EBADF)
+	require.ErrorIs(t, unwritable.makeRoom(int64(len(before))/2, 1000), syscall.EBADF)
 	require.Zero(t, unwritable.allocated)
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -21,6 +21,9 @@ var (
 	// ErrDetached: the file has no name any more, or its path names another file.
 	ErrDetached = errors.New("the store's file was removed or replaced")
 
+	// ErrNoSpace: the disk has no room for a transaction, of which nothing was written.
+	ErrNoSpace = errors.New("the disk is full")
+
 	// ErrOutcomeUnknown marks an error after which a crash may leave the old file or the
 	// new one. The store must fail.
 	ErrOutcomeUnknown = errors.New("a crash may leave the old file or the new one")

@@ -180,13 +180,13 @@ func (f *File) Close() error {
 	return f.unlockPath()
 }
 
-// Settle makes the next opening faster, unless the file is settled: it writes the list of
+// Settle makes the next opening faster, unless the file is settled or the disk is full: it writes the list of
 // free pages, which commits leave out, and about how many IDs there are.
 func (f *File) Settle(m *Manifest, ids int) error {
-	if f.settled {
+	db := f.db.Load()
+	if f.settled || db.lacks.Load() {
 		return nil
 	}
-	db := f.db.Load()
 	db.bolt.NoFreelistSync = false
 	return db.updateTwice(func(t Tx) error {
 		return errors.Join(putMark(t.meta(), idsKey, uint64(ids)), m.Put(t))
@@ -241,9 +241,12 @@ func (db *database) write(fn func(Tx) (commit bool, err error)) (commit bool, er
 		return false, err
 	}
 	defer db.rollback(tx)
-	if commit, err = fn(newTx(tx)); err != nil || !commit {
+	t := newTx(tx)
+	t.db = db
+	if commit, err = fn(t); err != nil || !commit {
 		return false, err
 	}
+	db.refused = 0
 	return true, db.commit(tx)
 }
 

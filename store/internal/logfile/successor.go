@@ -58,7 +58,8 @@ func (n *Successor) open() error {
 	}
 	db, err := openDatabase(n.path, raw, &n.o)
 	if err != nil {
-		return errors.Join(err, raw.Close())
+		_ = raw.Close() // bbolt may have closed it already
+		return err
 	}
 	n.grow, db.bolt.AllocSize = db.bolt.AllocSize, growBytes
 	n.db.Store(db)

@@ -29,6 +29,7 @@ type Tx struct {
 	tx  *bbolt.Tx
 	log *bbolt.Bucket        // the others are opened when needed, which costs a search and memory
 	key *[record.KeyLen]byte // for Put, which would allocate one for each record
+	db  *database            // of Update, for Room
 }
 
 func newTx(tx *bbolt.Tx) Tx {

@@ -219,6 +219,16 @@ func (t *trial) write(round int) (ok bool, err error) {
 		return true, t.disk.note(want)
 	}
 	t.reported = true
+	if errors.Is(err, store.ErrNoSpace) { // nothing was written, and the store is well
+		err := t.matches(t.s, t.last)
+		if errors.Is(err, store.ErrCompacted) { // compaction began meanwhile
+			err = t.matches(t.s, t.last)
+		}
+		if err = errors.Join(t.s.Err(), err); err != nil {
+			return false, fmt.Errorf("round %d: after a write without room: %w", round, err)
+		}
+		return false, t.end()
+	}
 	t.assumeDone = func() { t.apply(want, steps) }
 	if !errors.Is(err, store.ErrFailed) {
 		return false, fmt.Errorf("round %d: a write that failed returns %w", round, err)
