@@ -219,21 +219,30 @@ func (t *trial) write(round int) (ok bool, err error) {
 		return true, t.disk.note(want)
 	}
 	t.reported = true
-	if errors.Is(err, store.ErrNoSpace) { // nothing was written, and the store is well
-		err := t.matches(t.s, t.last)
-		if errors.Is(err, store.ErrCompacted) { // compaction began meanwhile
-			err = t.matches(t.s, t.last)
-		}
-		if err = errors.Join(t.s.Err(), err); err != nil {
-			return false, fmt.Errorf("round %d: after a write without room: %w", round, err)
-		}
-		return false, t.end()
+	if errors.Is(err, store.ErrNoSpace) {
+		return false, t.refused()
 	}
 	t.assumeDone = func() { t.apply(want, steps) }
 	if !errors.Is(err, store.ErrFailed) {
 		return false, fmt.Errorf("round %d: a write that failed returns %w", round, err)
 	}
 	return false, t.failed()
+}
+
+// refused checks a store that has refused a write for lack of room, and closes it. Nothing was
+// written, and the store is well, unless compaction meanwhile had room and failed all the same.
+func (t *trial) refused() error {
+	got, err := contentOf(t.s)
+	if err == nil {
+		err = t.states[t.last].equal(got)
+	}
+	if err != nil {
+		return fmt.Errorf("after a write without room: %w", err)
+	}
+	if err = t.end(); errors.Is(t.s.Err(), store.ErrFailed) {
+		return nil
+	}
+	return err
 }
 
 // afterMaintenance checks the store after Compact or Restore has returned an error or nil.
