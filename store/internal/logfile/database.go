@@ -125,11 +125,11 @@ const endTries = 100
 func (db *database) end(tx *bbolt.Tx) {
 	for range endTries {
 		if db.mu.TryLock() {
-			defer db.mu.Unlock()
 			if db.mu.fault == nil {
 				_ = tx.Rollback() // of a reader: no error
 			}
 			db.leftLocked()
+			db.mu.Unlock() // a defer in a loop would take memory
 			return
 		}
 	}
