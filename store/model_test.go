@@ -133,7 +133,7 @@ func eventText(ev schema.TaskEvent) string {
 type dice struct{ *rand.Rand }
 
 func (d dice) id() string {
-	return fmt.Sprintf("%08x-0000-4000-8000-%012x", (8+d.IntN(8))<<28, 10+d.IntN(3))
+	return fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(8+d.IntN(8))<<28, 10+d.IntN(3))
 }
 
 // cased returns the ID in upper or in lower case.
