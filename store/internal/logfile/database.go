@@ -31,7 +31,8 @@ type database struct {
 	path string
 	raw  *os.File // for plain reads and makeRoom; closed with the database
 
-	writing sync.Mutex // held from begin(true) to the end of the transaction; comes before mu
+	writing sync.Mutex     // held from begin(true) to the end of the transaction; comes before mu
+	commits sync.WaitGroup // commits under way, also those that commitPages gave up
 
 	mu struct {
 		sync.Mutex            // comes after all locks of the store; bbolt's own come after it
@@ -178,7 +179,9 @@ func (db *database) fault() error {
 }
 
 // close closes the database and waits for its readers. The mapping of one that has had a fault
-// is never given back, since a reader may use it.
+// is never given back, since a reader may use it. Its file is unlocked at once, and closed when no
+// commit is under way: a commit whose write fails has bbolt read all pages in a goroutine of its
+// own, where a fault ends the process.
 func (db *database) close() error {
 	db.mu.Lock()
 	if db.mu.ended == nil {
@@ -192,7 +195,12 @@ func (db *database) close() error {
 	if sound {
 		return db.bolt.Close()
 	}
-	return errors.Join(unlock(db.raw), db.raw.Close())
+	err := unlock(db.raw)
+	go func() {
+		db.commits.Wait()
+		_ = db.raw.Close()
+	}()
+	return err
 }
 
 // commit commits tx with one sync. bbolt has two: it syncs the pages before it writes the
@@ -239,15 +247,17 @@ const mayRemap = 256 << 20
 // a fault never leaves. So the caller does not wait for that longer than until a fault.
 func (db *database) commitPages(tx *bbolt.Tx) error {
 	if tx.Size()+mayRemap <= db.mapped {
+		db.commits.Add(1)
+		defer db.commits.Done()
 		return tx.Commit()
 	}
 	done := make(chan error, 1)
-	go func() {
+	db.commits.Go(func() {
 		var err error
 		defer func() { done <- err }()
 		defer db.contain(catchFaults(), &err)
 		err = tx.Commit()
-	}()
+	})
 	select {
 	case err := <-done:
 		return err
