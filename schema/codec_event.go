@@ -1,6 +1,7 @@
 package schema
 
 func appendEvent(dst []byte, ev *TaskEvent) []byte {
+	ev = ev.withoutOwnMessage()
 	c := appender(dst)
 	c.aliases(&ev.Type).int64s(&ev.Time).aliases(&ev.Message).ints(&ev.ExitCode, &ev.Signal)
 	c.aliases(&ev.DriverError, &ev.KillError).bools(&ev.FailsTask).textMap(&ev.Details)

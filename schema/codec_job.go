@@ -13,7 +13,7 @@ func appendJobExact(dst []byte, j *Job) (_ []byte, exact bool) {
 	}
 	c := appender(dst)
 	j.fields(&c)
-	return c.t.close(), !c.anyInexact
+	return c.t.close(), !c.anyLost
 }
 
 // decodeJob returns the job in src, whose memory it shares.

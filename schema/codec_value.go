@@ -44,10 +44,19 @@ func (r *reader) stringMap() map[string]string { return readMap(r, r.str, r.str)
 
 // appendConfig writes a driver's configuration. It reports whether that has a value which the
 // bytes do not keep.
-func appendConfig(dst []byte, config map[string]any) (_ []byte, inexact bool) {
-	dst = appendMap(dst, config, func(dst []byte, v any) []byte { return appendValue(dst, v, 1, &inexact) })
-	return dst, inexact
+func appendConfig(dst []byte, config map[string]any) (_ []byte, l loss) {
+	dst = appendMap(dst, config, func(dst []byte, v any) []byte { return appendValue(dst, v, 1, &l) })
+	return dst, l
 }
+
+// A loss tells what the bytes of a Config do not have.
+type loss uint8
+
+const (
+	lossless loss = iota
+	inexact       // a number
+	refused       // a value that Validate refuses
+)
 
 func (r *reader) config() map[string]any {
 	if values := r.values(1); len(values) != 0 {
@@ -60,8 +69,12 @@ func (r *reader) config() map[string]any {
 // bool, string, int64, uint64 (above the range of int64 only), float64, []any or map[string]any.
 // Here an empty list or map is not nil, because the driver may distinguish them. A number that
 // none of these keeps becomes the nearest float64, or nil. A value that Validate refuses becomes
-// nil; so does a value that is too deep, for it may contain itself. These set inexact.
-func appendValue(dst []byte, v any, depth int, inexact *bool) []byte {
+// nil; so does a value that is too deep, for it may contain itself, and then all that follow: a
+// value that contains itself twice would have no end.
+func appendValue(dst []byte, v any, depth int, l *loss) []byte {
+	if *l == refused {
+		return appendNil(dst)
+	}
 	switch v := v.(type) {
 	case nil:
 		return appendNil(dst)
@@ -70,7 +83,7 @@ func appendValue(dst []byte, v any, depth int, inexact *bool) []byte {
 	case string:
 		return appendString(dst, v)
 	case float32:
-		return appendValue(dst, float64(v), depth, inexact)
+		return appendValue(dst, float64(v), depth, l)
 	case float64:
 		if isFinite(v) {
 			return appendFloat(dst, v)
@@ -78,32 +91,34 @@ func appendValue(dst []byte, v any, depth int, inexact *bool) []byte {
 	case json.Number:
 		n, ok := numberOf(string(v))
 		if _, exact := n.(json.Number); ok && exact {
-			n, _ = v.Float64()
-			*inexact = true
+			*l = inexact
+			if n, _ = v.Float64(); !isFinite(n.(float64)) {
+				n = nil
+			}
 		}
 		if ok {
-			return appendValue(dst, n, depth, inexact)
+			return appendValue(dst, n, depth, l)
 		}
 	case []any:
-		return appendList(dst, v, depth+1, inexact)
+		return appendList(dst, v, depth+1, l)
 	case []string:
-		return appendList(dst, v, depth+1, inexact)
+		return appendList(dst, v, depth+1, l)
 	case []int:
-		return appendList(dst, v, depth+1, inexact)
+		return appendList(dst, v, depth+1, l)
 	case []map[string]any:
-		return appendList(dst, v, depth+1, inexact)
+		return appendList(dst, v, depth+1, l)
 	case []map[string]string:
-		return appendList(dst, v, depth+1, inexact)
+		return appendList(dst, v, depth+1, l)
 	case map[string]any:
-		return appendValues(dst, v, depth+1, inexact)
+		return appendValues(dst, v, depth+1, l)
 	case map[string]string:
-		return appendValues(dst, v, depth+1, inexact)
+		return appendValues(dst, v, depth+1, l)
 	default:
 		if dst, ok := appendInteger(dst, v); ok {
 			return dst
 		}
 	}
-	*inexact = true
+	*l = refused
 	return appendNil(dst)
 }
 
@@ -137,28 +152,28 @@ func appendInteger(dst []byte, v any) (_ []byte, ok bool) {
 }
 
 // appendList writes a list of free-form values, itself depth levels deep.
-func appendList[T any](dst []byte, list []T, depth int, inexact *bool) []byte {
+func appendList[T any](dst []byte, list []T, depth int, l *loss) []byte {
 	if depth > maxDepth {
-		*inexact = true
+		*l = refused
 		return appendNil(dst)
 	}
 	dst = appendArrayLen(dst, len(list))
 	for _, v := range list {
-		dst = appendValue(dst, v, depth, inexact)
+		dst = appendValue(dst, v, depth, l)
 	}
 	return dst
 }
 
 // appendValues writes a map of free-form values, itself depth levels deep.
-func appendValues[V any](dst []byte, m map[string]V, depth int, inexact *bool) []byte {
+func appendValues[V any](dst []byte, m map[string]V, depth int, l *loss) []byte {
 	switch {
 	case depth > maxDepth:
-		*inexact = true
+		*l = refused
 		return appendNil(dst)
 	case len(m) == 0:
 		return appendMapLen(dst, 0)
 	}
-	return appendMap(dst, m, func(dst []byte, v V) []byte { return appendValue(dst, v, depth, inexact) })
+	return appendMap(dst, m, func(dst []byte, v V) []byte { return appendValue(dst, v, depth, l) })
 }
 
 // value reads a free-form value that is depth levels deep.

@@ -18,8 +18,9 @@ type coder struct {
 	last int     // reading: offset of the last field
 	t    *tuple  // appending: the struct
 
-	inexact    bool // appending: the last Config has a value that its bytes do not keep
-	anyInexact bool // appending: some Config had one
+	lost                loss // appending: what the bytes of the last Config do not have
+	configAt, configEnd int  // appending: where those are
+	anyLost             bool // appending: some Config lost something
 }
 
 // appender returns a coder that appends a struct to dst. Its tuple is closed by the caller.

@@ -10,6 +10,8 @@ import (
 // DisplayMessage describes the event in an English sentence. It is computed from the event
 // alone, and never stored. Annotations have precedence over the client's own Message. An event
 // of an undocumented type shows its Message, or else its type.
+//
+// An Extra with the key DisplayMessage has precedence over all that: another version's sentence.
 func (ev TaskEvent) DisplayMessage() string {
 	if raw, kept := ev.Extra[displayMessage]; kept {
 		var text string
@@ -17,6 +19,27 @@ func (ev TaskEvent) DisplayMessage() string {
 			return text
 		}
 	}
+	return ev.ownMessage()
+}
+
+// withoutOwnMessage returns the event without a DisplayMessage in Extra that says nothing: null, or
+// the event's own sentence.
+func (ev *TaskEvent) withoutOwnMessage() *TaskEvent {
+	raw, kept := ev.Extra[displayMessage]
+	if !kept {
+		return ev
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil || string(raw) != "null" && text != ev.ownMessage() {
+		return ev
+	}
+	other := ev.Clone()
+	delete(other.Extra, displayMessage)
+	return &other
+}
+
+// ownMessage is DisplayMessage without Extra.
+func (ev *TaskEvent) ownMessage() string {
 	what, documented := displays[ev.Type]
 	reason := cmp.Or(ev.reason(), ev.Message)
 	switch {

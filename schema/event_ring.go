@@ -85,16 +85,21 @@ func (r EventRing) Dropped() uint64 { return r.dropped }
 // All yields the events, oldest first. Their strings share the ring's memory. Their Details
 // belong to the caller.
 func (r EventRing) All() iter.Seq[TaskEvent] {
-	return func(yield func(TaskEvent) bool) {
-		packed := reader{src: r.packed}
-		for range r.n {
-			var ev TaskEvent
-			packed.event(&ev)
-			if !yield(ev) {
-				return
-			}
+	return func(yield func(TaskEvent) bool) { _ = r.each(yield) }
+}
+
+// each yields the events, up to one with an extra value that is not JSON, which Append does not
+// refuse. It returns that fault, after the event.
+func (r EventRing) each(yield func(TaskEvent) bool) error {
+	packed := reader{src: r.packed}
+	for range r.n {
+		var ev TaskEvent
+		packed.event(&ev)
+		if !yield(ev) || packed.err != nil {
+			return packed.err
 		}
 	}
+	return nil
 }
 
 // plain reports whether all texts of the events are UTF-8, and no event has extra keys. It looks

@@ -29,6 +29,28 @@ func isClientKey(key string) bool { return slices.Contains(clientKeys[:], key) }
 // isValue reports whether raw is a JSON value in UTF-8.
 func isValue(raw []byte) bool { return json.Valid(raw) && utf8.Valid(raw) }
 
+// maxExtraDepth bounds the nesting of an extra value, so that an allocation with it is not nested
+// deeper than the 10,000 levels that encoding/json takes.
+const maxExtraDepth = 9900
+
+var errExtraTooDeep = fmt.Errorf("nested deeper than %d levels", maxExtraDepth)
+
+// tooDeep reports whether a JSON value nests deeper than maxExtraDepth.
+func tooDeep(raw []byte) bool {
+	depth := 0
+	for i := 0; i < len(raw) && depth <= maxExtraDepth; i++ {
+		switch raw[i] {
+		case '"':
+			i = stringEnd(raw, i) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+	}
+	return depth > maxExtraDepth
+}
+
 // appendExtra writes extra keys. A value that Validate refuses is written as it is, and refused
 // again by the reader.
 func appendExtra(dst []byte, m extras) []byte {

@@ -160,16 +160,18 @@ func TestExtraFaults(t *testing.T) {
 	}
 	task := func(t Task) *Job { return &Job{TaskGroups: []TaskGroup{{}, {Tasks: []Task{t}}}} }
 	for path, a := range map[string]*Allocation{
-		`NodeID`:                       {NodeID: bad},
-		`ClientDescription`:            {ClientDescription: bad},
-		`Extra["a"]`:                   {Extra: extra("a", "{")},
-		`Extra["b"]`:                   {Extra: extra("b", "")},
-		`Extra["c"]`:                   {Extra: extra("c", `"`+bad+`"`)},
-		`Extra["caf\xe9"]`:             {Extra: extra(bad, "1")},
-		`Extra["nodeid"]`:              {Extra: extra("nodeid", "1")},
-		`Extra["NetworkStatus"]`:       {Extra: extra("NetworkStatus", "{}")},
-		`ClientExtra["Namespace"]`:     {ClientExtra: extra("Namespace", `"x"`)},
-		`ClientExtra["NetworkStatus"]`: {ClientExtra: extra("NetworkStatus", `nil`)},
+		`NodeID`:            {NodeID: bad},
+		`ClientDescription`: {ClientDescription: bad},
+		`Extra["a"]`:        {Extra: extra("a", "{")},
+		`Extra["b"]`:        {Extra: extra("b", "")},
+		`Extra["c"]`:        {Extra: extra("c", `"`+bad+`"`)},
+		`Extra["caf\xe9"]`:  {Extra: extra(bad, "1")},
+		`Extra["deep"]`:     {Extra: extra("deep", deepest(maxExtraDepth+1))},
+		`TaskStates["r"].Events[1].Extra["displaymessage"]`: {TaskStates: events(TaskEvent{Extra: extra("displaymessage", `"x"`)})},
+		`Extra["nodeid"]`:                                    {Extra: extra("nodeid", "1")},
+		`Extra["NetworkStatus"]`:                             {Extra: extra("NetworkStatus", "{}")},
+		`ClientExtra["Namespace"]`:                           {ClientExtra: extra("Namespace", `"x"`)},
+		`ClientExtra["NetworkStatus"]`:                       {ClientExtra: extra("NetworkStatus", `nil`)},
 		`Resources.Networks[0].DynamicPorts[1].Label`:        {Resources: &Resources{Networks: []NetworkResource{{DynamicPorts: []Port{{}, {Label: bad}}}}}},
 		`Resources.Networks[0].ReservedPorts[0].Extra["To"]`: {Resources: &Resources{Networks: []NetworkResource{{ReservedPorts: []Port{{Extra: extra("To", "-")}}}}}},
 		`TaskResources["r"].Networks[0].Device`:              {TaskResources: map[string]*Resources{"r": {Networks: []NetworkResource{{Device: bad}}}}},
@@ -267,7 +269,59 @@ func TestExtraIsMessagePack(t *testing.T) {
 	exact := a.Job.TaskGroups[0].Tasks[0].Config["ulimit"]
 	require.Equal(t, json.Number("18446744073709551616"), exact)
 	src, lossy := appendConfig(nil, map[string]any{"ulimit": exact})
-	require.True(t, lossy)
+	require.Equal(t, inexact, lossy)
 	r := reader{src: string(src)}
 	require.Equal(t, map[string]any{"ulimit": 18446744073709551616.0}, r.config(), "an older reader has the nearest float64")
+}
+
+// TestRingRefusesInvalidExtra appends an event with several extra keys, of which one is not JSON.
+// The reader of a ring stops there, and Validate must not take the rest for sound.
+func TestRingRefusesInvalidExtra(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"a", "b", "c"} {
+		ev := TaskEvent{Type: TaskStarted, Time: 1, Extra: extras{"a": json.RawMessage("1"), "b": json.RawMessage("2"), "c": json.RawMessage("3")}}
+		ev.Extra[bad] = json.RawMessage("{")
+		a := &Allocation{ID: "203266e5-e0d6-9486-5e05-397ed2b184af"}
+		a.TaskStates = map[string]*TaskState{"r": {Events: ringOf([]TaskEvent{{}, ev, {Type: TaskKilled}})}}
+		require.ErrorIs(t, a.ValidateClient(), ErrInvalid, bad)
+		require.ErrorContains(t, a.ValidateClient(), `TaskStates["r"].Events[1]`)
+	}
+}
+
+// TestOwnMessageIsNotKept appends events whose Extra has a DisplayMessage.
+func TestOwnMessageIsNotKept(t *testing.T) {
+	t.Parallel()
+	plain := TaskEvent{Type: TaskStarted, Time: 1}
+	for raw, kept := range map[string]bool{"null": false, `"` + plain.DisplayMessage() + `"`: false, `"other"`: true, "5": true} {
+		ev := plain
+		ev.Extra = extras{displayMessage: json.RawMessage(raw)}
+		_, has := first(ringOf([]TaskEvent{ev})).Extra[displayMessage]
+		require.Equal(t, kept, has, raw)
+		require.Len(t, ev.Extra, 1, "the caller's event stays as it is")
+	}
+}
+
+// TestExactConfigIsCanonical encodes a Config with a number that no Go type keeps beside values
+// that are converted. Decoded and encoded again it must be the same bytes.
+func TestExactConfigIsCanonical(t *testing.T) {
+	t.Parallel()
+	src := appendJob(nil, withConfig([]any{
+		json.Number("1e400"), []string(nil), float32(0.1), json.Number("1.0"), json.Number("1e21"), []map[string]any{{"n": json.Number("0.30000000000000001")}}, 1.0,
+	}).Job)
+	j, err := decodeJob(string(src))
+	require.NoError(t, err)
+	require.Equal(t, src, appendJob(nil, j))
+	require.Equal(t, []any{
+		json.Number("1e400"), []any{}, float64(float32(0.1)), int64(1), 1e21, []any{map[string]any{"n": json.Number("0.30000000000000001")}}, 1.0,
+	}, j.TaskGroups[0].Tasks[0].Config["x"])
+}
+
+// TestConfigThatContainsItselfTwice would take 2^64 steps if the codec followed all of it.
+func TestConfigThatContainsItselfTwice(t *testing.T) {
+	t.Parallel()
+	twice := make([]any, 2)
+	twice[0], twice[1] = twice, twice
+	src, err := new(Codec).AppendValidJob(nil, withConfig(twice).Job, "")
+	require.ErrorIs(t, err, ErrInvalid)
+	require.Less(t, len(src), 10_000)
 }

@@ -16,8 +16,10 @@ const maxDepth = 64
 func (c *coder) config(f *map[string]any) *coder {
 	if c.r == nil {
 		at := len(c.t.dst)
-		c.t.dst, c.inexact = appendConfig(c.t.dst, *f)
+		c.t.dst, c.lost = appendConfig(c.t.dst, *f)
 		c.t.fieldSince(at)
+		c.configAt, c.configEnd = at, len(c.t.dst)
+		c.anyLost = c.anyLost || c.lost > lossless
 	} else if c.next() {
 		*f = c.r.config()
 	}
@@ -26,17 +28,18 @@ func (c *coder) config(f *map[string]any) *coder {
 
 // exactConfig codes the numbers of a Config that MessagePack has no form for, such as 1e400. The
 // Config itself has the nearest float64, or nil, in their places, which older readers take. The
-// field is the whole Config as JSON, and a reader takes only those numbers from it.
+// field is the whole Config as JSON, in its canonical types, and a reader takes only those numbers
+// from it.
 func (c *coder) exactConfig(f *map[string]any) *coder {
 	switch {
 	case c.r != nil:
 		if c.next() {
 			c.r.exactNumbers(*f)
 		}
-	case c.inexact:
-		text, _ := json.Marshal(*f) // may fail for a Config that Validate refuses
+	case c.lost == inexact:
+		r := reader{src: string(c.t.dst[c.configAt:c.configEnd])}
+		text, _ := json.Marshal(withNumbers(r.config(), *f)) // canonical values have JSON
 		c.t.str(string(text))
-		c.inexact, c.anyInexact = false, true
 	default:
 		c.t.zero(codeFixStr)
 	}
@@ -62,7 +65,15 @@ func (r *reader) exactNumbers(config map[string]any) {
 func withNumbers(v, exact any) any {
 	switch exact := exact.(type) {
 	case json.Number:
-		return exact
+		if n, _ := numberOf(string(exact)); n == any(exact) { // no other type keeps it
+			return exact
+		}
+	case []map[string]any:
+		if list, ok := v.([]any); ok {
+			for i := range min(len(list), len(exact)) {
+				list[i] = withNumbers(list[i], exact[i])
+			}
+		}
 	case []any:
 		if list, ok := v.([]any); ok {
 			for i := range min(len(list), len(exact)) {

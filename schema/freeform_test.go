@@ -78,10 +78,10 @@ func TestValidateAllowsNoDeeperThanTheCodec(t *testing.T) {
 	} {
 		_, what := faultOf(v, maxDepth-1)
 		require.Empty(t, what, "a %T may be at level %d", v, maxDepth)
-		require.NotEqual(t, []byte{codeNil}, appendValue(nil, v, maxDepth-1, new(bool)), "the codec keeps a %T at level %d", v, maxDepth)
+		require.NotEqual(t, []byte{codeNil}, appendValue(nil, v, maxDepth-1, new(loss)), "the codec keeps a %T at level %d", v, maxDepth)
 		_, what = faultOf(v, maxDepth)
 		require.Equal(t, errTooDeep.Error(), what, "a %T may not be below level %d", v, maxDepth)
-		require.Equal(t, []byte{codeNil}, appendValue(nil, v, maxDepth, new(bool)), "the codec keeps no %T below level %d", v, maxDepth)
+		require.Equal(t, []byte{codeNil}, appendValue(nil, v, maxDepth, new(loss)), "the codec keeps no %T below level %d", v, maxDepth)
 	}
 	for _, v := range []any{[]map[string]any{{}}, []map[string]string{{}}} {
 		_, what := faultOf(v, maxDepth-1)

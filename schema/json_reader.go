@@ -193,7 +193,12 @@ func (r *jsonReader) value(v any) {
 	case *uint64:
 		*v = r.uint64()
 	case *droppedEvents:
-		v.dropped += r.uint64()
+		start := r.off
+		n := r.uint64()
+		if v.dropped += n; v.dropped < n {
+			r.off = start
+			r.wrong("a number of events that fits 64 bits")
+		}
 	case *UnixNano:
 		if err := v.UnmarshalJSON(r.raw()); err != nil {
 			r.fail(r.off, "%w", err)
@@ -522,6 +527,10 @@ func (o *objectReader) extra(keys *extras, client bool) {
 func (o *objectReader) add(keys *extras, key string, value []byte, end int) {
 	if !utf8.Valid(value) {
 		o.r.fail(end, "not UTF-8: %.60q", value)
+		return
+	}
+	if tooDeep(value) {
+		o.r.fail(end, "%w", errExtraTooDeep)
 		return
 	}
 	if *keys == nil {

@@ -122,6 +122,9 @@ func TestJSONErrors(t *testing.T) {
 		`{"taskstates":{"r":{"startedat":true•}}}`:                        `TaskStates["r"].StartedAt`,
 		inConfig(strings.Replace(deepest(maxDepth), "]", "•]", 1)):        `Job.TaskGroups[1].Tasks[0].Config["x"]` + strings.Repeat("[0]", maxDepth-1),
 
+		`{"TaskStates":{"r":{"EventsDropped":18446744073709551615•,"Events":[{},{},{},{},{},{},{},{},{},{},{}]}}}`: `TaskStates["r"].EventsDropped`,
+		`{"Own":` + deepest(maxExtraDepth+1) + `•}`:                                                                "Own",
+
 		// Ambiguous JSON is refused.
 		`{"Job":{"ID":"a"},"Job":{"ID":"b"}•}`:                                         "Job",
 		`{"Job":{"ID":"a"},"job":null•}`:                                               "job",

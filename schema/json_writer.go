@@ -2,10 +2,12 @@ package schema
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // A jsonWriter writes the documented JSON: the keys of each struct in their documented order, and
@@ -171,6 +173,9 @@ func writeMap[V any](w *jsonWriter, m map[string]V, write func(V)) {
 
 // string writes a string. Most need no escapes.
 func (w *jsonWriter) string(s string) {
+	if !utf8.ValidString(s) && w.err == nil { // of a store that an older release wrote
+		w.err = fmt.Errorf("%w: not UTF-8: %q", ErrInvalid, abbreviated(s))
+	}
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
 			w.marshal(s)

@@ -103,11 +103,13 @@ func validateExtra[T any, P pointerTo[T]](f *faults, path string, keys extras) {
 			f.invalid(at, notUTF8)
 		case !isValue(raw):
 			f.invalid(at, "not JSON in UTF-8: %q", abbreviated(string(raw)))
+		case tooDeep(raw):
+			f.invalid(at, "%v", errExtraTooDeep)
 		case ofClient && !isClientKey(key):
 			f.invalid(at, "not a key of the client's, which are %q: it belongs to Extra", clientKeys)
 		case !ofClient && documented.hasClient && isClientKey(key):
 			f.invalid(at, "a key of the client's: it belongs to ClientExtra")
-		case documented.has(key):
+		case key != displayMessage && documented.has(key):
 			f.invalid(at, "a documented key")
 		}
 	}
@@ -121,7 +123,7 @@ type keyCollector struct {
 
 func (k *keyCollector) field(name string, _ any)     { k.names = append(k.names, name) }
 func (k *keyCollector) optional(name string, _ any)  { k.names = append(k.names, name) }
-func (k *keyCollector) message(*TaskEvent)           {}
+func (k *keyCollector) message(*TaskEvent)           { k.names = append(k.names, displayMessage) }
 func (k *keyCollector) extra(_ *extras, client bool) { k.hasClient = k.hasClient || client }
 
 func (k *keyCollector) has(key string) bool {
@@ -256,12 +258,16 @@ func (ts *TaskState) validate(f *faults) {
 	if ts.Events.plain() {
 		return
 	}
-	i := 0
-	for ev := range ts.Events.All() {
+	i, before := 0, len(*f)
+	err := ts.Events.each(func(ev TaskEvent) bool {
 		at := len(*f)
 		ev.validate(f)
 		f.inElement(at, "Events", i)
 		i++
+		return true
+	})
+	if err != nil && len(*f) == before {
+		f.invalid(elementPath("Events", i-1), "%v", err)
 	}
 }
 
