@@ -77,7 +77,7 @@ func TestVersion(t *testing.T) {
 func TestShortIDsStayDistinct(t *testing.T) {
 	t.Parallel()
 	table := &tableText{columns: []column{{"ID", idCell}, {"Node", otherID}}}
-	for n := range 3 {
+	for n := range int64(3) {
 		table.add(fmt.Sprintf("203266e5-e0d6-9486-5e05-%012x", n<<40), "node1")
 	}
 	short := table.shortened(idCell).shortened(otherID)
