@@ -30,13 +30,14 @@ var errRefused = errors.New("refused")
 
 func newImport(a *app) *cobra.Command {
 	limit := "512MiB"
-	im := &importer{report: a.err}
+	im := &importer{report: a.err, most: importBatch}
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Read allocations from JSON",
 		Long: `Read allocations from JSON, such as export writes, from a file or the standard input, and
 write them to the store, which is created if it does not exist. An allocation with the same ID is replaced;
-an equal one costs nothing. Indexes are the store's own.
+an equal one costs nothing. Indexes are the store's own. NextAllocation is that of the allocation's own line:
+another line that names it as its PreviousAllocation does not set it.
 
 The text is one object a line, or objects over many lines, or several on a line, or arrays of objects.
 It may be compressed by gzip. For other JSON jq writes one object a line: jq -c '.Allocations[]'.
@@ -93,6 +94,7 @@ type importer struct {
 	after   uint64
 	strict  bool
 	maxText int // bytes
+	most    int // allocations of a batch
 
 	highest   uint64 // of the indexes that were read
 	unordered bool   // an index is below one before it
@@ -188,7 +190,7 @@ func (im *importer) add(o object, alloc *schema.Allocation) error {
 		return nil
 	}
 	im.batch = append(im.batch, imported{alloc, o.place, kept})
-	if im.bytes += len(o.text); len(im.batch) == importBatch || im.bytes >= importBytes {
+	if im.bytes += len(o.text); len(im.batch) >= im.most || im.bytes >= importBytes {
 		return im.flush()
 	}
 	return nil
@@ -254,7 +256,11 @@ func (im *importer) write(part []imported) error {
 		b.Upsert(alloc.Allocation)
 		b.UpdateFromClient(alloc.Allocation)
 	}
-	absent := im.absent(part)
+	again := im.moved(part)
+	for _, alloc := range again {
+		b.Upsert(alloc)
+	}
+	absent, last := im.absent(part), im.s.LastIndex()
 	applied, err := im.s.Apply(context.Background(), b)
 	switch half := len(part) / 2; {
 	case err != nil && !refused(err):
@@ -268,7 +274,7 @@ func (im *importer) write(part []imported) error {
 		im.refuse(part[0].String(), err)
 		return nil
 	}
-	unchanged := applied.Unchanged / 2
+	unchanged := (applied.Unchanged - im.unchangedAfter(last, again)) / 2
 	im.inserted += absent
 	im.unchanged += unchanged
 	im.updated += len(part) - absent - unchanged
@@ -279,6 +285,16 @@ func (im *importer) write(part []imported) error {
 		}
 	}
 	return nil
+}
+
+// unchangedAfter returns the number of the allocations that have not changed above an index.
+func (im *importer) unchangedAfter(index uint64, all []*schema.Allocation) (n int) {
+	for _, a := range all {
+		if is, err := im.s.Get(a.ID); err == nil && is.ModifyIndex <= index {
+			n++
+		}
+	}
+	return n
 }
 
 // absent returns the number of IDs that the store does not have.
