@@ -12,18 +12,27 @@ import (
 )
 
 // extras counts the keys that are kept although they are not documented, by their paths, such as
-// Job.TaskGroups.Networks: without list indexes and map keys.
-type extras map[string]int
+// Job.TaskGroups.Networks: without list indexes and map keys. Its memory is bounded, whatever the keys are.
+type extras struct {
+	counts map[string]int // by path
+	others int            // the keys without a count of their own
+}
+
+// The limits of extras: the number of paths that have a count, and the bytes of such a path.
+const (
+	maxPaths = 1000
+	maxPath  = 256
+)
 
 // countExtras returns the extras of an allocation.
-func countExtras(a *schema.Allocation) extras {
-	e := make(extras)
+func countExtras(a *schema.Allocation) *extras {
+	e := new(extras)
 	e.add("", reflect.ValueOf(a))
 	return e
 }
 
 // add adds the extras at and below v: the keys of its fields Extra and ClientExtra.
-func (e extras) add(path string, v reflect.Value) {
+func (e *extras) add(path string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
@@ -48,7 +57,7 @@ func (e extras) add(path string, v reflect.Value) {
 	}
 }
 
-func (e extras) addFields(path string, v reflect.Value) {
+func (e *extras) addFields(path string, v reflect.Value) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		if !field.IsExported() {
@@ -58,7 +67,7 @@ func (e extras) addFields(path string, v reflect.Value) {
 		switch {
 		case isExtra && (field.Name == "Extra" || field.Name == "ClientExtra"):
 			for key := range kept {
-				e[joined(path, key)]++
+				e.count(joined(path, key), 1)
 			}
 		case !isExtra && hasFields(field.Type):
 			e.add(joined(path, field.Name), v.Field(i))
@@ -77,28 +86,50 @@ func hasFields(t reflect.Type) bool {
 
 func joined(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }
 
-// addAll adds the counts of other.
-func (e extras) addAll(other extras) {
-	for path, n := range other {
-		e[path] += n
+// count counts n keys at the path.
+func (e *extras) count(path string, n int) {
+	_, known := e.counts[path]
+	if !known && (len(e.counts) == maxPaths || len(path) > maxPath) {
+		e.others += n
+		return
 	}
+	if e.counts == nil {
+		e.counts = make(map[string]int)
+	}
+	e.counts[path] += n
 }
 
-// String lists the paths with their counts, the most frequent first.
-func (e extras) String() string {
+// addAll adds the counts of other.
+func (e *extras) addAll(other *extras) {
+	for path, n := range other.counts {
+		e.count(path, n)
+	}
+	e.others += other.others
+}
+
+// empty reports whether there are no extras.
+func (e *extras) empty() bool { return len(e.counts) == 0 && e.others == 0 }
+
+// String lists the paths with their counts, the most frequent first. The rest is one count of keys.
+func (e *extras) String() string {
 	const longest = 20
-	paths := slices.SortedFunc(maps.Keys(e), func(x, y string) int {
-		if e[x] != e[y] {
-			return e[y] - e[x]
+	paths := slices.SortedFunc(maps.Keys(e.counts), func(x, y string) int {
+		if e.counts[x] != e.counts[y] {
+			return e.counts[y] - e.counts[x]
 		}
 		return strings.Compare(x, y)
 	})
 	var list []string
-	for _, path := range paths[:min(len(paths), longest)] {
-		list = append(list, fmt.Sprintf("%s %d", plain(path), e[path]))
+	others := e.others
+	for i, path := range paths {
+		if i >= longest {
+			others += e.counts[path]
+			continue
+		}
+		list = append(list, fmt.Sprintf("%s %d", plain(path), e.counts[path]))
 	}
-	if more := len(paths) - len(list); more > 0 {
-		list = append(list, fmt.Sprintf("and %d other keys", more))
+	if others > 0 {
+		list = append(list, "and "+counted(others, "other key"))
 	}
 	return strings.Join(list, ", ")
 }

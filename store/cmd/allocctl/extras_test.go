@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store"
 )
 
 // extraPaths gives an extra key to v and to all structs below it, and returns the paths of the keys.
@@ -53,7 +57,7 @@ func extraPaths(v reflect.Value, path string) (paths []string) {
 func TestExtras(t *testing.T) {
 	t.Parallel()
 	a := new(schema.Allocation)
-	want := make(extras)
+	want := make(map[string]int)
 	paths := extraPaths(reflect.ValueOf(a).Elem(), "")
 	for _, path := range paths {
 		want[path]++
@@ -62,19 +66,45 @@ func TestExtras(t *testing.T) {
 	for _, path := range []string{"Extra1", "ClientExtra1", "Job.TaskGroups.Tasks.Extra1", "TaskStates.Events.Extra1", "Metrics.Extra1"} {
 		require.Contains(t, want, path)
 	}
-	require.Equal(t, want, countExtras(a))
-	require.Empty(t, countExtras(new(schema.Allocation)))
+	require.Equal(t, &extras{counts: want}, countExtras(a))
+	require.True(t, countExtras(new(schema.Allocation)).empty())
 }
 
 // TestExtrasString lists the most frequent keys first, and not more than fit a message.
 func TestExtrasString(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "b 2, a 1, c 1", extras{"a": 1, "b": 2, "c": 1}.String())
-	many := make(extras)
+	require.Equal(t, "b 2, a 1, c 1", (&extras{counts: map[string]int{"a": 1, "b": 2, "c": 1}}).String())
+	many := new(extras)
 	for _, key := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
-		many[key] = 1
+		many.count(key, 3)
 	}
-	require.True(t, strings.HasSuffix(many.String(), "t 1, and 6 other keys"), many.String())
+	require.True(t, strings.HasSuffix(many.String(), "t 3, and 18 other keys"), many.String())
 	require.False(t, slices.Contains(strings.Split(many.String(), " "), "u"))
-	require.Equal(t, `\x1b[2J 1`, extras{"\x1b[2J": 1}.String())
+	require.Equal(t, `\x1b[2J 1`, (&extras{counts: map[string]int{"\x1b[2J": 1}}).String())
+	require.Equal(t, "and 1 other key", (&extras{others: 1}).String())
+}
+
+// TestExtrasAreBounded imports allocations of which each has keys of its own, and long ones: few are kept in memory,
+// those that are known are still counted, and all are in the sum.
+func TestExtrasAreBounded(t *testing.T) {
+	t.Parallel()
+	const lines = 700
+	var text strings.Builder
+	for n := range lines {
+		fmt.Fprintf(&text, `{"ID":%q,"Job":{"ID":"a"},"x":1,"y%d":1,"z%d":1,"%s%d":1}`+"\n", numbered(n), n, n, strings.Repeat("long", 100), n)
+	}
+	s, err := store.Open(filepath.Join(t.TempDir(), "state.db"), nil)
+	require.NoError(t, err)
+	im := &importer{report: io.Discard, most: importBatch, maxText: 1 << 20}
+	require.NoError(t, im.importAll(t.Context(), s, strings.NewReader(text.String())))
+	require.Equal(t, maxPaths, len(im.extras.counts))
+	require.Equal(t, lines, im.extras.counts["x"])
+	sum := im.extras.others
+	for path, n := range im.extras.counts {
+		require.LessOrEqual(t, len(path), maxPath)
+		sum += n
+	}
+	require.Equal(t, 4*lines, sum)
+	require.Regexp(t, "^x 700, .* 1, and 2,081 other keys$", im.extras.String())
+	require.NoError(t, s.Close())
 }

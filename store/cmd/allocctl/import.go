@@ -115,13 +115,13 @@ type importer struct {
 type imported struct {
 	*schema.Allocation
 	place
-	extras extras
+	extras *extras
 }
 
 // importAll imports all allocations that can be read and stored, until the source or the store fails, or
 // ctx ends. If some are refused, the error is errRefused.
 func (im *importer) importAll(ctx context.Context, s *store.Store, from io.Reader) error {
-	im.s, im.extras = s, make(extras)
+	im.s = s
 	in := ctxio.NewReader(ctx, from)
 	defer in.Close()
 	text, err := textOf(in)
@@ -185,7 +185,7 @@ func (im *importer) readAll(from *objectReader) error {
 // add adds an allocation to the batch, and writes the batch if it is full.
 func (im *importer) add(o object, alloc *schema.Allocation) error {
 	kept := countExtras(alloc)
-	if im.strict && len(kept) > 0 {
+	if im.strict && !kept.empty() {
 		im.refuse(o.String(), fmt.Errorf("keys that are not documented: %v", kept))
 		return nil
 	}
@@ -336,7 +336,7 @@ func (im *importer) reportAll() {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	fmt.Fprintf(im.report, "%s; the store is at index %d\n", text, im.s.LastIndex())
-	if len(im.extras) > 0 {
-		fmt.Fprintf(im.report, "kept, but not documented: %v\n", im.extras)
+	if !im.extras.empty() {
+		fmt.Fprintf(im.report, "kept, but not documented: %v\n", &im.extras)
 	}
 }
