@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -101,7 +102,8 @@ func (a *app) onFile(fn func(cmd *cobra.Command, args []string, s *store.Store) 
 	}
 }
 
-// withStore opens the file, calls fn, and closes the file. It waits for the file no longer than for ctx.
+// withStore opens the file, calls fn, and closes the file. It waits for the file no longer than for ctx. If
+// fn fails, an empty store that withStore has created is removed.
 func (a *app) withStore(ctx context.Context, opts store.Options, fn func(*store.Store) error) error {
 	switch {
 	case a.addr != "" && a.file == "":
@@ -110,15 +112,32 @@ func (a *app) withStore(ctx context.Context, opts store.Options, fn func(*store.
 		return usage("which store? Give --file, or set ALLOCSTORE_FILE")
 	}
 	opts.Logger, opts.LockTimeout = a.logger(), a.lockTimeout
-	s, err := untilDone(ctx, func() (*store.Store, error) { return store.Open(a.file, &opts) }, func(s *store.Store) { _ = s.Close() })
+	_, absent := os.Lstat(a.file)
+	isNew := errors.Is(absent, fs.ErrNotExist) && !opts.ReadOnly
+	s, err := untilDone(ctx, func() (*store.Store, error) { return store.Open(a.file, &opts) }, func(s *store.Store) { _ = a.abandon(s, isNew) })
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w. If that one serves the store, ask it: allocctl --addr http://HOST:PORT (get, wait, events, list)", err)
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(s), s.Close())
+	if err := fn(s); err != nil {
+		return errors.Join(err, a.abandon(s, isNew))
+	}
+	return s.Close()
 }
+
+// abandon closes the store after a failure. A new one in which nothing was ever written is removed first, while
+// its lock keeps other processes out.
+func (a *app) abandon(s *store.Store, isNew bool) (err error) {
+	if isNew && !hasWrites(s) {
+		err = os.Remove(a.file)
+	}
+	return errors.Join(err, s.Close())
+}
+
+// hasWrites reports whether anything was ever written to the store. An empty one begins at index 1.
+func hasWrites(s *store.Store) bool { return s.LastIndex() > 1 }
 
 // withInput calls fn with the file at path, or with the standard input for "-", and shows how much is read.
 // A named pipe without a writer keeps it waiting until ctx ends.

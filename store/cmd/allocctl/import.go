@@ -320,7 +320,7 @@ func refused(err error) bool {
 // written returns the number of allocations in the store.
 func (im *importer) written() int { return im.inserted + im.updated + im.unchanged }
 
-// reportAll reports the counts.
+// reportAll reports the counts. A store without an index may be one that was removed again.
 func (im *importer) reportAll() {
 	var parts []string
 	for _, part := range []struct {
@@ -335,7 +335,10 @@ func (im *importer) reportAll() {
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
-	fmt.Fprintf(im.report, "%s; the store is at index %d\n", text, im.s.LastIndex())
+	if hasWrites(im.s) {
+		text += fmt.Sprintf("; the store is at index %d", im.s.LastIndex())
+	}
+	fmt.Fprintln(im.report, text)
 	if !im.extras.empty() {
 		fmt.Fprintf(im.report, "kept, but not documented: %v\n", &im.extras)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,6 +80,59 @@ func TestImportLimit(t *testing.T) {
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, said, "want a size from 1B to 512MiB")
 	}
+}
+
+// TestFailureLeavesNoStore has restores and imports that fail. A store that they have created is removed; one that was
+// there, or that holds an allocation, stays.
+func TestFailureLeavesNoStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	full, backup := filepath.Join(dir, "full.db"), filepath.Join(dir, "backup")
+	code, _, said := runText(t, sized(1, 1), "-f", full, "import")
+	require.Zero(t, code, said)
+	code, _, said = runText(t, "", "-f", full, "backup", backup)
+	require.Zero(t, code, said)
+	content, err := os.ReadFile(backup)
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ command, in string }{
+		"restore text":      {"restore", "text"},
+		"restore nothing":   {"restore", ""},
+		"restore cut":       {"restore", string(content[:len(content)-9])},
+		"restore cut gzip":  {"restore", "\x1f\x8b\x08"},
+		"import text":       {"import", "text"},
+		"import backup":     {"import", string(content)},
+		"import cut gzip":   {"import", "\x1f\x8b\x08"},
+		"import other JSON": {"import", `{"Name":"a"} [1] null`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{c.command}
+			if c.command == "restore" {
+				args = append(args, "-")
+			}
+			dir := t.TempDir()
+			path := filepath.Join(dir, "state.db")
+			code, _, said := runText(t, c.in, append([]string{"-f", path}, args...)...)
+			require.NotZero(t, code)
+			require.NotContains(t, said, "index", "of no store")
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Empty(t, left, "the store and its lock are removed")
+
+			for _, before := range []string{"", sized(1, 1)} {
+				code, _, said = runText(t, before, "-f", path, "import")
+				require.Zero(t, code, said)
+				code, _, _ = runText(t, c.in, append([]string{"-f", path}, args...)...)
+				require.NotZero(t, code)
+				require.FileExists(t, path, "it was there")
+			}
+			require.Len(t, exported(t, path), 1)
+		})
+	}
+	half := filepath.Join(dir, "half.db")
+	code, _, _ = runText(t, "text\n"+sized(1, 1), "-f", half, "import")
+	require.Equal(t, exitRefused, code)
+	require.Len(t, exported(t, half), 1)
 }
 
 // sized returns a line with an allocation whose name has that size.
