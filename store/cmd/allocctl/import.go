@@ -29,7 +29,7 @@ const maxAllocation = 512 << 20
 var errRefused = errors.New("refused")
 
 func newImport(a *app) *cobra.Command {
-	limit := "512MiB"
+	limit := ""
 	im := &importer{report: a.err, most: importBatch}
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
@@ -47,20 +47,25 @@ The exit code is then 7. To continue an interrupted import, give --after the ind
 needs allocations in the order of their ModifyIndex, as export writes them. Otherwise import all of them
 again.
 
+An object of more than 256 MiB of text is refused, so that one whose end is missing does not fill the memory.
+A store with the default limits holds none that large. --max-allocation sets the limit of a whole allocation
+instead, as the store encodes it, up to 512MiB; the text may be 128 times as large. For an export of a store
+with a larger Options.MaxAllocationBytes give three times that.
+
 Keys that are not documented are kept with their allocation, and counted at the end.`,
 		Example: `  allocctl -f state.db import allocations.jsonl
   allocctl -f state.db import allocations.jsonl.gz
   jq -c . *.json | allocctl -f state.db import --strict`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			largest, err := humanize.ParseBytes(limit)
-			if err != nil || largest < 1 || largest > maxAllocation {
-				return usage("--max-allocation %s: want a size from 1B to 512MiB", limit)
+			largest, err := im.setLimit(limit, cmd.Flags().Changed("max-allocation"))
+			if err != nil {
+				return err
 			}
-			im.after, im.index, im.done, im.maxText = a.after, a.after, a.after, maxText(int(largest))
+			im.after, im.index, im.done = a.after, a.after, a.after
 			path := append(args, "-")[0] // the standard input without FILE
 			err = a.withInput(cmd.Context(), path, "importing", func(in io.Reader) error {
-				return a.withStore(cmd.Context(), importOptions(int(largest)), func(s *store.Store) error { return im.importAll(cmd.Context(), s, in) })
+				return a.withStore(cmd.Context(), importOptions(largest), func(s *store.Store) error { return im.importAll(cmd.Context(), s, in) })
 			})
 			if err == nil || errors.Is(err, errRefused) {
 				im.reportAll()
@@ -71,7 +76,7 @@ Keys that are not documented are kept with their allocation, and counted at the 
 	flags := cmd.Flags()
 	flags.Uint64Var(&a.after, "after", 0, "leave out allocations whose ModifyIndex is not above this")
 	flags.BoolVar(&im.strict, "strict", false, "refuse allocations that have keys that are not documented")
-	flags.StringVar(&limit, "max-allocation", limit, "refuse larger allocations; the default refuses none that a store may hold")
+	flags.StringVar(&limit, "max-allocation", "", "refuse larger allocations, such as 1MiB (default only those of more than 256 MiB of text)")
 	return cmd
 }
 
@@ -83,9 +88,17 @@ func importOptions(largest int) store.Options {
 	}
 }
 
-// maxText returns a bound of the text of an allocation of that size. A text is larger than the encoding:
-// it has the names of the fields, and escapes.
-func maxText(largest int) int { return int(min(64*(int64(largest)+1024), math.MaxInt)) }
+// textFactor bounds the size of a text by that of the encoding. A text has the names of the fields, and
+// escapes. The most is 113 times as large: a job of empty tasks.
+const textFactor = 128
+
+// maxText returns a bound of the text of an allocation of that size.
+func maxText(largest int) int { return int(min(textFactor*(int64(largest)+1024), math.MaxInt)) }
+
+// defaultMaxText bounds the text of an object without --max-allocation. One that never ends took 665 MiB of
+// memory. The largest text of a store with the default options is 236 MiB: 1 MiB each of the scheduler's
+// part, the job and the client's part, with the worst content for each.
+const defaultMaxText = 256 << 20
 
 // An importer writes allocations to a store in batches.
 type importer struct {
@@ -116,6 +129,21 @@ type imported struct {
 	*schema.Allocation
 	place
 	extras *extras
+}
+
+// setLimit bounds the texts by the value of --max-allocation, if it is set. It returns the limit of the
+// encoding.
+func (im *importer) setLimit(limit string, isSet bool) (largest int, err error) {
+	if !isSet {
+		im.maxText = defaultMaxText
+		return maxAllocation, nil
+	}
+	size, err := humanize.ParseBytes(limit)
+	if err != nil || size < 1 || size > maxAllocation {
+		return 0, usage("--max-allocation %s: want a size from 1B to 512MiB", limit)
+	}
+	im.maxText = maxText(int(size))
+	return int(size), nil
 }
 
 // importAll imports all allocations that can be read and stored, until the source or the store fails, or

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/schema"
 	"allocstore/store"
 )
 
@@ -59,10 +61,10 @@ func TestImportLarge(t *testing.T) {
 // reported with its line, and all others are in the store, by the flag or by the default also the large ones.
 func TestImportRefused(t *testing.T) {
 	t.Parallel()
-	text := "\r\n" + sized(1, 1) + " \t\r\n" + sized(2, 1) + sized(3, 3<<20) + sized(4, 1) + sized(5, 7<<20) + sized(6, 1)
+	text := "\r\n" + sized(1, 1) + " \t\r\n" + sized(2, 1) + sized(3, 3<<20) + sized(4, 1) + sized(5, 14<<20) + sized(6, 1)
 	code, said := importText(t, text, "--max-allocation", "100KiB")
 	require.Equal(t, exitRefused, code)
-	require.Regexp(t, `^allocctl: line 7: .*too large: an object of more than 6619136 bytes
+	require.Regexp(t, `^allocctl: line 7: .*too large: an object of more than 13238272 bytes
 allocctl: line 5: .*too large: .*
 4 allocations: 4 inserted; the store is at index [34]
 allocctl: refused: 2, named above\n$`, said)
@@ -80,6 +82,60 @@ func TestImportLimit(t *testing.T) {
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, said, "want a size from 1B to 512MiB")
 	}
+}
+
+// TestImportTextLimit has the bounds of the text of an object: the default takes all that a store with the default
+// options may hold, in less than 1 GiB, and the flag bounds it by the size of the encoding.
+func TestImportTextLimit(t *testing.T) {
+	t.Parallel()
+	im := new(importer)
+	largest, err := im.setLimit("", false)
+	require.NoError(t, err)
+	require.Equal(t, maxAllocation, largest)
+	require.Equal(t, 256<<20, im.maxText)
+	for limit, want := range map[string]int{"1B": 128 * 1025, "1MiB": 128*1<<20 + 128*1024, "512MiB": 128*512<<20 + 128*1024} {
+		_, err = im.setLimit(limit, true)
+		require.NoError(t, err)
+		require.Equal(t, want, im.maxText, limit)
+	}
+}
+
+// TestImportTakesLargestText has the three parts of an allocation full of the content whose text is the largest for its
+// encoding: the default bound takes what a store with the default options may hold of it.
+func TestImportTakesLargestText(t *testing.T) {
+	t.Parallel()
+	const count = 10_000
+	var codec schema.Codec
+	factor := func(a *schema.Allocation, encoded int) int {
+		text, err := json.Marshal(a)
+		require.NoError(t, err)
+		return len(text)/encoded + 1
+	}
+	bare := schema.Allocation{ID: numbered(1)}
+	job, scheduled, client := bare, bare, bare
+	job.Job = &schema.Job{ID: "a", TaskGroups: []schema.TaskGroup{{Tasks: make([]schema.Task, count)}}}
+	scheduled.Resources = &schema.Resources{Networks: make([]schema.NetworkResource, count)}
+	client.TaskStates = make(map[string]*schema.TaskState)
+	for n := range count {
+		s := new(schema.TaskState)
+		for range 10 {
+			s.Events.Append(schema.TaskEvent{})
+		}
+		client.TaskStates[fmt.Sprint(n)] = s
+	}
+	encodedJob, err := codec.AppendValidJob(nil, job.Job, "")
+	require.NoError(t, err)
+	factors := []int{
+		factor(&job, len(encodedJob)), factor(&scheduled, len(codec.AppendScheduler(nil, &scheduled))),
+		factor(&client, len(codec.AppendClient(nil, &client))),
+	}
+	sum := 0
+	for _, f := range factors {
+		require.Less(t, f, textFactor)
+		sum += f
+	}
+	require.Less(t, sum*store.DefaultMaxAllocationBytes, defaultMaxText, "%v", factors)
+	t.Log(factors)
 }
 
 // TestFailureLeavesNoStore has restores and imports that fail. A store that they have created is removed; one that was

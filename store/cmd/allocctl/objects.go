@@ -138,7 +138,8 @@ func (r *objectReader) more() bool {
 	const size = 64 << 10
 	for empty := 0; r.err == nil; empty++ {
 		if cap(r.buf)-len(r.buf) < size/2 {
-			r.buf = slices.Grow(r.buf, size)
+			// Twice as large: with smaller steps the garbage of earlier buffers is larger than the text.
+			r.buf = slices.Grow(r.buf, max(size, min(len(r.buf), r.max-len(r.buf)+size)))
 		}
 		n, err := r.in.Read(r.buf[len(r.buf):cap(r.buf)])
 		r.buf = r.buf[:len(r.buf)+n]
@@ -340,7 +341,9 @@ func (r *objectReader) badLines(reason error, column int) error {
 		n := bytes.IndexByte(r.buf, '\n') + 1
 		if n == 0 {
 			bad.last = r.line
+			passed := r.buf
 			r.pass(len(r.buf))
+			r.buf = passed[:0] // its memory is used again
 			if !r.more() {
 				break
 			}

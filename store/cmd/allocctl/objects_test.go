@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"allocstore/store"
 )
 
 // readObjects returns the objects of a text without white space, the places of its bad texts, and the error
@@ -218,6 +221,22 @@ func TestObjectsLackABracket(t *testing.T) {
 		require.Len(t, bad, lines, line)
 		require.Less(t, r.again, 4*lines*len(line), line)
 	}
+}
+
+// TestObjectsTakeLittleMemory has an object that never ends. Its memory is bounded, and the rest of the text takes none.
+// It is not parallel: it counts all that is allocated.
+func TestObjectsTakeLittleMemory(t *testing.T) {
+	const limit = 16 << 20
+	text := `{"x":"` + strings.Repeat("x", 8*limit)
+	r := newObjectReader(strings.NewReader(text), limit)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := r.next()
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, store.ErrTooLarge)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*limit))
+	_, err = r.next()
+	require.Equal(t, io.EOF, err)
 }
 
 // TestObjectsAfterALostBracket has the end of an array without its beginning, which is reported unless it may be in a
