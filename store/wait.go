@@ -90,7 +90,8 @@ func (s *Store) Wait(ctx context.Context, id string, opts QueryOptions) (WaitRes
 // of their indexes. After a restore the result and its More have the state of every ID.
 //
 // If an allocation cannot be read, the result has its ID, with the error, and More has the others
-// of its index. If several cannot be read, those in More are Changed and have a nil Alloc.
+// of its index. If several cannot be read, those in More have a nil Alloc and are Changed, or
+// Restored after a restore.
 //
 // If a wait for several IDs times out, the result has neither an allocation nor an ID,
 // and the store's last index. The same result with the outcome Compacted says that one of

@@ -268,6 +268,21 @@ func TestWaitAnyBesideDamage(t *testing.T) {
 			{ID: idOf(3), Index: index, Outcome: store.Changed},
 		},
 	}, got)
+
+	stream, _ := backupOf(t, s) // with the damage
+	require.NoError(t, s.Restore(t.Context(), bytes.NewReader(stream)))
+	restored := s.LastIndex()
+	got, err = s.WaitAny(t.Context(), []string{idOf(0), idOf(1), idOf(2), idOf(3)}, store.QueryOptions{MinQueryIndex: index})
+	require.ErrorIs(t, err, store.ErrCorrupt)
+	require.ErrorContains(t, err, idOf(1))
+	require.Equal(t, store.WaitResult{
+		ID: idOf(1), Index: restored, Outcome: store.Restored,
+		More: []store.WaitResult{
+			{Alloc: mustGet(t, s, 0), ID: idOf(0), Index: restored, Outcome: store.Restored},
+			{Alloc: mustGet(t, s, 2), ID: idOf(2), Index: restored, Outcome: store.Restored},
+			{ID: idOf(3), Index: restored, Outcome: store.Restored},
+		},
+	}, got)
 }
 
 // TestWaitAnyFromZero returns existing allocations in the order of their indexes.

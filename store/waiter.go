@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"allocstore/schema"
 	"allocstore/watch"
@@ -70,6 +71,8 @@ func (s *Store) resultOf(o *observation) (*WaitResult, error) {
 	if r == nil || len(o.more) == 0 {
 		return r, err
 	}
+	all := []WaitResult{*r}
+	first := 0                              // the one with the error, if there is one
 	seen := map[schema.ID]bool{*o.id: true} // an ID may be given more than once
 	for i := range o.more {
 		id := *o.more[i].id
@@ -81,14 +84,14 @@ func (s *Store) resultOf(o *observation) (*WaitResult, error) {
 		if also == nil {
 			continue // a later change has replaced it, which the next wait returns
 		}
-		if fault != nil {
-			also.Outcome = Changed
+		if fault != nil && err == nil {
+			first, err = len(all), fault
 		}
-		if fault != nil && err == nil { // the one with the error comes first
-			also.More, r.More = r.More, nil
-			also, r, err = r, also, fault
-		}
-		r.More = append(r.More, *also)
+		all = append(all, *also)
+	}
+	*r = all[first]
+	if len(all) > 1 {
+		r.More = slices.Delete(all, first, first+1)
 	}
 	return r, err
 }
