@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +145,62 @@ func TestCheckBesideWrites(t *testing.T) {
 	require.ErrorIs(t, faults[0], ErrClosed)
 }
 
+// TestCheckAppliesNoRulesOfInput stores, past the rules for input, text that is not UTF-8, as earlier
+// releases took it, and content that none took. Check reports only the latter.
+func TestCheckAppliesNoRulesOfInput(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set  func(*schema.Allocation)
+		want string
+	}{
+		"text":                {func(a *schema.Allocation) { a.NodeID, a.ClientStatus = "caf\xe9", "\xff" }, ""},
+		"text of the job":     {func(a *schema.Allocation) { a.Job.Meta = map[string]string{"\xff": "caf\xe9"} }, ""},
+		"a task without name": {func(a *schema.Allocation) { a.TaskStates = map[string]*schema.TaskState{"": {}} }, ""},
+		"a nil state":         {func(a *schema.Allocation) { a.TaskStates = map[string]*schema.TaskState{"t": nil} }, `TaskStates["t"]`},
+		"nil resources":       {func(a *schema.Allocation) { a.TaskResources = map[string]*schema.Resources{"t": nil} }, `TaskResources["t"]`},
+		"a score": {func(a *schema.Allocation) {
+			a.Metrics = &schema.AllocMetric{Scores: map[string]float64{"s": math.NaN()}}
+		}, `Metrics.Scores["s"]`},
+		"the ID of another":      {func(a *schema.Allocation) { a.PreviousAllocation = "x" }, "PreviousAllocation"},
+		"NaN in a configuration": {func(a *schema.Allocation) { a.Job.TaskGroups = withConfig([]any{map[string]any{"x": 1234.5}}) }, "Job: Config"},
+		"finite configuration":   {func(a *schema.Allocation) { a.Job.TaskGroups = withConfig([]any{1.5, map[string]any{"x": "\xff"}}) }, ""},
+	} {
+		s, err := Open(filepath.Join(t.TempDir(), "input.db"), nil)
+		require.NoError(t, err)
+		a := testAlloc(1)
+		c.set(a)
+		var b Batch
+		o := op{kind: opUpsert, id: mustID(t, a.ID)}
+		o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, a)))
+		o.client = newPart(b.keep(codec.AppendClient(b.bytes, a)))
+		job := string(codec.AppendJob(nil, a.Job))
+		job = strings.ReplaceAll(job, bits(1234.5), bits(math.NaN()))
+		o.job = &encodedJob{hash: record.HashJob(job), body: job}
+		b.add(o, len(b.bytes)+len(job))
+		_, err = s.Apply(t.Context(), &b)
+		require.NoError(t, err, name)
+		faults := Faults(s)
+		if c.want == "" {
+			require.Empty(t, faults, name)
+			require.Error(t, a.Validate(), "new input is refused: %s", name)
+		} else {
+			require.Len(t, faults, 1, name)
+			require.ErrorIs(t, faults[0], ErrCorrupt, name)
+			require.ErrorContains(t, faults[0], a.ID+": "+c.want, name)
+		}
+		require.NoError(t, s.Close())
+	}
+}
+
+// bits returns the bytes that encode f.
+func bits(f float64) string {
+	return string(binary.BigEndian.AppendUint64(nil, math.Float64bits(f)))
+}
+
+func withConfig(v any) []schema.TaskGroup {
+	return []schema.TaskGroup{{Tasks: []schema.Task{{Config: map[string]any{"key": v}}}}}
+}
+
 // boltTx returns the bbolt transaction of tx. A test damages the file with it.
 func boltTx(tx logfile.Tx) *bbolt.Tx {
 	return (*bbolt.Tx)(reflect.ValueOf(tx).FieldByName("tx").UnsafePointer())
@@ -152,15 +210,17 @@ func boltTx(tx logfile.Tx) *bbolt.Tx {
 // published, because it was reported as failed.
 func TestCheckOfAFailedStore(t *testing.T) {
 	t.Parallel()
-	s := openTemp(t, nil)
+	s, err := Open(filepath.Join(t.TempDir(), "failed.db"), detecting)
+	require.NoError(t, err)
 	upsert(t, s, testAlloc(1))
 	b := new(Batch)
 	b.Upsert(testAlloc(2))
-	_, err := newGroupWriter(&s.core).commit([]*request{{batch: b}}, nil, nil)
+	_, err = newGroupWriter(&s.core).commit([]*request{{batch: b}}, nil, nil)
 	require.NoError(t, err)
 	failure := ErrFailed
 	s.failure.Store(&failure)
 	require.Empty(t, Faults(s))
+	require.ErrorIs(t, s.Close(), ErrFailed)
 }
 
 // placeAndDelete returns a batch that places 250 allocations, and one that deletes them.

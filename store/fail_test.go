@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"allocstore/store/internal/logfile"
 )
 
 // openBreakable opens a store. breakDisk closes the file under it, so that later commits fail.
@@ -86,4 +89,21 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 	require.NoError(t, again.Err())
 	shut(t, again)
 	require.ErrorIs(t, again.Err(), ErrClosed)
+}
+
+// TestCloseReturnsTheFailure closes a store whose commit failed, on a disk that can close the file.
+func TestCloseReturnsTheFailure(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "fail.db")
+	s, err := Open(path, detecting)
+	require.NoError(t, err)
+	cause := fmt.Errorf("%w: %w", logfile.ErrOutcomeUnknown, os.ErrDeadlineExceeded)
+	require.ErrorIs(t, s.committer.barrier(func() error { return cause }), ErrFailed)
+	err = s.Close()
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the commit's error")
+	require.NoError(t, s.Close(), "it is reported once")
+	again, err := Open(path, detecting)
+	require.NoError(t, err, "the file is not locked any more")
+	shut(t, again)
 }

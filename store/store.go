@@ -60,8 +60,8 @@ func (s *Store) Err() error {
 // Close closes the store and loses nothing: every answered write is on the disk. The group of
 // writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
 // ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
-// reads and maintenance have ended. It returns the error of the last commit or of closing the
-// file; ErrDetached or ErrCorrupt if the file was lost while it was open (see Err); or ErrMutated.
+// reads and maintenance have ended. It returns why the store has failed, if it has (see Err); the
+// error of closing the file; or ErrMutated.
 // Calling it again does nothing and returns nil.
 func (s *Store) Close() error {
 	var err error
@@ -73,11 +73,7 @@ func (s *Store) Close() error {
 		s.sweeper.stop()
 		st := s.state.Load()
 		s.lookout.look()
-		if err = s.failed(); err != nil {
-			if !errors.Is(err, ErrDetached) && !errors.Is(err, ErrCorrupt) {
-				err = nil
-			}
-		} else if !s.opts.ReadOnly {
+		if err = s.failed(); err == nil && !s.opts.ReadOnly {
 			err = st.File.Settle(&st.Manifest, st.IDs())
 		}
 		err = errors.Join(err, st.File.Close())

@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 
 	"allocstore/schema"
 	"allocstore/store/internal/logfile"
@@ -168,8 +170,8 @@ func (st *State) Differing(loaded *State) []Count {
 	return differing
 }
 
-// DecodeEach decodes and validates every allocation that is not quarantined, without keeping
-// it. It stops when fault returns an error, or ctx ends.
+// DecodeEach decodes every allocation that is not quarantined, without keeping it, and reports
+// those that no reader could use. It stops when fault returns an error, or ctx ends.
 func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) error) error {
 	for id, v := range st.Table.All() {
 		if st.Damaged.Covers(v) {
@@ -178,7 +180,7 @@ func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) er
 		err := st.File.View(func(t logfile.Tx) error {
 			a, err := st.Assemble(t, id, v.Pair())
 			if err == nil && a != nil {
-				err = a.Validate()
+				err = usable(a)
 			}
 			return err
 		})
@@ -193,4 +195,60 @@ func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) er
 		}
 	}
 	return nil
+}
+
+// usable returns why no reader could use a: a nil entry, a number that JSON has no form for, or a
+// PreviousAllocation that is not an ID. No release has written one. It is not Validate, which
+// grows stricter about input while stored content stays as it is.
+func usable(a *schema.Allocation) error {
+	for name, ts := range a.TaskStates {
+		if ts == nil {
+			return fmt.Errorf("TaskStates[%q]: nil", name)
+		}
+	}
+	for name, r := range a.TaskResources {
+		if r == nil {
+			return fmt.Errorf("TaskResources[%q]: nil", name)
+		}
+	}
+	if a.PreviousAllocation != "" {
+		if _, err := schema.ParseID(a.PreviousAllocation); err != nil {
+			return fmt.Errorf("PreviousAllocation: %w", err)
+		}
+	}
+	if a.Metrics != nil {
+		for name, score := range a.Metrics.Scores {
+			if !finite(score) {
+				return fmt.Errorf("Metrics.Scores[%q]: %v is no number", name, score)
+			}
+		}
+	}
+	if a.Job == nil {
+		return nil
+	}
+	for _, g := range a.Job.TaskGroups {
+		for _, t := range g.Tasks {
+			if !finite(t.Config) {
+				return fmt.Errorf("Job: Config of task %q: a number that is NaN or infinite", t.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// finite reports whether a decoded free-form value has no number that is NaN or infinite.
+func finite(v any) bool {
+	switch v := v.(type) {
+	case float64:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !finite(e) })
+	case map[string]any:
+		for _, e := range v {
+			if !finite(e) {
+				return false
+			}
+		}
+	}
+	return true
 }
