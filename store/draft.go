@@ -29,6 +29,15 @@ type draft struct {
 	// The fields of each side as they are now if they changed since its part was encoded, else
 	// nil. They are replaced and never changed.
 	schedFields, clientFields *schema.Allocation
+
+	read    [2]decoded // each side's part as it was last decoded
+	charged [2]bool    // the side's stored part is in plan.kept
+}
+
+// decoded is a part, "" for the stored one, and its fields.
+type decoded struct {
+	body   string
+	fields *schema.Allocation
 }
 
 // wasAlive reports whether the allocation existed before the batch.

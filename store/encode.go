@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"allocstore/schema"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 )
@@ -38,12 +39,45 @@ func (d *draft) encode(of side) error {
 	if *fields == nil {
 		return nil
 	}
-	*p, *fields = d.p.encode(of, *fields), nil
-	if limit := d.p.limits.MaxAllocationBytes; len(p.body) > limit {
-		return fmt.Errorf("%w: allocation %v: %s part of %d bytes, Options.MaxAllocationBytes is %d",
-			ErrTooLarge, d.id, owner, len(p.body), limit)
+	edited, now := *fields, d.p.encode(of, *fields)
+	*fields = nil
+	if limit := d.p.limits.MaxAllocationBytes; len(now.body) > limit {
+		if allowed, err := d.allowed(of, edited); err != nil {
+			return err
+		} else if len(now.body) > allowed {
+			return fmt.Errorf("%w: allocation %v: %s part of %d bytes, Options.MaxAllocationBytes is %d",
+				ErrTooLarge, d.id, owner, len(now.body), limit)
+		}
 	}
+	*p = now
 	return nil
+}
+
+// freeStatus is the length of a status and its description, together, that no limit refuses.
+const freeStatus = 256
+
+// allowed returns the length that an edited part above Options.MaxAllocationBytes may have: the
+// length before the edits, with the status now if that is longer and short. So an allocation from
+// before the limit was lowered can be stopped, and no event makes it longer.
+func (d *draft) allowed(of side, now *schema.Allocation) (int, error) {
+	before, err := d.fieldsNow(of)
+	if err != nil {
+		return 0, err
+	}
+	was := *before
+	if n := statusLen(of, now); n <= freeStatus && n > statusLen(of, before) {
+		was.ClientStatus, was.ClientDescription = now.ClientStatus, now.ClientDescription
+		was.DesiredStatus, was.DesiredDescription = now.DesiredStatus, now.DesiredDescription
+	}
+	return len(d.p.encode(of, &was).body), nil
+}
+
+// statusLen returns the length of one side's status with its description.
+func statusLen(of side, a *schema.Allocation) int {
+	if of == schedSide {
+		return len(a.DesiredStatus) + len(a.DesiredDescription)
+	}
+	return len(a.ClientStatus) + len(a.ClientDescription)
 }
 
 // record returns the record of the draft's change, without flags if nothing changed. Its

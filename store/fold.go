@@ -146,10 +146,11 @@ func (d *draft) requireKept(empty uint8) error {
 		ErrInvalid, d.id, strings.Join(set, ", "))
 }
 
-// toEdit is fieldsNow for a write that edits the fields. A stored part is charged, because it is
-// written again.
+// toEdit is fieldsNow for a write that edits the fields. A stored part is charged once, because it
+// may be written again.
 func (d *draft) toEdit(of side) (*schema.Allocation, error) {
-	if edited, body := d.half(of); edited == nil && body == "" {
+	if edited, body := d.half(of); edited == nil && body == "" && !d.charged[of] {
+		d.charged[of] = true
 		size := d.base.ClientLen()
 		if of == schedSide {
 			size = d.base.SchedLen()
@@ -176,6 +177,10 @@ func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
 	if edited != nil {
 		return edited, nil
 	}
+	if read := &d.read[of]; read.fields != nil && read.body == body {
+		return read.fields, nil
+	}
+	src := body
 	if body == "" {
 		published := d.base.Current()
 		if of == schedSide {
@@ -185,13 +190,14 @@ func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
 			return published, nil
 		}
 		var err error
-		if body, err = d.stored(of); err != nil {
+		if src, err = d.stored(of); err != nil {
 			return nil, err
 		}
 	}
 	a := new(schema.Allocation)
+	d.read[of] = decoded{body, a} // an error refuses the batch
 	if of == schedSide {
-		return a, d.p.st.Codec.DecodeScheduler(body, d.id, a)
+		return a, d.p.st.Codec.DecodeScheduler(src, d.id, a)
 	}
-	return a, d.p.st.Codec.DecodeClient(body, a)
+	return a, d.p.st.Codec.DecodeClient(src, a)
 }

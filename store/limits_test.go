@@ -89,3 +89,93 @@ func TestLimits(t *testing.T) {
 	}
 	apply(t, s, shared)
 }
+
+// TestAboveTheLimit lowers the limits below what is stored: both parts of an allocation are above
+// MaxAllocationBytes, and each above MaxBatchBytes. Its statuses can be set, at the limit too, and
+// nothing else makes it longer.
+func TestAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 4096
+	for _, resident := range []int64{0, 1} {
+		path := tempPath(t, "above.db")
+		s := openToClose(t, path, &store.Options{MaxAllocationBytes: 8 * limit})
+		large, atLimit := placed(1), placed(2)
+		large.Name, large.ClientDescription = strings.Repeat("x", 3*limit), strings.Repeat("y", limit/2)
+		large.TaskStates = map[string]*schema.TaskState{strings.Repeat("z", 3*limit): {}}
+		atLimit.Name = strings.Repeat("x", limit-len(new(schema.Codec).AppendScheduler(nil, atLimit))-3)
+		require.Len(t, new(schema.Codec).AppendScheduler(nil, atLimit), limit)
+		upsert(t, s, large, atLimit)
+		shut(t, s)
+
+		s = open(t, path, &store.Options{MaxAllocationBytes: limit, MaxBatchBytes: 2 * limit, ResidentBytes: resident})
+		done := func(_ store.Applied, err error) { t.Helper(); require.NoError(t, err) }
+		refused := func(_ store.Applied, err error) {
+			t.Helper()
+			require.ErrorIs(t, err, store.ErrTooLarge)
+			require.ErrorContains(t, err, "MaxAllocationBytes")
+		}
+		long, event := strings.Repeat("d", 300), schema.TaskEvent{Type: "Driver", Time: 1}
+		for range 2 { // the second time on a part that is longer than the first was
+			done(s.SetDesiredStatus(t.Context(), idOf(2), "stop", ""))
+			done(s.SetDesiredStatus(t.Context(), idOf(2), "evict", strings.Repeat("d", 250)))
+			refused(s.SetDesiredStatus(t.Context(), idOf(2), "stop", long))
+		}
+		refused(s.SetDesiredStatus(t.Context(), idOf(1), "stop", long))
+		done(s.SetDesiredStatus(t.Context(), idOf(1), "stop", "why"))
+		refused(s.AppendTaskEvent(t.Context(), idOf(1), "t", "running", event))
+		var both store.Batch
+		both.SetClientStatus(idOf(1), "failed", long)
+		both.AppendTaskEvent(idOf(1), "t", "running", event)
+		done(s.Apply(t.Context(), &both)) // which leaves it shorter
+		done(s.SetClientStatus(t.Context(), idOf(1), "lost", ""))
+		refused(s.SetClientStatus(t.Context(), idOf(1), "failed", long))
+		event.Time++
+		refused(s.AppendTaskEvent(t.Context(), idOf(1), "t", "running", event))
+		got := mustGet(t, s, 1)
+		require.Equal(t, []string{"stop", "why", "lost", ""},
+			[]string{got.DesiredStatus, got.DesiredDescription, got.ClientStatus, got.ClientDescription})
+		require.Equal(t, large.Name, got.Name)
+		require.Equal(t, 1, got.TaskStates["t"].Events.Len())
+	}
+}
+
+// TestWritesThatChangeNothing applies more statuses and events than MaxBatchBytes has room for
+// copies of the stored parts. They change nothing, and each part counts once.
+func TestWritesThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	const limit = 4096
+	for _, resident := range []int64{0, 1} {
+		s := open(t, tempPath(t, "same.db"), &store.Options{MaxAllocationBytes: limit, MaxBatchBytes: 3 * limit, ResidentBytes: resident})
+		event := schema.TaskEvent{Type: "Driver", Time: 1, Message: strings.Repeat("x", limit*3/4)}
+		for n := range 2 {
+			a := placed(n)
+			a.DesiredStatus, a.Name = "run", strings.Repeat("x", limit*3/4)
+			upsert(t, s, a)
+			_, err := s.AppendTaskEvent(t.Context(), idOf(n), "t", "running", event)
+			require.NoError(t, err)
+		}
+		last, was := s.LastIndex(), contentOf(t, s)
+		fill := func(b *store.Batch, n int) {
+			for range 20 {
+				b.SetDesiredStatus(idOf(n), "run", "")
+				b.SetClientStatus(idOf(n), "pending", "")
+			}
+			b.AppendTaskEvent(idOf(n), "t", "running", event)
+			b.AppendTaskEvent(idOf(n), "t", "running", event)
+		}
+		var b store.Batch
+		fill(&b, 0)
+		applied, err := s.Apply(t.Context(), &b)
+		require.NoError(t, err)
+		require.Equal(t, store.Applied{Index: last, Unchanged: b.Len()}, applied)
+		require.Equal(t, was, contentOf(t, s))
+
+		b.Reset()
+		b.SetDesiredStatus(idOf(0), "run", "")
+		b.SetClientStatus(idOf(0), "pending", "")
+		b.SetDesiredStatus(idOf(1), "run", "")
+		b.SetClientStatus(idOf(1), "pending", "")
+		_, err = s.Apply(t.Context(), &b)
+		require.ErrorIs(t, err, store.ErrTooLarge, "the parts of two allocations, each once, whether in memory or not")
+	}
+}

@@ -35,13 +35,15 @@ type Options struct {
 	// returns ErrLocked. Default 1 s; below 0 it does not wait.
 	LockTimeout time.Duration
 
-	// MaxAllocationBytes bounds the encoded size of one write, its job included; a larger
-	// one is ErrTooLarge. Default 1 MiB, at most 512 MiB.
+	// MaxAllocationBytes bounds the encoded size of one write, its job included, and of what the
+	// scheduler or the client owns after a task event or a status; more is ErrTooLarge. Above it an
+	// event may not add bytes, but a status with its description of up to 256 bytes is always
+	// taken. Default 1 MiB, at most 512 MiB.
 	MaxAllocationBytes int
 
 	// MaxBatchBytes bounds the encoded size of one batch, and the bytes that it writes: a
 	// task event is written with all that the client has reported before. A larger batch is
-	// ErrTooLarge. Default 64 MiB.
+	// ErrTooLarge, unless the stored content of one allocation alone is larger. Default 64 MiB.
 	MaxBatchBytes int
 
 	// InitialMmapBytes is the address space reserved for the file. A file that outgrows it

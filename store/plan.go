@@ -155,9 +155,10 @@ func (p *plan) indexFor(r *request) (uint64, error) {
 }
 
 // charge adds n bytes of allocation id to a total of the batch, and refuses the batch above
-// Options.MaxBatchBytes.
+// Options.MaxBatchBytes, unless they are the first: the limit may have been lowered since they
+// were stored.
 func (p *plan) charge(total *int, n int, id schema.ID) error {
-	if *total += n; *total > p.limits.MaxBatchBytes {
+	if *total += n; *total > p.limits.MaxBatchBytes && *total > n {
 		return fmt.Errorf("%w: batch: %d bytes up to allocation %v, with the stored content that is written again; Options.MaxBatchBytes is %d",
 			ErrTooLarge, *total, id, p.limits.MaxBatchBytes)
 	}
