@@ -92,6 +92,8 @@ type taskEvent struct {
 
 type statusWrite struct{ status, description string }
 
+func (w statusWrite) len() int { return len(w.status) + len(w.description) }
+
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 
@@ -336,7 +338,7 @@ func (b *Batch) setStatus(what string, o op, id string, err error) {
 		b.refuse(what, err)
 		return
 	}
-	b.add(o, len(o.id)+len(o.status.status)+len(o.status.description))
+	b.add(o, len(o.id)+o.status.len())
 }
 
 // Delete adds the removal of an allocation. The store remembers its tombstone, so readers

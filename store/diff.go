@@ -31,11 +31,11 @@ func (d *draft) differs() (sched, client bool, err error) {
 	if d.created {
 		return true, true, nil
 	}
-	sameClient, err := d.same(d.client, part{}, clientSide)
+	sameClient, err := d.same(d.parts[clientSide], part{}, clientSide)
 	if err != nil {
 		return false, false, err
 	}
-	sameSched, err := d.same(d.sched, part{}, schedSide)
+	sameSched, err := d.same(d.parts[schedSide], part{}, schedSide)
 	if err != nil {
 		return false, false, err
 	}

@@ -19,25 +19,21 @@ type draft struct {
 	unknown bool // a write did not find it
 	damaged bool // the base is quarantined, and not yet deleted
 
-	job           *state.Job
-	sched, client part       // replace the stored parts, unless empty
-	next          optionalID // NextAllocation
-	baseNext      optionalID // NextAllocation before the batch
+	job      *state.Job
+	next     optionalID // NextAllocation
+	baseNext optionalID // NextAllocation before the batch
 
 	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
 
-	// The fields of each side as they are now if they changed since its part was encoded, else
-	// nil. They are replaced and never changed.
-	schedFields, clientFields *schema.Allocation
-
-	read    [2]decoded // each side's part as it was last decoded
-	charged [2]bool    // the side's stored part is in plan.kept
-}
-
-// decoded is a part, "" for the stored one, and its fields.
-type decoded struct {
-	body   string
-	fields *schema.Allocation
+	// By side. The fields are those now if they changed since the part was encoded, else nil.
+	// Fields are replaced and never changed.
+	parts   [2]part // replace the stored ones, unless empty
+	fields  [2]*schema.Allocation
+	decoded [2]struct { // the part that was decoded last, as in parts
+		body   string
+		fields *schema.Allocation
+	}
+	charged [2]bool // the stored part is in plan.kept
 }
 
 // wasAlive reports whether the allocation existed before the batch.
@@ -50,6 +46,8 @@ const (
 	schedSide side = iota
 	clientSide
 )
+
+func (of side) String() string { return [...]string{"scheduler's", "client's"}[of] }
 
 // stored returns a part of the base, which is no tombstone. It aliases the file, or the
 // group's arena.

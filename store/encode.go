@@ -15,11 +15,8 @@ func (d *draft) finish(k record.Key) error {
 	if !d.alive && !d.wasAlive() {
 		return nil
 	}
-	if d.alive {
-		if err := d.encode(schedSide); err != nil {
-			return err
-		}
-		if err := d.encode(clientSide); err != nil {
+	for of := schedSide; d.alive && of <= clientSide; of++ {
+		if err := d.encode(of); err != nil {
 			return err
 		}
 	}
@@ -32,24 +29,23 @@ func (d *draft) finish(k record.Key) error {
 
 // encode encodes the fields of one side if they changed since their part was encoded.
 func (d *draft) encode(of side) error {
-	owner, fields, p := "client's", &d.clientFields, &d.client
-	if of == schedSide {
-		owner, fields, p = "scheduler's", &d.schedFields, &d.sched
-	}
-	if *fields == nil {
+	fields := d.fields[of]
+	if fields == nil {
 		return nil
 	}
-	edited, now := *fields, d.p.encode(of, *fields)
-	*fields = nil
+	now := d.p.encode(of, fields)
+	d.fields[of] = nil
 	if limit := d.p.limits.MaxAllocationBytes; len(now.body) > limit {
-		if allowed, err := d.allowed(of, edited); err != nil {
+		allowed, err := d.allowed(of, fields)
+		if err != nil {
 			return err
-		} else if len(now.body) > allowed {
-			return fmt.Errorf("%w: allocation %v: %s part of %d bytes, Options.MaxAllocationBytes is %d",
-				ErrTooLarge, d.id, owner, len(now.body), limit)
+		}
+		if len(now.body) > allowed {
+			return fmt.Errorf("%w: allocation %v: %v part of %d bytes, Options.MaxAllocationBytes is %d",
+				ErrTooLarge, d.id, of, len(now.body), limit)
 		}
 	}
-	*p = now
+	d.parts[of] = now
 	return nil
 }
 
@@ -64,20 +60,11 @@ func (d *draft) allowed(of side, now *schema.Allocation) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	was := *before
-	if n := statusLen(of, now); n <= freeStatus && n > statusLen(of, before) {
-		was.ClientStatus, was.ClientDescription = now.ClientStatus, now.ClientDescription
-		was.DesiredStatus, was.DesiredDescription = now.DesiredStatus, now.DesiredDescription
+	was, is := *before, statusOf(of, now)
+	if n := is.len(); n <= freeStatus && n > statusOf(of, before).len() {
+		is.set(of, &was)
 	}
 	return len(d.p.encode(of, &was).body), nil
-}
-
-// statusLen returns the length of one side's status with its description.
-func statusLen(of side, a *schema.Allocation) int {
-	if of == schedSide {
-		return len(a.DesiredStatus) + len(a.DesiredDescription)
-	}
-	return len(a.ClientStatus) + len(a.ClientDescription)
 }
 
 // record returns the record of the draft's change, without flags if nothing changed. Its
@@ -100,13 +87,13 @@ func (d *draft) record(k record.Key) (r record.Record, err error) {
 		if !d.created {
 			r.Created = d.base.Created
 		}
-		if r.Sched, err = d.body(d.sched, schedSide); err != nil {
+		if r.Sched, err = d.body(schedSide); err != nil {
 			return r, err
 		}
 	}
 	if client {
 		r.Flags |= record.FlagClient
-		if r.Client, err = d.body(d.client, clientSide); err != nil {
+		if r.Client, err = d.body(clientSide); err != nil {
 			return r, err
 		}
 	}
@@ -117,10 +104,10 @@ func (d *draft) record(k record.Key) (r record.Record, err error) {
 	return r, nil
 }
 
-// body returns the part to write: now, or the stored one if now is empty.
-func (d *draft) body(now part, of side) (string, error) {
-	if now.body != "" {
-		return now.body, nil
+// body returns the part to write, which may be the stored one.
+func (d *draft) body(of side) (string, error) {
+	if now := d.parts[of].body; now != "" {
+		return now, nil
 	}
 	return d.stored(of)
 }
@@ -131,13 +118,14 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 		return err
 	}
 	v := new(state.Version)
-	sums := state.PartSums{Sched: d.sched.sum, Client: d.client.sum}
+	sched, client := d.parts[schedSide], d.parts[clientSide]
+	sums := state.PartSums{Sched: sched.sum, Client: client.sum}
 	if d.base != nil {
 		v.Content = d.base.Content
-		if d.sched.body == "" {
+		if sched.body == "" {
 			sums.Sched = d.base.SchedSum
 		}
-		if d.client.body == "" {
+		if client.body == "" {
 			sums.Client = d.base.ClientSum
 		}
 		if r.Flags&(record.FlagSched|record.FlagTombstone) == 0 {
@@ -160,13 +148,14 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 // move returns the effect on the lists, or nil if the placement cannot have changed. It may
 // alias the batch, which exists until it is answered.
 func (d *draft) move(r *record.Record) (*state.ListMove, error) {
-	if !r.Tombstone() && (r.Flags&record.FlagSched == 0 || d.sched.body == "") {
+	now := d.parts[schedSide].body
+	if !r.Tombstone() && (r.Flags&record.FlagSched == 0 || now == "") {
 		return nil, nil
 	}
 	m := new(state.ListMove)
 	var err error
 	if !r.Tombstone() {
-		if m.To, err = state.DecodePlacement(d.sched.body); err != nil {
+		if m.To, err = state.DecodePlacement(now); err != nil {
 			return nil, err
 		}
 	}

@@ -19,13 +19,13 @@ func (d *draft) fold(o *op, j *state.Job) error {
 	case o.kind == opUpsert:
 		return d.insert(o, j)
 	case o.kind == opClient:
-		d.client, d.clientFields = o.client, nil
+		d.parts[clientSide], d.fields[clientSide] = o.client, nil
 	case o.kind == opEvent:
 		return d.event(o.event)
 	case o.kind == opClientStatus:
-		return d.setClientStatus(o.status)
+		return d.setStatus(clientSide, o.status)
 	case o.kind == opDesiredStatus:
-		return d.setDesiredStatus(o.status)
+		return d.setStatus(schedSide, o.status)
 	default:
 		d.alive, d.damaged = false, false
 	}
@@ -38,8 +38,8 @@ func (d *draft) insert(o *op, j *state.Job) error {
 		return fmt.Errorf("%w: allocation %v", ErrNoJob, o.id)
 	}
 	d.alive, d.created = true, true
-	d.job, d.sched, d.client = j, o.sched, o.client
-	d.next, d.schedFields, d.clientFields = o.next, nil, nil
+	d.job, d.parts, d.next = j, [2]part{o.sched, o.client}, o.next
+	clear(d.fields[:])
 	return nil
 }
 
@@ -53,7 +53,7 @@ func (d *draft) update(o *op, j *state.Job) error {
 	if err := d.encode(schedSide); err != nil {
 		return err
 	}
-	same, err := d.same(o.sched, d.sched, schedSide)
+	same, err := d.same(o.sched, d.parts[schedSide], schedSide)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (d *draft) update(o *op, j *state.Job) error {
 		return nil
 	}
 	d.wrote = true
-	d.job, d.sched, d.next = j, o.sched, o.next
+	d.job, d.parts[schedSide], d.next = j, o.sched, o.next
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (d *draft) report(status string) (changed bool, err error) {
 	}
 	now := *was
 	now.ClientStatus = strings.Clone(status)
-	d.clientFields = &now
+	d.fields[clientSide] = &now
 	return true, nil
 }
 
@@ -96,34 +96,39 @@ func (d *draft) event(te *taskEvent) error {
 		return err
 	}
 	if now := schema.RecordTaskEvent(was, te.task, te.state, te.event, 0); now != was {
-		d.clientFields = now
+		d.fields[clientSide] = now
 	}
 	return nil
 }
 
-// setClientStatus applies the client's write of its status.
-func (d *draft) setClientStatus(to *statusWrite) error {
-	was, err := d.toEdit(clientSide)
-	if err != nil || was.ClientStatus == to.status && was.ClientDescription == to.description {
-		return err
-	}
-	now := *was
-	now.ClientStatus, now.ClientDescription = to.status, to.description
-	d.clientFields = &now
-	return nil
-}
-
-// setDesiredStatus applies the scheduler's write of its status. Like an update, it counts as a
+// setStatus applies one side's write of its status. Like an update, the scheduler's counts as a
 // write only if it changes something.
-func (d *draft) setDesiredStatus(to *statusWrite) error {
-	was, err := d.toEdit(schedSide)
-	if err != nil || was.DesiredStatus == to.status && was.DesiredDescription == to.description {
+func (d *draft) setStatus(of side, to *statusWrite) error {
+	was, err := d.toEdit(of)
+	if err != nil || statusOf(of, was) == *to {
 		return err
 	}
 	now := *was
-	now.DesiredStatus, now.DesiredDescription = to.status, to.description
-	d.schedFields, d.wrote = &now, true
+	to.set(of, &now)
+	d.fields[of], d.wrote = &now, d.wrote || of == schedSide
 	return nil
+}
+
+// statusOf returns one side's status in a.
+func statusOf(of side, a *schema.Allocation) statusWrite {
+	if of == schedSide {
+		return statusWrite{a.DesiredStatus, a.DesiredDescription}
+	}
+	return statusWrite{a.ClientStatus, a.ClientDescription}
+}
+
+// set sets one side's status in a.
+func (w statusWrite) set(of side, a *schema.Allocation) {
+	if of == schedSide {
+		a.DesiredStatus, a.DesiredDescription = w.status, w.description
+	} else {
+		a.ClientStatus, a.ClientDescription = w.status, w.description
+	}
 }
 
 // requireKept refuses an update that would empty one of placementFields. empty has a bit for each
@@ -149,7 +154,7 @@ func (d *draft) requireKept(empty uint8) error {
 // toEdit is fieldsNow for a write that edits the fields. A stored part is charged once, because it
 // may be written again.
 func (d *draft) toEdit(of side) (*schema.Allocation, error) {
-	if edited, body := d.half(of); edited == nil && body == "" && !d.charged[of] {
+	if d.fields[of] == nil && d.parts[of].body == "" && !d.charged[of] {
 		d.charged[of] = true
 		size := d.base.ClientLen()
 		if of == schedSide {
@@ -162,25 +167,16 @@ func (d *draft) toEdit(of side) (*schema.Allocation, error) {
 	return d.fieldsNow(of)
 }
 
-// half returns what one side is now: its edited fields, or else its part, or "" for the stored one.
-func (d *draft) half(of side) (edited *schema.Allocation, body string) {
-	if of == schedSide {
-		return d.schedFields, d.sched.body
-	}
-	return d.clientFields, d.client.body
-}
-
 // fieldsNow returns an allocation with the fields of one side as they are now. It may be the
 // published one.
 func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
-	edited, body := d.half(of)
-	if edited != nil {
-		return edited, nil
+	if d.fields[of] != nil {
+		return d.fields[of], nil
 	}
-	if read := &d.read[of]; read.fields != nil && read.body == body {
-		return read.fields, nil
+	body, decoded := d.parts[of].body, &d.decoded[of]
+	if decoded.fields != nil && decoded.body == body {
+		return decoded.fields, nil
 	}
-	src := body
 	if body == "" {
 		published := d.base.Current()
 		if of == schedSide {
@@ -190,14 +186,14 @@ func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
 			return published, nil
 		}
 		var err error
-		if src, err = d.stored(of); err != nil {
+		if body, err = d.stored(of); err != nil {
 			return nil, err
 		}
 	}
 	a := new(schema.Allocation)
-	d.read[of] = decoded{body, a} // an error refuses the batch
+	decoded.body, decoded.fields = d.parts[of].body, a // an error refuses the batch
 	if of == schedSide {
-		return a, d.p.st.Codec.DecodeScheduler(src, d.id, a)
+		return a, d.p.st.Codec.DecodeScheduler(body, d.id, a)
 	}
-	return a, d.p.st.Codec.DecodeClient(src, a)
+	return a, d.p.st.Codec.DecodeClient(body, a)
 }
