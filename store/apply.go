@@ -50,6 +50,15 @@ func (s *Store) applyNew(ctx context.Context, fill func(*Batch)) (Applied, error
 	return s.submit(ctx, r, &r.own, nil)
 }
 
+// applyEach applies a batch of one kind of write.
+func applyEach[T any](ctx context.Context, s *Store, add func(*Batch, T), all []T) (Applied, error) {
+	return s.applyNew(ctx, func(b *Batch) {
+		for _, one := range all {
+			add(b, one)
+		}
+	})
+}
+
 // submit sends b through the committer as r. When it returns, the committer does not use
 // them any more: they were refused, withdrawn or answered.
 func (s *Store) submit(ctx context.Context, r *request, b *Batch, at *uint64) (Applied, error) {
@@ -74,22 +83,14 @@ func (s *Store) submit(ctx context.Context, r *request, b *Batch, at *uint64) (A
 // Upsert applies a batch of scheduler's writes, which REPLACE every field that the scheduler
 // owns; SetDesiredStatus changes the status alone. See [Batch.Upsert] and [Store.Apply].
 func (s *Store) Upsert(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
-	return s.applyNew(ctx, func(b *Batch) {
-		for _, a := range allocs {
-			b.Upsert(a)
-		}
-	})
+	return applyEach(ctx, s, (*Batch).Upsert, allocs)
 }
 
 // UpdateFromClient applies a batch of client's writes, which REPLACE the status and all task
 // states; SetClientStatus changes the status alone. See [Batch.UpdateFromClient] and
 // [Store.Apply].
 func (s *Store) UpdateFromClient(ctx context.Context, allocs ...*schema.Allocation) (Applied, error) {
-	return s.applyNew(ctx, func(b *Batch) {
-		for _, a := range allocs {
-			b.UpdateFromClient(a)
-		}
-	})
+	return applyEach(ctx, s, (*Batch).UpdateFromClient, allocs)
 }
 
 // AppendTaskEvent applies a batch of one event. See [Batch.AppendTaskEvent] and
@@ -112,9 +113,5 @@ func (s *Store) SetDesiredStatus(ctx context.Context, id, status, description st
 
 // Delete applies a batch of deletions. See [Batch.Delete] and [Store.Apply].
 func (s *Store) Delete(ctx context.Context, ids ...string) (Applied, error) {
-	return s.applyNew(ctx, func(b *Batch) {
-		for _, id := range ids {
-			b.Delete(id)
-		}
-	})
+	return applyEach(ctx, s, (*Batch).Delete, ids)
 }

@@ -133,13 +133,8 @@ func (b *Batch) recycle() {
 //
 // Upsert copies a; the caller keeps it.
 func (b *Batch) Upsert(a *schema.Allocation) {
-	if err := validate(a); err != nil {
-		b.refuse("Upsert", err)
-		return
-	}
 	o := op{kind: opUpsert}
-	if err := b.encodeUpsert(&o, a); err != nil {
-		b.refuse("Upsert", err)
+	if b.refused("Upsert", validate(a)) || b.refused("Upsert", b.encodeUpsert(&o, a)) {
 		return
 	}
 	size := len(o.sched.body) + len(o.client.body)
@@ -261,13 +256,11 @@ func (o optionalID) String() string {
 //
 // UpdateFromClient copies a; the caller keeps it.
 func (b *Batch) UpdateFromClient(a *schema.Allocation) {
-	if err := a.ValidateClient(); err != nil {
-		b.refuse("UpdateFromClient", err)
+	if b.refused("UpdateFromClient", a.ValidateClient()) {
 		return
 	}
 	id, err := schema.ParseID(a.ID)
-	if err != nil {
-		b.refuse("UpdateFromClient", err)
+	if b.refused("UpdateFromClient", err) {
 		return
 	}
 	body := b.keep(codec.AppendClient(b.bytes, a))
@@ -292,8 +285,7 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 	default:
 		err = ev.Validate()
 	}
-	if err != nil {
-		b.refuse("AppendTaskEvent", err)
+	if b.refused("AppendTaskEvent", err) {
 		return
 	}
 	te := &taskEvent{task: task, state: state, event: ev.Clone()}
@@ -334,8 +326,7 @@ func (b *Batch) setStatus(what string, o op, id string, err error) {
 	if err == nil {
 		o.id, err = schema.ParseID(id)
 	}
-	if err != nil {
-		b.refuse(what, err)
+	if b.refused(what, err) {
 		return
 	}
 	b.add(o, len(o.id)+o.status.len())
@@ -346,16 +337,19 @@ func (b *Batch) setStatus(what string, o op, id string, err error) {
 // Applied.Unknown.
 func (b *Batch) Delete(id string) {
 	parsed, err := schema.ParseID(id)
-	if err != nil {
-		b.refuse("Delete", err)
+	if b.refused("Delete", err) {
 		return
 	}
 	b.add(op{kind: opDelete, id: parsed}, len(parsed))
 }
 
-// refuse keeps the fault of a write, which takes the next position.
-func (b *Batch) refuse(what string, err error) {
-	b.errs = append(b.errs, fmt.Errorf("batch write %d, %s: %w", b.Len(), what, err))
+// refused reports whether a write has the fault err. It keeps the fault, which takes the next
+// position.
+func (b *Batch) refused(what string, err error) bool {
+	if err != nil {
+		b.errs = append(b.errs, fmt.Errorf("batch write %d, %s: %w", b.Len(), what, err))
+	}
+	return err != nil
 }
 
 // add adds o, whose encoding has size bytes, its job included.

@@ -81,27 +81,23 @@ func (c *check) run(ctx context.Context) error {
 	var at uint64
 	c.used, at = c.enter()
 	defer c.leave(at)
-	if err := c.load(ctx); err != nil {
-		return err
-	}
-	if err := c.waitPublished(ctx); err != nil {
-		return err
-	}
-	if err := c.used.Compare(ctx, c.loaded, c.note); err != nil {
-		return err
-	}
-	if err := c.compareCounts(); err != nil {
-		return err
-	}
-	err := c.loaded.DecodeEach(ctx, func(id schema.ID, err error) error {
-		return c.note(fmt.Errorf("%w: allocation %v: %w", ErrCorrupt, id, err))
-	})
-	if err == nil && c.mutations != nil {
-		if changed := c.mutations.found(); changed != nil {
-			err = c.note(changed)
+	for _, step := range []func(context.Context) error{c.load, c.waitPublished, c.compare, c.compareCounts, c.decodeEach} {
+		if err := step(ctx); err != nil {
+			return err
 		}
 	}
-	return err
+	if changed := c.mutations.found(); changed != nil {
+		return c.note(changed)
+	}
+	return nil
+}
+
+func (c *check) compare(ctx context.Context) error { return c.used.Compare(ctx, c.loaded, c.note) }
+
+func (c *check) decodeEach(ctx context.Context) error {
+	return c.loaded.DecodeEach(ctx, func(id schema.ID, err error) error {
+		return c.note(fmt.Errorf("%w: allocation %v: %w", ErrCorrupt, id, err))
+	})
 }
 
 // load loads a state from the file as it is now.
@@ -131,7 +127,7 @@ func (c *check) waitPublished(ctx context.Context) error {
 }
 
 // compareCounts compares the counts, if nothing was written since the state was loaded.
-func (c *check) compareCounts() error {
+func (c *check) compareCounts(context.Context) error {
 	var differing []state.Count
 	err := c.committer.barrier(func() error {
 		if c.used.Index.Last() == c.loaded.Index.Last() {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"math"
@@ -156,13 +157,13 @@ func TestCheckAppliesNoRulesOfInput(t *testing.T) {
 		"text":                {func(a *schema.Allocation) { a.NodeID, a.ClientStatus = "caf\xe9", "\xff" }, ""},
 		"text of the job":     {func(a *schema.Allocation) { a.Job.Meta = map[string]string{"\xff": "caf\xe9"} }, ""},
 		"a task without name": {func(a *schema.Allocation) { a.TaskStates = map[string]*schema.TaskState{"": {}} }, ""},
-		"a nil state":         {func(a *schema.Allocation) { a.TaskStates = map[string]*schema.TaskState{"t": nil} }, `TaskStates["t"]`},
-		"nil resources":       {func(a *schema.Allocation) { a.TaskResources = map[string]*schema.Resources{"t": nil} }, `TaskResources["t"]`},
+		"a nil state":         {func(a *schema.Allocation) { a.TaskStates = map[string]*schema.TaskState{"t": nil} }, `task "t" has a nil state`},
+		"nil resources":       {func(a *schema.Allocation) { a.TaskResources = map[string]*schema.Resources{"t": nil} }, `task "t" has nil resources`},
 		"a score": {func(a *schema.Allocation) {
 			a.Metrics = &schema.AllocMetric{Scores: map[string]float64{"s": math.NaN()}}
-		}, `Metrics.Scores["s"]`},
-		"the ID of another":      {func(a *schema.Allocation) { a.PreviousAllocation = "x" }, "PreviousAllocation"},
-		"NaN in a configuration": {func(a *schema.Allocation) { a.Job.TaskGroups = withConfig([]any{map[string]any{"x": 1234.5}}) }, "Job: Config"},
+		}, `score "s" is NaN`},
+		"the ID of another":      {func(a *schema.Allocation) { a.PreviousAllocation = "x" }, "previous allocation"},
+		"NaN in a configuration": {func(a *schema.Allocation) { a.Job.TaskGroups = withConfig([]any{map[string]any{"x": 1234.5}}) }, "config of task"},
 		"finite configuration":   {func(a *schema.Allocation) { a.Job.TaskGroups = withConfig([]any{1.5, map[string]any{"x": "\xff"}}) }, ""},
 	} {
 		s, err := Open(filepath.Join(t.TempDir(), "input.db"), nil)
@@ -183,6 +184,10 @@ func TestCheckAppliesNoRulesOfInput(t *testing.T) {
 		if c.want == "" {
 			require.Empty(t, faults, name)
 			require.Error(t, a.Validate(), "new input is refused: %s", name)
+			var stream bytes.Buffer
+			_, err := s.Backup(t.Context(), &stream)
+			require.NoError(t, err)
+			require.NoError(t, s.Restore(t.Context(), &stream), "nor does Restore apply them: %s", name)
 		} else {
 			require.Len(t, faults, 1, name)
 			require.ErrorIs(t, faults[0], ErrCorrupt, name)

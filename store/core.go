@@ -162,20 +162,6 @@ func (c *core) handOut(a *schema.Allocation, err error) (*schema.Allocation, err
 	return a, nil
 }
 
-// replaceable returns why the file cannot be replaced, or nil.
-func (c *core) replaceable() error {
-	if err := c.failed(); err != nil {
-		return err
-	}
-	if c.closed.Load() {
-		return ErrClosed
-	}
-	if c.opts.ReadOnly {
-		return ErrReadOnly
-	}
-	return nil
-}
-
 // untilClosed returns a context that ends with ctx, or when the store closes, with the
 // cause ErrClosed. Call stop when it is no longer needed.
 func (c *core) untilClosed(ctx context.Context) (_ context.Context, stop func()) {

@@ -31,16 +31,14 @@ func (d *draft) differs() (sched, client bool, err error) {
 	if d.created {
 		return true, true, nil
 	}
-	sameClient, err := d.same(d.parts[clientSide], part{}, clientSide)
-	if err != nil {
-		return false, false, err
+	var same [2]bool
+	for of, now := range d.parts {
+		if same[of], err = d.same(now, part{}, side(of)); err != nil {
+			return false, false, err
+		}
 	}
-	sameSched, err := d.same(d.parts[schedSide], part{}, schedSide)
-	if err != nil {
-		return false, false, err
-	}
-	if sameClient && sameSched && d.job == d.base.Job && d.next == d.baseNext {
+	if same[clientSide] && same[schedSide] && d.job == d.base.Job && d.next == d.baseNext {
 		return false, false, nil
 	}
-	return d.wrote, !sameClient || !d.wrote, nil
+	return d.wrote, !same[clientSide] || !d.wrote, nil
 }

@@ -52,14 +52,11 @@ func (of side) String() string { return [...]string{"scheduler's", "client's"}[o
 // stored returns a part of the base, which is no tombstone. It aliases the file, or the
 // group's arena.
 func (d *draft) stored(of side) (string, error) {
-	k := d.base.Pair().Sched
 	if of == clientSide {
-		k = d.base.Pair().Client
-	}
-	r, err := d.p.tx.Version(d.id, k)
-	if of == clientSide {
+		r, err := d.p.tx.Version(d.id, d.base.Pair().Client)
 		return r.Client, err
 	}
+	r, err := d.p.tx.Version(d.id, d.base.Pair().Sched)
 	return r.Sched, err
 }
 

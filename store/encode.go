@@ -35,15 +35,8 @@ func (d *draft) encode(of side) error {
 	}
 	now := d.p.encode(of, fields)
 	d.fields[of] = nil
-	if limit := d.p.limits.MaxAllocationBytes; len(now.body) > limit {
-		allowed, err := d.allowed(of, fields)
-		if err != nil {
-			return err
-		}
-		if len(now.body) > allowed {
-			return fmt.Errorf("%w: allocation %v: %v part of %d bytes, Options.MaxAllocationBytes is %d",
-				ErrTooLarge, d.id, of, len(now.body), limit)
-		}
+	if err := d.checkSize(of, fields, len(now.body)); err != nil {
+		return err
 	}
 	d.parts[of] = now
 	return nil
@@ -52,19 +45,26 @@ func (d *draft) encode(of side) error {
 // freeStatus is the length of a status and its description, together, that no limit refuses.
 const freeStatus = 256
 
-// allowed returns the length that an edited part above Options.MaxAllocationBytes may have: the
-// length before the edits, with the status now if that is longer and short. So an allocation from
-// before the limit was lowered can be stopped, and no event makes it longer.
-func (d *draft) allowed(of side, now *schema.Allocation) (int, error) {
+// checkSize refuses an edited part above Options.MaxAllocationBytes if it is longer than before the
+// edits, a short status aside. So an allocation from before the limit was lowered can be stopped,
+// and no event makes it longer.
+func (d *draft) checkSize(of side, now *schema.Allocation, size int) error {
+	limit := d.p.limits.MaxAllocationBytes
+	if size <= limit {
+		return nil
+	}
 	before, err := d.fieldsNow(of)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	was, is := *before, statusOf(of, now)
 	if n := is.len(); n <= freeStatus && n > statusOf(of, before).len() {
 		is.set(of, &was)
 	}
-	return len(d.p.encode(of, &was).body), nil
+	if size > len(d.p.encode(of, &was).body) {
+		return fmt.Errorf("%w: allocation %v: %v part of %d bytes, Options.MaxAllocationBytes is %d", ErrTooLarge, d.id, of, size, limit)
+	}
+	return nil
 }
 
 // record returns the record of the draft's change, without flags if nothing changed. Its

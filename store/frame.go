@@ -75,10 +75,10 @@ type (
 	backupFoot struct{ Floor, Restored, Records, Jobs, Sum uint64 }
 )
 
-// maxFrame returns the largest size of a backup's frame: a record with two parts. It is at
-// least 64 MiB, for backups of stores with other options.
+// maxFrame returns the largest size of a backup's frame: a record with two parts, each with a
+// status above the limit. It is at least 64 MiB, for backups of stores with other options.
 func (o *Options) maxFrame() int64 {
-	return max(64<<20, int64(2*o.MaxAllocationBytes+record.MaxOverhead))
+	return max(64<<20, int64(2*(o.MaxAllocationBytes+2*freeStatus)+record.MaxOverhead))
 }
 
 // A frameReader reads a backup of any bytes. A length that is wrong allocates no more than

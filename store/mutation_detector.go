@@ -80,8 +80,11 @@ func (m *mutationDetector) verifyLocked(h *handed) error {
 		ErrMutated, h.alloc.ID, h.alloc.ModifyIndex, h.first, h.latest)
 }
 
-// found returns all changes that were not reported yet.
+// found returns all changes that were not reported yet. A nil detector has found none.
 func (m *mutationDetector) found() error {
+	if m == nil {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := m.mu.found

@@ -57,6 +57,14 @@ func (s *Store) Err() error {
 	return nil
 }
 
+// replaceable returns why the file cannot be replaced, or nil.
+func (s *Store) replaceable() error {
+	if err := s.Err(); err != nil || !s.opts.ReadOnly {
+		return err
+	}
+	return ErrReadOnly
+}
+
 // Close closes the store and loses nothing: every answered write is on the disk. The group of
 // writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
 // ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
@@ -76,10 +84,7 @@ func (s *Store) Close() error {
 		if err = s.failed(); err == nil && !s.opts.ReadOnly {
 			err = st.File.Settle(&st.Manifest, st.IDs())
 		}
-		err = errors.Join(err, st.File.Close())
-		if s.mutations != nil {
-			err = errors.Join(err, s.mutations.found())
-		}
+		err = errors.Join(err, st.File.Close(), s.mutations.found())
 	})
 	return err
 }

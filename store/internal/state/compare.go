@@ -203,23 +203,23 @@ func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) er
 func usable(a *schema.Allocation) error {
 	for name, ts := range a.TaskStates {
 		if ts == nil {
-			return fmt.Errorf("TaskStates[%q]: nil", name)
+			return fmt.Errorf("task %q has a nil state", name)
 		}
 	}
 	for name, r := range a.TaskResources {
 		if r == nil {
-			return fmt.Errorf("TaskResources[%q]: nil", name)
+			return fmt.Errorf("task %q has nil resources", name)
 		}
 	}
 	if a.PreviousAllocation != "" {
 		if _, err := schema.ParseID(a.PreviousAllocation); err != nil {
-			return fmt.Errorf("PreviousAllocation: %w", err)
+			return fmt.Errorf("previous allocation: %w", err)
 		}
 	}
 	if a.Metrics != nil {
 		for name, score := range a.Metrics.Scores {
 			if !finite(score) {
-				return fmt.Errorf("Metrics.Scores[%q]: %v is no number", name, score)
+				return fmt.Errorf("score %q is %v", name, score)
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func usable(a *schema.Allocation) error {
 	for _, g := range a.Job.TaskGroups {
 		for _, t := range g.Tasks {
 			if !finite(t.Config) {
-				return fmt.Errorf("Job: Config of task %q: a number that is NaN or infinite", t.Name)
+				return fmt.Errorf("config of task %q has a number that is NaN or infinite", t.Name)
 			}
 		}
 	}
