@@ -147,14 +147,13 @@ func (b *Batch) Upsert(a *schema.Allocation) {
 // validate returns the faults of a. The job's are returned only beside others: encodeJob looks
 // for them.
 func validate(a *schema.Allocation) error {
-	if a == nil {
-		return a.Validate()
+	if a != nil {
+		own := *a
+		if own.Job = nil; own.Validate() == nil {
+			return nil
+		}
 	}
-	own := *a
-	if own.Job = nil; own.Validate() != nil {
-		return a.Validate()
-	}
-	return nil
+	return a.Validate()
 }
 
 // encodeUpsert fills o with a copy of a, which is valid, its job aside.

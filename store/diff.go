@@ -9,11 +9,7 @@ func (d *draft) same(now, was part, of side) (bool, error) {
 	if was.body != "" || d.created {
 		return now.body == was.body, nil
 	}
-	sum := d.base.SchedSum
-	if of == clientSide {
-		sum = d.base.ClientSum
-	}
-	if now.sum != sum {
+	if now.sum != [...]uint32{schedSide: d.base.SchedSum, clientSide: d.base.ClientSum}[of] {
 		return false, nil
 	}
 	stored, err := d.stored(of)

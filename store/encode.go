@@ -35,11 +35,9 @@ func (d *draft) encode(of side) error {
 	}
 	now := d.p.encode(of, fields)
 	d.fields[of] = nil
-	if err := d.checkSize(of, fields, len(now.body)); err != nil {
-		return err
-	}
+	err := d.checkSize(of, fields, len(now.body))
 	d.parts[of] = now
-	return nil
+	return err
 }
 
 // freeStatus is the length of a status and its description, together, that no limit refuses.

@@ -156,10 +156,7 @@ func (d *draft) requireKept(empty uint8) error {
 func (d *draft) toEdit(of side) (*schema.Allocation, error) {
 	if d.fields[of] == nil && d.parts[of].body == "" && !d.charged[of] {
 		d.charged[of] = true
-		size := d.base.ClientLen()
-		if of == schedSide {
-			size = d.base.SchedLen()
-		}
+		size := [...]uint32{schedSide: d.base.SchedLen(), clientSide: d.base.ClientLen()}[of]
 		if err := d.p.charge(&d.p.kept, int(size), d.id); err != nil {
 			return nil, err
 		}
