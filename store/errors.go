@@ -60,7 +60,9 @@ var (
 
 	// ErrNoSpace: the disk, or the user's quota of it, has no room for the write. The store goes on:
 	// deletions have a reserve, and compaction keeps nothing for FeedRetention until a write
-	// succeeds again. From Compact and Restore: there is no room for the new file.
+	// succeeds again. A deletion is refused only if its reserve is used up too, as by hundreds of
+	// deletions beside one read of the file, which keeps their pages: send it again. From Compact
+	// and Restore: there is no room for the new file.
 	ErrNoSpace = logfile.ErrNoSpace
 
 	// ErrIndexRegression: the index given to ApplyAt is at or below the last one. The error
