@@ -250,7 +250,8 @@ func TestShellLines(t *testing.T) {
 			t.Run(fmt.Sprintf("%s:%d", file, l.Number), func(t *testing.T) {
 				if strings.Contains(l.Run, "store/internal/powercut") {
 					if reason := cannotMount(t.TempDir()); reason != "" {
-						t.Skip("no disk to cut the power of: " + reason)
+						t.Log("no disk to cut the power of, so the program is only built: " + reason)
+						l.Run = "go -C store/internal/powercut build -o " + os.DevNull + " ."
 					}
 				}
 				t.Log(l.Run)

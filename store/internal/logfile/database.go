@@ -45,7 +45,7 @@ type database struct {
 	told   atomic.Bool   // the store knows of the fault
 	mapped int64         // how much of the file is mapped, at least
 
-	size atomic.Int64 // of the file, at least: bbolt makes it longer, and nobody shorter
+	size atomic.Int64 // a lower bound of the file's size: the file only grows
 
 	// The rest belongs to the committer.
 	allocated int64        // how far the file has blocks

@@ -22,7 +22,7 @@ type File struct {
 
 	db atomic.Pointer[database] // nil until Map; replaced when the file is compacted
 
-	onFault func(*File, error) // nil while nobody is to know; see OnFault
+	onFault func(*File, error) // nil until OnFault was called
 
 	// settled: the file is as Settle leaves it. The committer uses it, and Open and Close when
 	// the committer does not run.

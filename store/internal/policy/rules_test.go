@@ -59,7 +59,7 @@ var fileRules = []fileRule{{
 	bad:  "package p\nimport _ \"testing/fstest\"",
 	good: "package p\nimport _ \"testingx\"",
 }, {
-	name:  "no reflection outside tests, but for the count of an import's extras",
+	name:  "no reflection outside tests, except to count the extra keys of an import",
 	where: func(s *source) bool { return !s.isTest() && s.path != "store/cmd/allocctl/extras.go" },
 	check: importing("reflect"), as: "bench/fixture.go",
 	bad:  "package p\nimport _ \"reflect\"",
