@@ -85,10 +85,10 @@ func resolve(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	file, err := filepath.EvalSymlinks(path)
-	if _, e := os.Lstat(path); !errors.Is(e, fs.ErrNotExist) || !errors.Is(err, fs.ErrNotExist) {
-		return file, err
+	if _, err = os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return filepath.EvalSymlinks(path)
 	}
+	// Another opener may create the file at this moment: it does not become a link.
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	return filepath.Join(dir, filepath.Base(path)), err
 }
