@@ -104,13 +104,13 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 
 // enter registers the feed at the index before the one that it reads next.
 func (f *feed) enter() uint64 {
-	return f.c.readers.enter(func() uint64 { return min(f.next.Index-1, f.st.Index.Last()) })
+	return f.c.readers.Enter(func() uint64 { return min(f.next.Index-1, f.st.Index.Last()) })
 }
 
 // wait blocks until there is something to read, or the store is restored.
 func (f *feed) wait(ctx context.Context, at uint64) error {
 	for {
-		more := f.c.tail.after()
+		more := f.c.tail.After()
 		if err := f.ended(ctx, at); err != nil {
 			return err
 		}

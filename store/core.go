@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"allocstore/schema"
+	"allocstore/store/internal/readers"
 	"allocstore/store/internal/state"
 	"allocstore/watch"
 )
@@ -34,16 +35,16 @@ import (
 // feeds. A reader loads the pointer once. If it finds another state afterwards, it was
 // reading content that is no longer the store's.
 //
-// Locks: readers.mu, tail.mu, the committer's queue, mutations.mu, those of watch and those
+// Locks: those of readers, tail and mutations, the committer's queue, those of watch and those
 // inside the state are leaves; no lock is acquired while one is held. The evictor's lock of
 // the state's table comes before those of the table's shards. The maintenance lock comes
 // before all.
 type core struct {
 	opts    Options
 	state   atomic.Pointer[state.State]
-	readers readers
+	readers readers.Set
 	watch   *watch.Registry
-	tail    tail
+	tail    readers.Tail
 	counts  counts
 
 	mutations *mutationDetector // nil without Options.DetectMutation
@@ -83,7 +84,6 @@ func (l maintenanceLock) unlock() { <-l }
 func (c *core) init(o Options, st *state.State) {
 	c.opts = o
 	c.state.Store(st)
-	c.readers.init()
 	c.watch = watch.New()
 	c.maintenance = make(maintenanceLock, 1)
 	c.sweepDue = make(chan struct{}, 1)
@@ -94,9 +94,9 @@ func (c *core) init(o Options, st *state.State) {
 }
 
 // enter registers a reader at the last index, and returns the index and its state.
-// Compaction keeps the records that the reader needs until readers.leave.
+// Compaction keeps the records that the reader needs until readers.Leave.
 func (c *core) enter() (st *state.State, at uint64) {
-	at = c.readers.enter(func() uint64 {
+	at = c.readers.Enter(func() uint64 {
 		st = c.state.Load()
 		return st.Index.Last()
 	})
@@ -105,7 +105,7 @@ func (c *core) enter() (st *state.State, at uint64) {
 
 // leave ends a reader at an index, and forgets the list entries that only it needed.
 func (c *core) leave(at uint64) {
-	c.readers.leave(at)
+	c.readers.Leave(at)
 	c.sweepLists()
 }
 
@@ -116,7 +116,7 @@ func (c *core) sweepLists() {
 	if !st.Lists.Pending(last) {
 		return
 	}
-	if oldest := c.readers.oldest(last); st.Lists.Pending(oldest) {
+	if oldest := c.readers.Oldest(last); st.Lists.Pending(oldest) {
 		st.Lists.Sweep(oldest)
 	}
 }
@@ -204,7 +204,7 @@ func (c *core) fail(cause error) error {
 		c.opts.Logger.Error("allocstore: the store has failed", "file", c.state.Load().File.Path(), "error", err)
 	}
 	c.watch.Broadcast(watch.Signal{Kind: watch.Failed, Err: err})
-	c.tail.wake()
+	c.tail.Wake()
 	return err
 }
 

@@ -104,7 +104,8 @@ removals.go removes them with the next commits; compact.go rewrites the file. ba
 restore.go exchange a stream of frames; check.go compares the file with the memory.
 
 Below: internal/state is the content of one file in memory and loads it, internal/logfile is
-the file and hides bbolt, internal/record is the format of records and keys.
+the file and hides bbolt, internal/record is the format of records and keys. internal/readers
+knows the indexes that are being read at.
 
 # Where to add
 

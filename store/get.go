@@ -44,7 +44,7 @@ func (s *Store) read(id schema.ID) (*schema.Allocation, error) {
 	for {
 		st, at := s.enter()
 		a, err := s.newest(st, id)
-		s.readers.leave(at)
+		s.readers.Leave(at)
 		if err == nil || s.state.Load() == st {
 			return a, err
 		}

@@ -85,7 +85,7 @@ func (g *groupWriter) publish() {
 		}
 		changes = changes[n:]
 	}
-	g.c.tail.wake()
+	g.c.tail.Wake()
 	g.c.sweepLists()
 	g.c.wakeSweeper()
 	g.plan.reset()

@@ -227,7 +227,7 @@ func (rs *restoration) finish() error {
 	s.sweeper.swept = 0
 	s.state.Store(rs.loaded)
 	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.Last})
-	s.tail.wake()
+	s.tail.Wake()
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (s *Store) Stats() Stats {
 		Tombstones:    int(st.Counts.Tombstones.Load()),
 		Jobs:          st.Jobs.Len(),
 		Waiters:       s.watch.Len(),
-		Readers:       s.readers.len(),
+		Readers:       s.readers.Len(),
 		FileBytes:     st.File.Size(),
 		LiveBytes:     st.Size.Live.Load() + st.Size.Jobs.Load(),
 		DeadBytes:     st.Size.Dead(),

@@ -108,7 +108,7 @@ func (sw *sweeper) due() bool {
 // forgettable returns the index up to which the past is not needed, and how many bytes of
 // the log follow it.
 func (sw *sweeper) forgettable(st *state.State) (index uint64, bytes int64) {
-	oldest := sw.c.readers.oldest(st.Index.Last())
+	oldest := sw.c.readers.Oldest(st.Index.Last())
 	if st.File.RoomLacks() {
 		return oldest, 0
 	}
@@ -182,7 +182,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (sw *sweeper) raiseFloor(st *state.State) uint64 {
 	last := st.Index.Last()
 	to, _ := sw.forgettable(st)
-	sw.c.readers.withOldest(last, func(oldest uint64) {
+	sw.c.readers.WithOldest(last, func(oldest uint64) {
 		to = max(st.Floor.Load(), min(to, oldest))
 		st.Floor.Store(to)
 	})

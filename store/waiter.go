@@ -125,7 +125,7 @@ func (s *Store) allocationOf(o *observation) (*schema.Allocation, error) {
 		return a, nil
 	}
 	st, at := s.enter()
-	defer s.readers.leave(at)
+	defer s.readers.Leave(at)
 	if st != o.st || st.Table.Get(o.id) != o.v {
 		return nil, nil
 	}

@@ -39,7 +39,7 @@ var (
 	both   = []string{bbolt, sys, msgpack, tagparser}
 )
 
-const storeParts = "store/internal/ctxio store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
+const storeParts = "store/internal/ctxio store/internal/readers store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -49,6 +49,7 @@ var units = []unit{
 	{"store/internal/corrupt", "", alone, ships},
 	{"store/internal/boltfile", "store/internal/corrupt", alone, ships},
 	{"store/internal/ctxio", "", alone, ships},
+	{"store/internal/readers", "", alone, ships},
 	{"store/internal/record", "schema store/internal/corrupt", codecs, ships},
 	{"store/internal/logfile", "schema index store/internal/record store/internal/boltfile", both, ships},
 	{"store/internal/state", "schema index store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
@@ -139,6 +140,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"store/internal/record/a.go", "m/index", false},
 		{"store/internal/record/a.go", "m/store/internal/state", false},
 		{"store/internal/record/a_test.go", "m/store/internal/damagetest", true},
+		{"store/internal/readers/a.go", "m/store/internal/state", false},
 		{"store/internal/logfile/a.go", "m/store/internal/record", true},
 		{"store/internal/logfile/a_test.go", "m/store", false},
 		{"store/internal/state/a.go", "m/store/internal/logfile", true},

@@ -32,7 +32,7 @@ var layers = []string{
 	"store group_writer sweeper lookout window committer removals",
 	"plan encode fold diff draft new_jobs batch arena",
 	"core",
-	"readers tail mutation_detector",
+	"mutation_detector",
 	"options errors",
 }
 
