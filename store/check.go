@@ -86,7 +86,7 @@ func (c *check) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if changed := c.mutations.found(); changed != nil {
+	if changed := c.mutations.Found(); changed != nil {
 		return c.note(changed)
 	}
 	return nil

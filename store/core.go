@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"allocstore/schema"
+	"allocstore/store/internal/mutation"
 	"allocstore/store/internal/readers"
 	"allocstore/store/internal/state"
 	"allocstore/watch"
@@ -47,7 +48,7 @@ type core struct {
 	tail    readers.Tail
 	counts  counts
 
-	mutations *mutationDetector // nil without Options.DetectMutation
+	mutations *mutation.Detector // nil without Options.DetectMutation
 
 	// maintenance is held by a pass of the sweeper, and by Compact, Check, Restore and the
 	// start of a backup: nothing is forgotten and no file is replaced meanwhile.
@@ -89,7 +90,7 @@ func (c *core) init(o Options, st *state.State) {
 	c.sweepDue = make(chan struct{}, 1)
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.DetectMutation {
-		c.mutations = newMutationDetector()
+		c.mutations = mutation.New()
 	}
 }
 
@@ -156,7 +157,7 @@ func (c *core) handOut(a *schema.Allocation, err error) (*schema.Allocation, err
 	if c.mutations == nil || a == nil || err != nil {
 		return a, err
 	}
-	if err := c.mutations.handOut(a); err != nil {
+	if err := c.mutations.HandOut(a); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -105,7 +105,8 @@ restore.go exchange a stream of frames; check.go compares the file with the memo
 
 Below: internal/state is the content of one file in memory and loads it, internal/logfile is
 the file and hides bbolt, internal/record is the format of records and keys. internal/readers
-knows the indexes that are being read at.
+knows the indexes that are being read at, and internal/mutation finds allocations that a reader
+changed.
 
 # Where to add
 

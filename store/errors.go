@@ -10,6 +10,7 @@ import (
 	"allocstore/index"
 	"allocstore/schema"
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/mutation"
 	"allocstore/store/internal/record"
 )
 
@@ -94,7 +95,7 @@ var (
 
 	// ErrMutated: the caller changed an allocation that the store handed out, which is
 	// shared and read-only. Only a store with Options.DetectMutation notices.
-	ErrMutated = errors.New("an allocation that was handed out has been changed")
+	ErrMutated = mutation.ErrMutated
 
 	// ErrCompacted: a reader of Changes asked for changes that compaction has removed. The
 	// reader starts over from a Snapshot. ErrRestored is also ErrCompacted.

@@ -84,7 +84,7 @@ func (s *Store) Close() error {
 		if err = s.failed(); err == nil && !s.opts.ReadOnly {
 			err = st.File.Settle(&st.Manifest, st.IDs())
 		}
-		err = errors.Join(err, st.File.Close(), s.mutations.found())
+		err = errors.Join(err, st.File.Close(), s.mutations.Found())
 	})
 	return err
 }

@@ -39,7 +39,7 @@ var (
 	both   = []string{bbolt, sys, msgpack, tagparser}
 )
 
-const storeParts = "store/internal/ctxio store/internal/readers store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
+const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -50,6 +50,7 @@ var units = []unit{
 	{"store/internal/boltfile", "store/internal/corrupt", alone, ships},
 	{"store/internal/ctxio", "", alone, ships},
 	{"store/internal/readers", "", alone, ships},
+	{"store/internal/mutation", "schema", codecs, ships},
 	{"store/internal/record", "schema store/internal/corrupt", codecs, ships},
 	{"store/internal/logfile", "schema index store/internal/record store/internal/boltfile", both, ships},
 	{"store/internal/state", "schema index store/internal/record store/internal/logfile store/internal/boltfile", both, ships},

@@ -32,7 +32,6 @@ var layers = []string{
 	"store group_writer sweeper lookout window committer removals",
 	"plan encode fold diff draft new_jobs batch arena",
 	"core",
-	"mutation_detector",
 	"options errors",
 }
 

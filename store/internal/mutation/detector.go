@@ -1,10 +1,9 @@
-package store
+package mutation
 
 import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"path"
 	"runtime"
 	"strings"
 	"sync"
@@ -12,11 +11,13 @@ import (
 	"allocstore/schema"
 )
 
-// A mutationDetector detects changes of allocations that were handed out, which are shared and
-// read-only; see Options.DetectMutation. An allocation's fingerprint is computed when it is
-// first handed out. It is compared whenever the allocation is handed out again, by Check and
-// Close, and when the allocation is the oldest of too many.
-type mutationDetector struct {
+// ErrMutated: the caller changed an allocation that was handed out.
+var ErrMutated = errors.New("an allocation that was handed out has been changed")
+
+// A Detector detects changes of allocations that were handed out. An allocation's fingerprint is computed when it is
+// first handed out. It is compared whenever the allocation is handed out again, by Found, and when
+// the allocation is the oldest of too many.
+type Detector struct {
 	seed maphash.Seed
 	mu   struct {
 		sync.Mutex // guards the rest; a leaf lock
@@ -39,17 +40,18 @@ const keptHanded = 4096
 // A receiver is the call stack that received an allocation.
 type receiver [16]uintptr
 
-func newMutationDetector() *mutationDetector {
-	m := &mutationDetector{seed: maphash.MakeSeed()}
+// New returns a Detector that has handed out nothing.
+func New() *Detector {
+	m := &Detector{seed: maphash.MakeSeed()}
 	m.mu.handed = make(map[*schema.Allocation]*handed)
 	return m
 }
 
-// handOut returns ErrMutated if a was handed out before and has changed since. It notes the
-// caller outside this package as the receiver.
-func (m *mutationDetector) handOut(a *schema.Allocation) error {
+// HandOut returns ErrMutated if a was handed out before and has changed since. It notes the
+// caller outside package store as the receiver; its own caller belongs to the store.
+func (m *Detector) HandOut(a *schema.Allocation) error {
 	var to receiver
-	runtime.Callers(3, to[:])
+	runtime.Callers(3, to[:]) // without Callers, HandOut and its caller
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if h := m.mu.handed[a]; h != nil {
@@ -70,7 +72,7 @@ func (m *mutationDetector) handOut(a *schema.Allocation) error {
 }
 
 // verifyLocked returns ErrMutated, once, if the allocation has changed.
-func (m *mutationDetector) verifyLocked(h *handed) error {
+func (m *Detector) verifyLocked(h *handed) error {
 	sum := m.fingerprint(h.alloc)
 	if sum == h.sum {
 		return nil
@@ -80,8 +82,8 @@ func (m *mutationDetector) verifyLocked(h *handed) error {
 		ErrMutated, h.alloc.ID, h.alloc.ModifyIndex, h.first, h.latest)
 }
 
-// found returns all changes that were not reported yet. A nil detector has found none.
-func (m *mutationDetector) found() error {
+// Found returns all changes that were not reported yet. A nil Detector finds no change.
+func (m *Detector) Found() error {
 	if m == nil {
 		return nil
 	}
@@ -99,7 +101,7 @@ func (m *mutationDetector) found() error {
 
 // fingerprint returns a hash of all of a. An allocation that was changed into one that cannot
 // be encoded has a fingerprint too.
-func (m *mutationDetector) fingerprint(a *schema.Allocation) (sum uint64) {
+func (m *Detector) fingerprint(a *schema.Allocation) (sum uint64) {
 	defer func() { _ = recover() }()
 	var codec schema.Codec
 	encoded := codec.AppendAllocation(nil, a)
@@ -109,21 +111,20 @@ func (m *mutationDetector) fingerprint(a *schema.Allocation) (sum uint64) {
 	return maphash.Bytes(m.seed, encoded)
 }
 
-// ownFunctions is the prefix of the names of this package's functions, and partFunctions of
-// those of the packages below it.
-var ownFunctions, partFunctions = func() (string, string) {
+// storeFunctions is the prefix of the names of package store's functions, and partFunctions of
+// those of the packages below store/internal.
+var storeFunctions, partFunctions = func() (string, string) {
 	pc, _, _, _ := runtime.Caller(0)
-	dir, last := path.Split(runtime.FuncForPC(pc).Name())
-	pkg, _, _ := strings.Cut(last, ".")
-	return dir + pkg + ".", dir + pkg + "/internal/"
+	store, _, _ := strings.Cut(runtime.FuncForPC(pc).Name(), "/internal/mutation.")
+	return store + ".", store + "/internal/"
 }()
 
-// String names the first function outside this package.
+// String names the first function outside the store.
 func (r receiver) String() string {
 	frames := runtime.CallersFrames(r[:])
 	for {
 		f, more := frames.Next()
-		own := strings.HasPrefix(f.Function, ownFunctions) || strings.HasPrefix(f.Function, partFunctions)
+		own := strings.HasPrefix(f.Function, storeFunctions) || strings.HasPrefix(f.Function, partFunctions)
 		if !own || !more {
 			return fmt.Sprintf("%s (%s:%d)", f.Function, f.File, f.Line)
 		}
