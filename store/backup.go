@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 
+	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
@@ -101,8 +101,8 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 
 func (b *backup) run(ctx context.Context) error {
 	b.info.Index = b.sn.index
-	b.buf = binary.BigEndian.AppendUint32(append(b.buf, backupMagic...), backupVersion)
-	b.buf = appendNumbers(b.buf, headFrame, backupHead{b.info.Index})
+	b.buf = backupstream.AppendMagic(b.buf)
+	b.buf = backupstream.AppendHead(b.buf, backupstream.Head{Index: b.info.Index})
 	for more := true; more; {
 		var err error
 		if more, err = b.read(ctx); err == nil && more {
@@ -142,7 +142,7 @@ func (b *backup) record(e *logfile.Entry) error {
 	}
 	b.info.Records++
 	b.records.Add(record.SumNumber(e.Key, e.Value))
-	b.buf = appendFrame(b.buf, recordFrame, e.Key.AppendTo(nil), e.Value)
+	b.buf = backupstream.AppendFrame(b.buf, backupstream.RecordFrame, e.Key.AppendTo(nil), e.Value)
 	return nil
 }
 
@@ -150,9 +150,9 @@ func (b *backup) record(e *logfile.Entry) error {
 func (b *backup) job(h record.JobHash, body []byte, damaged bool) error {
 	if damaged {
 		b.info.Damaged++
-		b.buf = appendFrame(b.buf, damagedJobFrame, h[:], body)
+		b.buf = backupstream.AppendFrame(b.buf, backupstream.DamagedJobFrame, h[:], body)
 	} else {
-		b.buf = appendFrame(b.buf, jobFrame, body)
+		b.buf = backupstream.AppendFrame(b.buf, backupstream.JobFrame, body)
 	}
 	b.info.Jobs++
 	b.manifest.Sum.Add(h.SumNumber())
@@ -163,8 +163,10 @@ func (b *backup) job(h record.JobHash, body []byte, damaged bool) error {
 func (b *backup) foot() {
 	b.manifest.Sum += b.records
 	b.manifest.Last = b.info.Index
-	b.buf = appendNumbers(b.buf, footFrame, backupFoot{b.manifest.Floor, b.manifest.Restored,
-		uint64(b.info.Records), uint64(b.info.Jobs), b.manifest.Total()})
+	b.buf = backupstream.AppendFoot(b.buf, backupstream.Foot{
+		Floor: b.manifest.Floor, Restored: b.manifest.Restored,
+		Records: uint64(b.info.Records), Jobs: uint64(b.info.Jobs), Sum: b.manifest.Total(),
+	})
 }
 
 func (b *backup) flush() error {

@@ -101,7 +101,7 @@ a store share; its comment has the order in which a batch becomes visible.
 
 Maintenance: sweeper.go is compaction in the background, window.go finds dead records and
 removals.go removes them with the next commits; compact.go rewrites the file. backup.go and
-restore.go exchange a stream of frames; check.go compares the file with the memory.
+restore.go exchange a stream of frames, which internal/backupstream defines; check.go compares the file with the memory.
 
 Below: internal/state is the content of one file in memory and loads it, internal/logfile is
 the file and hides bbolt, internal/record is the format of records and keys. internal/readers

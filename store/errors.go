@@ -57,7 +57,7 @@ var (
 
 	// ErrTooLarge: a write is above Options.MaxAllocationBytes, or a batch is above
 	// Options.MaxBatchBytes.
-	ErrTooLarge = errors.New("too large")
+	ErrTooLarge = record.ErrTooLarge
 
 	// ErrNoSpace: the disk, or the user's quota of it, has no room for the write. The store goes on:
 	// deletions have a reserve, and compaction keeps nothing for FeedRetention until a write

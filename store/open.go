@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/state"
 )
@@ -46,6 +47,8 @@ func Open(path string, opts *Options) (*Store, error) {
 	return s, nil
 }
 
+var errIsBackup = errors.New("is a backup, not a store: restore it into one")
+
 // open opens the file, loads its state and starts the store's goroutines.
 func open(path string, o Options) (*Store, error) {
 	f, err := logfile.Open(path, o.logfile())
@@ -54,7 +57,7 @@ func open(path string, o Options) (*Store, error) {
 	}
 	st, err := state.Open(f, o.state())
 	if err != nil {
-		if errors.Is(err, ErrCorrupt) && isBackup(f.Raw()) {
+		if errors.Is(err, ErrCorrupt) && backupstream.IsBackup(f.Raw()) {
 			err = &fs.PathError{Op: "open", Path: f.Path(), Err: errIsBackup}
 		}
 		_ = f.Close() // the first error says what is wrong

@@ -10,6 +10,7 @@ import (
 
 	"allocstore/index"
 	"allocstore/schema"
+	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/ctxio"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
@@ -58,7 +59,7 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (err error) {
 	defer func() { err = errors.Join(err, n.Close()) }()
 	from := ctxio.NewReader(ctx, r)
 	defer from.Close()
-	rs := &restoration{Successor: n, s: s, from: frameReader{r: from, max: s.opts.maxFrame()}}
+	rs := &restoration{Successor: n, s: s, from: backupstream.NewReader(from, s.opts.maxFrame())}
 	if err := rs.read(ctx); err != nil {
 		return err
 	}
@@ -84,12 +85,18 @@ func (s *Store) newSuccessor(ctx context.Context) (*logfile.Successor, error) {
 	return s.state.Load().File.NewSuccessor()
 }
 
+// maxFrame returns the largest size of a backup's frame: a record with two parts, each with a
+// status above the limit. It is at least 64 MiB, for backups of stores with other options.
+func (o *Options) maxFrame() int64 {
+	return max(64<<20, int64(2*(o.MaxAllocationBytes+2*freeStatus)+record.MaxOverhead))
+}
+
 // A restoration reads a backup into a new file, loads a state from it, and exchanges that
 // for the store's.
 type restoration struct {
 	*logfile.Successor
 	s      *Store
-	from   frameReader
+	from   *backupstream.Reader
 	loaded *state.State
 
 	records, jobs uint64
@@ -98,17 +105,17 @@ type restoration struct {
 
 // read writes the whole stream to the new file.
 func (rs *restoration) read(ctx context.Context) error {
-	if err := rs.from.readMagic(); err != nil {
+	if err := rs.from.ReadMagic(); err != nil {
 		return err
 	}
-	at := rs.from.at
-	kind, payload, err := rs.from.next()
+	at := rs.from.Offset()
+	kind, payload, err := rs.from.Next()
 	if err != nil {
 		return err
 	}
-	var head backupHead
-	if parseNumbers(payload, &head) != nil || kind != headFrame || head.Index < index.Created || head.Index == math.MaxUint64 {
-		return rs.from.broken(at, record.ErrShape)
+	head, err := backupstream.ParseHead(payload)
+	if err != nil || kind != backupstream.HeadFrame || head.Index < index.Created || head.Index == math.MaxUint64 {
+		return rs.from.CorruptAt(at, record.ErrShape)
 	}
 	rs.Last = head.Index
 	for more := true; more; {
@@ -123,21 +130,21 @@ func (rs *restoration) read(ctx context.Context) error {
 			return err
 		}
 	}
-	return rs.from.expectEnd()
+	return rs.from.ExpectEnd()
 }
 
 // readSome writes the next frames in one transaction, and reports whether there are more.
 func (rs *restoration) readSome(to logfile.Tx) (more bool, err error) {
-	for start := rs.from.at; rs.from.at-start < copyBytes; {
-		at := rs.from.at
-		kind, payload, err := rs.from.next()
+	for start := rs.from.Offset(); rs.from.Offset()-start < copyBytes; {
+		at := rs.from.Offset()
+		kind, payload, err := rs.from.Next()
 		if err != nil {
 			return false, err
 		}
 		if err := rs.frame(to, kind, payload); err != nil {
-			return false, rs.from.broken(at, err)
+			return false, rs.from.CorruptAt(at, err)
 		}
-		if kind == footFrame {
+		if kind == backupstream.FootFrame {
 			return false, nil
 		}
 	}
@@ -145,22 +152,22 @@ func (rs *restoration) readSome(to logfile.Tx) (more bool, err error) {
 }
 
 // frame writes the content of one frame. The payload is valid until it returns.
-func (rs *restoration) frame(to logfile.Tx, kind frameKind, payload []byte) error {
+func (rs *restoration) frame(to logfile.Tx, kind backupstream.Kind, payload []byte) error {
 	switch kind {
-	case jobFrame:
+	case backupstream.JobFrame:
 		rs.jobs++
 		return rs.PutJob(to, record.HashJob(record.UnsafeString(payload)), bytes.Clone(payload))
-	case damagedJobFrame:
+	case backupstream.DamagedJobFrame:
 		rs.jobs++
 		if len(payload) < len(record.JobHash{}) {
 			return record.ErrShort
 		}
 		h := record.JobHash(payload)
 		return rs.PutJob(to, h, bytes.Clone(payload[len(h):]))
-	case recordFrame:
+	case backupstream.RecordFrame:
 		rs.records++
 		return rs.record(to, payload)
-	case footFrame:
+	case backupstream.FootFrame:
 		return rs.foot(to, payload)
 	}
 	return record.ErrShape
@@ -184,8 +191,8 @@ func (rs *restoration) record(to logfile.Tx, payload []byte) error {
 
 // foot compares the content with the numbers in the last frame, and writes the manifest.
 func (rs *restoration) foot(to logfile.Tx, payload []byte) error {
-	var foot backupFoot
-	if err := parseNumbers(payload, &foot); err != nil {
+	foot, err := backupstream.ParseFoot(payload)
+	if err != nil {
 		return err
 	}
 	rs.Floor, rs.Restored = foot.Floor, foot.Restored

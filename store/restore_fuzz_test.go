@@ -3,12 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
@@ -22,11 +22,10 @@ func craft(flags record.Flags, job, sched, client string) []byte {
 	m := logfile.Manifest{Last: k.Index}
 	m.Sum.Add(record.SumNumber(k, value))
 	m.Sum.Add(r.Job.SumNumber())
-	b := binary.BigEndian.AppendUint32([]byte(backupMagic), backupVersion)
-	b = appendNumbers(b, headFrame, backupHead{k.Index})
-	b = appendFrame(b, jobFrame, []byte(job))
-	b = appendFrame(b, recordFrame, k.AppendTo(nil), value)
-	return appendNumbers(b, footFrame, backupFoot{Records: 1, Jobs: 1, Sum: m.Total()})
+	b := backupstream.AppendHead(backupstream.AppendMagic(nil), backupstream.Head{Index: k.Index})
+	b = backupstream.AppendFrame(b, backupstream.JobFrame, []byte(job))
+	b = backupstream.AppendFrame(b, backupstream.RecordFrame, k.AppendTo(nil), value)
+	return backupstream.AppendFoot(b, backupstream.Foot{Records: 1, Jobs: 1, Sum: m.Total()})
 }
 
 // FuzzRestore restores streams of arbitrary bytes, and streams with valid checksums. If Restore

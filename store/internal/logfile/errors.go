@@ -1,6 +1,10 @@
 package logfile
 
-import "errors"
+import (
+	"errors"
+
+	"allocstore/store/internal/record"
+)
 
 // Errors of opening a file.
 var (
@@ -8,7 +12,7 @@ var (
 	ErrLocked = errors.New("file is locked by another opener")
 
 	// ErrFormatVersion: the file has a format that this package does not know.
-	ErrFormatVersion = errors.New("unknown format version")
+	ErrFormatVersion = record.ErrFormatVersion
 
 	// ErrReadOnly: the file cannot be written, or was opened read-only and needs recovery.
 	ErrReadOnly = errors.New("read-only")

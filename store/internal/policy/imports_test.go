@@ -39,7 +39,8 @@ var (
 	both   = []string{bbolt, sys, msgpack, tagparser}
 )
 
-const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
+const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/backupstream " +
+	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -52,6 +53,7 @@ var units = []unit{
 	{"store/internal/readers", "", alone, ships},
 	{"store/internal/mutation", "schema", codecs, ships},
 	{"store/internal/record", "schema store/internal/corrupt", codecs, ships},
+	{"store/internal/backupstream", "store/internal/record", codecs, ships},
 	{"store/internal/logfile", "schema index store/internal/record store/internal/boltfile", both, ships},
 	{"store/internal/state", "schema index store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
@@ -142,6 +144,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"store/internal/record/a.go", "m/store/internal/state", false},
 		{"store/internal/record/a_test.go", "m/store/internal/damagetest", true},
 		{"store/internal/readers/a.go", "m/store/internal/state", false},
+		{"store/internal/backupstream/a.go", "m/store/internal/logfile", false},
 		{"store/internal/logfile/a.go", "m/store/internal/record", true},
 		{"store/internal/logfile/a_test.go", "m/store", false},
 		{"store/internal/state/a.go", "m/store/internal/logfile", true},

@@ -27,7 +27,7 @@ const maxUpward = 10
 // goroutines and what they work with, the core that all share, and the public values. A line is a layer; its files have
 // an order too.
 var layers = []string{
-	"open stats check restore backup frame compact rewrite log_copy",
+	"open stats check restore backup compact rewrite log_copy",
 	"apply list waiter observation wait get changes snapshot",
 	"store group_writer sweeper lookout window committer removals",
 	"plan encode fold diff draft new_jobs batch arena",

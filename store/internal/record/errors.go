@@ -11,6 +11,15 @@ import (
 // this one error.
 var ErrCorrupt = corrupt.Err
 
+// Errors about content that is not damaged.
+var (
+	// ErrFormatVersion: a file or a backup has a format that this version does not know.
+	ErrFormatVersion = errors.New("unknown format version")
+
+	// ErrTooLarge: a record is above a limit of the store.
+	ErrTooLarge = errors.New("too large")
+)
+
 // Errors of Parse. CorruptAt adds ErrCorrupt and the place.
 var (
 	ErrShort    = errors.New("cut short")
