@@ -4,7 +4,7 @@ go 1.25.0
 
 require (
 	allocstore v0.0.0
-	github.com/cilium/statedb v0.8.4
+	github.com/cilium/statedb v0.9.4
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/dgraph-io/badger/v4 v4.9.6
 	github.com/hashicorp/go-memdb v1.3.5
