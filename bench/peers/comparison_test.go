@@ -67,6 +67,19 @@ func TestSave(t *testing.T) {
 	}
 }
 
+// TestSinglePoint draws curves of one point, at whole powers of ten and elsewhere.
+func TestSinglePoint(t *testing.T) {
+	for _, at := range []struct {
+		writers string
+		rate    float64
+	}{{"1", 1}, {"1", 1000}, {"16", 30}} {
+		dir := t.TempDir()
+		work := "curve/update/writers=" + at.writers
+		require.NoError(t, drawAll(dir, []result{{Work: work, Peer: ours, sample: sample{Rate: at.rate}}}))
+		wellFormed(t, filepath.Join(dir, pictures[0].file))
+	}
+}
+
 // wellFormed checks that the file is one complete SVG element.
 func wellFormed(t *testing.T, file string) {
 	text, err := os.ReadFile(file)

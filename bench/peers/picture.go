@@ -112,13 +112,24 @@ func (p *picture) sheet(c curves) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
+	sheet.X.Min, sheet.X.Max = widened(sheet.X.Min, sheet.X.Max)
 	sheet.X.Max *= math.Pow(sheet.X.Max/sheet.X.Min, 0.45) // room for the legend
 	sheet.Y.Min, sheet.Y.Max = decades(sheet.Y.Min, sheet.Y.Max)
 	return sheet, nil
 }
 
+// widened returns the range of an axis, or a wider one if it is a single point, which a
+// logarithmic axis cannot show.
+func widened(low, high float64) (float64, float64) {
+	if low < high {
+		return low, high
+	}
+	return low / 2, high * 2
+}
+
 // decades widens an axis to whole powers of ten.
 func decades(low, high float64) (float64, float64) {
+	low, high = widened(low, high)
 	return math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
 }
 
