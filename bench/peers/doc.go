@@ -17,6 +17,8 @@ own directory.
 	memory     heap bytes of an allocation: inserted, opened, read once, with ten events
 	disk       file bytes of an allocation
 	lookup     Get by the ID's string, everything in memory, two goroutines
+	list       the lists of a node, of a job, of an ID prefix of 4 hex digits and of all, in
+	           one snapshot or transaction, everything in memory, one goroutine
 	file       Get of allocations not in memory, two goroutines
 	open       Open with a warm page cache
 	update     durable client updates of single allocations by concurrent writers
@@ -34,7 +36,8 @@ own directory.
 # Peers
 
 	go-memdb     a UUIDFieldIndex table of pointers; in memory only
-	statedb      a table of pointers by the ID's 16 bytes; in memory only
+	statedb      a table of pointers by the ID's 16 bytes; in memory only; for list also
+	             indexed by node, job and evaluation
 	sync.Map     keyed by the ID's string; the bare concurrent map
 	sharded map  256 maps behind RWMutexes, keyed by the ID's string; the same
 	Pebble       keyed by the ID's 16 bytes, every commit synced; "whole" keeps the
@@ -46,15 +49,22 @@ own directory.
 
 Choices favour the peers: they store the bytes of allocstore's own codec; a client
 update is a blind write of the client's part; no update gets an index; and there are
-no secondary indexes, except in go-memdb, which has the same as allocstore. The disk
-space of Pebble and Badger excludes the write-ahead log.
+no secondary indexes, except in go-memdb and for list in statedb, which have the
+same as allocstore. The disk space of Pebble and Badger excludes the write-ahead log.
 
 # Method
 
 All peers of a piece of work take turns, round by round, in rotating order, after a
-warm-up. Every figure is the median over the rounds. Lookups check the ID of each
-result. After the updates, a sample is compared with the last acknowledged updates.
-The data have a fixed seed.
+warm-up. Every figure is the median over the rounds. After the updates, a
+sample is compared with the last acknowledged ones. The data have a fixed seed.
+
+Lookups check the ID of each result. Lists read a field of each allocation, since a peer
+that returns a pointer has not touched the allocation's memory. Lists are random ones;
+the length of each is compared with the data.
+
+The figure of list is the time for one allocation in the median chunk of a
+round. A chunk has at least 1,000 allocations: one job's list, or about 17 nodes' lists,
+or one list of all.
 
 A wake's latency ends when the reader's goroutine runs again. If it runs before the
 write is answered, the latency from the answer is 1 ns. A wake is spurious if the

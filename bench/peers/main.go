@@ -60,6 +60,7 @@ func (b *bench) all() error {
 	for _, work := range []func() error{
 		b.memory,
 		func() error { return b.lookup("lookup") },
+		b.lists,
 		b.fromFile,
 		func() error { return b.open("open", "heap after open") },
 		b.disk,

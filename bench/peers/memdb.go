@@ -20,6 +20,7 @@ type memdbStore struct {
 
 var (
 	_ getter = (*memdbStore)(nil)
+	_ lister = (*memdbStore)(nil)
 	_ placer = (*memdbStore)(nil)
 	_ parker = (*memdbStore)(nil)
 )
@@ -132,3 +133,38 @@ func (m *memdbStore) client(id string) (*schema.Allocation, error) {
 }
 
 func (m *memdbStore) touch(a *schema.Allocation) error { return m.update(a) }
+
+func (m *memdbStore) view() (view, error) { return memdbView{m.db.Txn(false)}, nil }
+
+// memdbView is a read transaction.
+type memdbView struct {
+	txn *memdb.Txn
+}
+
+func (v memdbView) list(kind listKind, key string, t *tally) error {
+	rows, err := v.rows(kind, key)
+	if err != nil {
+		return err
+	}
+	for row := rows.Next(); row != nil; row = rows.Next() {
+		t.add(row.(*schema.Allocation))
+	}
+	return nil
+}
+
+func (v memdbView) rows(kind listKind, key string) (memdb.ResultIterator, error) {
+	switch kind {
+	case nodeList:
+		return v.txn.Get(memdbTable, "node", key)
+	case jobList:
+		return v.txn.Get(memdbTable, "job", key)
+	case prefixList:
+		return v.txn.Get(memdbTable, "id_prefix", key)
+	}
+	return v.txn.Get(memdbTable, "id")
+}
+
+func (v memdbView) close() error {
+	v.txn.Abort()
+	return nil
+}

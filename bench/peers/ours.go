@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"allocstore/schema"
@@ -16,6 +17,7 @@ type ourStore struct {
 var (
 	_ durable = (*ourStore)(nil)
 	_ getter  = (*ourStore)(nil)
+	_ lister  = (*ourStore)(nil)
 	_ parker  = (*ourStore)(nil)
 )
 
@@ -69,3 +71,37 @@ func (o *ourStore) wait(ctx context.Context, id string, armed func()) error {
 func (o *ourStore) waiters() int { return o.s.Stats().Waiters }
 
 func (o *ourStore) touch(a *schema.Allocation) error { return o.update(a) }
+
+func (o *ourStore) view() (view, error) {
+	sn, err := o.s.Snapshot()
+	return ourView{sn}, err
+}
+
+// ourView is a snapshot of our store.
+type ourView struct {
+	sn *store.Snapshot
+}
+
+func (v ourView) list(kind listKind, key string, t *tally) error {
+	for a, err := range v.allocations(kind, key) {
+		if err != nil {
+			return err
+		}
+		t.add(a)
+	}
+	return nil
+}
+
+func (v ourView) allocations(kind listKind, key string) iter.Seq2[*schema.Allocation, error] {
+	switch kind {
+	case nodeList:
+		return v.sn.ByNode(key)
+	case jobList:
+		return v.sn.ByJob(key)
+	case prefixList:
+		return v.sn.ByPrefix(key)
+	}
+	return v.sn.All()
+}
+
+func (v ourView) close() error { return v.sn.Close() }

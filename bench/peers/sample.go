@@ -12,6 +12,7 @@ import (
 // sample is the result of one measurement: its own values, or those of its parts.
 type sample struct {
 	Rate   float64       `json:",omitempty"` // operations per second
+	Each   float64       `json:",omitempty"` // nanoseconds of one operation, if one goroutine did all
 	Allocs *float64      `json:",omitempty"` // heap allocations per operation
 	P50    time.Duration `json:",omitempty"` // nanoseconds
 	P99    time.Duration `json:",omitempty"`
@@ -50,6 +51,7 @@ func partOf(samples []sample, name string) (parts []sample) {
 func medians(samples []sample) sample {
 	m := sample{
 		Rate: median(samples, func(s sample) float64 { return s.Rate }),
+		Each: median(samples, func(s sample) float64 { return s.Each }),
 		P50:  median(samples, func(s sample) time.Duration { return s.P50 }),
 		P99:  median(samples, func(s sample) time.Duration { return s.P99 }),
 		Max:  median(samples, func(s sample) time.Duration { return s.Max }),

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"iter"
 	"sync/atomic"
 
 	"github.com/cilium/statedb"
@@ -11,8 +13,9 @@ import (
 	"allocstore/schema"
 )
 
-// statedbStore keeps allocations in cilium's statedb: a table of pointers with one
-// index, by ID, set up as in the "Guide to StateDB" of its README.
+// statedbStore keeps allocations in cilium's statedb: a table of pointers indexed by ID,
+// and for lists by node, job and evaluation too, set up as in the "Guide to StateDB" of
+// its README.
 type statedbStore struct {
 	db      *statedb.DB
 	rows    statedb.RWTable[*schema.Allocation]
@@ -20,13 +23,13 @@ type statedbStore struct {
 }
 
 var (
-	_ inMemory = (*statedbStore)(nil)
-	_ parker   = (*statedbStore)(nil)
+	_ listedRows = (*statedbStore)(nil)
+	_ parker     = (*statedbStore)(nil)
 )
 
 // statedbByID uses the ID's 16 bytes as its key; statedb finds them faster than the 36
 // characters of the text.
-var statedbByID = statedb.Index[*schema.Allocation, string]{
+var statedbByID = statedbIndex{
 	Name:       "id",
 	FromObject: func(a *schema.Allocation) index.KeySet { return index.NewKeySet(statedbKey(a.ID)) },
 	FromKey:    statedbKey,
@@ -42,13 +45,31 @@ func statedbKey(id string) index.Key {
 	return parsed[:]
 }
 
-// newStatedb does not start the database, since that only starts the collection of
-// deleted rows.
-func newStatedb() (*statedbStore, error) {
+// The indexes for lists.
+var (
+	statedbByNode = statedbBy("node", func(a *schema.Allocation) string { return a.NodeID })
+	statedbByJob  = statedbBy("job", func(a *schema.Allocation) string { return a.JobID })
+	statedbByEval = statedbBy("eval", func(a *schema.Allocation) string { return a.EvalID })
+)
+
+type statedbIndex = statedb.Index[*schema.Allocation, string]
+
+func statedbBy(name string, field func(*schema.Allocation) string) statedbIndex {
+	return statedbIndex{
+		Name:       name,
+		FromObject: func(a *schema.Allocation) index.KeySet { return index.NewKeySet(index.String(field(a))) },
+		FromKey:    index.String,
+		FromString: index.FromString,
+	}
+}
+
+// newStatedb returns a store with these indexes beside the one by ID. It does not start
+// the database, since that only starts the collection of deleted rows.
+func newStatedb(lists ...statedb.Indexer[*schema.Allocation]) (*statedbStore, error) {
 	db := statedb.New()
 	header := func() []string { return []string{"ID"} }
 	row := func(a *schema.Allocation) []string { return []string{a.ID} }
-	rows, err := statedb.NewTableAny(db, "allocs", header, row, statedbByID)
+	rows, err := statedb.NewTableAny(db, "allocs", header, row, statedbByID, lists...)
 	return &statedbStore{db: db, rows: rows}, err
 }
 
@@ -119,3 +140,37 @@ func (s *statedbStore) watch(id string) (<-chan struct{}, error) {
 func (s *statedbStore) waiters() int { return int(s.waiting.Load()) }
 
 func (s *statedbStore) touch(a *schema.Allocation) error { return s.update(a) }
+
+func (s *statedbStore) view() (view, error) { return statedbView{s.rows, s.db.ReadTxn()}, nil }
+
+// statedbView is a read transaction.
+type statedbView struct {
+	table statedb.RWTable[*schema.Allocation]
+	txn   statedb.ReadTxn
+}
+
+func (v statedbView) list(kind listKind, key string, t *tally) error {
+	rows, err := v.rows(kind, key)
+	if err != nil {
+		return err
+	}
+	for a := range rows {
+		t.add(a)
+	}
+	return nil
+}
+
+func (v statedbView) rows(kind listKind, key string) (iter.Seq2[*schema.Allocation, statedb.Revision], error) {
+	switch kind {
+	case nodeList:
+		return v.table.List(v.txn, statedbByNode.Query(key)), nil
+	case jobList:
+		return v.table.List(v.txn, statedbByJob.Query(key)), nil
+	case prefixList:
+		prefix, err := hex.DecodeString(key)
+		return v.table.Prefix(v.txn, statedbByID.QueryFromKey(prefix)), err
+	}
+	return v.table.All(v.txn), nil
+}
+
+func (v statedbView) close() error { return nil }

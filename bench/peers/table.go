@@ -67,15 +67,15 @@ func grouped(results []result) (all []result) {
 // printTable prints the results, with a blank line between pieces of work.
 func printTable(w io.Writer, results []result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "work\tpeer\trate/s\tp50\tp99\tmax\tallocs/op\tbytes\tcount\tto ours\t")
+	fmt.Fprintln(t, "work\tpeer\trate/s\tns each\tp50\tp99\tmax\tallocs/op\tbytes\tcount\tto ours\t")
 	last := ""
 	for i := range results {
 		r := &results[i]
 		if r.Work != last {
-			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t\t\t")
+			fmt.Fprintln(t, "\t\t\t\t\t\t\t\t\t\t\t")
 			last = r.Work
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Work, r.Peer, number("%.0f", r.Rate),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Work, r.Peer, number("%.0f", r.Rate), number("%.1f", r.Each),
 			duration(r.P50), duration(r.P99), duration(r.Max), allocs(r.Allocs), number("%.0f", r.Bytes),
 			count(r.Count), number("%.2fx", r.ToOurs))
 	}
