@@ -19,6 +19,8 @@ own directory.
 	lookup     Get by the ID's string, everything in memory, two goroutines
 	list       the lists of a node, of a job, of an ID prefix of 4 hex digits and of all, in
 	           one snapshot or transaction, everything in memory, one goroutine
+	getmany    GetMany of 1,000 random IDs beside a loop of Get, everything in memory, one
+	           goroutine
 	file       Get of allocations not in memory, two goroutines
 	open       Open with a warm page cache
 	update     durable client updates of single allocations by concurrent writers
@@ -58,11 +60,11 @@ All peers of a piece of work take turns, round by round, in rotating order, afte
 warm-up. Every figure is the median over the rounds. After the updates, a
 sample is compared with the last acknowledged ones. The data have a fixed seed.
 
-Lookups check the ID of each result. Lists read a field of each allocation, since a peer
-that returns a pointer has not touched the allocation's memory. Lists are random ones;
-the length of each is compared with the data.
+Lookups and getmany check the ID of each result. Lists and getmany read a field of each
+allocation, since a peer that returns a pointer has not touched the allocation's memory.
+Lists are random ones; the length of each is compared with the data.
 
-The figure of list is the time for one allocation in the median chunk of a
+The figure of list and getmany is the time for one allocation in the median chunk of a
 round. A chunk has at least 1,000 allocations: one job's list, or about 17 nodes' lists,
 or one list of all.
 

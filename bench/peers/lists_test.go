@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"allocstore/schema"
 )
 
 // TestLists compares every list of every peer with the data, and the lengths with the lists.
@@ -56,4 +59,39 @@ func TestListCheck(t *testing.T) {
 	}
 	r.got = []tally{{2, statusLen}}
 	require.Error(t, r.check(), "an allocation that was not read")
+}
+
+// TestGetMany checks the order, and that an absent ID does not end the rest.
+func TestGetMany(t *testing.T) {
+	b := newBench(tiny(t), t.TempDir())
+	o, err := b.resident()
+	require.NoError(t, err)
+	ids := []string{b.data.ids[7], randomID(b.data.rng(99)), b.data.ids[3]}
+	var got []*schema.Allocation
+	var missing int
+	for a, err := range o.getMany(ids) {
+		if err != nil {
+			missing++
+			continue
+		}
+		got = append(got, a)
+	}
+	require.Equal(t, 1, missing)
+	require.Len(t, got, 2)
+	require.Equal(t, []string{ids[0], ids[2]}, []string{got[0].ID, got[1].ID})
+	require.NoError(t, errors.Join(o.close(), b.close()))
+}
+
+func TestManyCheck(t *testing.T) {
+	b := newBench(tiny(t), t.TempDir())
+	o, err := b.resident()
+	require.NoError(t, err)
+	r := newManyReader(o, b.data)
+	require.Equal(t, perChunk, r.pick())
+	require.Error(t, r.check(), "nothing was read")
+	require.NoError(t, eachReader{r}.read())
+	require.NoError(t, r.check())
+	r.ids[5] = b.data.ids[0]
+	require.Error(t, r.check(), "another allocation than the one asked for")
+	require.NoError(t, o.close())
 }

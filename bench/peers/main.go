@@ -61,6 +61,7 @@ func (b *bench) all() error {
 		b.memory,
 		func() error { return b.lookup("lookup") },
 		b.lists,
+		b.getMany,
 		b.fromFile,
 		func() error { return b.open("open", "heap after open") },
 		b.disk,

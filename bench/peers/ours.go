@@ -34,6 +34,17 @@ func (o *ourStore) get(id string, got *found) (err error) {
 	return err
 }
 
+// getMany yields the allocations of the IDs in the order given.
+func (o *ourStore) getMany(ids []string) iter.Seq2[*schema.Allocation, error] {
+	return func(yield func(*schema.Allocation, error) bool) {
+		for _, id := range ids {
+			if !yield(o.s.Get(id)) {
+				return
+			}
+		}
+	}
+}
+
 func (o *ourStore) update(a *schema.Allocation) error {
 	_, err := o.s.UpdateFromClient(context.Background(), a)
 	return err

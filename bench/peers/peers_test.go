@@ -59,6 +59,7 @@ func TestEverythingRuns(t *testing.T) {
 		"list/job":             parkers,
 		"list/all":             parkers,
 		"list/prefix":          parkers,
+		"getmany":              {ours, eachGet},
 		"file":                 {ours, "bbolt Get", "bbolt Get, decode", "Badger Get", "Badger Get, decode"},
 		"open":                 {ours, "Pebble", "Badger"},
 		"update/writers=1":     updaters,
