@@ -12,7 +12,7 @@ const curveUpdaters = 256
 
 // sizePeers are the peers on the curves over sizes. bbolt is not among them: filling
 // it with millions of random IDs takes longer than all other work.
-var sizePeers = []string{ours, "go-memdb", "statedb", "sync.Map", "Pebble", "Badger"}
+var sizePeers = []string{ours, "go-memdb", "statedb", "sync.Map", "xsync", "Pebble", "Badger"}
 
 // writersCurve measures updates by each number of writers on the curve.
 func (b *bench) writersCurve() error {

@@ -41,6 +41,7 @@ own directory.
 	statedb      a table of pointers by the ID's 16 bytes; in memory only; for list also
 	             indexed by node, job and evaluation
 	sync.Map     keyed by the ID's string; the bare concurrent map
+	xsync        the Map of puzpuzpuz/xsync, keyed by the ID's string; the same
 	sharded map  256 maps behind RWMutexes, keyed by the ID's string; the same
 	Pebble       keyed by the ID's 16 bytes, every commit synced; "whole" keeps the
 	             allocation as one value, so an update reads and rewrites all of it
@@ -60,9 +61,9 @@ All peers of a piece of work take turns, round by round, in rotating order, afte
 warm-up. Every figure is the median over the rounds. After the updates, a
 sample is compared with the last acknowledged ones. The data have a fixed seed.
 
-Lookups and getmany check the ID of each result. Lists and getmany read a field of each
-allocation, since a peer that returns a pointer has not touched the allocation's memory.
-Lists are random ones; the length of each is compared with the data.
+Lookups, lists and getmany read a field of each allocation, since a peer that returns a
+pointer has not touched the allocation's memory. Lookups and getmany check the ID of
+each result. Lists are random ones; the length of each is compared with the data.
 
 The figure of list and getmany is the time for one allocation in the median chunk of a
 round. A chunk has at least 1,000 allocations: one job's list, or about 17 nodes' lists,

@@ -117,7 +117,8 @@ func (b *bench) inMemory(work string) (peers []namedInMemory, err error) {
 		return nil, err
 	}
 	for _, p := range []namedInMemory{
-		{"go-memdb", mem}, {"statedb", state}, {"sync.Map", new(syncMap)}, {"sharded map", newShardedMap()},
+		{"go-memdb", mem}, {"statedb", state}, {"sync.Map", new(syncMap)}, {"xsync", newXsyncMap()},
+		{"sharded map", newShardedMap()},
 	} {
 		if b.wants(work, p.name) {
 			peers = append(peers, p)
@@ -208,6 +209,7 @@ type reader struct {
 	latency report.Histogram
 	ops     int
 	chunks  report.Histogram // durations of whole chunks
+	read    tally            // what the lookups returned
 }
 
 func newReader(g getter, pick picker, n uint64) *reader {
@@ -259,16 +261,28 @@ func (r *reader) run(end time.Time, between func()) error {
 func (r *reader) chunk(ids []string) error {
 	for i, id := range ids {
 		if i%timedEvery != 0 {
-			if err := r.g.get(id, &r.got[i]); err != nil {
+			if err := r.one(id, &r.got[i]); err != nil {
 				return err
 			}
 			continue
 		}
 		start := time.Now()
-		if err := r.g.get(id, &r.got[i]); err != nil {
+		if err := r.one(id, &r.got[i]); err != nil {
 			return err
 		}
 		r.latency.Record(time.Since(start))
+	}
+	return nil
+}
+
+// one looks up id and reads a field of the allocation, as a caller does. A peer that
+// returns a pointer has not touched the allocation's memory yet.
+func (r *reader) one(id string, got *found) error {
+	if err := r.g.get(id, got); err != nil {
+		return err
+	}
+	if got.alloc != nil {
+		r.read.add(got.alloc)
 	}
 	return nil
 }

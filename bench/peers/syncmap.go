@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"sync"
 
+	"github.com/puzpuzpuz/xsync/v4"
+
 	"allocstore/schema"
 )
 
@@ -22,6 +24,25 @@ func (s *syncMap) get(id string, got *found) error {
 func (s *syncMap) insert(rows []*schema.Allocation) error {
 	for _, a := range rows {
 		s.m.Store(a.ID, a)
+	}
+	return nil
+}
+
+// xsyncMap is the concurrent map of puzpuzpuz/xsync, keyed by the ID's string.
+type xsyncMap struct {
+	m *xsync.Map[string, *schema.Allocation]
+}
+
+func newXsyncMap() xsyncMap { return xsyncMap{xsync.NewMap[string, *schema.Allocation]()} }
+
+func (x xsyncMap) get(id string, got *found) error {
+	got.alloc, _ = x.m.Load(id)
+	return nil
+}
+
+func (x xsyncMap) insert(rows []*schema.Allocation) error {
+	for _, a := range rows {
+		x.m.Store(a.ID, a)
 	}
 	return nil
 }
@@ -66,5 +87,6 @@ func (s *shardedMap) insert(rows []*schema.Allocation) error {
 
 var (
 	_ inMemory = (*syncMap)(nil)
+	_ inMemory = xsyncMap{}
 	_ inMemory = (*shardedMap)(nil)
 )
