@@ -24,6 +24,8 @@ own directory.
 	file       Get of allocations not in memory, two goroutines
 	open       Open with a warm page cache
 	update     durable client updates of single allocations by concurrent writers
+	event      durable AppendTaskEvent by concurrent writers; Pebble writes 300 bytes
+	           without reading anything
 	place      durable placement, in batches of one job's 1,000 allocations
 	mixed      two goroutines of lookups, 64 writers of updates and 1,000 blocked readers
 	           at once; half of the updates are of allocations that a reader waits on
@@ -44,7 +46,9 @@ own directory.
 	xsync        the Map of puzpuzpuz/xsync, keyed by the ID's string; the same
 	sharded map  256 maps behind RWMutexes, keyed by the ID's string; the same
 	Pebble       keyed by the ID's 16 bytes, every commit synced; "whole" keeps the
-	             allocation as one value, so an update reads and rewrites all of it
+	             allocation as one value, so an update reads and rewrites all of it;
+	             "lists" places each allocation in the lists of its node, job and
+	             evaluation too
 	Badger       keyed by the ID's 16 bytes, with SyncWrites, which syncs each
 	             transaction by itself; tables of whole values are mapped, uncompressed
 	bbolt        keyed by the ID's 16 bytes; Update, Batch with its defaults, and Batch
@@ -52,14 +56,15 @@ own directory.
 
 Choices favour the peers: they store the bytes of allocstore's own codec; a client
 update is a blind write of the client's part; no update gets an index; and there are
-no secondary indexes, except in go-memdb and for list in statedb, which have the
-same as allocstore. The disk space of Pebble and Badger excludes the write-ahead log.
+no secondary indexes, except in go-memdb, in statedb for list and in "Pebble, lists",
+which have the same as allocstore. The disk space of Pebble and Badger excludes the
+write-ahead log.
 
 # Method
 
 All peers of a piece of work take turns, round by round, in rotating order, after a
-warm-up. Every figure is the median over the rounds. After the updates, a
-sample is compared with the last acknowledged ones. The data have a fixed seed.
+warm-up. Every figure is the median over the rounds. After the updates and the
+events, a sample is compared with the last acknowledged ones. The data have a fixed seed.
 
 Lookups, lists and getmany read a field of each allocation, since a peer that returns a
 pointer has not touched the allocation's memory. Lookups and getmany check the ID of

@@ -72,6 +72,30 @@ func putBatch(batch []*schema.Allocation, put func(key, value []byte) error) err
 	return nil
 }
 
+// putListed is putBatch with an entry of each allocation in each of its lists.
+func putListed(batch []*schema.Allocation, put func(key, value []byte) error) error {
+	if err := putBatch(batch, put); err != nil {
+		return err
+	}
+	var key []byte
+	for _, a := range batch {
+		id, err := schema.ParseID(a.ID)
+		if err != nil {
+			return err
+		}
+		for _, list := range []struct{ kind, name string }{{"node", a.NodeID}, {"job", a.JobID}, {"eval", a.EvalID}} {
+			key = append(key[:0], "list by "...)
+			key = append(key, list.kind...)
+			key = append(append(key, 0), list.name...)
+			key = append(append(key, 0), id[:]...)
+			if err := put(key, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // codec encodes and decodes for all peers.
 var codec schema.Codec
 

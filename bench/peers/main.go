@@ -66,6 +66,7 @@ func (b *bench) all() error {
 		func() error { return b.open("open", "heap after open") },
 		b.disk,
 		func() error { return b.updates("update", b.cfg.writers) },
+		b.events,
 		b.writersCurve,
 		b.mixed,
 		b.place,

@@ -25,14 +25,14 @@ type bench struct {
 	notes   []string // remarks for readers of the results
 	profile *os.File
 	only    func(peer string) bool // nil: every peer
-	clients map[string]*clients    // by peer
+	acked   map[string][]int64     // stamps of acknowledged writes, by rows; see clients
 
 	descriptor float64 // bytes of a goroutine apart from its stack; see park
 }
 
 func newBench(cfg config, dir string) *bench {
 	d := newData(cfg.n)
-	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d), clients: make(map[string]*clients)}
+	return &bench{cfg: cfg, dir: dir, data: d, stores: newStores(dir, d), acked: make(map[string][]int64)}
 }
 
 // note adds a remark for readers of the results.

@@ -83,6 +83,13 @@ func (o *ourStore) waiters() int { return o.s.Stats().Waiters }
 
 func (o *ourStore) touch(a *schema.Allocation) error { return o.update(a) }
 
+// event appends an event with the time stamp to the allocation's task.
+func (o *ourStore) event(id string, stamp int64) error {
+	ev := schema.TaskEvent{Type: schema.TaskStarted, Time: stamp}
+	_, err := o.s.AppendTaskEvent(context.Background(), id, taskName, "", ev)
+	return err
+}
+
 func (o *ourStore) view() (view, error) {
 	sn, err := o.s.Snapshot()
 	return ourView{sn}, err

@@ -109,18 +109,27 @@ func (p *pebbleStore) value(id string, part byte) ([]byte, error) {
 }
 
 func (p *pebbleStore) place(batch []*schema.Allocation) error {
+	return p.placeBy(putBatch, batch)
+}
+
+// placeBy commits the pairs that put writes for the batch.
+func (p *pebbleStore) placeBy(
+	put func([]*schema.Allocation, func(key, value []byte) error) error, batch []*schema.Allocation,
+) error {
 	b := p.db.NewBatch()
 	defer b.Close()
-	err := putBatch(batch, func(key, value []byte) error { return b.Set(key, value, nil) })
-	if err != nil {
+	if err := put(batch, func(key, value []byte) error { return b.Set(key, value, nil) }); err != nil {
 		return err
 	}
 	return b.Commit(pebble.Sync)
 }
 
 // load places everything, then flushes and compacts.
-func (p *pebbleStore) load(d *data) error {
-	if err := d.load(p); err != nil {
+func (p *pebbleStore) load(d *data) error { return p.loadBy(p, d) }
+
+// loadBy is load with another way to place a batch.
+func (p *pebbleStore) loadBy(by placer, d *data) error {
+	if err := d.load(by); err != nil {
 		return err
 	}
 	if err := p.db.Flush(); err != nil {
@@ -190,3 +199,18 @@ func (p pebbleWhole) client(id string) (*schema.Allocation, error) {
 	}
 	return clientIn(id, whole[len(scheduler):])
 }
+
+// pebbleLists is pebbleStore with the lists that allocstore keeps: an empty value for
+// each allocation under its node, its job and its evaluation, in the batch that places it.
+type pebbleLists struct {
+	*pebbleStore
+}
+
+func newPebbleLists(dir string) (pebbleLists, error) {
+	p, err := newPebble(dir)
+	return pebbleLists{p}, err
+}
+
+func (p pebbleLists) place(batch []*schema.Allocation) error { return p.placeBy(putListed, batch) }
+
+func (p pebbleLists) load(d *data) error { return p.loadBy(p, d) }

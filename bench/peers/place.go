@@ -7,9 +7,12 @@ import (
 	"allocstore/schema"
 )
 
+// pebbleListed is the name of the Pebble that keeps lists.
+const pebbleListed = "Pebble, lists"
+
 // place measures durable placement by one scheduler, one job a batch. The rate is
-// allocations per second; the latencies are those of batches. go-memdb takes part
-// without a disk.
+// allocations per second; the latencies are those of batches. Pebble
+// takes part without and with the lists that allocstore keeps, go-memdb without a disk.
 func (b *bench) place() error {
 	const work = "place"
 	var contenders []contender
@@ -25,6 +28,13 @@ func (b *bench) place() error {
 	})
 	if err != nil {
 		return err
+	}
+	if b.wants(work, pebbleListed) {
+		p, err := b.stores.pebbleLists.store()
+		if err != nil {
+			return err
+		}
+		add(pebbleListed, p)
 	}
 	if b.wants(work, "go-memdb") {
 		m, err := newMemdb()

@@ -35,7 +35,7 @@ type placer interface {
 // stores are the durable stores. Each is created and filled on first use and kept to
 // the end, since filling takes longer than most of the work.
 type stores struct {
-	ours, pebble, badger, bolt prepared
+	ours, pebble, pebbleLists, badger, bolt prepared
 
 	opened []durable
 }
@@ -59,6 +59,7 @@ func newStores(dir string, d *data) *stores {
 	s := new(stores)
 	s.ours = s.prepare(filepath.Join(dir, "allocstore.db"), d, openerOf(newOurs))
 	s.pebble = s.prepare(filepath.Join(dir, "pebble"), d, openerOf(newPebble))
+	s.pebbleLists = s.prepare(filepath.Join(dir, "pebble-lists"), d, openerOf(newPebbleLists))
 	s.badger = s.prepare(filepath.Join(dir, "badger"), d, openerOf(newBadger))
 	s.bolt = s.prepare(filepath.Join(dir, "bolt.db"), d, openerOf(newBolt))
 	return s

@@ -28,23 +28,34 @@ func (b *bench) updates(work string, numbers []int) error {
 
 // updateBy measures updates by that many writers, and reads back a sample.
 func (b *bench) updateBy(work string, writers int) error {
-	contenders, err := b.updaters(work, writers)
+	all, err := b.updaters(work, writers)
 	if err != nil {
 		return err
+	}
+	return b.writeBy(work, writers, all)
+}
+
+// writeBy measures writes by that many writers, and reads back a sample.
+func (b *bench) writeBy(work string, writers int, all []*clients) error {
+	var contenders []contender
+	for _, c := range all {
+		contenders = append(contenders, contender{c.peer, func(d time.Duration) (sample, error) {
+			return c.run(writers, d)
+		}})
 	}
 	if err := b.rounds(work, contenders); err != nil {
 		return err
 	}
-	for _, c := range contenders {
-		if err := b.clients[c.peer].check(); err != nil {
+	for _, c := range all {
+		if err := c.check(); err != nil {
 			return fmt.Errorf("%s/%s: %w", work, c.peer, err)
 		}
 	}
 	return nil
 }
 
-// updaters returns the contenders of this work.
-func (b *bench) updaters(work string, writers int) (contenders []contender, err error) {
+// updaters returns the clients of the peers that take part in this work.
+func (b *bench) updaters(work string, writers int) (all []*clients, err error) {
 	for _, p := range b.durables(work) {
 		if p.name == "bbolt Update" && writers > aloneWriters {
 			b.note("%s: %s is left out: it commits one update at a time, so more than %d writers only wait longer",
@@ -55,26 +66,26 @@ func (b *bench) updaters(work string, writers int) (contenders []contender, err 
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", work, p.name, err)
 		}
-		c := b.clients[p.name]
-		if c == nil {
-			c = &clients{store: store, rows: p.rows, data: b.data, acked: acks(b.clients, p.rows, b.data.n)}
-			b.clients[p.name] = c
-		}
-		contenders = append(contenders, contender{p.name, func(d time.Duration) (sample, error) {
-			return c.run(writers, d)
-		}})
+		all = append(all, &clients{
+			peer:   p.name,
+			store:  store,
+			data:   b.data,
+			acked:  b.ackedOf(p.rows),
+			client: store.client,
+			send: func(id string, stamp int64) error {
+				return store.update(clientUpdate(id, stamp, updateEvents))
+			},
+		})
 	}
-	return contenders, nil
+	return all, nil
 }
 
-// acks returns the acknowledgements of these rows, which several peers may share.
-func acks(all map[string]*clients, rows string, n int) []int64 {
-	for _, c := range all {
-		if c.rows == rows {
-			return c.acked
-		}
+// ackedOf returns the acknowledgements of these rows, which several peers may share.
+func (b *bench) ackedOf(rows string) []int64 {
+	if b.acked[rows] == nil {
+		b.acked[rows] = make([]int64, b.data.n)
 	}
-	return make([]int64, n)
+	return b.acked[rows]
 }
 
 // namedDurable is a durable peer, opened on demand.
@@ -141,23 +152,28 @@ func variant(open func() (durable, error), in func(durable) durable) func() (dur
 	}
 }
 
-// stamps numbers all updates of the run, so that they differ.
+// stamps numbers all writes of the run, so that they differ.
 var stamps atomic.Int64
 
 func nextStamp() int64 { return epoch + 1000*stamps.Add(1) }
 
 // clients are the writers of one store.
 type clients struct {
+	peer  string
 	store durable
-	rows  string
 	data  *data
 
-	// acked holds the stamp of each allocation's last acknowledged update. At any time one
+	// acked holds the stamp of each allocation's last acknowledged write. At any time one
 	// writer writes an allocation.
 	acked []int64
+
+	// send makes a write with the stamp durable. client returns an allocation that has the
+	// last write.
+	send   func(id string, stamp int64) error
+	client func(id string) (*schema.Allocation, error)
 }
 
-// run lets the writers update random allocations, each among its own.
+// run lets the writers write to random allocations, each among its own.
 func (c *clients) run(writers int, d time.Duration) (sample, error) {
 	if p, ok := c.store.(interface{ prepare() }); ok {
 		p.prepare()
@@ -170,7 +186,7 @@ func (c *clients) run(writers int, d time.Duration) (sample, error) {
 		share := (c.data.n - w + writers - 1) / writers
 		i := w + writers*rngs[w].IntN(share)
 		stamp := nextStamp()
-		if err := c.store.update(clientUpdate(c.data.ids[i], stamp, updateEvents)); err != nil {
+		if err := c.send(c.data.ids[i], stamp); err != nil {
 			return err
 		}
 		c.acked[i] = stamp
@@ -182,13 +198,13 @@ func (c *clients) run(writers int, d time.Duration) (sample, error) {
 	return s, c.store.quiesce()
 }
 
-// checked is the number of updated allocations to read back.
+// checked is the number of written allocations to read back.
 const checked = 1000
 
-// check reads back a sample of the updated allocations.
-func (c *clients) check() error { return checkAcked(c.data, c.acked, c.store.client) }
+// check reads back a sample of the written allocations.
+func (c *clients) check() error { return checkAcked(c.data, c.acked, c.client) }
 
-// checkAcked compares a sample of the updated allocations with the last acknowledged updates.
+// checkAcked compares a sample of the written allocations with the last acknowledged writes.
 func checkAcked(d *data, acked []int64, client func(id string) (*schema.Allocation, error)) error {
 	seen := 0
 	for _, i := range rand.New(rand.NewPCG(seed, 1)).Perm(d.n) {
@@ -201,7 +217,7 @@ func checkAcked(d *data, acked []int64, client func(id string) (*schema.Allocati
 			return fmt.Errorf("read back %s: %w", id, err)
 		}
 		if got := stampOf(a); got != acked[i] {
-			return fmt.Errorf("%s shows the update of %d, acknowledged last was that of %d", id, got, acked[i])
+			return fmt.Errorf("%s shows the write of %d, acknowledged last was that of %d", id, got, acked[i])
 		}
 		if seen++; seen == checked {
 			break
