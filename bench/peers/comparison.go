@@ -48,7 +48,7 @@ func (r *comparison) setResults(results []result, notes []string) {
 	r.Results = grouped(results)
 	compare(r.Results)
 	r.Notes = notes
-	r.Targets = judge(figures{r.Results, r.Herd})
+	r.Targets = judge(r.Results)
 }
 
 // Text writes the report as text.

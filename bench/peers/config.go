@@ -40,7 +40,7 @@ func parseFlags(args []string) (config, error) {
 	flags.IntVar(&cfg.n, "n", 300_000, "allocations that are there already")
 	flags.IntVar(&cfg.rounds, "rounds", 5, "rounds; figures are medians over them")
 	seconds := flags.Float64("seconds", 1, "length of one measurement")
-	writers := flags.String("writers", "1,16,256,4096", "numbers of concurrent writers")
+	writers := flags.String("writers", "1,4,16,64,256,4096", "numbers of concurrent writers")
 	flags.IntVar(&cfg.herd, "herd", 100_000, "readers on one allocation")
 	only := flags.String("only", "", `regexp: run what matches "work/peer", such as writers=256/allocstore`)
 	flags.StringVar(&cfg.dir, "dir", os.TempDir(), "where to put a throw-away directory; its disk is what is measured")

@@ -2,7 +2,7 @@
 Peers does the same work on allocstore and on the stores that schedulers use today,
 in one run, and compares them.
 
-	go run . [-n 300000] [-rounds 5] [-seconds 1] [-writers 1,16,256,4096] [-herd 100000]
+	go run . [-n 300000] [-rounds 5] [-seconds 1] [-writers 1,4,16,64,256,4096] [-herd 100000]
 	         [-curves] [-sizes 10000,100000,1000000,2000000] [-curve-writers 1,4,16,64,256,1024,4096]
 	         [-only regexp] [-json] [-date DATE] [-dir DIR] [-out DIR]
 

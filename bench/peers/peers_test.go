@@ -99,6 +99,11 @@ func TestEverythingRuns(t *testing.T) {
 	} {
 		require.ElementsMatch(t, peers, of[work], "who takes part in %s", work)
 	}
+	for _, r := range rates {
+		if took := of[r.work]; took != nil {
+			require.Contains(t, took, r.peer, "the peer of the target for %s takes part", r.work)
+		}
+	}
 }
 
 func TestShape(t *testing.T) {
