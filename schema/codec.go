@@ -81,19 +81,34 @@ func (c *Codec) DecodeAllocation(src string) (*Allocation, error) {
 	return decodeAllocation(strings.Clone(src))
 }
 
-// Placement returns the IDs of the evaluation, the node and the job in a scheduler's part,
-// without decoding the rest. Unlike decoded strings, they share the memory of src.
-func (c *Codec) Placement(src string) (eval, node, job string, err error) {
+// A Placement has the fields of a scheduler's part by which allocations are found. Unlike decoded
+// strings, they share the memory of the part.
+type Placement struct{ EvalID, NodeID, JobID, DesiredStatus string }
+
+// Placement returns the placement in a scheduler's part, without decoding the rest.
+func (c *Codec) Placement(src string) (p Placement, err error) {
 	r := reader{src: src}
-	for i := range min(r.arrayLen(), 3) {
-		switch i {
+	for i := range min(r.arrayLen(), 6) {
+		switch text := r.str(); i {
 		case 0:
-			eval = r.str()
+			p.EvalID = text
 		case 1:
-			node = r.str()
+			p.NodeID = text
 		case 2:
-			job = r.str()
+			p.JobID = text
+		case 5:
+			p.DesiredStatus = text
 		}
 	}
-	return eval, node, job, named("placement", r.err)
+	return p, named("placement", r.err)
+}
+
+// ClientStatus returns the ClientStatus in a client's part, whose memory it shares, without
+// decoding the rest.
+func (c *Codec) ClientStatus(src string) (status string, err error) {
+	r := reader{src: src}
+	if r.arrayLen() > 0 {
+		status = r.str()
+	}
+	return status, named("client status", r.err)
 }

@@ -39,7 +39,7 @@ func BenchmarkDecode(b *testing.B) {
 		"client":           func() error { return c.DecodeClient(client, new(Allocation)) },
 		"client/events":    func() error { return c.DecodeClient(busy, new(Allocation)) },
 		"job":              func() error { _, err := decodeJob(job); return err },
-		"placement":        func() error { _, _, _, err := c.Placement(scheduler); return err },
+		"placement":        func() error { _, err := c.Placement(scheduler); return err },
 		"scheduler+client": func() error { return decodeBoth(&c, scheduler, client) },
 	} {
 		b.Run("part="+name, func(b *testing.B) {

@@ -90,9 +90,12 @@ func TestCodecPartsRoundTrip(t *testing.T) {
 		b.CreateIndex, b.ModifyIndex, b.AllocModifyIndex = a.CreateIndex, a.ModifyIndex, a.AllocModifyIndex
 		require.Equal(t, a, b, "the parts together are the allocation")
 
-		eval, node, jobID, err := c.Placement(scheduler)
+		placement, err := c.Placement(scheduler)
 		require.NoError(t, err)
-		require.Equal(t, []string{a.EvalID, a.NodeID, a.JobID}, []string{eval, node, jobID}, "Placement reads the first three fields")
+		require.Equal(t, Placement{a.EvalID, a.NodeID, a.JobID, a.DesiredStatus}, placement)
+		status, err := c.ClientStatus(string(appendClient(nil, a)))
+		require.NoError(t, err)
+		require.Equal(t, a.ClientStatus, status)
 	}
 }
 

@@ -109,3 +109,44 @@ func TestNewID(t *testing.T) {
 		require.Equal(t, random, ones[i]&zeros[i], "byte %d", i)
 	}
 }
+
+// TestParseIDAgainstTable compares with a parser that goes digit by digit, on texts of which a byte or
+// two are anything.
+func TestParseIDAgainstTable(t *testing.T) {
+	t.Parallel()
+	digit := func(c byte) (byte, bool) {
+		at := strings.IndexByte("0123456789abcdef", c|0x20)
+		return byte(at), at >= 0 && (c >= '0' && c <= '9' || c >= 'A')
+	}
+	oracle := func(s string) (id ID, ok bool) {
+		for i, at := range textAt {
+			hi, isHi := digit(s[at])
+			lo, isLo := digit(s[at+1])
+			if !isHi || !isLo {
+				return ID{}, false
+			}
+			id[i] = hi<<4 | lo
+		}
+		if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+			return ID{}, false
+		}
+		return id, true
+	}
+	r := seeded(t)
+	for range 8 {
+		valid := []byte(NewID())
+		for at := range valid {
+			for c := range 256 {
+				text := slices.Clone(valid)
+				text[at] = byte(c)
+				if r.IntN(4) == 0 {
+					text[r.IntN(len(text))] = byte(r.IntN(256))
+				}
+				want, ok := oracle(string(text))
+				id, err := ParseID(string(text))
+				require.Equal(t, ok, err == nil, "%q", text)
+				require.Equal(t, want, id, "%q", text)
+			}
+		}
+	}
+}
