@@ -16,7 +16,8 @@ const shardCount = 256
 // number of goroutines. The package's documentation has the protocol, and the proof
 // that no wake-up is lost.
 type Registry struct {
-	shards [shardCount]shard
+	shards  [shardCount]shard
+	classes classes
 
 	// seed makes the choice of a shard unpredictable, so that IDs cannot be chosen
 	// to fall into one.
@@ -75,6 +76,7 @@ func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
 // must call Deregister in the end, whatever w received.
 func (r *Registry) Register(w *Waiter) {
 	r.Deregister(w)
+	r.count(w, 1) // before the links, see Waited
 	w.epoch, w.signal = r.epoch.Load(), nil
 	w.state.Store(armed)
 	for i := range w.Len() {
@@ -112,6 +114,7 @@ func (r *Registry) Deregister(w *Waiter) {
 	case <-w.c:
 	default:
 	}
+	r.count(w, -1)
 	w.state.Store(idle)
 }
 

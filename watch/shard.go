@@ -19,6 +19,8 @@ type node struct {
 	slot int32 // one past its place in the shard's clock, 0 if it is not there
 
 	head, linked bool
+
+	class uint16 // of a waiter's first node: one more than the waiter's class, 0 for none
 }
 
 // shard has the lists of the IDs whose hash selects it. Its size is two cache lines, so

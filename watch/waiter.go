@@ -63,7 +63,7 @@ func (w *Waiter) Watch(min uint64, ids ...ID) {
 		// No index is above the largest one, so no Notify reaches w.
 		ids, min = noIDs, math.MaxUint64
 	}
-	w.min = min
+	w.min, w.first.class = min, 0
 	w.setLen(len(ids))
 	for i, id := range ids {
 		n := w.node(i)
