@@ -7,12 +7,10 @@ import (
 	"slices"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
-
-// pageLen is the number of IDs of a list that are compared at a time.
-const pageLen = 128
 
 // Compare compares st, the state in use, with one that was loaded later from the same file,
 // and reports every difference and all damage in the file. It stops when fault returns an
@@ -98,40 +96,51 @@ func (c *comparison) extra(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// lists compares the lists both ways. The lists in use may also have IDs with a pending
-// removal.
+// lists compares the lists both ways: members, indexes and departures.
 func (c *comparison) lists(ctx context.Context) error {
-	err := c.difference(ctx, &c.loaded.Lists, &c.used.Lists, func(e listEntry) error {
-		return c.faultf("allocation %v: not in the list %v", e.id, e.list)
+	err := c.members(ctx, &c.loaded.Lists, &c.used.Lists, func(n lists.Name, id schema.ID) error {
+		return c.faultf("allocation %v: not in the list of %v", id, n)
 	})
 	if err != nil {
 		return err
 	}
-	return c.difference(ctx, &c.used.Lists, &c.loaded.Lists, func(e listEntry) error {
-		switch {
-		case c.used.Lists.leaving(e), !c.used.Lists.Has(e.list, e.id): // leaving, or gone by now
-			return nil
-		case c.newer(c.used.Table.Get(&e.id)): // back by now: the table is written before the lists
+	err = c.members(ctx, &c.used.Lists, &c.loaded.Lists, func(n lists.Name, id schema.ID) error {
+		if v := c.used.Table.Get(&id); c.newer(v) || !c.used.Lists.Has(n, id) { // back or gone by now
 			return nil
 		}
-		return c.faultf("allocation %v: in the list %v, where it does not belong", e.id, e.list)
+		return c.faultf("allocation %v: in the list of %v, where it does not belong", id, n)
 	})
+	if err != nil {
+		return err
+	}
+	if c.loaded.Damaged.Len() > 0 {
+		return ctx.Err() // loading did not see what the damaged records say of the lists
+	}
+	for _, difference := range c.used.Lists.Differences(&c.loaded.Lists, c.last()) {
+		if err := c.faultf("%s", difference); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
-// difference calls missing for every ID that a list has in these and lacks in those, except
-// allocations that are newer.
-func (c *comparison) difference(ctx context.Context, these, those *Lists, missing func(listEntry) error) error {
-	buf := make([]schema.ID, 0, pageLen)
-	for _, list := range these.names() {
-		r := AllIDs()
-		for more := true; more; {
-			page := these.Page(buf, list, r)
-			more = len(page) == pageLen && r.Advance(page[pageLen-1])
+// last returns the index up to which both states have everything.
+func (c *comparison) last() uint64 { return min(c.loaded.Index.Last(), c.used.Index.Last()) }
+
+// members calls missing for every ID that a list has in these and lacks in those, or has there
+// among those that are not terminal and here among the terminal ones or the reverse. Allocations
+// that are newer are not compared.
+func (c *comparison) members(ctx context.Context, these, those *lists.Lists, missing func(lists.Name, schema.ID) error) error {
+	cursor := new(lists.Cursor)
+	for _, n := range these.Names() {
+		cursor.Init(these, n, 0, lists.All(), math.MaxUint64)
+		for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 			for _, id := range page {
-				if those.Has(list, id) || c.newer(c.used.Table.Get(&id)) || c.unpublished(&id) {
+				if those.Has(n, id) && those.Terminal(n, id) == these.Terminal(n, id) ||
+					c.newer(c.used.Table.Get(&id)) || c.unpublished(&id) {
 					continue
 				}
-				if err := missing(listEntry{list, id}); err != nil {
+				if err := missing(n, id); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 
+	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/record"
 )
 
@@ -14,13 +16,15 @@ import (
 // the floor may follow one that is gone. A record above the floor must find the version
 // that it names, and at the end every allocation must have both its parts.
 type rebuilder struct {
-	st         *State
-	floor      uint64
-	slab       slab[Version]
-	fresh      *Version // from the slab, not yet in the table
-	jobs       jobCache
-	placements placements
-	batches    batchCounter
+	st      *State
+	floor   uint64
+	slab    slab[Version]
+	fresh   *Version // from the slab, not yet in the table
+	jobs    jobCache
+	lists   *lists.Builder
+	next    map[schema.ID]schema.ID // NextAllocation of those that have one
+	batches batchCounter
+	alive   int // how many of the allocations exist
 }
 
 // rebuild fills the table and the lists from the records of the scan.
@@ -35,7 +39,8 @@ func rebuild(ctx context.Context, st *State, sc *scan) error {
 func newRebuilder(st *State) *rebuilder {
 	b := &rebuilder{st: st, floor: st.Floor.Load(), jobs: jobCache{jobs: &st.Jobs}, batches: batchCounter{size: &st.Size}}
 	b.fresh = b.slab.next()
-	b.placements.init()
+	b.lists = lists.NewBuilder(&st.Lists, b.floor)
+	b.next = make(map[schema.ID]schema.ID)
 	return b
 }
 
@@ -77,22 +82,63 @@ func (b *rebuilder) apply(rec *scanned) error {
 		if j = b.jobs.get(rec.Job); j == nil {
 			return record.CorruptAt(rec.Key, "no job %x", rec.Job)
 		}
-		b.placements.add(v, rec)
 	}
-	switch v.Advance(&rec.Record, rec.Key, rec.Size(), j, rec.sums); {
+	was := v.Place
+	switch v.Advance(&rec.Record, rec.Key, rec.Size(), j, b.parts(v, rec)); {
 	case rec.Key.Index > b.floor && !v.whole():
 		return record.CorruptAt(rec.Key, "the record that it updates is missing")
 	case v.whole() && v.Tombstone() && !rec.Tombstone():
 		return record.CorruptAt(rec.Key, "updates an allocation that was deleted")
 	}
+	b.changeLists(v, was, rec)
 	b.batches.add(rec.Key.Index, rec.Size())
 	return nil
+}
+
+// parts returns what is known of the parts of a record that follows the version v.
+func (b *rebuilder) parts(v *Version, rec *scanned) Parts {
+	p := Parts{SchedSum: rec.sums[0], ClientSum: rec.sums[1], Place: v.Place}
+	sched, client := rec.Flags&record.FlagSched != 0, rec.Flags&record.FlagClient != 0
+	switch {
+	case sched && rec.Damaged:
+		p.Place = lists.UnknownPlace()
+	case sched:
+		to := lists.Placement{lists.ByNode: rec.sched.NodeID, lists.ByJob: rec.sched.JobID, lists.ByEval: rec.sched.EvalID}
+		p.Place = b.lists.Place(&to, v.Place.Ended)
+		p.Place.Ended.Set(lists.ByServer, lists.EndedOf(rec.sched.DesiredStatus, ""))
+	}
+	if client { // a damaged status is none
+		p.Place.Ended.Set(lists.ByClient, lists.EndedOf("", rec.client))
+	}
+	return p
+}
+
+// changeLists notes in the lists what a record did that made the version v.
+func (b *rebuilder) changeLists(v *Version, was lists.Place, rec *scanned) {
+	next, had := b.next[rec.ID]
+	linked := rec.Flags&record.FlagNext != 0 && (!had || next != rec.Next)
+	switch {
+	case linked:
+		b.next[rec.ID] = rec.Next
+	case had && rec.Flags&record.FlagNext == 0:
+		delete(b.next, rec.ID)
+	}
+	switch is := v.Place; {
+	case was.Nowhere() && !is.Nowhere():
+		b.alive++
+	case !was.Nowhere() && is.Nowhere():
+		b.alive--
+	}
+	if rec.Key.Index > b.floor && !(was.Nowhere() && v.Tombstone()) {
+		b.lists.Apply(&lists.Change{ID: rec.ID, Index: rec.Key.Index, Was: was, Is: v.Place, Scheduled: v.Scheduled() == rec.Key.Index, Linked: linked})
+	}
 }
 
 // finish counts the allocations and tombstones, each of which must have both its parts, and
 // fills the lists.
 func (b *rebuilder) finish() error {
 	counts := &b.st.Counts
+	members := make([]lists.Member, 0, max(b.alive, 0))
 	for id, v := range b.st.Table.All() {
 		b.st.Size.Live.Add(v.Bytes())
 		switch {
@@ -102,12 +148,13 @@ func (b *rebuilder) finish() error {
 			counts.Tombstones.Add(1)
 		default:
 			counts.Allocations.Add(1)
+			members = append(members, lists.Member{ID: id, Place: v.Place})
 			if b.st.Damaged.Covers(v) {
 				counts.Quarantined.Add(1)
 			}
 		}
 	}
-	b.placements.build(&b.st.Lists, counts.Allocations.Load())
+	b.lists.Finish(members, b.st.Index.Last())
 	return nil
 }
 

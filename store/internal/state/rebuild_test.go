@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
@@ -41,7 +42,7 @@ func FuzzRebuild(f *testing.F) {
 			if !v.Tombstone() {
 				living++
 			}
-			require.Equal(t, !v.Tombstone(), st.Lists.Has(List{Kind: Everything}, id))
+			require.Equal(t, !v.Tombstone(), st.Lists.Has(lists.Name{Kind: lists.Everything}, id))
 		}
 		require.EqualValues(t, living, st.Counts.Allocations.Load())
 		require.EqualValues(t, len(latest)-living, st.Counts.Tombstones.Load())
@@ -88,7 +89,7 @@ func fuzzRecords(ops []byte) []scanned {
 		}
 		damaged := ops[3]&4 != 0 && !r.Tombstone()
 		e := logfile.Entry{Key: k, Value: make([]byte, 100), Damaged: damaged, Record: r}
-		records = append(records, scanned{Entry: e, placement: Placement{ByNode: string(ops[:1])}})
+		records = append(records, scanned{Entry: e, sched: schema.Placement{NodeID: string(ops[:1])}})
 		versions[id] = r.PairAt(k)
 	}
 	return records

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 
+	"allocstore/schema"
 	"allocstore/store/internal/boltfile"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
@@ -34,8 +35,9 @@ type block struct {
 // A scanned record aliases its block.
 type scanned struct {
 	logfile.Entry
-	sums      PartSums
-	placement Placement // with a scheduler's part
+	sched  schema.Placement // of the scheduler's part
+	client string           // the status in the client's part
+	sums   [2]uint32        // of the scheduler's and of the client's part
 }
 
 // scanBlocks is the number of blocks, and so how far a scan may be ahead.
@@ -103,10 +105,15 @@ func (sc *scan) visit(k, v []byte) error {
 	if e.Key.Index == 0 || e.Key.Index > sc.last {
 		return record.CorruptAt(e.Key, "in a store whose last index is %d", sc.last)
 	}
-	rec := scanned{e, PartSums{record.PartSum(e.Sched), record.PartSum(e.Client)}, Placement{}}
+	rec := scanned{Entry: e, sums: [2]uint32{record.PartSum(e.Sched), record.PartSum(e.Client)}}
 	if e.Flags&record.FlagSched != 0 && !e.Damaged {
-		if rec.placement, err = DecodePlacement(e.Sched); err != nil {
+		if rec.sched, err = codec.Placement(e.Sched); err != nil {
 			return record.CorruptAt(e.Key, "scheduler's part: %v", err)
+		}
+	}
+	if e.Flags&record.FlagClient != 0 && !e.Damaged {
+		if rec.client, err = codec.ClientStatus(e.Client); err != nil {
+			return record.CorruptAt(e.Key, "client's part: %v", err)
 		}
 	}
 	sc.next = e.Key.Next()

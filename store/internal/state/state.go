@@ -7,6 +7,7 @@ import (
 
 	"allocstore/index"
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
@@ -24,7 +25,7 @@ type State struct {
 	File     *logfile.File
 	Index    index.Index // the last published index
 	Table    Table       // ID to newest version
-	Lists    Lists       // node, job and evaluation to IDs
+	Lists    lists.Lists // node, job and evaluation to IDs
 	Jobs     Jobs        // hash to job
 	Size     LogSize     // bytes of the log, live and dead
 	Damaged  Quarantine  // the damage in the file that the store can live with
@@ -63,7 +64,7 @@ type Options struct {
 func newState(o *Options) *State {
 	st := &State{residentBytes: o.ResidentBytes}
 	st.Table.init()
-	st.Lists.init()
+	st.Lists.Init()
 	st.Jobs.init()
 	st.Size.init(o.FeedRetention)
 	st.Damaged.init()
@@ -126,31 +127,40 @@ func VersionAt(t logfile.Tx, id schema.ID, p record.Pair, index uint64) (record.
 type Change struct {
 	ID     schema.ID
 	V      *Version
-	Before *Version  // nil if the store did not remember the ID
-	Move   *ListMove // nil if the allocation stays in its lists
+	Before *Version // nil if the store did not remember the ID
+	Linked bool     // it sets NextAllocation
+}
+
+// OfLists returns the change as the lists see it.
+func (ch *Change) OfLists() lists.Change {
+	index := ch.V.Modified()
+	c := lists.Change{ID: ch.ID, Index: index, Is: ch.V.Place, Scheduled: ch.V.Scheduled() == index, Linked: ch.Linked}
+	if ch.Before != nil {
+		c.Was = ch.Before.Place
+	}
+	return c
 }
 
 // Publish makes a change visible in the table, the lists and the counts. It does not
-// raise Index.
+// raise Index. The table comes before the lists: a reader that finds an ID in a list finds its
+// version in the table.
 func (st *State) Publish(ch *Change) {
 	if ch.Before != nil && st.Damaged.Covers(ch.Before) {
 		st.Counts.Quarantined.Add(-1)
 	}
 	st.Table.put(&ch.ID, ch.V)
 	was, is := ch.Before != nil && !ch.Before.Tombstone(), !ch.V.Tombstone()
+	if was || is {
+		c := ch.OfLists()
+		st.Lists.Apply(&c)
+	}
 	switch {
-	case was && is:
-		if ch.Move != nil {
-			st.Lists.move(ch.ID, ch.Move, ch.V.Modified())
-		}
-	case is:
-		st.Lists.insert(ch.ID, &ch.Move.To)
+	case is && !was:
 		st.Counts.Allocations.Add(1)
 		if ch.Before != nil {
 			st.Counts.Tombstones.Add(-1)
 		}
-	case was:
-		st.Lists.remove(ch.ID, ch.Move, ch.V.Modified())
+	case was && !is:
 		st.Counts.Allocations.Add(-1)
 		st.Counts.Tombstones.Add(1)
 	}
@@ -183,11 +193,16 @@ func (st *State) RecordRemoved(id schema.ID, k record.Key, size int, forget bool
 // IDs returns how many IDs the state remembers.
 func (st *State) IDs() int { return int(st.Counts.Allocations.Load() + st.Counts.Tombstones.Load()) }
 
+// FloorStored trims the lists, after the file has the floor of the manifest. Until then a crash may
+// take the floor back, and with it what the lists count as forgotten.
+func (st *State) FloorStored() { st.Lists.Trim(st.Manifest.Floor) }
+
 // MarkRestored makes the state, which is not in use yet, one that was restored at an index.
 // The manifest has that index.
 func (st *State) MarkRestored(m logfile.Manifest) {
 	st.Manifest = m
 	st.Restored = m.Restored
 	st.Floor.Store(m.Floor)
+	st.Lists.Trim(m.Floor)
 	st.Index.Publish(m.Last)
 }

@@ -4,11 +4,12 @@ import (
 	"sync/atomic"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/record"
 )
 
 // A Version is an allocation after one write: where its records are, and a decoded
-// allocation, which may be of this version or of an earlier one. It is 64 bytes, one for
+// allocation, which may be of this version or of an earlier one. It is 80 bytes, one for
 // every ID.
 //
 // A write decodes nothing. The first reader of a version decodes it, and reuses the
@@ -36,13 +37,20 @@ type Content struct {
 	// The lowest bit of nextAndClientLen says that NextAllocation is set, the others are
 	// the length.
 	schedLen, nextAndClientLen uint32
+
+	// Place says which lists the allocation is in. Its numbers are those of one State.
+	Place lists.Place
 }
 
-// equal reports whether both have the same content. Jobs are equal if their hashes are.
+// equal reports whether both, of two states, have the same content. Jobs are equal if their hashes
+// are. The numbers of their lists are not compared.
 func (c *Content) equal(o *Content) bool {
 	same := *o
 	if c.Job != nil && o.Job != nil && c.Job.Hash == o.Job.Hash {
 		same.Job = c.Job
+	}
+	if c.Place.Ended == o.Place.Ended && c.Place.Unplaced() == o.Place.Unplaced() {
+		same.Place = c.Place
 	}
 	return *c == same
 }
@@ -95,13 +103,17 @@ func (c *Content) follows(prev record.Pair, floor uint64) bool {
 	return same(was.Sched, prev.Sched) && same(was.Client, prev.Client)
 }
 
-// PartSums are the checksums of the parts of a record.
-type PartSums struct{ Sched, Client uint32 }
+// Parts are what is known of the parts of a record: their checksums, and where they place the
+// allocation.
+type Parts struct {
+	SchedSum, ClientSum uint32
+	Place               lists.Place
+}
 
 // Advance advances c, which was the version that r replaces, to the version that r makes.
-// r is stored under k and takes size bytes in the file; j is its job, and sums are of the
-// parts that it has.
-func (c *Content) Advance(r *record.Record, k record.Key, size int, j *Job, sums PartSums) {
+// r is stored under k and takes size bytes in the file; j is its job. The checksums are of the
+// parts that it has, the place is that of the new version.
+func (c *Content) Advance(r *record.Record, k record.Key, size int, j *Job, parts Parts) {
 	was, now := c.Pair(), r.PairAt(k)
 	c.setPair(now)
 	length := func(was, now record.Key, old uint32) uint32 {
@@ -119,15 +131,19 @@ func (c *Content) Advance(r *record.Record, k record.Key, size int, j *Job, sums
 		c.nextAndClientLen |= 1
 	}
 	if r.Flags&record.FlagSched != 0 {
-		c.Created, c.Job, c.SchedSum = r.Created, j, sums.Sched
+		c.Created, c.Job, c.SchedSum = r.Created, j, parts.SchedSum
 	}
 	if r.Flags&record.FlagClient != 0 {
-		c.ClientSum = sums.Client
+		c.ClientSum = parts.ClientSum
 	}
+	c.Place = parts.Place
 	if r.Tombstone() { // compaction may remove the older records before the tombstone
-		c.Job, c.Created, c.SchedSum, c.ClientSum = nil, 0, 0, 0
+		c.Job, c.Created, c.SchedSum, c.ClientSum, c.Place = nil, 0, 0, 0, lists.Place{}
 	}
 }
+
+// Scheduled returns the index of the scheduler's latest write: AllocModifyIndex.
+func (c *Content) Scheduled() uint64 { return c.schedIndex }
 
 // Current returns the decoded allocation of v, or nil if v is not decoded.
 func (v *Version) Current() *schema.Allocation {
@@ -137,8 +153,8 @@ func (v *Version) Current() *schema.Allocation {
 	return nil
 }
 
-// Scheduled returns a decoded allocation with the scheduler's part of v, or nil.
-func (v *Version) Scheduled() *schema.Allocation { return v.alloc.Load() }
+// DecodedScheduler returns a decoded allocation with the scheduler's part of v, or nil.
+func (v *Version) DecodedScheduler() *schema.Allocation { return v.alloc.Load() }
 
 // ReuseScheduled takes over the decoded allocation of before, which has the same
 // scheduler's part. v is not in the table yet.

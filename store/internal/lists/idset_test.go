@@ -1,4 +1,4 @@
-package state
+package lists
 
 import (
 	"math/rand/v2"
@@ -50,12 +50,13 @@ func compareSet(t *testing.T, set *idset, in map[schema.ID]bool, low, high schem
 		}
 	}
 	slices.SortFunc(want, schema.ID.Compare)
-	require.Equal(t, want, append([]schema.ID(nil), set.page(make([]schema.ID, 0, len(in)), IDRange{low, high})...))
+	require.Equal(t, want, append([]schema.ID(nil), set.page(make([]schema.ID, 0, len(in)), Range{low, high})...))
 	if len(want) > 7 {
-		require.Equal(t, want[:7], set.page(make([]schema.ID, 0, 7), IDRange{low, high}), "a page is as long as it may be")
+		require.Equal(t, want[:7], set.page(make([]schema.ID, 0, 7), Range{low, high}), "a page is as long as it may be")
 	}
 	for _, chunk := range set.chunks {
-		require.NotEmpty(t, chunk, "Invariant: no chunk is empty")
-		require.LessOrEqual(t, len(chunk), maxChunk, "Invariant: no chunk is longer")
+		require.NotEmpty(t, chunk.ids, "Invariant: no chunk is empty")
+		require.Equal(t, chunk.ids[0], chunk.first, "Invariant: first is the lowest ID")
+		require.LessOrEqual(t, len(chunk.ids), maxChunk, "Invariant: no chunk is longer")
 	}
 }

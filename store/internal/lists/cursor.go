@@ -1,0 +1,120 @@
+package lists
+
+import (
+	"slices"
+
+	"allocstore/schema"
+)
+
+// PageLen is the largest number of IDs that a Cursor copies out of a list at a time. A running
+// list needs that memory, and holds no lock between pages.
+const PageLen = 128
+
+// A Cursor pages through a list, in the order of the IDs, as of an index that the floor stays
+// below. It finds every ID that was a member at the index, and may find others: those that arrived
+// later. The versions of the allocations tell.
+//
+// Members that have left since are in the history. The cursor goes on in the history with
+// every page, since more may leave meanwhile.
+type Cursor struct {
+	ls      *Lists
+	name    Name
+	variant Variant
+	rest    Range // what is left to read
+	at      uint64
+	ended   bool
+
+	list *list       // the one that was read last
+	seen int         // how many events of its history have been looked at, or trimmed
+	left []schema.ID // sorted: members that left after at and are in rest
+
+	buf [PageLen]schema.ID
+}
+
+// Init lets c begin at the start of a range.
+func (c *Cursor) Init(ls *Lists, n Name, v Variant, r Range, at uint64) {
+	c.ls, c.name, c.variant, c.rest, c.at = ls, n, v&NonTerminal, r, at
+	c.ended, c.list, c.seen, c.left = false, nil, 0, nil
+}
+
+// Next returns the next IDs, none at the end. They are valid until the next call.
+func (c *Cursor) Next() []schema.ID {
+	if c.ended {
+		return nil
+	}
+	page := c.page()
+	if len(page) < PageLen || !c.rest.advance(page[len(page)-1]) {
+		c.ended = true
+	}
+	return page
+}
+
+func (c *Cursor) page() []schema.ID {
+	c.ls.mu.RLock()
+	defer c.ls.mu.RUnlock()
+	l := c.ls.getLocked(c.name)
+	if l == nil {
+		return nil
+	}
+	c.readHistoryLocked(l)
+	page := l.sets[0].page(c.buf[:0], c.rest)
+	if !c.variant.has(NonTerminal) && !l.sets[1].empty() {
+		var terminal [PageLen]schema.ID
+		page = merge(c.buf[:], page, l.sets[1].page(terminal[:0], c.rest))
+	}
+	if len(c.left) > 0 {
+		page = merge(c.buf[:], page, c.left)
+	}
+	return page
+}
+
+// readHistoryLocked adds to left what the history has got since the last page.
+func (c *Cursor) readHistoryLocked(l *list) {
+	if l != c.list {
+		c.list, c.seen = l, l.trimmed+l.after(c.at)
+	}
+	events := l.history[max(c.seen-l.trimmed, 0):]
+	c.seen = l.trimmed + len(l.history)
+	before := len(c.left)
+	c.left = slices.DeleteFunc(c.left, func(id schema.ID) bool { return !c.rest.Has(id) })
+	before = len(c.left)
+	for _, e := range events {
+		if e.kind != touched && e.of.has(c.variant) && c.rest.Has(e.id) {
+			c.left = append(c.left, e.id)
+		}
+	}
+	if len(c.left) > before {
+		slices.SortFunc(c.left, schema.ID.Compare)
+		c.left = slices.Compact(c.left)
+	}
+}
+
+// merge merges sorted IDs into buf, each once, as many as there is room for. a may be the
+// beginning of buf.
+func merge(buf, a, b []schema.ID) []schema.ID {
+	if len(b) == 0 {
+		return a
+	}
+	var room [PageLen]schema.ID
+	a = append(room[:0], a...)
+	n := 0
+	for ; n < len(buf) && len(a)+len(b) > 0; n++ {
+		switch {
+		case len(b) == 0:
+			buf[n], a = a[0], a[1:]
+		case len(a) == 0:
+			buf[n], b = b[0], b[1:]
+		default:
+			order := a[0].Compare(b[0])
+			if order <= 0 {
+				buf[n], a = a[0], a[1:]
+			} else {
+				buf[n] = b[0]
+			}
+			if order >= 0 {
+				b = b[1:]
+			}
+		}
+	}
+	return buf[:n]
+}
