@@ -3,9 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/record"
 )
 
@@ -20,8 +22,9 @@ import (
 // its writes, and so takes back what others have written to the same fields meanwhile. Reset
 // empties it for other writes.
 type Batch struct {
-	ops  []op
-	errs []error
+	ops        []op
+	errs       []error
+	conditions conditions
 
 	// bytes has the encoded parts, one after the other. The ops hold slices of it, or of
 	// its memory before it grew; these bytes are never written again.
@@ -72,11 +75,14 @@ func placementValues(a *schema.Allocation) [len(placementFields)]string {
 // A part is the scheduler's or the client's half of an allocation, encoded. In a draft an
 // empty body stands for the stored part.
 type part struct {
-	body string
-	sum  uint32
+	body  string
+	sum   uint32
+	ended lists.Ended // whether its status is terminal
 }
 
-func newPart(body string) part { return part{body: body, sum: record.PartSum(body)} }
+func newPart(body string, ended lists.Ended) part {
+	return part{body: body, sum: record.PartSum(body), ended: ended}
+}
 
 // An encodedJob is a job on its way into the store.
 type encodedJob struct {
@@ -107,7 +113,8 @@ const keptBytes = 1 << 16
 // called as soon as Apply has returned, whatever Apply returned.
 func (b *Batch) Reset() {
 	clear(b.ops)
-	*b = Batch{ops: b.ops[:0], bytes: b.bytes[:0]}
+	clear(b.conditions.all)
+	*b = Batch{ops: b.ops[:0], bytes: b.bytes[:0], conditions: conditions{all: b.conditions.all[:0]}}
 }
 
 // recycle is Reset for a batch of the pool: it keeps little memory.
@@ -182,8 +189,8 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 			o.empty |= 1 << i
 		}
 	}
-	o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, in)))
-	o.client = newPart(b.keep(codec.AppendClient(b.bytes, in)))
+	o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, in)), lists.EndedOf(in.DesiredStatus, ""))
+	o.client = newPart(b.keep(codec.AppendClient(b.bytes, in)), lists.EndedOf("", in.ClientStatus))
 	if a.ClientStatus == schema.ClientStatusLost || a.ClientStatus == schema.ClientStatusUnknown {
 		o.report = a.ClientStatus
 	}
@@ -263,7 +270,7 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 		return
 	}
 	body := b.keep(codec.AppendClient(b.bytes, a))
-	b.add(op{kind: opClient, id: id, client: newPart(body)}, len(body))
+	b.add(op{kind: opClient, id: id, client: newPart(body, lists.EndedOf("", a.ClientStatus))}, len(body))
 }
 
 // AppendTaskEvent adds one event to a task of an allocation, and moves the task
@@ -378,8 +385,8 @@ func (b *Batch) addJob(j *encodedJob) bool {
 
 // check returns the faults of the batch under the limits of o.
 func (b *Batch) check(o *Options) error {
-	if len(b.errs) > 0 {
-		return errors.Join(b.errs...)
+	if err := errors.Join(slices.Concat(b.conditions.errs, b.errs)...); err != nil {
+		return err
 	}
 	if b.largest > o.MaxAllocationBytes {
 		return fmt.Errorf("%w: batch write %d, allocation %v: %d bytes encoded, Options.MaxAllocationBytes is %d",

@@ -67,15 +67,9 @@ func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, err
 // run yields until the caller stops, which returns nil, or an error ends it.
 func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) bool) error {
 	at := f.enter()
-	defer func() { f.c.leave(at) }()
-	if floor := f.st.Floor.Load(); after < floor { // after entering; see sweeper.raiseFloor
-		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
-	}
-	if last := f.st.Index.Committed(); after > last {
-		if err := f.ended(ctx, at); err != nil {
-			return err
-		}
-		return fmt.Errorf("read changes: %w", &FutureIndexError{Index: after, Last: last})
+	defer func() { f.c.readers.Leave(at) }()
+	if err := f.mayBegin(ctx, at, after); err != nil {
+		return err
 	}
 	for {
 		if err := f.wait(ctx, at); err != nil {
@@ -98,8 +92,23 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		}
 		was := at
 		at = f.enter()
-		f.c.leave(was)
+		f.c.readers.Leave(was)
 	}
+}
+
+// mayBegin returns why the log cannot be read from after on, or nil. The feed has entered, so that
+// the floor stays; see sweeper.raiseFloor.
+func (f *feed) mayBegin(ctx context.Context, at, after uint64) error {
+	if floor := f.st.Floor.Load(); after < floor {
+		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
+	}
+	if last := f.st.Index.Committed(); after > last {
+		if err := f.ended(ctx, at); err != nil {
+			return err
+		}
+		return fmt.Errorf("read changes: %w", &FutureIndexError{Index: after, Last: last})
+	}
+	return nil
 }
 
 // enter registers the feed at the index before the one that it reads next.

@@ -123,7 +123,7 @@ func TestFeedBlocksAtTheLargestIndex(t *testing.T) {
 		f := feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(after)}
 		at := f.enter()
 		require.ErrorIs(t, f.wait(ctx, at), context.DeadlineExceeded)
-		s.leave(at)
+		s.readers.Leave(at)
 		cancel()
 	}
 }

@@ -80,7 +80,7 @@ func (c *check) run(ctx context.Context) error {
 	defer c.maintenance.unlock()
 	var at uint64
 	c.used, at = c.enter()
-	defer c.leave(at)
+	defer c.readers.Leave(at)
 	for _, step := range []func(context.Context) error{c.load, c.waitPublished, c.compare, c.compareCounts, c.decodeEach} {
 		if err := step(ctx); err != nil {
 			return err

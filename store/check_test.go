@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
@@ -30,30 +31,29 @@ func TestCheckFinds(t *testing.T) {
 			require.NoError(t, st.File.Update(func(tx logfile.Tx) (bool, error) { return true, fn(st, boltTx(tx)) }))
 		}
 	}
-	republish := func(st *state.State, id, other schema.ID, move *state.ListMove) {
-		v := st.Table.Get(&other)
-		st.Publish(&state.Change{ID: id, V: &state.Version{Content: v.Content}, Before: v, Move: move})
+	republish := func(st *state.State, id, other schema.ID, place lists.Place) {
+		before := st.Table.Get(&other)
+		v := &state.Version{Content: before.Content}
+		v.Place = place
+		st.Publish(&state.Change{ID: id, V: v, Before: before})
 	}
 	for name, c := range map[string]struct {
 		damage func(*testing.T, *state.State)
 		want   string
 	}{
 		"a version of another record": {func(_ *testing.T, st *state.State) {
-			republish(st, first, second, nil)
+			republish(st, first, second, st.Table.Get(&second).Place)
 		}, first.String() + ": in the file at 2.0, in the table at 3.0, and not the same"},
 		"a checksum in the table": {func(_ *testing.T, st *state.State) { st.Table.Get(&first).ClientSum++ }, "not the same"},
 		"an ID that is not in the file": {func(_ *testing.T, st *state.State) {
-			republish(st, schema.ID{9}, first, nil)
+			republish(st, schema.ID{9}, first, st.Table.Get(&first).Place)
 		}, "in the table at 2.0, not in the file"},
 		"an ID that is not in the table": {func(_ *testing.T, st *state.State) {
 			st.RecordRemoved(first, st.Table.Get(&first).Pair().Newest(), 0, true)
 		}, "in the file at 2.0, not in the table"},
 		"an ID that is not in its list": {func(_ *testing.T, st *state.State) {
-			p := state.PlacementOf(&schema.Allocation{NodeID: "node", JobID: "job"})
-			elsewhere := p
-			elsewhere[state.ByNode] = "other"
-			republish(st, first, first, &state.ListMove{From: p, To: elsewhere})
-			st.Lists.Sweep(math.MaxUint64)
+			elsewhere := lists.Placement{lists.ByNode: "other", lists.ByJob: "job"}
+			republish(st, first, first, st.Lists.Place(&elsewhere, 0))
 		}, `not in the list of node "node"`},
 		"a count": {func(_ *testing.T, st *state.State) { st.Counts.Allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
 		"bytes":   {func(_ *testing.T, st *state.State) { st.Size.Live.Add(-1) }, "bytes of live records"},
@@ -172,8 +172,8 @@ func TestCheckAppliesNoRulesOfInput(t *testing.T) {
 		c.set(a)
 		var b Batch
 		o := op{kind: opUpsert, id: mustID(t, a.ID)}
-		o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, a)))
-		o.client = newPart(b.keep(codec.AppendClient(b.bytes, a)))
+		o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, a)), 0)
+		o.client = newPart(b.keep(codec.AppendClient(b.bytes, a)), 0)
 		job := string(codec.AppendJob(nil, a.Job))
 		job = strings.ReplaceAll(job, bits(1234.5), bits(math.NaN()))
 		o.job = &encodedJob{hash: record.HashJob(job), body: job}
@@ -269,7 +269,7 @@ func TestCheckBesideReturningIDs(t *testing.T) {
 			}
 		}
 		require.Empty(t, c.found)
-		s.leave(reader)
+		s.readers.Leave(reader)
 	}
 }
 
@@ -297,6 +297,6 @@ func TestCheckBesideAClosingSnapshot(t *testing.T) {
 		require.NoError(t, st.Compare(t.Context(), c.loaded, c.note))
 		require.Empty(t, c.found)
 		require.NoError(t, <-closed)
-		s.leave(reader)
+		s.readers.Leave(reader)
 	}
 }

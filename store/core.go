@@ -104,24 +104,6 @@ func (c *core) enter() (st *state.State, at uint64) {
 	return st, at
 }
 
-// leave ends a reader at an index, and forgets the list entries that only it needed.
-func (c *core) leave(at uint64) {
-	c.readers.Leave(at)
-	c.sweepLists()
-}
-
-// sweepLists carries out the removals from lists that no reader needs any more.
-func (c *core) sweepLists() {
-	st := c.state.Load()
-	last := st.Index.Last()
-	if !st.Lists.Pending(last) {
-		return
-	}
-	if oldest := c.readers.Oldest(last); st.Lists.Pending(oldest) {
-		st.Lists.Sweep(oldest)
-	}
-}
-
 // restoredSince returns ErrRestored if st is not the store's state any more.
 func (c *core) restoredSince(st *state.State, index uint64) error {
 	if c.state.Load() != st {

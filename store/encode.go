@@ -2,9 +2,9 @@ package store
 
 import (
 	"fmt"
-	"strings"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 )
@@ -117,61 +117,51 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 	}
 	v := new(state.Version)
 	sched, client := d.parts[schedSide], d.parts[clientSide]
-	sums := state.PartSums{Sched: sched.sum, Client: client.sum}
+	parts := state.Parts{SchedSum: sched.sum, ClientSum: client.sum}
 	if d.base != nil {
 		v.Content = d.base.Content
 		if sched.body == "" {
-			sums.Sched = d.base.SchedSum
+			parts.SchedSum = d.base.SchedSum
 		}
 		if client.body == "" {
-			sums.Client = d.base.ClientSum
+			parts.ClientSum = d.base.ClientSum
 		}
 		if r.Flags&(record.FlagSched|record.FlagTombstone) == 0 {
 			v.ReuseScheduled(d.base)
 		}
 	}
-	v.Advance(r, k, record.KeyLen+r.Size(), d.job, sums)
-	move, err := d.move(r)
-	if err != nil {
+	var err error
+	if parts.Place, err = d.place(); err != nil {
 		return err
 	}
+	v.Advance(r, k, record.KeyLen+r.Size(), d.job, parts)
 	d.p.changes = append(d.p.changes, change{
-		Change: state.Change{ID: d.id, V: v, Before: d.base, Move: move},
+		Change: state.Change{ID: d.id, V: v, Before: d.base, Linked: d.next.set && d.next != d.baseNext},
 		key:    k,
 		value:  r.AppendTo(d.p.arena.alloc(r.Size()), k),
 	})
 	return nil
 }
 
-// move returns the effect on the lists, or nil if the placement cannot have changed. It may
-// alias the batch, which exists until it is answered.
-func (d *draft) move(r *record.Record) (*state.ListMove, error) {
-	now := d.parts[schedSide].body
-	if !r.Tombstone() && (r.Flags&record.FlagSched == 0 || now == "") {
-		return nil, nil
+// place returns the lists that the allocation is in after the batch.
+func (d *draft) place() (at lists.Place, err error) {
+	if !d.alive {
+		return at, nil
 	}
-	m := new(state.ListMove)
-	var err error
-	if !r.Tombstone() {
-		if m.To, err = state.DecodePlacement(now); err != nil {
-			return nil, err
+	if d.wasAlive() {
+		at = d.base.Place
+	}
+	if sched := d.parts[schedSide]; sched.body != "" {
+		p, err := codec.Placement(sched.body)
+		if err != nil {
+			return at, err
 		}
+		to := lists.Placement{lists.ByNode: p.NodeID, lists.ByJob: p.JobID, lists.ByEval: p.EvalID}
+		at = d.p.st.Lists.Place(&to, at.Ended)
+		at.Ended.Set(lists.ByServer, sched.ended)
 	}
-	if !d.wasAlive() {
-		return m, nil
+	if client := d.parts[clientSide]; client.body != "" {
+		at.Ended.Set(lists.ByClient, client.ended)
 	}
-	if a := d.base.Scheduled(); a != nil {
-		m.From = state.PlacementOf(a)
-		return m, nil
-	}
-	if d.p.st.Damaged.HasRecord(d.base.Pair().Sched) {
-		m.FromUnknown = true
-		return m, nil
-	}
-	was, err := d.stored(schedSide)
-	if err != nil {
-		return nil, err
-	}
-	m.From, err = state.DecodePlacement(strings.Clone(was))
-	return m, err
+	return at, nil
 }

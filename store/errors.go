@@ -66,6 +66,10 @@ var (
 	// and Restore: there is no room for the new file.
 	ErrNoSpace = logfile.ErrNoSpace
 
+	// ErrConflict: a condition of the batch did not hold at its turn; see Batch.Expect and
+	// Batch.ExpectList. The error is a *ConflictError.
+	ErrConflict = errors.New("conflict")
+
 	// ErrIndexRegression: the index given to ApplyAt is at or below the last one. The error
 	// is an *IndexRegressionError with both indexes.
 	ErrIndexRegression = index.ErrRegression
@@ -112,5 +116,32 @@ type IndexRegressionError = index.RegressionError
 
 // FutureIndexError is an ErrFutureIndex with the index that was given and the last one.
 type FutureIndexError = index.FutureError
+
+// ConflictError is an ErrConflict with what has moved, and both indexes.
+type ConflictError struct {
+	// ID is the allocation of an Expect, in lower case; or List is the list of an ExpectList.
+	ID   string
+	List Selector
+
+	// Expected is the index that was given, and Actual the one found: the ModifyIndex of the
+	// allocation, 0 if there is none, or the index of the list.
+	Expected, Actual uint64
+}
+
+func (e *ConflictError) Error() string {
+	if e.ID == "" {
+		return fmt.Sprintf("%v: list of %v: it changed at index %d, after %d", ErrConflict, e.List, e.Actual, e.Expected)
+	}
+	if e.Actual == 0 {
+		return fmt.Sprintf("%v: allocation %s: expected at index %d, does not exist", ErrConflict, e.ID, e.Expected)
+	}
+	if e.Expected == 0 {
+		return fmt.Sprintf("%v: allocation %s: expected not to exist, is at index %d", ErrConflict, e.ID, e.Actual)
+	}
+	return fmt.Sprintf("%v: allocation %s: expected at index %d, is at %d", ErrConflict, e.ID, e.Expected, e.Actual)
+}
+
+// Unwrap returns ErrConflict.
+func (e *ConflictError) Unwrap() error { return ErrConflict }
 
 func notFound(id schema.ID) error { return fmt.Errorf("%w: %v", ErrNotFound, id) }

@@ -41,7 +41,7 @@ func (s *Store) CompactAround(ctx context.Context, between func()) error {
 // ResidentBytes adds up the resident allocations, for comparison with Stats.ResidentBytes.
 func (s *Store) ResidentBytes() (sum int64) {
 	for _, v := range s.state.Load().Table.All() {
-		if a := v.Scheduled(); a != nil {
+		if a := v.DecodedScheduler(); a != nil {
 			sum += int64(codec.Footprint(a))
 		}
 	}

@@ -177,7 +177,7 @@ func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
 	if body == "" {
 		published := d.base.Current()
 		if of == schedSide {
-			published = d.base.Scheduled()
+			published = d.base.DecodedScheduler()
 		}
 		if published != nil {
 			return published, nil

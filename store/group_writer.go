@@ -3,8 +3,10 @@ package store
 import (
 	"fmt"
 
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
+	"allocstore/watch"
 )
 
 // A groupWriter plans, commits and publishes one group of batches after the other. Its
@@ -15,6 +17,7 @@ type groupWriter struct {
 	removals *removals
 	answers  []answer // to the batches of the group
 	changes  []int    // how many of the plan's each batch has
+	moved    []watch.ID
 }
 
 func newGroupWriter(c *core) *groupWriter { return &groupWriter{c: c, plan: newPlan(&c.opts)} }
@@ -35,6 +38,7 @@ func (g *groupWriter) commit(batches []*request, r *removals, putBack func(n int
 	committed := false
 	err := st.File.Update(func(tx logfile.Tx) (bool, error) {
 		g.plan.begin(st, tx)
+		g.plan.track(batches)
 		if err := g.planAll(batches, putBack); err != nil {
 			return false, err
 		}
@@ -85,8 +89,9 @@ func (g *groupWriter) publish() {
 		}
 		changes = changes[n:]
 	}
+	g.plan.st.Lists.DropUnused()
+	g.plan.st.FloorStored() // after the changes, which may be to lists that are empty otherwise
 	g.c.tail.Wake()
-	g.c.sweepLists()
 	g.c.wakeSweeper()
 	g.plan.reset()
 }
@@ -112,11 +117,27 @@ func (g *groupWriter) publishVersions(batch []change) {
 func (g *groupWriter) publishIndex(batch []change) {
 	index := batch[0].key.Index
 	g.plan.st.Index.Publish(index)
+	waited := lists.ClassSet(g.c.watch.Waited())
 	for i := range batch {
 		g.c.watch.Notify(batch[i].ID, index)
+		if waited != (lists.ClassSet{}) {
+			g.notifyLists(&batch[i], &waited)
+		}
 	}
 	g.c.counts.batches.Add(1)
 	g.c.counts.writes.Add(uint64(len(batch)))
+}
+
+// notifyLists notifies those who wait for a list that the change moves.
+func (g *groupWriter) notifyLists(ch *change, waited *lists.ClassSet) {
+	c := ch.OfLists()
+	g.moved = g.plan.st.Lists.AppendMoved(g.moved[:0], &c, waited)
+	for _, id := range g.moved {
+		g.c.watch.Notify(id, c.Index)
+	}
+	if c.LeavesUnplaced() { // any list may have lost it
+		g.c.watch.Broadcast(watch.Signal{Kind: watch.Changed, Index: c.Index})
+	}
 }
 
 // fail forgets the plan and fails the store.

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/state"
 )
 
@@ -14,122 +15,221 @@ import (
 // caller does.
 type Allocations = iter.Seq2[*schema.Allocation, error]
 
-// A query selects a range of IDs of one list.
-type query struct {
-	list state.List
-	ids  state.IDRange
-	err  error // of a prefix that no ID can start with
-}
-
-// listQuery selects all IDs of a list.
-func listQuery(kind state.ListKind, name string) query {
-	return query{list: state.List{Kind: kind, Name: name}, ids: state.AllIDs()}
-}
-
-// prefixQuery selects all IDs that start with prefix.
-func prefixQuery(prefix string) query {
-	low, high, err := schema.IDRange(prefix)
-	return query{list: state.List{Kind: state.Everything}, ids: state.IDRange{Low: low, High: high}, err: err}
-}
-
-// ByNode returns the allocations placed on that node, in the order of their IDs. The node's
-// ID is compared as a whole: "node1" does not find the allocations of "node10".
-func (sn *Snapshot) ByNode(nodeID string) Allocations {
-	return sn.list(listQuery(state.ByNode, nodeID))
-}
-
-// ByJob returns the allocations of that job, in the order of their IDs.
-func (sn *Snapshot) ByJob(jobID string) Allocations { return sn.list(listQuery(state.ByJob, jobID)) }
-
-// ByEval returns the allocations that an evaluation placed, in the order of their IDs.
-func (sn *Snapshot) ByEval(evalID string) Allocations {
-	return sn.list(listQuery(state.ByEval, evalID))
-}
-
-// ByPrefix returns the allocations whose ID starts with prefix, in order. The prefix may
-// have any length and either case, with dashes where an ID has them. ErrInvalidID if no
-// ID can start with it.
-func (sn *Snapshot) ByPrefix(prefix string) Allocations { return sn.list(prefixQuery(prefix)) }
-
-// All returns every allocation, in the order of their IDs.
-func (sn *Snapshot) All() Allocations { return sn.list(prefixQuery("")) }
-
-// pageLen is the number of IDs that are copied out of a list at a time. A running list needs
-// that memory, and holds no lock between pages.
-const pageLen = 128
-
-// list returns the allocations of q at the snapshot's index. The list has the IDs to look
-// at, and the versions at that index decide which belong to it. A quarantined allocation
-// whose placement is unknown may belong to any list: its error comes at the end of each.
-func (sn *Snapshot) list(q query) Allocations {
+// List returns the allocations of a list at the snapshot's index, in the order of their IDs. With
+// NonTerminal it does not touch those that are left out. It blocks while it reads the file, and
+// holds no lock while the caller has an allocation.
+//
+// A quarantined allocation is ErrCorrupt in its place. If it is unknown where it is placed, the
+// error comes at the end of every list of a node, a job or an evaluation, since it may belong
+// there.
+func (sn *Snapshot) List(sel Selector) Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
-		if q.err != nil {
-			yield(nil, q.err)
+		q, err := sel.query()
+		if err != nil {
+			yield(nil, err)
 			return
 		}
-		more := sn.each(q, func(_ schema.ID, a *schema.Allocation, err error) bool {
-			return err == nil && (a == nil || !q.list.Holds(a)) || yield(a, err)
-		})
-		if more && q.list.Named() {
-			sn.each(listQuery(state.UnknownPlacement, ""), func(id schema.ID, _ *schema.Allocation, err error) bool {
-				return err == nil || sn.inList(q.list, id) || yield(nil, err)
-			})
+		if sn.members(&q, yield) && q.name.Named() {
+			sn.unplaced(&q, yield)
 		}
 	}
 }
 
-// inList reports whether the list has the ID.
-func (sn *Snapshot) inList(list state.List, id schema.ID) bool {
+// members yields the members of a list, and returns false if it was stopped.
+//
+// A member whose newest version is in memory costs a look into the table and one at the
+// allocation. Those of a page are made side by side; see Table.Residents. The newest version
+// needs no look at its lists: the list is exact as of that version.
+func (sn *Snapshot) members(q *query, yield func(*schema.Allocation, error) bool) bool {
 	st, err := sn.state()
-	return err == nil && st.Lists.Has(list, id)
-}
-
-// each calls fn with every ID of the list and its allocation at the snapshot's index, which
-// may be nil, or the reason that it cannot be read. It stops when fn returns false, or at an
-// error that is not limited to one allocation. It reports whether it reached the end.
-func (sn *Snapshot) each(q query, fn func(schema.ID, *schema.Allocation, error) bool) bool {
-	buf := make([]schema.ID, 0, pageLen)
-	for {
-		st, err := sn.state()
-		var page []schema.ID
-		if err == nil {
-			page = st.Lists.Page(buf, q.list, q.ids)
-			_, err = sn.state() // a list forgets entries when its snapshot closes
-		}
-		if err != nil {
-			fn(schema.ID{}, nil, err)
-			return false
-		}
-		for _, id := range page {
-			a, err := sn.at(id)
-			if more := fn(id, a, err); !more || err != nil && !errors.Is(err, ErrCorrupt) {
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	var cursor lists.Cursor
+	cursor.Init(&st.Lists, q.name, q.variant, q.ids, sn.index)
+	var allocs [lists.PageLen]*schema.Allocation
+	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
+		st.Table.Residents(page, allocs[:])
+		for i, id := range page {
+			a, err := sn.newest(allocs[i])
+			if a == nil && err == nil {
+				if a, err = sn.at(id); err == nil && !q.holds(a) {
+					continue
+				}
+			}
+			if !yield(a, err) || err != nil && !errors.Is(err, ErrCorrupt) {
 				return false
 			}
 		}
-		if len(page) < pageLen || !q.ids.Advance(page[len(page)-1]) {
-			return true
+	}
+	return true
+}
+
+// newest returns a, the resident allocation of an ID, if it is the one at the snapshot's index,
+// else nil.
+func (sn *Snapshot) newest(a *schema.Allocation) (*schema.Allocation, error) {
+	if a == nil || a.ModifyIndex > sn.index {
+		return nil, nil
+	}
+	if _, err := sn.state(); err != nil {
+		return nil, err
+	}
+	sn.c.hit()
+	return sn.c.handOut(a, nil)
+}
+
+// unplaced yields the errors of quarantined allocations whose placement is unknown.
+func (sn *Snapshot) unplaced(q *query, yield func(*schema.Allocation, error) bool) bool {
+	st, err := sn.state()
+	name := lists.Name{Kind: lists.Unplaced}
+	if err != nil || st.Lists.Index(name, 0) == 0 { // as in a file without damage
+		return err == nil
+	}
+	var cursor lists.Cursor
+	cursor.Init(&st.Lists, name, 0, lists.All(), sn.index)
+	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
+		for _, id := range page {
+			if _, err := sn.at(id); err != nil && !st.Lists.Has(q.name, id) && !yield(nil, err) {
+				return false
+			}
 		}
+	}
+	return true
+}
+
+// Len returns the number of allocations in a list at the snapshot's index, those in quarantine
+// too. It takes no longer for a long list, unless members have come or gone since the snapshot
+// was taken: then it looks at all of them, and may read the file.
+//
+// Errors: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no ID can start with;
+// ErrClosed; ErrRestored; ErrCorrupt, with the number of the others, if it is unknown where an
+// allocation is placed.
+func (sn *Snapshot) Len(sel Selector) (int, error) {
+	q, err := sel.query()
+	if err != nil {
+		return 0, err
+	}
+	st, err := sn.state()
+	if err != nil {
+		return 0, err
+	}
+	n := st.Lists.Count(q.name, q.variant, q.ids)
+	if st.Lists.Index(q.name, q.variant|lists.Placements) > sn.index { // read after the number
+		if n, err = sn.count(st, &q); err != nil {
+			return 0, err
+		}
+	}
+	if q.name.Named() {
+		sn.unplaced(&q, func(_ *schema.Allocation, e error) bool {
+			err = e
+			return false
+		})
+	}
+	if _, e := sn.state(); e != nil {
+		return 0, e
+	}
+	return n, err
+}
+
+// count counts the members one by one.
+func (sn *Snapshot) count(st *state.State, q *query) (n int, err error) {
+	var cursor lists.Cursor
+	cursor.Init(&st.Lists, q.name, q.variant, q.ids, sn.index)
+	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
+		for _, id := range page {
+			v := st.Table.Get(&id)
+			if v != nil && v.Modified() <= sn.index {
+				n++
+				continue
+			}
+			a, err := sn.at(id)
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				return 0, err
+			}
+			if err != nil || q.holds(a) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// GetMany returns the allocations with these IDs at the snapshot's index, in the order given. The
+// error of an ID, which names it, comes in its place, and the rest goes on if the caller does:
+// ErrNotFound, ErrInvalidID or ErrCorrupt. ErrClosed and ErrRestored end the sequence. It is
+// faster than a loop of Get.
+func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
+	return func(yield func(*schema.Allocation, error) bool) {
+		st, err := sn.state()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		getMany(&st.Table, ids, func(id string, a *schema.Allocation) bool {
+			a, err := sn.newest(a)
+			if a == nil && err == nil {
+				a, err = sn.Get(id)
+			}
+			return yield(a, err) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrRestored)
+		})
 	}
 }
 
-// ByNode returns the allocations placed on that node, in the order of their IDs, all at the
-// index at which the iteration begins. See [Snapshot.ByNode].
-func (s *Store) ByNode(nodeID string) Allocations { return s.list(listQuery(state.ByNode, nodeID)) }
+// getMany calls fn with each ID and its resident allocation, or nil, until fn returns false.
+func getMany(t *state.Table, ids []string, fn func(id string, a *schema.Allocation) bool) {
+	var parsed [lists.PageLen]schema.ID
+	var allocs [lists.PageLen]*schema.Allocation
+	for len(ids) > 0 {
+		n := min(len(ids), lists.PageLen)
+		prefetch(ids[:n])
+		for i, id := range ids[:n] {
+			parsed[i], _ = schema.ParseID(id) // the zero ID if it is none
+		}
+		t.Residents(parsed[:n], allocs[:])
+		for i, id := range ids[:n] {
+			if !fn(id, allocs[i]) {
+				return
+			}
+		}
+		ids = ids[n:]
+	}
+}
 
-// ByJob returns the allocations of that job. See [Snapshot.ByJob].
-func (s *Store) ByJob(jobID string) Allocations { return s.list(listQuery(state.ByJob, jobID)) }
+// prefetch reads the first byte of each text. The processor misses its caches for many at once,
+// while parsing one after the other would wait for each. The result is for the compiler, which
+// would leave the reads out.
+//
+//go:noinline
+func prefetch(ids []string) (sum byte) {
+	for _, id := range ids {
+		if len(id) > 0 {
+			sum += id[0]
+		}
+	}
+	return sum
+}
 
-// ByEval returns the allocations that an evaluation placed. See [Snapshot.ByEval].
-func (s *Store) ByEval(evalID string) Allocations { return s.list(listQuery(state.ByEval, evalID)) }
+// GetMany returns the newest allocations with these IDs, in the order given. The error of an ID,
+// which names it, comes in its place, and the rest goes on if the caller does: ErrNotFound,
+// ErrInvalidID or ErrCorrupt. ErrClosed ends the sequence. It is faster than a loop of Get, and
+// like that it shows each allocation as of the moment when it looks it up.
+func (s *Store) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
+	return func(yield func(*schema.Allocation, error) bool) {
+		getMany(&s.state.Load().Table, ids, func(id string, a *schema.Allocation) (more bool) {
+			if a == nil || s.closed.Load() {
+				a, err := s.Get(id)
+				return yield(a, err) && !errors.Is(err, ErrClosed)
+			}
+			s.hit()
+			return yield(s.handOut(a, nil))
+		})
+	}
+}
 
-// ByPrefix returns the allocations whose ID starts with prefix. See [Snapshot.ByPrefix].
-func (s *Store) ByPrefix(prefix string) Allocations { return s.list(prefixQuery(prefix)) }
-
-// All returns every allocation. See [Snapshot.All].
-func (s *Store) All() Allocations { return s.list(prefixQuery("")) }
-
-// list runs q on a snapshot of its own.
-func (s *Store) list(q query) Allocations {
+// List returns the allocations of a list, all at the index at which the iteration begins. See
+// [Snapshot.List].
+func (s *Store) List(sel Selector) Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
 		sn, err := s.Snapshot()
 		if err != nil {
@@ -137,6 +237,46 @@ func (s *Store) list(q query) Allocations {
 			return
 		}
 		defer sn.Close()
-		sn.list(q)(yield)
+		sn.List(sel)(yield)
 	}
 }
+
+// Len returns the number of allocations in a list. See [Snapshot.Len].
+func (s *Store) Len(sel Selector) (int, error) {
+	sn, err := s.Snapshot()
+	if err != nil {
+		return 0, err
+	}
+	defer sn.Close()
+	return sn.Len(sel)
+}
+
+// ByNode is List of a Node.
+func (sn *Snapshot) ByNode(nodeID string) Allocations { return sn.List(Node(nodeID)) }
+
+// ByJob is List of a Job.
+func (sn *Snapshot) ByJob(jobID string) Allocations { return sn.List(Job(jobID)) }
+
+// ByEval is List of an Eval.
+func (sn *Snapshot) ByEval(evalID string) Allocations { return sn.List(Eval(evalID)) }
+
+// ByPrefix is List of a Prefix.
+func (sn *Snapshot) ByPrefix(prefix string) Allocations { return sn.List(Prefix(prefix)) }
+
+// All is List of Everything.
+func (sn *Snapshot) All() Allocations { return sn.List(Everything()) }
+
+// ByNode is List of a Node.
+func (s *Store) ByNode(nodeID string) Allocations { return s.List(Node(nodeID)) }
+
+// ByJob is List of a Job.
+func (s *Store) ByJob(jobID string) Allocations { return s.List(Job(jobID)) }
+
+// ByEval is List of an Eval.
+func (s *Store) ByEval(evalID string) Allocations { return s.List(Eval(evalID)) }
+
+// ByPrefix is List of a Prefix.
+func (s *Store) ByPrefix(prefix string) Allocations { return s.List(Prefix(prefix)) }
+
+// All is List of Everything.
+func (s *Store) All() Allocations { return s.List(Everything()) }

@@ -6,6 +6,7 @@ import (
 
 	"allocstore/index"
 	"allocstore/schema"
+	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
@@ -37,6 +38,7 @@ type plan struct {
 
 	overlay map[schema.ID]*state.Version // versions that earlier batches of the group made
 	jobs    newJobs
+	moves   groupMoves
 	changes []change // of all batches, one after the other
 	arena   arena
 	scratch []byte
@@ -103,6 +105,9 @@ func (p *plan) add(r *request) (answer, error) {
 // batch folds the writes of a batch into drafts, and turns the drafts into changes.
 func (p *plan) batch(r *request) (a Applied, err error) {
 	at, err := p.indexFor(r)
+	if err == nil {
+		err = p.require(r.batch)
+	}
 	if err != nil {
 		return a, err
 	}
@@ -173,6 +178,9 @@ func (p *plan) put(changes []change) error {
 		ch := &changes[i]
 		p.last = ch.key.Index
 		p.overlay[ch.ID] = ch.V
+		if p.moves.tracked {
+			p.noteMoves(&ch.Change)
+		}
 		p.bytes += int64(record.KeyLen + len(ch.value))
 		if err := p.jobs.put(p.tx, ch.V.Job); err != nil {
 			return err
@@ -187,10 +195,11 @@ func (p *plan) put(changes []change) error {
 
 // encode returns a part of a, in the arena.
 func (p *plan) encode(of side, a *schema.Allocation) part {
+	var ended lists.Ended
 	if of == clientSide {
-		p.scratch = codec.AppendClient(p.scratch[:0], a)
+		p.scratch, ended = codec.AppendClient(p.scratch[:0], a), lists.EndedOf("", a.ClientStatus)
 	} else {
-		p.scratch = codec.AppendScheduler(p.scratch[:0], a)
+		p.scratch, ended = codec.AppendScheduler(p.scratch[:0], a), lists.EndedOf(a.DesiredStatus, "")
 	}
-	return newPart(record.UnsafeString(append(p.arena.alloc(len(p.scratch)), p.scratch...)))
+	return newPart(record.UnsafeString(append(p.arena.alloc(len(p.scratch)), p.scratch...)), ended)
 }

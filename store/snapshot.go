@@ -39,7 +39,7 @@ func (sn *Snapshot) Index() uint64 { return sn.index }
 // does nothing. It always returns nil, which makes a Snapshot an io.Closer.
 func (sn *Snapshot) Close() error {
 	if sn.st.Swap(nil) != nil {
-		sn.c.leave(sn.index)
+		sn.c.readers.Leave(sn.index)
 	}
 	return nil
 }

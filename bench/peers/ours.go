@@ -36,13 +36,7 @@ func (o *ourStore) get(id string, got *found) (err error) {
 
 // getMany yields the allocations of the IDs in the order given.
 func (o *ourStore) getMany(ids []string) iter.Seq2[*schema.Allocation, error] {
-	return func(yield func(*schema.Allocation, error) bool) {
-		for _, id := range ids {
-			if !yield(o.s.Get(id)) {
-				return
-			}
-		}
-	}
+	return o.s.GetMany(ids)
 }
 
 func (o *ourStore) update(a *schema.Allocation) error {

@@ -1,0 +1,331 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"allocstore/schema"
+	"allocstore/store/internal/lists"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/watch"
+)
+
+// ListChange is one entry of a list's stream: one of Alloc and Gone, or Complete alone.
+type ListChange struct {
+	// Index is that of the change. In the state as of the beginning it is the member's
+	// ModifyIndex, and with Complete the index of that state.
+	Index uint64
+
+	// Alloc is the member that arrived or changed, shared and read-only.
+	Alloc *schema.Allocation
+
+	// Gone is the allocation that left.
+	Gone *Departure
+
+	// Complete says that the state as of the beginning has been given.
+	Complete bool
+}
+
+// Follow returns a list as a stream. With after 0 it begins with the members, in the order of
+// their IDs, and a Complete; then it gives every change of the list, in the order of the indexes
+// and, within one, of the batch. With another after it gives the changes above that index. It goes
+// on with new changes until ctx ends or the caller stops.
+//
+// The stream is read from the log on the disk, so it survives restarts. A reader resumes after the
+// Complete, or after the index of a change when one with a higher index has arrived: a batch
+// may have several changes. A reader that resumes with the index before the latest change is
+// given the changes of that batch again.
+//
+// It blocks while there is nothing to read, holds up no writer, and keeps some hundred changes in
+// memory. While it is open, compaction keeps what it has not read.
+//
+// The sequence ends with a zero ListChange and an error: ErrInvalid for the zero Selector;
+// ErrInvalidID for a prefix that no ID can start with; otherwise as that of Changes. A quarantined
+// member of the state as of the beginning is ErrCorrupt in its place, and the sequence goes on if
+// the caller does; at a damaged change it ends.
+func (s *Store) Follow(ctx context.Context, sel Selector, after uint64) iter.Seq2[ListChange, error] {
+	return func(yield func(ListChange, error) bool) {
+		q, err := sel.query()
+		if err == nil {
+			f := follower{s: s, q: q, w: watch.NewWaiter(), sel: sel}
+			err = f.run(ctx, after, yield)
+		}
+		if err != nil {
+			yield(ListChange{}, err)
+		}
+	}
+}
+
+// A follower is one reader of Follow.
+//
+// It reads the log, as a feed does, but not all of it: while the list's index stays, it goes on to
+// the last index without reading. When the list moves, it reads from the change on that woke it,
+// and takes the records of allocations that are in the list, or left it since. For such
+// a record it compares the allocation before with the one after.
+type follower struct {
+	s    *Store
+	q    query
+	sel  Selector
+	feed feed // its position in the log
+	at   uint64
+	w    *watch.Waiter
+
+	chunk []ListChange
+}
+
+// followEvery is the time after which a follower whose list does not change lets compaction pass
+// it.
+const followEvery = time.Second
+
+// run yields until the caller stops, which returns nil, or an error ends it.
+func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange, error) bool) error {
+	sn, err := f.s.Snapshot()
+	if err != nil {
+		return err
+	}
+	if after == 0 {
+		more, err := f.begin(ctx, sn, yield)
+		if !more || err != nil {
+			_ = sn.Close()
+			return err
+		}
+		after = sn.index
+	}
+	f.feed = feed{c: &f.s.core, st: sn.st.Load(), next: record.FirstAfter(after)}
+	f.at = f.feed.enter()
+	defer func() { f.s.readers.Leave(f.at) }()
+	_ = sn.Close() // it has kept compaction back until the feed entered
+	if err := f.feed.mayBegin(ctx, f.at, after); err != nil {
+		return err
+	}
+	class, id := f.q.watch()
+	for {
+		f.w.WatchClass(f.feed.next.Index-1, watch.Class(class), id)
+		if err := f.wait(ctx); err != nil {
+			return err
+		}
+		if more, err := f.give(ctx, yield); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// begin yields the members on the snapshot, and the mark.
+func (f *follower) begin(ctx context.Context, sn *Snapshot, yield func(ListChange, error) bool) (more bool, err error) {
+	for a, err := range sn.List(f.sel) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		switch {
+		case err == nil:
+			more = yield(ListChange{Index: a.ModifyIndex, Alloc: a}, nil)
+		case errors.Is(err, ErrCorrupt):
+			more = yield(ListChange{}, err)
+		default:
+			return false, err
+		}
+		if !more {
+			return false, nil
+		}
+	}
+	return yield(ListChange{Index: sn.index, Complete: true}, nil), nil
+}
+
+// wait blocks until the list has changed, or the follower has to end. Meanwhile the feed's
+// position moves on.
+func (f *follower) wait(ctx context.Context) error {
+	for {
+		if err := f.feed.ended(ctx, f.at); err != nil {
+			return err
+		}
+		if f.moved() {
+			return nil
+		}
+		if err := f.s.failed(); err != nil {
+			return err
+		}
+		f.block(ctx)
+	}
+}
+
+// block blocks until the follower has to look again.
+func (f *follower) block(ctx context.Context) {
+	f.s.watch.ExpireAfter(f.w, followEvery)
+	f.s.watch.Register(f.w)
+	defer f.s.watch.Deregister(f.w)
+	if f.moved() {
+		return
+	}
+	select {
+	case <-f.w.C():
+		if signal := f.w.Signal(); signal.Kind == watch.Changed { // the first change since it looked
+			f.advance(record.FirstAfter(max(signal.Index, f.feed.next.Index) - 1))
+		}
+	case <-ctx.Done():
+	case <-f.s.life.Done():
+	}
+}
+
+// moved reports whether the list may have changed above the feed's position. If not, the position
+// becomes the last index, which is read first.
+func (f *follower) moved() bool {
+	st := f.feed.st
+	last := st.Index.Last()
+	if st.Lists.Index(f.q.name, f.q.variant) >= f.feed.next.Index && last >= f.feed.next.Index {
+		return true
+	}
+	f.advance(record.FirstAfter(max(last, f.feed.next.Index-1)))
+	return false
+}
+
+// advance moves the feed's position, and lets compaction follow.
+func (f *follower) advance(to record.Key) {
+	f.feed.next = to
+	was := f.at
+	f.at = f.feed.enter()
+	f.s.readers.Leave(was)
+}
+
+// give reads the log up to the last index and yields the changes of the list. It returns false if
+// the caller stopped.
+func (f *follower) give(ctx context.Context, yield func(ListChange, error) bool) (more bool, err error) {
+	last := f.feed.st.Index.Last()
+	for f.feed.next.Index <= last && !f.feed.next.Exhausted() {
+		next, err := f.read(last)
+		if e := f.feed.ended(ctx, f.at); e != nil {
+			return false, e
+		}
+		for _, ch := range f.chunk {
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			if !yield(ch, nil) {
+				return false, nil
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		f.advance(next)
+	}
+	return true, nil
+}
+
+// followRecords bounds the records that are read in one transaction.
+const followRecords = 1024
+
+// read fills the chunk with the changes in the next records, up to the index last, and returns
+// where to go on.
+func (f *follower) read(last uint64) (next record.Key, err error) {
+	f.chunk = f.chunk[:0]
+	left := f.departed()
+	n, size := 0, 0
+	next = record.FirstAfter(last)
+	err = f.feed.st.File.View(func(t logfile.Tx) error {
+		for e, err := range t.Records(f.feed.next) {
+			if err != nil || e.Key.Index > last {
+				return err
+			}
+			if n == followRecords || len(f.chunk) >= feedChunk || size >= feedBytes {
+				next = e.Key
+				return nil
+			}
+			n++
+			if !f.concerns(e.ID, left) {
+				continue
+			}
+			size += len(e.Value)
+			if err := f.add(t, &e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return next, err
+}
+
+// departed returns the allocations that left the list above the feed's position.
+func (f *follower) departed() map[schema.ID]bool {
+	st := f.feed.st
+	gone, _ := st.Lists.Since(f.q.name, f.q.variant, f.q.ids, f.feed.next.Index-1, st.Index.Last())
+	left := make(map[schema.ID]bool, len(gone))
+	for _, d := range gone {
+		left[d.ID] = true
+	}
+	return left
+}
+
+// concerns reports whether a record of the allocation may be a change of the list.
+func (f *follower) concerns(id schema.ID, left map[schema.ID]bool) bool {
+	if !f.q.ids.Has(id) {
+		return false
+	}
+	lists := &f.feed.st.Lists
+	return left[id] || lists.Has(f.q.name, id)
+}
+
+// add adds the change that the record made in the list, if it made one.
+func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
+	after, err := f.version(t, e.ID, e.PairAt(e.Key))
+	if err != nil {
+		return err
+	}
+	before, err := f.before(t, e)
+	if err != nil {
+		return err
+	}
+	was, is := f.q.holds(before), f.q.holds(after)
+	switch {
+	case was && !is:
+		reason := lists.Terminated
+		if after == nil {
+			reason = lists.Removed
+		} else if !f.q.name.Holds(after) {
+			reason = lists.Moved
+		}
+		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Gone: &Departure{ID: e.ID.String(), Index: e.Key.Index, Reason: DepartureReason(reason)}})
+	case is && (!was || f.counts(before, after)):
+		if after, err = f.s.handOut(after, nil); err != nil {
+			return err
+		}
+		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Alloc: after})
+	}
+	return nil
+}
+
+// counts reports whether a change of a member that stays is one of the list.
+func (f *follower) counts(before, after *schema.Allocation) bool {
+	return !f.q.placements() || after.AllocModifyIndex == after.ModifyIndex ||
+		after.NextAllocation != "" && after.NextAllocation != before.NextAllocation
+}
+
+// version returns the allocation that p locates, nil for a tombstone.
+func (f *follower) version(t logfile.Tx, id schema.ID, p record.Pair) (*schema.Allocation, error) {
+	if v := f.feed.st.Table.Get(&id); v != nil && v.Pair() == p {
+		if a := v.Current(); a != nil {
+			return a, nil
+		}
+	}
+	return f.feed.st.Assemble(t, id, p)
+}
+
+// before returns the allocation before the record, nil if it did not exist. If the record inserts
+// it, compaction may have removed the version before, a tombstone.
+func (f *follower) before(t logfile.Tx, e *logfile.Entry) (*schema.Allocation, error) {
+	if e.Prev == (record.Pair{}) {
+		return nil, nil
+	}
+	a, err := f.version(t, e.ID, e.Prev)
+	inserts := e.Flags&record.FlagSched != 0 && e.Created == e.Key.Index
+	if err != nil && inserts && e.Prev.Newest().Index <= f.feed.st.Floor.Load() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("before record %v: %w", e.Key, err)
+	}
+	return a, nil
+}

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	"allocstore/schema"
+	"allocstore/store/internal/lists"
+)
+
+// A Selector names a list of allocations, and which of them and of their changes count. It is a
+// value: two selectors of the same list are equal. The zero value names no list, and using it is
+// ErrInvalid.
+type Selector struct {
+	kind    selectorKind
+	variant lists.Variant
+	text    string // a name, or a prefix of an ID in its canonical form
+}
+
+type selectorKind uint8
+
+const (
+	noSelector selectorKind = iota
+	nodeSelector
+	jobSelector
+	evalSelector
+	prefixSelector
+)
+
+// Node selects the allocations that are placed on a node. The node's ID is compared as a whole:
+// "node1" does not find the allocations of "node10".
+func Node(id string) Selector { return Selector{kind: nodeSelector, text: id} }
+
+// Job selects the allocations of a job.
+func Job(id string) Selector { return Selector{kind: jobSelector, text: id} }
+
+// Eval selects the allocations that an evaluation placed.
+func Eval(id string) Selector { return Selector{kind: evalSelector, text: id} }
+
+// Prefix selects the allocations whose ID starts with prefix. It may have any length and either
+// case, with dashes where an ID has them. If no ID can start with it, using the selector is
+// ErrInvalidID.
+func Prefix(prefix string) Selector {
+	if _, _, err := schema.IDRange(prefix); err == nil {
+		prefix = strings.TrimRight(strings.ToLower(prefix), "-")
+	}
+	return Selector{kind: prefixSelector, text: prefix}
+}
+
+// Everything selects all allocations. It is equal to the Prefix "".
+func Everything() Selector { return Prefix("") }
+
+// NonTerminal returns the selector of the same list without the allocations that are Terminal. An
+// allocation that becomes terminal departs from it.
+func (sel Selector) NonTerminal() Selector {
+	sel.variant |= lists.NonTerminal
+	return sel
+}
+
+// Placements returns the selector of the same list, in which only arrivals, departures and the
+// scheduler's writes count as changes: what only a client reported does not.
+func (sel Selector) Placements() Selector {
+	sel.variant |= lists.Placements
+	return sel
+}
+
+// String describes the list, for messages.
+func (sel Selector) String() string {
+	var text string
+	switch sel.kind {
+	case nodeSelector:
+		text = fmt.Sprintf("node %q", sel.text)
+	case jobSelector:
+		text = fmt.Sprintf("job %q", sel.text)
+	case evalSelector:
+		text = fmt.Sprintf("evaluation %q", sel.text)
+	case prefixSelector:
+		if text = "everything"; sel.text != "" {
+			text = fmt.Sprintf("prefix %q", sel.text)
+		}
+	default:
+		return "no list"
+	}
+	if sel.variant&lists.NonTerminal != 0 {
+		text += ", non-terminal"
+	}
+	if sel.variant&lists.Placements != 0 {
+		text += ", placements"
+	}
+	return text
+}
+
+// A query is a selector that has been checked: a range of IDs of one list.
+type query struct {
+	name    lists.Name
+	variant lists.Variant
+	ids     lists.Range
+	digits  int // the length of the prefix
+}
+
+// query returns the query of the selector, ErrInvalid for the zero selector, or ErrInvalidID for a
+// prefix that no ID can start with.
+func (sel Selector) query() (query, error) {
+	q := query{variant: sel.variant, ids: lists.All()}
+	switch sel.kind {
+	case nodeSelector:
+		q.name = lists.Name{Kind: lists.ByNode, Text: sel.text}
+	case jobSelector:
+		q.name = lists.Name{Kind: lists.ByJob, Text: sel.text}
+	case evalSelector:
+		q.name = lists.Name{Kind: lists.ByEval, Text: sel.text}
+	case prefixSelector:
+		low, high, err := schema.IDRange(sel.text)
+		if err != nil {
+			return q, err
+		}
+		q.name, q.ids = lists.Name{Kind: lists.Everything}, lists.Range{Low: low, High: high}
+		q.digits = len(sel.text) - strings.Count(sel.text, "-")
+	default:
+		return q, fmt.Errorf("%w: the zero Selector names no list", ErrInvalid)
+	}
+	return q, nil
+}
+
+// nonTerminal reports whether the list leaves out what is terminal.
+func (q *query) nonTerminal() bool { return q.variant&lists.NonTerminal != 0 }
+
+// placements reports whether only placements count as changes.
+func (q *query) placements() bool { return q.variant&lists.Placements != 0 }
+
+// holds reports whether a, which may be nil, belongs to the list. Its ID is in the range.
+func (q *query) holds(a *schema.Allocation) bool {
+	return a != nil && q.name.Holds(a) && !(q.nonTerminal() && a.Terminal())
+}
+
+// watch returns the class and the ID that waiters of the list wait for.
+func (q *query) watch() (lists.Class, lists.WatchID) {
+	if q.name.Named() {
+		return lists.ClassOf(q.name.Kind, q.variant), q.name.Watch(q.variant)
+	}
+	return lists.PrefixClass(q.digits, q.variant), lists.Prefix(q.ids.Low, q.digits, q.variant)
+}

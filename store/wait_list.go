@@ -1,0 +1,367 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"allocstore/schema"
+	"allocstore/store/internal/lists"
+	"allocstore/store/internal/state"
+	"allocstore/watch"
+)
+
+// ListResult is the result of a wait for a list.
+type ListResult struct {
+	// Index is that of the list: the newest at which a member arrived, changed or left. It is at
+	// least 1, and never below the last restore or the floor of compaction. After TimedOut it is
+	// the store's last index. Given back as the next MinQueryIndex, it misses nothing.
+	Index uint64
+
+	// Outcome is Changed, TimedOut, Restored or Compacted.
+	Outcome Outcome
+
+	// Full says that Changed has all members, and not only those that changed. Gone is nil then.
+	Full bool
+
+	// Changed has the members that arrived or changed above MinQueryIndex, each in its newest
+	// version, in the order of their IDs. They are shared and must not be changed.
+	Changed []*schema.Allocation
+
+	// Gone has the allocations that left the list above MinQueryIndex and are not back, each with its
+	// latest departure, in the order of their indexes.
+	Gone []Departure
+}
+
+// A Departure is an allocation that left a list.
+type Departure struct {
+	ID     string // in lower case
+	Index  uint64
+	Reason DepartureReason
+}
+
+// DepartureReason is the reason why an allocation left a list.
+type DepartureReason uint8
+
+// Reasons of departures.
+const (
+	// Removed: the allocation was deleted.
+	Removed = DepartureReason(lists.Removed)
+
+	// Moved: its node, its job or its evaluation is another one now.
+	Moved = DepartureReason(lists.Moved)
+
+	// Terminated: it became terminal, under NonTerminal.
+	Terminated = DepartureReason(lists.Terminated)
+)
+
+var reasonNames = [...]string{Removed: "Removed", Moved: "Moved", Terminated: "Terminated"}
+
+// String returns the reason's name.
+func (r DepartureReason) String() string {
+	if r >= Removed && int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return "DepartureReason(" + string('0'+rune(r%10)) + ")"
+}
+
+// WaitList blocks until a list changes above opts.MinQueryIndex: until a member arrives, changes or
+// leaves. Changes of other lists never wake it. With MinQueryIndex 0 it returns all members at
+// once. An index of the future is waited for. A list that never had a member is empty, and
+// a wait for it goes on until it gets one.
+//
+// The result shows the list at one index of the store: nothing is missing or shown twice. After
+// Restored, and after Compacted, it has all members. Compacted is a wait from below the floor of
+// compaction, which has forgotten departures. A floor that rises later does not end a wait; if it
+// has passed the change that does by the time the reader runs, the result is Compacted.
+//
+// Errors: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no ID can start with;
+// ctx's error as soon as ctx ends; ErrClosed; ErrFailed if the wait would block in a store that has
+// failed. ErrCorrupt and ErrMutated come with the result, which has everything but the allocations
+// that the error names: those that are quarantined, or that a caller has changed. The error of
+// a quarantined allocation comes once for each of its changes, and with a full result. If it
+// is unknown where that allocation is placed, it is told of in every list of a node, a job or an
+// evaluation. Running out of time is no error.
+func (s *Store) WaitList(ctx context.Context, sel Selector, opts QueryOptions) (ListResult, error) {
+	r, err := s.waitList(ctx, sel, opts)
+	return *r, err
+}
+
+// waitList is WaitList with a pointer to the result. Its frames are those of a blocked reader, and
+// small for the same reason as those of wait.
+func (s *Store) waitList(ctx context.Context, sel Selector, opts QueryOptions) (*ListResult, error) {
+	w := s.waiters.Get().(*watch.Waiter)
+	l, r, err := s.beginList(ctx, w, sel, opts)
+	for r == nil && err == nil {
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-w.C():
+			r, err = l.wake()
+		}
+	}
+	s.watch.Deregister(w)
+	s.waiters.Put(w)
+	if r == nil {
+		r = new(ListResult)
+	}
+	return r, err
+}
+
+// A listWait is one wait for a list.
+//
+// The hard part is a floor that rises while the reader is blocked: it must not end the wait, and yet
+// no departure may be lost. The list's index tells that nothing has happened to it up to the
+// store's last index at that time. And the signal of a change has the index of the first one since
+// the reader registered. So a wait knows an index, its base, up to which the list has not changed
+// since MinQueryIndex. It needs departures above its base alone, and these are forgotten only if
+// the floor passes them between the signal and the look.
+type listWait struct {
+	s    *Store
+	w    *watch.Waiter
+	q    query
+	base uint64 // not below the min; 0 if that is
+}
+
+// beginList returns the end of a wait that need not block. If there is neither a result nor an
+// error, the waiter is registered and its time runs.
+func (s *Store) beginList(ctx context.Context, w *watch.Waiter, sel Selector, opts QueryOptions) (*listWait, *ListResult, error) {
+	q, err := sel.query()
+	if err != nil {
+		return nil, nil, err
+	}
+	class, id := q.watch()
+	w.WatchClass(opts.MinQueryIndex, watch.Class(class), id)
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if s.closed.Load() {
+		return nil, nil, ErrClosed
+	}
+	l := &listWait{s: s, w: w, q: q, base: opts.MinQueryIndex}
+	if r, err := l.look(0); r != nil || err != nil {
+		return l, r, err
+	}
+	s.watch.ExpireAfter(w, opts.timeout())
+	r, err := l.register()
+	return l, r, err
+}
+
+// register registers the waiter and looks again; see Store.register.
+func (l *listWait) register() (*ListResult, error) {
+	l.s.watch.Register(l.w)
+	return l.look(0)
+}
+
+// wake returns the end of a wait that has received a signal, or nil to go on waiting.
+func (l *listWait) wake() (*ListResult, error) {
+	signal := l.w.Signal()
+	if signal.Err != nil {
+		return nil, signal.Err
+	}
+	if signal.Kind == watch.Changed {
+		l.base = max(l.base, signal.Index-1)
+	}
+	if r, err := l.look(signal.Kind); r != nil || err != nil {
+		return r, err
+	}
+	return l.register()
+}
+
+// look returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
+// none. The last index is read before the list's: a list without a change above the base
+// has none up to it.
+func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
+	for {
+		st := l.s.state.Load()
+		last := st.Index.Last()
+		full := Outcome(0)
+		switch {
+		case l.w.Min() == 0:
+			full = Changed
+		case l.w.Min() < st.Restored || kind == watch.Restored:
+			full = Restored
+		case kind == 0 && l.base < st.Lists.Floor() && l.base == l.w.Min():
+			full = Compacted
+		case st.Lists.Index(l.q.name, l.q.variant) <= l.base:
+			l.base = max(l.base, last)
+			if kind == watch.Expired {
+				return &ListResult{Index: last, Outcome: TimedOut}, nil
+			}
+			return nil, nil
+		}
+		r, err := l.read(full)
+		if errors.Is(err, ErrRestored) && !l.s.closed.Load() {
+			continue // by the state that is there now
+		}
+		if r == nil && err == nil && kind == watch.Expired {
+			r = &ListResult{Index: max(last, 1), Outcome: TimedOut}
+		}
+		return r, err
+	}
+}
+
+// read reads the list on a snapshot: all of it with the outcome full, else, if that is 0, the
+// changes above the base, or nil if there are none.
+func (l *listWait) read(full Outcome) (*ListResult, error) {
+	sn, err := l.s.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Close()
+	st, err := sn.state()
+	if err != nil {
+		return nil, err
+	}
+	if full == 0 && l.base < st.Lists.Floor() { // after the snapshot, which keeps the floor down
+		full = Compacted
+	}
+	c := listReader{sn: sn, st: st, q: &l.q, result: new(ListResult), here: make(map[schema.ID]bool)}
+	c.result.Outcome, c.result.Full = full, full != 0
+	if full == 0 {
+		c.above, c.result.Outcome = l.base, Changed
+	}
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	if !c.found && full == 0 {
+		l.base = max(l.base, sn.index)
+		return nil, nil
+	}
+	if full != 0 {
+		c.result.Index = max(c.result.Index, st.Lists.Floor(), st.Restored, 1)
+		c.result.Gone = nil
+	}
+	return c.result, c.faults
+}
+
+// A listReader reads what has changed in a list above an index, on a snapshot.
+type listReader struct {
+	sn      *Snapshot
+	st      *state.State
+	q       *query
+	above   uint64               // 0: everything
+	touched map[schema.ID]uint64 // members that changed, though their version does not show it
+
+	result *ListResult
+	here   map[schema.ID]bool // members that changed, those that cannot be read too
+	found  bool
+	faults error // of the latter
+}
+
+// read fills the result. An error is not limited to one allocation.
+func (c *listReader) read() error {
+	gone, touched := c.st.Lists.Since(c.q.name, c.q.variant, c.q.ids, c.above, c.sn.index)
+	for _, d := range touched {
+		if c.touched == nil {
+			c.touched = make(map[schema.ID]uint64)
+		}
+		c.touched[d.ID] = d.Index
+	}
+	if err := errors.Join(c.members(), c.unplaced()); err != nil {
+		return err
+	}
+	c.gone(gone)
+	_, err := c.sn.state()
+	return err
+}
+
+// members adds the members that changed.
+func (c *listReader) members() error {
+	var cursor lists.Cursor
+	cursor.Init(&c.st.Lists, c.q.name, c.q.variant, c.q.ids, c.sn.index)
+	var allocs [lists.PageLen]*schema.Allocation
+	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
+		c.st.Table.Residents(page, allocs[:])
+		for i, id := range page {
+			if a := allocs[i]; a != nil && a.ModifyIndex <= c.sn.index && c.changed(id, a.ModifyIndex, a.AllocModifyIndex) <= c.above {
+				continue
+			}
+			if err := c.member(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// member adds one member if it changed.
+func (c *listReader) member(id schema.ID) error {
+	v := c.st.Table.Get(&id)
+	if v == nil || v.Modified() <= c.sn.index && c.changed(id, v.Modified(), v.Scheduled()) <= c.above {
+		return nil
+	}
+	a, err := c.sn.at(id)
+	if err != nil {
+		c.here[id] = true
+		return c.fault(v, err)
+	}
+	if !c.q.holds(a) {
+		return nil
+	}
+	if index := c.changed(id, a.ModifyIndex, a.AllocModifyIndex); index > c.above {
+		c.add(index)
+		c.here[id] = true
+		c.result.Changed = append(c.result.Changed, a)
+	}
+	return nil
+}
+
+// unplaced adds the errors of quarantined allocations that may belong to the list.
+func (c *listReader) unplaced() (err error) {
+	name := lists.Name{Kind: lists.Unplaced}
+	if !c.q.name.Named() || c.st.Lists.Index(name, 0) == 0 {
+		return nil
+	}
+	var cursor lists.Cursor
+	cursor.Init(&c.st.Lists, name, 0, c.q.ids, c.sn.index)
+	for page := cursor.Next(); len(page) > 0 && err == nil; page = cursor.Next() {
+		for _, id := range page {
+			v := c.st.Table.Get(&id)
+			if v == nil || v.Modified() <= c.above || c.st.Lists.Has(c.q.name, id) {
+				continue
+			}
+			if _, fault := c.sn.at(id); fault != nil {
+				err = errors.Join(err, c.fault(v, fault))
+			}
+		}
+	}
+	return err
+}
+
+// fault notes that an allocation cannot be read, or returns err if it is not limited to one.
+func (c *listReader) fault(v *state.Version, err error) error {
+	if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrMutated) {
+		return err
+	}
+	c.faults = errors.Join(c.faults, err)
+	c.add(min(v.Modified(), c.sn.index))
+	return nil
+}
+
+// add notes that something happened at an index.
+func (c *listReader) add(index uint64) {
+	c.found = true
+	c.result.Index = max(c.result.Index, index)
+}
+
+// changed returns the index of a member's latest change that counts in the list.
+func (c *listReader) changed(id schema.ID, modified, scheduled uint64) uint64 {
+	if c.q.placements() {
+		return max(scheduled, c.touched[id])
+	}
+	return modified
+}
+
+// gone adds the departures of those that are not back, each once.
+func (c *listReader) gone(all []lists.Departure) {
+	for i := len(all) - 1; i >= 0; i-- {
+		d := &all[i]
+		c.add(d.Index)
+		if !c.here[d.ID] {
+			c.here[d.ID] = true
+			c.result.Gone = append(c.result.Gone, Departure{ID: d.ID.String(), Index: d.Index, Reason: DepartureReason(d.Reason)})
+		}
+	}
+	slices.Reverse(c.result.Gone)
+}
