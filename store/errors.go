@@ -128,6 +128,7 @@ type ConflictError struct {
 	Expected, Actual uint64
 }
 
+// Error names the allocation or the list, and both indexes.
 func (e *ConflictError) Error() string {
 	if e.ID == "" {
 		return fmt.Sprintf("%v: list of %v: it changed at index %d, after %d", ErrConflict, e.List, e.Actual, e.Expected)

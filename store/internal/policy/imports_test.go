@@ -40,7 +40,7 @@ var (
 )
 
 const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/backupstream " +
-	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/state"
+	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/lists store/internal/state"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -55,7 +55,8 @@ var units = []unit{
 	{"store/internal/record", "schema store/internal/corrupt", codecs, ships},
 	{"store/internal/backupstream", "store/internal/record", codecs, ships},
 	{"store/internal/logfile", "schema index store/internal/record store/internal/boltfile", both, ships},
-	{"store/internal/state", "schema index store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
+	{"store/internal/lists", "schema", codecs, ships},
+	{"store/internal/state", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
 	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests

@@ -28,10 +28,11 @@ const maxUpward = 10
 // an order too.
 var layers = []string{
 	"open stats check restore backup compact rewrite log_copy",
-	"apply list waiter observation wait get changes snapshot",
+	"apply follow changes wait_list list waiter observation wait get snapshot",
 	"store group_writer sweeper lookout window committer removals",
-	"plan encode fold diff draft new_jobs batch arena",
+	"plan encode fold diff draft new_jobs conditions batch arena",
 	"core",
+	"selector",
 	"options errors",
 }
 
