@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"allocstore/schema"
 	"allocstore/store/internal/lists"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 	"allocstore/watch"
 )
@@ -266,8 +269,91 @@ func (c *listReader) read() error {
 	return err
 }
 
-// members adds the members that changed.
+// members adds the members that changed. Those of a long list are looked for in the log first.
 func (c *listReader) members() error {
+	ids, found, err := c.inLog()
+	if err != nil {
+		return err
+	}
+	if !found {
+		return c.allMembers()
+	}
+	for _, id := range ids {
+		if err := c.member(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// longList is the number of members from which on the log is read, and logShare how many
+	// members may be looked at in the time of one record.
+	longList = 1024
+	logShare = 16
+)
+
+// inLog returns the members whose records are in the log above the index, in the order of their
+// IDs. It finds them if the records, of all allocations of the store, are few beside the
+// members of the list. Compaction removes no record that the version at the snapshot's index needs.
+func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
+	members := c.st.Lists.Count(c.q.name, c.q.variant, c.q.ids)
+	if c.above == 0 || members < longList {
+		return nil, false, nil
+	}
+	in := make(map[schema.ID]bool, len(c.touched)) // false: looked at, and not in the list
+	for id := range c.touched {
+		in[id] = true
+	}
+	next := record.FirstAfter(c.above)
+	for budget := members / logShare; next.Index <= c.sn.index && !next.Exhausted(); budget -= followRecords {
+		if budget < 0 {
+			return nil, false, nil
+		}
+		if next, err = c.readLog(next, in); err != nil {
+			return nil, false, err
+		}
+	}
+	// Read at last: an allocation that has left after the snapshot may have been looked at since.
+	left, _ := c.st.Lists.Since(c.q.name, c.q.variant, c.q.ids, c.sn.index, math.MaxUint64)
+	for _, d := range left {
+		in[d.ID] = true
+	}
+	for id, is := range in {
+		if is {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, schema.ID.Compare)
+	return ids, true, nil
+}
+
+// readLog notes which allocations of some records are in the list, and returns the key of the next
+// record.
+func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next record.Key, err error) {
+	n := 0
+	next = record.FirstAfter(c.sn.index)
+	err = c.st.File.View(func(t logfile.Tx) error {
+		for e, err := range t.Records(from) {
+			if err != nil || e.Key.Index > c.sn.index {
+				return err
+			}
+			if n == followRecords {
+				next = e.Key
+				return nil
+			}
+			n++
+			if _, known := in[e.ID]; !known {
+				in[e.ID] = c.q.ids.Has(e.ID) && c.st.Lists.Has(c.q.name, e.ID)
+			}
+		}
+		return nil
+	})
+	return next, err
+}
+
+// allMembers looks at all members.
+func (c *listReader) allMembers() error {
 	var cursor lists.Cursor
 	cursor.Init(&c.st.Lists, c.q.name, c.q.variant, c.q.ids, c.sn.index)
 	var allocs [lists.PageLen]*schema.Allocation
