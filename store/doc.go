@@ -60,7 +60,7 @@ compaction and restores exchange the file.
 A disk keeps synced bytes; of later writes, each sector of 512 bytes is kept or lost as a
 whole. A file system keeps synced names and sizes, and a rename is atomic. Locks are honored:
 the file system is local, and used by one machine. Package internal/powercut tests the worst
-that these allow; README has all guarantees with their tests.
+that these allow; GUARANTEES.md has all guarantees with their tests.
 
 Not protected: a disk that loses whole commits in silence (the store is then as before them); a
 file that is changed on purpose, since checksums are no signatures; allocations that a reader

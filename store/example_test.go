@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -12,6 +13,8 @@ import (
 	"allocstore/store"
 )
 
+// A scheduler looks, decides, and places, unless another one has placed there meanwhile. An agent
+// waits for its node's list, runs what is on it, and reports.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "allocstore-*")
@@ -26,25 +29,52 @@ func Example() {
 	}
 	defer s.Close()
 
-	const id = "203266e5-e0d6-9486-5e05-397ed2b184af"
-	placed, err := s.Upsert(ctx, &schema.Allocation{ID: id, NodeID: "node1", Job: &schema.Job{ID: "example"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	go func() {
-		a, err := s.AppendTaskEvent(ctx, id, "redis", schema.TaskStateRunning,
-			schema.TaskEvent{Type: schema.TaskStarted, Time: 1447806038427841000})
-		if err != nil || len(a.Unknown) > 0 {
-			log.Fatalf("append an event: %v, unknown allocations: %q", err, a.Unknown)
+	// A scheduler. The node has room for two allocations that have not ended.
+	a := &schema.Allocation{ID: "203266e5-e0d6-9486-5e05-397ed2b184af", NodeID: "node1", Job: &schema.Job{ID: "example"}}
+	node := store.Node(a.NodeID).NonTerminal().Placements()
+	for placed := false; !placed; {
+		sn, err := s.Snapshot()
+		if err != nil {
+			log.Fatal(err)
 		}
-	}()
-
-	changed, err := s.Wait(ctx, id, store.QueryOptions{MinQueryIndex: placed.Index})
-	if err != nil {
-		log.Fatal(err)
+		if n, err := sn.Len(node); err != nil || n >= 2 {
+			log.Fatalf("no room on %s: %d allocations, %v", a.NodeID, n, err)
+		}
+		var b store.Batch
+		b.ExpectList(node, sn.Index()) // or another scheduler has placed there, or one runs again
+		b.Upsert(a)
+		sn.Close()
+		_, err = s.Apply(ctx, &b)
+		if placed = err == nil; err != nil && !errors.Is(err, store.ErrConflict) {
+			log.Fatal(err)
+		}
 	}
-	fmt.Println(changed.Outcome, "at", changed.Index, changed.Alloc.TaskStates["redis"].State)
-	// Output: Changed at 3 running
+
+	// An agent. This one leaves when it runs something; others go on.
+	running := map[string]bool{}
+	for seen := (store.QueryOptions{}); len(running) == 0; {
+		list, err := s.WaitList(ctx, node, seen)
+		if err != nil {
+			log.Fatal(err)
+		}
+		seen.MinQueryIndex = list.Index
+		was := maps.Clone(running)
+		if list.Full { // at first, and after a restore: what is not on it has gone
+			clear(running)
+		}
+		for _, a := range list.Changed {
+			if running[a.ID] = true; !was[a.ID] { // start it, then
+				event := schema.TaskEvent{Type: schema.TaskStarted, Time: 1447806038427841000}
+				applied, err := s.AppendTaskEvent(ctx, a.ID, "redis", schema.TaskStateRunning, event)
+				fmt.Println("runs", a.ID, "since index", applied.Index, err)
+			}
+		}
+		for _, gone := range list.Gone {
+			delete(running, gone.ID)
+		}
+		// Stop what was running and is not now.
+	}
+	// Output: runs 203266e5-e0d6-9486-5e05-397ed2b184af since index 3 <nil>
 }
 
 // exampleID is the ID of the allocation in the store of openExample.
@@ -125,6 +155,56 @@ func ExampleStore_Snapshot() {
 	// Output:
 	// at 2 203266e5-e0d6-9486-5e05-397ed2b184af of job example
 	// at 3 true
+}
+
+// An agent that was away is told what has changed on its node: each allocation once.
+func ExampleStore_WaitList() {
+	s, remove := openExample()
+	defer remove()
+	ctx := context.Background()
+	_, err := s.SetClientStatus(ctx, exampleID, schema.ClientStatusComplete, "")
+	check(err)
+	list, err := s.WaitList(ctx, store.Node("node1").NonTerminal(), store.QueryOptions{MinQueryIndex: 2})
+	check(err)
+	fmt.Println(list.Outcome, list.Index, len(list.Changed), list.Gone)
+	// Output: Changed 3 0 [{203266e5-e0d6-9486-5e05-397ed2b184af 3 Terminated}]
+}
+
+// A batch that depends on what was read is refused if that has changed.
+func ExampleBatch_ExpectList() {
+	s, remove := openExample()
+	defer remove()
+	var b store.Batch
+	b.ExpectList(store.Node("node1").NonTerminal().Placements(), 1) // read before the allocation was placed
+	b.Upsert(&schema.Allocation{ID: "5f4ad4b2-2a40-43a4-b9f4-5ba35a71cb81", NodeID: "node1", Job: &schema.Job{ID: "example"}})
+	_, err := s.Apply(context.Background(), &b)
+	fmt.Println(errors.Is(err, store.ErrConflict), err)
+	// Output: true batch condition 0: conflict: list of node "node1", non-terminal, placements: it changed at index 2, after 1
+}
+
+// A list as a stream: the members, a mark, then every change.
+func ExampleStore_Follow() {
+	s, remove := openExample()
+	defer remove()
+	for change, err := range s.Follow(context.Background(), store.Node("node1"), 0) {
+		check(err)
+		switch {
+		case change.Complete:
+			fmt.Println("complete at", change.Index)
+			_, err := s.Delete(context.Background(), exampleID)
+			check(err)
+			continue
+		case change.Alloc != nil:
+			fmt.Println("has", change.Alloc.ID)
+			continue
+		}
+		fmt.Println(change.Gone.Reason, "at", change.Index)
+		break
+	}
+	// Output:
+	// has 203266e5-e0d6-9486-5e05-397ed2b184af
+	// complete at 2
+	// Removed at 3
 }
 
 func ExampleStore_Changes() {

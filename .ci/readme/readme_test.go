@@ -72,15 +72,25 @@ func newSandbox(t *testing.T, root, readme string) *sandbox {
 	return s
 }
 
-// mainOf returns the program that README tells its readers to make of the snippet.
+// mainOf returns the program that README tells its readers to make of the snippets.
 func mainOf(readme string) (string, error) {
-	_, snippet, ok := strings.Cut(readme, "```go\n")
-	snippet, _, closed := strings.Cut(snippet, "```")
-	if !ok || !closed {
+	var body strings.Builder
+	for rest := readme; ; {
+		_, snippet, ok := strings.Cut(rest, "```go\n")
+		if !ok {
+			break
+		}
+		snippet, rest, ok = strings.Cut(snippet, "```")
+		if !ok {
+			return "", errors.New("README has a snippet without an end")
+		}
+		body.WriteString(snippet)
+	}
+	if body.Len() == 0 {
 		return "", errors.New("README has no snippet")
 	}
-	return "package main\n\nimport (\n\"context\"\n\"fmt\"\n\"log\"\n\n\"allocstore/schema\"\n\"allocstore/store\"\n)\n\n" +
-		"func main() {\nctx := context.Background()\n" + snippet + "}\n", nil
+	return "package main\n\nimport (\n\"context\"\n\"errors\"\n\"fmt\"\n\"log\"\n\"maps\"\n\n\"allocstore/schema\"\n\"allocstore/store\"\n)\n\n" +
+		"func main() {\nctx := context.Background()\n" + body.String() + "}\n", nil
 }
 
 // command returns bash with a command, which is killed with all that it starts when ctx ends.

@@ -58,12 +58,12 @@ func testNames(r *repo) map[string]bool {
 }
 
 // TestReadme holds README and its neighbours to the tree: the tests and files that they name exist, README has at most
-// maxReadmeLines, and its first snippet is the body of Example.
+// maxReadmeLines, and its snippets are the body of Example.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	r := load(t)
 	tests := testNames(r)
-	for _, file := range []string{"README.md", "bench/README.md", "store/doc.go", "store/httpapi/doc.go", "store/cmd/allocctl/doc.go"} {
+	for _, file := range []string{"README.md", "store/GUARANTEES.md", "bench/README.md", "store/doc.go", "store/httpapi/doc.go", "store/cmd/allocctl/doc.go"} {
 		text, err := os.ReadFile(filepath.Join(r.root, file))
 		require.NoError(t, err)
 		require.Empty(t, missingNames(string(text), tests, r.root, filepath.Join(r.root, filepath.Dir(file))), "rule: %s names tests and files that exist", file)
@@ -72,13 +72,14 @@ func TestReadme(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, strings.Count(string(text), "\n"), maxReadmeLines, "rule: README has at most %d lines", maxReadmeLines)
 
-	_, snippet, _ := strings.Cut(string(text), "```go\n")
-	snippet, _, _ = strings.Cut(snippet, "```")
 	example, err := os.ReadFile(filepath.Join(r.root, "store/example_test.go"))
 	require.NoError(t, err)
 	body := strings.ReplaceAll(string(example), `filepath.Join(dir, "state.db")`, `"state.db"`) // of a temporary directory
-	for _, line := range strings.Split(snippet, "\n") {
-		require.Contains(t, body, strings.TrimSpace(line), "rule: README's snippet is Example")
+	for _, snippet := range strings.Split(string(text), "```go\n")[1:] {
+		snippet, _, _ = strings.Cut(snippet, "```")
+		for _, line := range strings.Split(snippet, "\n") {
+			require.Contains(t, body, strings.TrimSpace(line), "rule: README's snippets are Example")
+		}
 	}
 }
 
