@@ -12,7 +12,7 @@ import (
 type condition struct {
 	id    schema.ID // of an Expect
 	list  Selector  // of an ExpectList, else the zero value
-	query query
+	query lists.Query
 	index uint64
 }
 
@@ -129,13 +129,13 @@ func (p *plan) modifyIndex(id *schema.ID) uint64 {
 }
 
 // listIndex returns the index of a list, if it is above the given one.
-func (p *plan) listIndex(q *query, above uint64) uint64 {
+func (p *plan) listIndex(q *lists.Query, above uint64) uint64 {
 	index := max(p.st.Lists.Floor(), p.st.Restored)
-	published := p.st.Lists.Index(q.name, q.variant)
-	if q.digits == 0 {
-		index = max(index, published, p.moves.lists[movedList{q.name, q.variant}])
-		if q.name.Named() {
-			index = max(index, p.moves.lists[movedList{lists.Name{Kind: lists.Unplaced}, q.variant}])
+	published := p.st.Lists.Index(q.Name, q.Variant)
+	if q.Prefix == "" {
+		index = max(index, published, p.moves.lists[movedList{q.Name, q.Variant}])
+		if q.Name.Named() {
+			index = max(index, p.moves.lists[movedList{lists.Name{Kind: lists.Unplaced}, q.Variant}])
 		}
 		return index
 	}
@@ -144,7 +144,7 @@ func (p *plan) listIndex(q *query, above uint64) uint64 {
 	}
 	for i := range p.changes {
 		c := p.changes[i].OfLists()
-		if q.ids.Has(c.ID) && c.MovesAll(q.variant) {
+		if q.IDs.Has(c.ID) && c.MovesAll(q.Variant) {
 			index = max(index, c.Index)
 		}
 	}
@@ -152,19 +152,19 @@ func (p *plan) listIndex(q *query, above uint64) uint64 {
 }
 
 // newestIn returns the index of a list by what is published of its members and departures.
-func newestIn(st *state.State, q *query) (index uint64) {
+func newestIn(st *state.State, q *lists.Query) (index uint64) {
 	last := st.Index.Last()
-	gone, touched := st.Lists.Since(q.name, q.variant, q.ids, 0, last)
+	gone, touched := st.Lists.Since(q.Name, q.Variant, q.IDs, 0, last)
 	for _, d := range append(gone, touched...) {
 		index = max(index, d.Index)
 	}
 	var cursor lists.Cursor
-	cursor.Init(&st.Lists, q.name, q.variant, q.ids, last)
+	cursor.Init(&st.Lists, q.Name, q.Variant, q.IDs, last)
 	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 		for i := range page {
 			switch v := st.Table.Get(&page[i]); {
 			case v == nil:
-			case q.placements():
+			case q.Placements():
 				index = max(index, v.Scheduled())
 			default:
 				index = max(index, v.Modified())

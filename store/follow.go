@@ -68,7 +68,7 @@ func (s *Store) Follow(ctx context.Context, sel Selector, after uint64) iter.Seq
 // a record it compares the allocation before with the one after.
 type follower struct {
 	s    *Store
-	q    query
+	q    lists.Query
 	sel  Selector
 	feed feed // its position in the log
 	at   uint64
@@ -102,7 +102,7 @@ func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange,
 	if err := f.feed.mayBegin(ctx, f.at, after); err != nil {
 		return err
 	}
-	class, id := f.q.watch()
+	class, id := f.q.Watch()
 	for {
 		f.w.WatchClass(f.feed.next.Index-1, watch.Class(class), id)
 		if err := f.wait(ctx); err != nil {
@@ -175,7 +175,7 @@ func (f *follower) block(ctx context.Context) {
 func (f *follower) moved() bool {
 	st := f.feed.st
 	last := st.Index.Last()
-	if st.Lists.Index(f.q.name, f.q.variant) >= f.feed.next.Index && last >= f.feed.next.Index {
+	if st.Lists.Index(f.q.Name, f.q.Variant) >= f.feed.next.Index && last >= f.feed.next.Index {
 		return true
 	}
 	f.advance(record.FirstAfter(max(last, f.feed.next.Index-1)))
@@ -251,7 +251,7 @@ func (f *follower) read(last uint64) (next record.Key, err error) {
 // departed returns the allocations that left the list above the feed's position.
 func (f *follower) departed() map[schema.ID]bool {
 	st := f.feed.st
-	gone, _ := st.Lists.Since(f.q.name, f.q.variant, f.q.ids, f.feed.next.Index-1, st.Index.Last())
+	gone, _ := st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, f.feed.next.Index-1, st.Index.Last())
 	left := make(map[schema.ID]bool, len(gone))
 	for _, d := range gone {
 		left[d.ID] = true
@@ -261,11 +261,11 @@ func (f *follower) departed() map[schema.ID]bool {
 
 // concerns reports whether a record of the allocation may be a change of the list.
 func (f *follower) concerns(id schema.ID, left map[schema.ID]bool) bool {
-	if !f.q.ids.Has(id) {
+	if !f.q.IDs.Has(id) {
 		return false
 	}
 	lists := &f.feed.st.Lists
-	return left[id] || lists.Has(f.q.name, id)
+	return left[id] || lists.Has(f.q.Name, id)
 }
 
 // add adds the change that the record made in the list, if it made one.
@@ -278,13 +278,13 @@ func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
 	if err != nil {
 		return err
 	}
-	was, is := f.q.holds(before), f.q.holds(after)
+	was, is := f.q.Holds(before), f.q.Holds(after)
 	switch {
 	case was && !is:
 		reason := lists.Terminated
 		if after == nil {
 			reason = lists.Removed
-		} else if !f.q.name.Holds(after) {
+		} else if !f.q.Name.Holds(after) {
 			reason = lists.Moved
 		}
 		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Gone: &Departure{ID: e.ID.String(), Index: e.Key.Index, Reason: DepartureReason(reason)}})
@@ -299,7 +299,7 @@ func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
 
 // counts reports whether a change of a member that stays is one of the list.
 func (f *follower) counts(before, after *schema.Allocation) bool {
-	return !f.q.placements() || after.AllocModifyIndex == after.ModifyIndex ||
+	return !f.q.Placements() || after.AllocModifyIndex == after.ModifyIndex ||
 		after.NextAllocation != "" && after.NextAllocation != before.NextAllocation
 }
 

@@ -29,7 +29,7 @@ func (sn *Snapshot) List(sel Selector) Allocations {
 			yield(nil, err)
 			return
 		}
-		if sn.members(&q, yield) && q.name.Named() {
+		if sn.members(&q, yield) && q.Name.Named() {
 			sn.unplaced(&q, yield)
 		}
 	}
@@ -40,21 +40,21 @@ func (sn *Snapshot) List(sel Selector) Allocations {
 // A member whose newest version is in memory costs a look into the table and one at the
 // allocation. Those of a page are made side by side; see Table.Residents. The newest version
 // needs no look at its lists: the list is exact as of that version.
-func (sn *Snapshot) members(q *query, yield func(*schema.Allocation, error) bool) bool {
+func (sn *Snapshot) members(q *lists.Query, yield func(*schema.Allocation, error) bool) bool {
 	st, err := sn.state()
 	if err != nil {
 		yield(nil, err)
 		return false
 	}
 	var cursor lists.Cursor
-	cursor.Init(&st.Lists, q.name, q.variant, q.ids, sn.index)
+	cursor.Init(&st.Lists, q.Name, q.Variant, q.IDs, sn.index)
 	var allocs [lists.PageLen]*schema.Allocation
 	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 		st.Table.Residents(page, allocs[:])
 		for i, id := range page {
 			a, err := sn.newest(allocs[i])
 			if a == nil && err == nil {
-				if a, err = sn.at(id); err == nil && !q.holds(a) {
+				if a, err = sn.at(id); err == nil && !q.Holds(a) {
 					continue
 				}
 			}
@@ -80,7 +80,7 @@ func (sn *Snapshot) newest(a *schema.Allocation) (*schema.Allocation, error) {
 }
 
 // unplaced yields the errors of quarantined allocations whose placement is unknown.
-func (sn *Snapshot) unplaced(q *query, yield func(*schema.Allocation, error) bool) bool {
+func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, error) bool) bool {
 	st, err := sn.state()
 	name := lists.Name{Kind: lists.Unplaced}
 	if err != nil || st.Lists.Index(name, 0) == 0 { // as in a file without damage
@@ -90,7 +90,7 @@ func (sn *Snapshot) unplaced(q *query, yield func(*schema.Allocation, error) boo
 	cursor.Init(&st.Lists, name, 0, lists.All(), sn.index)
 	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 		for _, id := range page {
-			if _, err := sn.at(id); err != nil && !st.Lists.Has(q.name, id) && !yield(nil, err) {
+			if _, err := sn.at(id); err != nil && !st.Lists.Has(q.Name, id) && !yield(nil, err) {
 				return false
 			}
 		}
@@ -114,13 +114,13 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := st.Lists.Count(q.name, q.variant, q.ids)
-	if st.Lists.Index(q.name, q.variant|lists.Placements) > sn.index { // read after the number
+	n := st.Lists.Count(q.Name, q.Variant, q.IDs)
+	if st.Lists.Index(q.Name, q.Variant|lists.Placements) > sn.index { // read after the number
 		if n, err = sn.count(st, &q); err != nil {
 			return 0, err
 		}
 	}
-	if q.name.Named() {
+	if q.Name.Named() {
 		sn.unplaced(&q, func(_ *schema.Allocation, e error) bool {
 			err = e
 			return false
@@ -133,9 +133,9 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 }
 
 // count counts the members one by one.
-func (sn *Snapshot) count(st *state.State, q *query) (n int, err error) {
+func (sn *Snapshot) count(st *state.State, q *lists.Query) (n int, err error) {
 	var cursor lists.Cursor
-	cursor.Init(&st.Lists, q.name, q.variant, q.ids, sn.index)
+	cursor.Init(&st.Lists, q.Name, q.Variant, q.IDs, sn.index)
 	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 		for _, id := range page {
 			v := st.Table.Get(&id)
@@ -147,7 +147,7 @@ func (sn *Snapshot) count(st *state.State, q *query) (n int, err error) {
 			if err != nil && !errors.Is(err, ErrCorrupt) {
 				return 0, err
 			}
-			if err != nil || q.holds(a) {
+			if err != nil || q.Holds(a) {
 				n++
 			}
 		}

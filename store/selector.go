@@ -90,53 +90,26 @@ func (sel Selector) String() string {
 	return text
 }
 
-// A query is a selector that has been checked: a range of IDs of one list.
-type query struct {
-	name    lists.Name
-	variant lists.Variant
-	ids     lists.Range
-	digits  int // the length of the prefix
-}
-
 // query returns the query of the selector, ErrInvalid for the zero selector, or ErrInvalidID for a
 // prefix that no ID can start with.
-func (sel Selector) query() (query, error) {
-	q := query{variant: sel.variant, ids: lists.All()}
+func (sel Selector) query() (lists.Query, error) {
+	q := lists.Query{Variant: sel.variant, IDs: lists.All()}
 	switch sel.kind {
 	case nodeSelector:
-		q.name = lists.Name{Kind: lists.ByNode, Text: sel.text}
+		q.Name = lists.Name{Kind: lists.ByNode, Text: sel.text}
 	case jobSelector:
-		q.name = lists.Name{Kind: lists.ByJob, Text: sel.text}
+		q.Name = lists.Name{Kind: lists.ByJob, Text: sel.text}
 	case evalSelector:
-		q.name = lists.Name{Kind: lists.ByEval, Text: sel.text}
+		q.Name = lists.Name{Kind: lists.ByEval, Text: sel.text}
 	case prefixSelector:
 		low, high, err := schema.IDRange(sel.text)
 		if err != nil {
 			return q, err
 		}
-		q.name, q.ids = lists.Name{Kind: lists.Everything}, lists.Range{Low: low, High: high}
-		q.digits = len(sel.text) - strings.Count(sel.text, "-")
+		q.Name, q.IDs = lists.Name{Kind: lists.Everything}, lists.Range{Low: low, High: high}
+		q.Prefix = sel.text
 	default:
 		return q, fmt.Errorf("%w: the zero Selector names no list", ErrInvalid)
 	}
 	return q, nil
-}
-
-// nonTerminal reports whether the list leaves out what is terminal.
-func (q *query) nonTerminal() bool { return q.variant&lists.NonTerminal != 0 }
-
-// placements reports whether only placements count as changes.
-func (q *query) placements() bool { return q.variant&lists.Placements != 0 }
-
-// holds reports whether a, which may be nil, belongs to the list. Its ID is in the range.
-func (q *query) holds(a *schema.Allocation) bool {
-	return a != nil && q.name.Holds(a) && !(q.nonTerminal() && a.Terminal())
-}
-
-// watch returns the class and the ID that waiters of the list wait for.
-func (q *query) watch() (lists.Class, lists.WatchID) {
-	if q.name.Named() {
-		return lists.ClassOf(q.name.Kind, q.variant), q.name.Watch(q.variant)
-	}
-	return lists.PrefixClass(q.digits, q.variant), lists.Prefix(q.ids.Low, q.digits, q.variant)
 }

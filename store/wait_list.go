@@ -122,7 +122,7 @@ func (s *Store) waitList(ctx context.Context, sel Selector, opts QueryOptions) (
 type listWait struct {
 	s    *Store
 	w    *watch.Waiter
-	q    query
+	q    lists.Query
 	base uint64 // not below the min; 0 if that is
 }
 
@@ -133,7 +133,7 @@ func (s *Store) beginList(ctx context.Context, w *watch.Waiter, sel Selector, op
 	if err != nil {
 		return nil, nil, err
 	}
-	class, id := q.watch()
+	class, id := q.Watch()
 	w.WatchClass(opts.MinQueryIndex, watch.Class(class), id)
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -186,7 +186,7 @@ func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 			full = Restored
 		case kind == 0 && l.base < st.Lists.Floor() && l.base == l.w.Min():
 			full = Compacted
-		case st.Lists.Index(l.q.name, l.q.variant) <= l.base:
+		case st.Lists.Index(l.q.Name, l.q.Variant) <= l.base:
 			l.base = max(l.base, last)
 			if kind == watch.Expired {
 				return &ListResult{Index: last, Outcome: TimedOut}, nil
@@ -242,7 +242,7 @@ func (l *listWait) read(full Outcome) (*ListResult, error) {
 type listReader struct {
 	sn      *Snapshot
 	st      *state.State
-	q       *query
+	q       *lists.Query
 	above   uint64               // 0: everything
 	touched map[schema.ID]uint64 // members that changed, though their version does not show it
 
@@ -254,7 +254,7 @@ type listReader struct {
 
 // read fills the result. An error is not limited to one allocation.
 func (c *listReader) read() error {
-	gone, touched := c.st.Lists.Since(c.q.name, c.q.variant, c.q.ids, c.above, c.sn.index)
+	gone, touched := c.st.Lists.Since(c.q.Name, c.q.Variant, c.q.IDs, c.above, c.sn.index)
 	for _, d := range touched {
 		if c.touched == nil {
 			c.touched = make(map[schema.ID]uint64)
@@ -355,7 +355,7 @@ func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next recor
 // allMembers looks at all members.
 func (c *listReader) allMembers() error {
 	var cursor lists.Cursor
-	cursor.Init(&c.st.Lists, c.q.name, c.q.variant, c.q.ids, c.sn.index)
+	cursor.Init(&c.st.Lists, c.q.Name, c.q.Variant, c.q.IDs, c.sn.index)
 	var allocs [lists.PageLen]*schema.Allocation
 	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 		c.st.Table.Residents(page, allocs[:])
@@ -382,7 +382,7 @@ func (c *listReader) member(id schema.ID) error {
 		c.here[id] = true
 		return c.fault(v, err)
 	}
-	if !c.q.holds(a) {
+	if !c.q.Holds(a) {
 		return nil
 	}
 	if index := c.changed(id, a.ModifyIndex, a.AllocModifyIndex); index > c.above {
@@ -396,15 +396,15 @@ func (c *listReader) member(id schema.ID) error {
 // unplaced adds the errors of quarantined allocations that may belong to the list.
 func (c *listReader) unplaced() (err error) {
 	name := lists.Name{Kind: lists.Unplaced}
-	if !c.q.name.Named() || c.st.Lists.Index(name, 0) == 0 {
+	if !c.q.Name.Named() || c.st.Lists.Index(name, 0) == 0 {
 		return nil
 	}
 	var cursor lists.Cursor
-	cursor.Init(&c.st.Lists, name, 0, c.q.ids, c.sn.index)
+	cursor.Init(&c.st.Lists, name, 0, c.q.IDs, c.sn.index)
 	for page := cursor.Next(); len(page) > 0 && err == nil; page = cursor.Next() {
 		for _, id := range page {
 			v := c.st.Table.Get(&id)
-			if v == nil || v.Modified() <= c.above || c.st.Lists.Has(c.q.name, id) {
+			if v == nil || v.Modified() <= c.above || c.st.Lists.Has(c.q.Name, id) {
 				continue
 			}
 			if _, fault := c.sn.at(id); fault != nil {
@@ -433,7 +433,7 @@ func (c *listReader) add(index uint64) {
 
 // changed returns the index of a member's latest change that counts in the list.
 func (c *listReader) changed(id schema.ID, modified, scheduled uint64) uint64 {
-	if c.q.placements() {
+	if c.q.Placements() {
 		return max(scheduled, c.touched[id])
 	}
 	return modified
