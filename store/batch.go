@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"allocstore/schema"
-	"allocstore/store/internal/lists"
+	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
 )
 
@@ -22,7 +22,7 @@ import (
 // its writes, and so takes back what others have written to the same fields meanwhile. Reset
 // empties it for other writes.
 type Batch struct {
-	ops        []op
+	ops        []plan.Op
 	errs       []error
 	conditions conditions
 
@@ -34,71 +34,9 @@ type Batch struct {
 	largest   int // the encoded size of the largest write
 	largestAt int // its position
 
-	jobs    map[record.JobHash]*encodedJob
-	lastJob *encodedJob // of the last Upsert that had one: neighbours often share it
+	jobs    map[record.JobHash]*plan.Job
+	lastJob *plan.Job // of the last Upsert that had one: neighbours often share it
 }
-
-type opKind uint8
-
-const (
-	opUpsert opKind = iota
-	opClient
-	opEvent
-	opClientStatus
-	opDesiredStatus
-	opDelete
-)
-
-// An op is one write, ready for the committer: checked and encoded. It shares
-// nothing with the caller.
-type op struct {
-	kind opKind
-	id   schema.ID
-
-	sched, client  part         // opUpsert has both, opClient the client's
-	job            *encodedJob  // opUpsert: nil keeps the stored one
-	report         string       // opUpsert: the ClientStatus, if it is one that the scheduler may set
-	previous, next optionalID   // opUpsert: PreviousAllocation, NextAllocation
-	empty          uint8        // opUpsert: bit i if the i-th of placementFields is empty
-	event          *taskEvent   // opEvent
-	status         *statusWrite // opClientStatus, opDesiredStatus
-}
-
-// placementFields are the fields that an update cannot empty.
-var placementFields = [...]string{"NodeID", "JobID", "TaskGroup"}
-
-// placementValues returns the values of placementFields.
-func placementValues(a *schema.Allocation) [len(placementFields)]string {
-	return [...]string{a.NodeID, a.JobID, a.TaskGroup}
-}
-
-// A part is the scheduler's or the client's half of an allocation, encoded. In a draft an
-// empty body stands for the stored part.
-type part struct {
-	body  string
-	sum   uint32
-	ended lists.Ended // whether its status is terminal
-}
-
-func newPart(body string, ended lists.Ended) part {
-	return part{body: body, sum: record.PartSum(body), ended: ended}
-}
-
-// An encodedJob is a job on its way into the store.
-type encodedJob struct {
-	hash  record.JobHash
-	body  string
-	added bool // a write of the batch has it
-}
-
-type taskEvent struct {
-	task, state string
-	event       schema.TaskEvent
-}
-
-type statusWrite struct{ status, description string }
-
-func (w statusWrite) len() int { return len(w.status) + len(w.description) }
 
 // Len returns the number of writes in the batch.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
@@ -140,13 +78,13 @@ func (b *Batch) recycle() {
 //
 // Upsert copies a; the caller keeps it.
 func (b *Batch) Upsert(a *schema.Allocation) {
-	o := op{kind: opUpsert}
+	o := plan.Op{Kind: plan.Upsert}
 	if b.refused("Upsert", validate(a)) || b.refused("Upsert", b.encodeUpsert(&o, a)) {
 		return
 	}
-	size := len(o.sched.body) + len(o.client.body)
-	if o.job != nil {
-		size += len(o.job.body)
+	size := len(o.Sched.Body) + len(o.Client.Body)
+	if o.Job != nil {
+		size += len(o.Job.Body)
 	}
 	b.add(o, size)
 }
@@ -164,18 +102,18 @@ func validate(a *schema.Allocation) error {
 }
 
 // encodeUpsert fills o with a copy of a, which is valid, its job aside.
-func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
-	if o.id, err = schema.ParseID(a.ID); err != nil {
+func (b *Batch) encodeUpsert(o *plan.Op, a *schema.Allocation) (err error) {
+	if o.ID, err = schema.ParseID(a.ID); err != nil {
 		return err
 	}
-	if o.previous, err = parseOptional(a.PreviousAllocation); err != nil {
+	if o.Previous, err = plan.ParseOptional(a.PreviousAllocation); err != nil {
 		return err
 	}
-	if o.next, err = parseOptional(a.NextAllocation); err != nil {
+	if o.Next, err = plan.ParseOptional(a.NextAllocation); err != nil {
 		return err
 	}
 	in := a
-	previous, needsJobID := o.previous.String(), a.JobID == "" && a.Job != nil
+	previous, needsJobID := o.Previous.String(), a.JobID == "" && a.Job != nil
 	if previous != a.PreviousAllocation || needsJobID {
 		canonical := *a
 		canonical.PreviousAllocation = previous
@@ -184,18 +122,14 @@ func (b *Batch) encodeUpsert(o *op, a *schema.Allocation) (err error) {
 		}
 		in = &canonical
 	}
-	for i, value := range placementValues(in) {
-		if value == "" {
-			o.empty |= 1 << i
-		}
-	}
-	o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, in)), lists.EndedOf(in.DesiredStatus, ""))
-	o.client = newPart(b.keep(codec.AppendClient(b.bytes, in)), lists.EndedOf("", in.ClientStatus))
+	o.Empty = plan.EmptyFields(in)
+	o.Sched = plan.SchedulerPart(b.keep(codec.AppendScheduler(b.bytes, in)), in.DesiredStatus)
+	o.Client = plan.ClientPart(b.keep(codec.AppendClient(b.bytes, in)), in.ClientStatus)
 	if a.ClientStatus == schema.ClientStatusLost || a.ClientStatus == schema.ClientStatusUnknown {
-		o.report = a.ClientStatus
+		o.Report = a.ClientStatus
 	}
 	if a.Job != nil {
-		o.job, err = b.encodeJob(a.Job)
+		o.Job, err = b.encodeJob(a.Job)
 	}
 	return err
 }
@@ -207,21 +141,22 @@ func (b *Batch) keep(bytes []byte) string {
 	return part
 }
 
-// encodeJob returns the job encoded, or its faults. Equal jobs of a batch become one.
-func (b *Batch) encodeJob(in *schema.Job) (_ *encodedJob, err error) {
+// encodeJob returns the job encoded, or its faults. Equal jobs of a batch become one. The caller
+// adds a write with the job.
+func (b *Batch) encodeJob(in *schema.Job) (_ *plan.Job, err error) {
 	start, last := len(b.bytes), ""
 	if b.lastJob != nil {
-		last = b.lastJob.body
+		last = b.lastJob.Body
 	}
 	if b.bytes, err = codec.AppendValidJob(b.bytes, in, last); err != nil {
 		b.bytes = b.bytes[:start]
 		return nil, err
 	}
 	body := record.UnsafeString(b.bytes[start:])
-	if b.lastJob == nil || b.lastJob.body != body {
+	if b.lastJob == nil || b.lastJob.Body != body {
 		hash := record.HashJob(body)
 		if b.lastJob = b.jobs[hash]; b.lastJob == nil {
-			b.lastJob = &encodedJob{hash: hash, body: body}
+			b.addJob(&plan.Job{Hash: hash, Body: body})
 			return b.lastJob, nil // which keeps its bytes
 		}
 	}
@@ -229,27 +164,13 @@ func (b *Batch) encodeJob(in *schema.Job) (_ *encodedJob, err error) {
 	return b.lastJob, nil
 }
 
-// An optionalID is the ID of another allocation, if it is set.
-type optionalID struct {
-	id  schema.ID
-	set bool
-}
-
-// parseOptional parses an ID. "" is an ID that is not set.
-func parseOptional(s string) (optionalID, error) {
-	if s == "" {
-		return optionalID{}, nil
+// addJob adds j, the first of its content in the batch.
+func (b *Batch) addJob(j *plan.Job) {
+	if b.jobs == nil {
+		b.jobs = make(map[record.JobHash]*plan.Job)
 	}
-	id, err := schema.ParseID(s)
-	return optionalID{id, err == nil}, err
-}
-
-// String returns the ID's canonical text, or "" if it is not set.
-func (o optionalID) String() string {
-	if !o.set {
-		return ""
-	}
-	return o.id.String()
+	b.jobs[j.Hash], b.lastJob = j, j
+	b.size += len(j.Body)
 }
 
 // UpdateFromClient adds the client's write of a, which REPLACES the stored ClientStatus,
@@ -270,7 +191,7 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 		return
 	}
 	body := b.keep(codec.AppendClient(b.bytes, a))
-	b.add(op{kind: opClient, id: id, client: newPart(body, lists.EndedOf("", a.ClientStatus))}, len(body))
+	b.add(plan.Op{Kind: plan.Client, ID: id, Client: plan.ClientPart(body, a.ClientStatus)}, len(body))
 }
 
 // AppendTaskEvent adds one event to a task of an allocation, and moves the task
@@ -294,13 +215,13 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 	if b.refused("AppendTaskEvent", err) {
 		return
 	}
-	te := &taskEvent{task: task, state: state, event: ev.Clone()}
-	b.add(op{kind: opEvent, id: id, event: te}, b.eventSize(te))
+	te := &plan.TaskEvent{Task: task, State: state, Event: ev.Clone()}
+	b.add(plan.Op{Kind: plan.Event, ID: id, Event: te}, b.eventSize(te))
 }
 
 // eventSize returns an upper bound of the bytes that an event adds to the client's part.
-func (b *Batch) eventSize(te *taskEvent) int {
-	first := schema.RecordTaskEvent(new(schema.Allocation), te.task, te.state, te.event, 0)
+func (b *Batch) eventSize(te *plan.TaskEvent) int {
+	first := schema.RecordTaskEvent(new(schema.Allocation), te.Task, te.State, te.Event, 0)
 	start := len(b.bytes)
 	b.bytes = codec.AppendClient(b.bytes, first) // grown here, it is not copied for every event
 	size := len(b.bytes) - start
@@ -313,7 +234,7 @@ func (b *Batch) eventSize(te *taskEvent) int {
 // allocation is skipped and reported in Applied.Unknown. An empty status is ErrInvalid.
 func (b *Batch) SetClientStatus(id, status, description string) {
 	a := schema.Allocation{ID: id, ClientStatus: status, ClientDescription: description}
-	b.setStatus("SetClientStatus", op{kind: opClientStatus, status: &statusWrite{status, description}}, id, a.ValidateClient())
+	b.setStatus("SetClientStatus", plan.Op{Kind: plan.ClientStatus, Status: &plan.Status{Status: status, Description: description}}, id, a.ValidateClient())
 }
 
 // SetDesiredStatus adds a scheduler's write of DesiredStatus and DesiredDescription alone:
@@ -321,21 +242,21 @@ func (b *Batch) SetClientStatus(id, status, description string) {
 // skipped and reported in Applied.Unknown. An empty status is ErrInvalid.
 func (b *Batch) SetDesiredStatus(id, status, description string) {
 	a := schema.Allocation{ID: id, DesiredStatus: status, DesiredDescription: description}
-	b.setStatus("SetDesiredStatus", op{kind: opDesiredStatus, status: &statusWrite{status, description}}, id, a.Validate())
+	b.setStatus("SetDesiredStatus", plan.Op{Kind: plan.DesiredStatus, Status: &plan.Status{Status: status, Description: description}}, id, a.Validate())
 }
 
 // setStatus adds o, a write of a status, unless it has the fault err or an empty status.
-func (b *Batch) setStatus(what string, o op, id string, err error) {
-	if err == nil && o.status.status == "" {
+func (b *Batch) setStatus(what string, o plan.Op, id string, err error) {
+	if err == nil && o.Status.Status == "" {
 		err = fmt.Errorf("%w: allocation %s: empty status", ErrInvalid, id)
 	}
 	if err == nil {
-		o.id, err = schema.ParseID(id)
+		o.ID, err = schema.ParseID(id)
 	}
 	if b.refused(what, err) {
 		return
 	}
-	b.add(o, len(o.id)+o.status.len())
+	b.add(o, len(o.ID)+o.Status.Len())
 }
 
 // Delete adds the removal of an allocation. The store remembers its tombstone, so readers
@@ -346,7 +267,7 @@ func (b *Batch) Delete(id string) {
 	if b.refused("Delete", err) {
 		return
 	}
-	b.add(op{kind: opDelete, id: parsed}, len(parsed))
+	b.add(plan.Op{Kind: plan.Delete, ID: parsed}, len(parsed))
 }
 
 // refused reports whether a write has the fault err. It keeps the fault, which takes the next
@@ -358,29 +279,16 @@ func (b *Batch) refused(what string, err error) bool {
 	return err != nil
 }
 
-// add adds o, whose encoding has size bytes, its job included.
-func (b *Batch) add(o op, size int) {
+// add adds o, whose encoding has size bytes. These include its job, whose size addJob has counted.
+func (b *Batch) add(o plan.Op, size int) {
 	if size > b.largest {
 		b.largest, b.largestAt = size, len(b.ops)
 	}
 	b.size += size
-	if o.job != nil && !b.addJob(o.job) {
-		b.size -= len(o.job.body)
+	if o.Job != nil {
+		b.size -= len(o.Job.Body)
 	}
 	b.ops = append(b.ops, o)
-}
-
-// addJob reports whether j is the first of its content in the batch.
-func (b *Batch) addJob(j *encodedJob) bool {
-	if j.added {
-		return false
-	}
-	j.added = true
-	if b.jobs == nil {
-		b.jobs = make(map[record.JobHash]*encodedJob)
-	}
-	b.jobs[j.hash] = j
-	return true
 }
 
 // check returns the faults of the batch under the limits of o.
@@ -390,7 +298,7 @@ func (b *Batch) check(o *Options) error {
 	}
 	if b.largest > o.MaxAllocationBytes {
 		return fmt.Errorf("%w: batch write %d, allocation %v: %d bytes encoded, Options.MaxAllocationBytes is %d",
-			ErrTooLarge, b.largestAt, b.ops[b.largestAt].id, b.largest, o.MaxAllocationBytes)
+			ErrTooLarge, b.largestAt, b.ops[b.largestAt].ID, b.largest, o.MaxAllocationBytes)
 	}
 	if b.size > o.MaxBatchBytes {
 		return fmt.Errorf("%w: batch of %d writes: %d bytes encoded, Options.MaxBatchBytes is %d",

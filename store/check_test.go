@@ -17,6 +17,7 @@ import (
 	"allocstore/schema"
 	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 )
@@ -171,12 +172,12 @@ func TestCheckAppliesNoRulesOfInput(t *testing.T) {
 		a := testAlloc(1)
 		c.set(a)
 		var b Batch
-		o := op{kind: opUpsert, id: mustID(t, a.ID)}
-		o.sched = newPart(b.keep(codec.AppendScheduler(b.bytes, a)), 0)
-		o.client = newPart(b.keep(codec.AppendClient(b.bytes, a)), 0)
+		o := plan.Op{Kind: plan.Upsert, ID: mustID(t, a.ID)}
+		o.Sched = plan.SchedulerPart(b.keep(codec.AppendScheduler(b.bytes, a)), "")
+		o.Client = plan.ClientPart(b.keep(codec.AppendClient(b.bytes, a)), "")
 		job := string(codec.AppendJob(nil, a.Job))
 		job = strings.ReplaceAll(job, bits(1234.5), bits(math.NaN()))
-		o.job = &encodedJob{hash: record.HashJob(job), body: job}
+		o.Job = &plan.Job{Hash: record.HashJob(job), Body: job}
 		b.add(o, len(b.bytes)+len(job))
 		_, err = s.Apply(t.Context(), &b)
 		require.NoError(t, err, name)

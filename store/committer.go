@@ -27,7 +27,7 @@ import (
 //
 //  1. next: everything queued, up to maxGroupBytes. A writer cannot withdraw from here on.
 //  2. plan: each batch is planned against the published content and the group's earlier
-//     batches; see plan.go. A refused batch has no effect. When the others write more than
+//     batches; see package plan. A refused batch has no effect. When the others write more than
 //     maxGroupBytes, the rest of the group returns to the front of the queue, where it can
 //     be withdrawn again.
 //  3. commit: the records, the new jobs, and the last index; see group_writer.go. If no batch

@@ -90,10 +90,8 @@ it.
 A write: batch.go encodes it in the caller's goroutine, and apply.go queues it. committer.go
 takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
 waiters, answer. group_writer.go has the first two: it plans, commits by one transaction and one
-sync, and publishes. plan.go
-works out the changes of each batch against the batches before it: draft.go and fold.go fold
-its writes into one draft for each ID, diff.go compares a draft with the version before, and
-encode.go makes its record.
+sync, and publishes. Package internal/plan works out the changes of each batch against the batches
+before it; its comment has the steps.
 
 A read: get.go, snapshot.go and list.go; wait.go blocks, waiter.go and observation.go say when
 it ends; changes.go is the feed. All of them use core.go, which is the struct that the parts of
@@ -101,10 +99,12 @@ a store share; its comment has the order in which a batch becomes visible.
 
 Maintenance: sweeper.go is compaction in the background, window.go finds dead records and
 removals.go removes them with the next commits; compact.go rewrites the file. backup.go and
-restore.go exchange a stream of frames, which internal/backupstream defines; check.go compares the file with the memory.
+restore.go exchange a stream of frames, which internal/backupstream defines; check.go compares the
+file with the memory.
 
-Below: internal/state is the content of one file in memory and loads it, internal/logfile is
-the file and hides bbolt, internal/record is the format of records and keys. internal/readers
+Below: internal/plan folds the writes of a batch, and knows no queue and no waiter. internal/state is
+the content of one file in memory and loads it, internal/lists is its lists of IDs, internal/logfile
+is the file and hides bbolt, internal/record is the format of records and keys. internal/readers
 knows the indexes that are being read at, and internal/mutation finds allocations that a reader
 changed.
 
@@ -112,12 +112,14 @@ changed.
 
 All paths are relative to this directory.
 
+  - a kind of write: batch.go encodes it as an op, which internal/plan/ops.go defines and
+    internal/plan/fold.go applies to a draft
   - a kind of record, or a field of its header: internal/record/record.go has the format,
-    encode.go writes it, and internal/state/version.go says how it changes an allocation's
-    version; a field of an allocation belongs to package schema
-  - a list: internal/state/lists.go keeps it, and list.go of this package reads it
-  - a condition on a batch: batch.go states it, and plan.go checks it against the batches before
-    it in the group; a batch that is refused does not affect the others
+    internal/plan/encode.go writes it, and internal/state/version.go says how it changes an
+    allocation's version; a field of an allocation belongs to package schema
+  - a list: internal/lists keeps it, selector.go names it and list.go reads it
+  - a condition on a batch: conditions.go states it, and internal/plan/conditions.go checks it
+    against the batches before it in the group; a batch that is refused does not affect the others
   - an error of Open, or any other: errors.go has the exported values, and a lower package
     declares those it finds in its own errors.go; internal/state/load.go has the steps of Open
   - a bound on memory: options.go has the setting; internal/state/evictor.go drops decoded

@@ -11,6 +11,7 @@ import (
 	"allocstore/schema"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/mutation"
+	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
 )
 
@@ -53,7 +54,7 @@ var (
 	ErrInvalid = schema.ErrInvalid
 
 	// ErrNoJob: an allocation without a Job cannot be inserted. The whole batch is refused.
-	ErrNoJob = errors.New("insert without a job")
+	ErrNoJob = plan.ErrNoJob
 
 	// ErrTooLarge: a write is above Options.MaxAllocationBytes, or a batch is above
 	// Options.MaxBatchBytes.

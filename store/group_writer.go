@@ -5,7 +5,9 @@ import (
 
 	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 	"allocstore/watch"
 )
 
@@ -13,14 +15,18 @@ import (
 // memory is reused from group to group. Only the committer calls it.
 type groupWriter struct {
 	c        *core
-	plan     *plan
+	st       *state.State // of the group; nil between groups
+	plan     *plan.Plan
 	removals *removals
 	answers  []answer // to the batches of the group
 	changes  []int    // how many of the plan's each batch has
 	moved    []watch.ID
 }
 
-func newGroupWriter(c *core) *groupWriter { return &groupWriter{c: c, plan: newPlan(&c.opts)} }
+func newGroupWriter(c *core) *groupWriter {
+	limits := plan.Limits{MaxBatchBytes: c.opts.MaxBatchBytes, MaxAllocationBytes: c.opts.MaxAllocationBytes}
+	return &groupWriter{c: c, plan: plan.New(limits)}
+}
 
 // env returns the committer's environment.
 func (g *groupWriter) env() commitEnv {
@@ -32,23 +38,25 @@ func (g *groupWriter) env() commitEnv {
 // which are valid until the next commit. After an error the content of the disk is unknown.
 func (g *groupWriter) commit(batches []*request, r *removals, putBack func(n int)) ([]answer, error) {
 	st := g.c.state.Load()
-	g.removals = r
+	g.st, g.removals = st, r
 	clear(g.answers)
 	g.answers, g.changes = g.answers[:0], g.changes[:0]
 	committed := false
 	err := st.File.Update(func(tx logfile.Tx) (bool, error) {
-		g.plan.begin(st, tx)
-		g.plan.track(batches)
+		g.plan.Begin(st, tx)
+		for _, queued := range batches {
+			g.plan.Track(queued.batch.conditions.all)
+		}
 		if err := g.planAll(batches, putBack); err != nil {
 			return false, err
 		}
-		if len(g.plan.changes) == 0 && r == nil {
+		if len(g.plan.Changes()) == 0 && r == nil {
 			return false, nil
 		}
-		if err := r.apply(tx, &st.Manifest, len(g.plan.changes), g.plan.newest); err != nil {
+		if err := r.apply(tx, &st.Manifest, len(g.plan.Changes()), g.plan.Newest); err != nil {
 			return false, err
 		}
-		st.Manifest.Last = g.plan.last
+		st.Manifest.Last = g.plan.Last()
 		committed = true
 		return true, st.Manifest.Put(tx)
 	})
@@ -61,27 +69,27 @@ func (g *groupWriter) commit(batches []*request, r *removals, putBack func(n int
 // planAll plans the batches that fit, and gives the others to putBack.
 func (g *groupWriter) planAll(batches []*request, putBack func(n int)) error {
 	for i, r := range batches {
-		if g.plan.size > maxGroupBytes {
+		if g.plan.Size() > maxGroupBytes {
 			putBack(i)
 			return nil
 		}
-		before := len(g.plan.changes)
-		a, err := g.plan.add(r)
+		before := len(g.plan.Changes())
+		a, refused, err := g.plan.Add(r.batch.ops, r.batch.conditions.all, r.at)
 		if err != nil {
 			return err
 		}
-		g.answers = append(g.answers, a)
-		g.changes = append(g.changes, len(g.plan.changes)-before)
+		g.answers = append(g.answers, answer{Applied(a), r.batch.refusal(refused)})
+		g.changes = append(g.changes, len(g.plan.Changes())-before)
 	}
 	return nil
 }
 
 // publish makes the committed batches visible, and forgets the plan.
 func (g *groupWriter) publish() {
-	g.plan.st.Index.Commit(g.plan.last)
-	g.removals.committed(g.plan.st)
-	g.plan.jobs.publish()
-	changes := g.plan.changes
+	g.st.Index.Commit(g.plan.Last())
+	g.removals.committed(g.st)
+	g.plan.PublishJobs()
+	changes := g.plan.Changes()
 	for _, n := range g.changes {
 		if n > 0 {
 			g.publishVersions(changes[:n])
@@ -89,34 +97,39 @@ func (g *groupWriter) publish() {
 		}
 		changes = changes[n:]
 	}
-	g.plan.st.Lists.DropUnused()
-	g.plan.st.FloorStored() // after the changes, which may be to lists that are empty otherwise
+	g.st.Lists.DropUnused()
+	g.st.FloorStored() // after the changes, which may be to lists that are empty otherwise
 	g.c.tail.Wake()
 	g.c.wakeSweeper()
-	g.plan.reset()
+	g.reset()
+}
+
+// reset forgets the group.
+func (g *groupWriter) reset() {
+	g.st = nil
+	g.plan.Reset()
 }
 
 // publishVersions puts the versions of a batch into the table and the lists.
-func (g *groupWriter) publishVersions(batch []change) {
-	st := g.plan.st
+func (g *groupWriter) publishVersions(batch []plan.Change) {
 	var written, live int64
 	for i := range batch {
 		ch := &batch[i]
-		written += int64(record.KeyLen + len(ch.value))
+		written += int64(record.KeyLen + len(ch.Value))
 		live += ch.V.Bytes()
 		if ch.Before != nil {
 			live -= ch.Before.Bytes()
 		}
-		st.Publish(&ch.Change)
+		g.st.Publish(&ch.Change)
 	}
-	st.Size.Live.Add(live)
-	st.Size.Wrote(batch[0].key.Index, len(batch), written)
+	g.st.Size.Live.Add(live)
+	g.st.Size.Wrote(batch[0].Key.Index, len(batch), written)
 }
 
 // publishIndex raises the last index to that of a batch, and notifies the waiters.
-func (g *groupWriter) publishIndex(batch []change) {
-	index := batch[0].key.Index
-	g.plan.st.Index.Publish(index)
+func (g *groupWriter) publishIndex(batch []plan.Change) {
+	index := batch[0].Key.Index
+	g.st.Index.Publish(index)
 	waited := lists.ClassSet(g.c.watch.Waited())
 	for i := range batch {
 		g.c.watch.Notify(batch[i].ID, index)
@@ -129,9 +142,9 @@ func (g *groupWriter) publishIndex(batch []change) {
 }
 
 // notifyLists notifies those who wait for a list that the change moves.
-func (g *groupWriter) notifyLists(ch *change, waited *lists.ClassSet) {
+func (g *groupWriter) notifyLists(ch *plan.Change, waited *lists.ClassSet) {
 	c := ch.OfLists()
-	g.moved = g.plan.st.Lists.AppendMoved(g.moved[:0], &c, waited)
+	g.moved = g.st.Lists.AppendMoved(g.moved[:0], &c, waited)
 	for _, id := range g.moved {
 		g.c.watch.Notify(id, c.Index)
 	}
@@ -142,6 +155,6 @@ func (g *groupWriter) notifyLists(ch *change, waited *lists.ClassSet) {
 
 // fail forgets the plan and fails the store.
 func (g *groupWriter) fail(cause error) error {
-	g.plan.reset()
+	g.reset()
 	return g.c.fail(fmt.Errorf("commit: %w", cause))
 }

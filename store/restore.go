@@ -13,6 +13,7 @@ import (
 	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/ctxio"
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 	"allocstore/watch"
@@ -88,7 +89,7 @@ func (s *Store) newSuccessor(ctx context.Context) (*logfile.Successor, error) {
 // maxFrame returns the largest size of a backup's frame: a record with two parts, each with a
 // status above the limit. It is at least 64 MiB, for backups of stores with other options.
 func (o *Options) maxFrame() int64 {
-	return max(64<<20, int64(2*(o.MaxAllocationBytes+2*freeStatus)+record.MaxOverhead))
+	return max(64<<20, int64(2*(o.MaxAllocationBytes+2*plan.FreeStatus)+record.MaxOverhead))
 }
 
 // A restoration reads a backup into a new file, loads a state from it, and exchanges that

@@ -113,3 +113,17 @@ func (sel Selector) query() (lists.Query, error) {
 	}
 	return q, nil
 }
+
+// selectorOf returns the selector that has the query q.
+func selectorOf(q *lists.Query) Selector {
+	sel := Selector{kind: prefixSelector, variant: q.Variant, text: q.Prefix}
+	switch q.Name.Kind {
+	case lists.ByNode:
+		sel.kind, sel.text = nodeSelector, q.Name.Text
+	case lists.ByJob:
+		sel.kind, sel.text = jobSelector, q.Name.Text
+	case lists.ByEval:
+		sel.kind, sel.text = evalSelector, q.Name.Text
+	}
+	return sel
+}

@@ -33,7 +33,7 @@ func TestWaitBetweenTwoBatches(t *testing.T) {
 		second.UpdateFromClient(&schema.Allocation{ID: testAlloc(1).ID, ClientStatus: "complete"})
 		_, err = g.commit([]*request{{batch: first}, {batch: second}}, nil, nil)
 		require.NoError(t, err)
-		one, two := g.plan.changes[:1], g.plan.changes[1:]
+		one, two := g.plan.Changes()[:1], g.plan.Changes()[1:]
 		g.publishVersions(one)
 		g.publishVersions(two)
 		g.publishIndex(one) // wakes the waiter

@@ -40,7 +40,8 @@ var (
 )
 
 const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/backupstream " +
-	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/lists store/internal/state"
+	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/lists store/internal/state " +
+	"store/internal/plan"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -57,6 +58,7 @@ var units = []unit{
 	{"store/internal/logfile", "schema index store/internal/record store/internal/boltfile", both, ships},
 	{"store/internal/lists", "schema", codecs, ships},
 	{"store/internal/state", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
+	{"store/internal/plan", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
 	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests

@@ -30,7 +30,7 @@ var layers = []string{
 	"open stats check restore backup compact rewrite log_copy",
 	"apply follow changes wait_list list waiter observation wait get snapshot",
 	"store group_writer sweeper lookout window committer removals",
-	"plan encode fold diff draft new_jobs conditions batch arena",
+	"conditions batch",
 	"core",
 	"selector",
 	"options errors",

@@ -1,4 +1,4 @@
-package store
+package plan
 
 import (
 	"allocstore/store/internal/logfile"
@@ -10,10 +10,10 @@ import (
 type newJobs struct {
 	st     *state.State
 	byHash map[record.JobHash]*newJob
-	bytes  int64 // what they may take in the file
+	bytes  int64 // an upper bound of the room that they take in the file
 }
 
-// jobOverhead is what a new job may take in the file beside its body: a copy of its page.
+// jobOverhead bounds the room that a new job takes in the file beside its body: a copy of its page.
 const jobOverhead = 4 << 10
 
 // A newJob is a job that the group adds to the file, or rewrites there.
@@ -26,19 +26,19 @@ type newJob struct {
 
 // canonical returns the job as the store has it, or will have it. A job that is damaged in
 // the file is rewritten.
-func (js *newJobs) canonical(in *encodedJob) *state.Job {
-	known := js.st.Jobs.Get(in.hash)
-	rewrites := known != nil && js.st.Damaged.HasJob(in.hash)
+func (js *newJobs) canonical(in *Job) *state.Job {
+	known := js.st.Jobs.Get(in.Hash)
+	rewrites := known != nil && js.st.Damaged.HasJob(in.Hash)
 	if known != nil && !rewrites {
 		return known
 	}
-	j := js.byHash[in.hash]
+	j := js.byHash[in.Hash]
 	if j == nil {
 		if known == nil {
-			known = &state.Job{Hash: in.hash}
+			known = &state.Job{Hash: in.Hash}
 		}
-		j = &newJob{Job: known, body: in.body, size: len(in.hash) + len(in.body), rewrites: rewrites}
-		js.byHash[in.hash] = j
+		j = &newJob{Job: known, body: in.Body, size: len(in.Hash) + len(in.Body), rewrites: rewrites}
+		js.byHash[in.Hash] = j
 		js.bytes += int64(j.size + jobOverhead)
 	}
 	return j.Job

@@ -1,19 +1,19 @@
-package store
+package plan
 
 // same reports whether two parts are equal: by checksum first, then by bytes. An empty was
 // stands for the stored part, and an empty now equals only an empty was.
-func (d *draft) same(now, was part, of side) (bool, error) {
-	if now.body == "" {
-		return was.body == "", nil
+func (d *draft) same(now, was Part, of side) (bool, error) {
+	if now.Body == "" {
+		return was.Body == "", nil
 	}
-	if was.body != "" || d.created {
-		return now.body == was.body, nil
+	if was.Body != "" || d.created {
+		return now.Body == was.Body, nil
 	}
 	if now.sum != [...]uint32{schedSide: d.base.SchedSum, clientSide: d.base.ClientSum}[of] {
 		return false, nil
 	}
 	stored, err := d.stored(of)
-	return stored == now.body, err
+	return stored == now.Body, err
 }
 
 // differs reports which parts are to be written: neither if the content is the same as before
@@ -29,7 +29,7 @@ func (d *draft) differs() (sched, client bool, err error) {
 	}
 	var same [2]bool
 	for of, now := range d.parts {
-		if same[of], err = d.same(now, part{}, side(of)); err != nil {
+		if same[of], err = d.same(now, Part{}, side(of)); err != nil {
 			return false, false, err
 		}
 	}

@@ -1,4 +1,4 @@
-package store
+package plan
 
 // An arena lends memory for values until the group is committed.
 type arena struct {

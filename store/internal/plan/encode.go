@@ -1,4 +1,4 @@
-package store
+package plan
 
 import (
 	"fmt"
@@ -35,13 +35,13 @@ func (d *draft) encode(of side) error {
 	}
 	now := d.p.encode(of, fields)
 	d.fields[of] = nil
-	err := d.checkSize(of, fields, len(now.body))
+	err := d.checkSize(of, fields, len(now.Body))
 	d.parts[of] = now
 	return err
 }
 
-// freeStatus is the length of a status and its description, together, that no limit refuses.
-const freeStatus = 256
+// FreeStatus is the length of a status and its description, together, that no limit refuses.
+const FreeStatus = 256
 
 // checkSize refuses an edited part above Options.MaxAllocationBytes if it is longer than before the
 // edits, a short status aside. So an allocation from before the limit was lowered can be stopped,
@@ -56,11 +56,11 @@ func (d *draft) checkSize(of side, now *schema.Allocation, size int) error {
 		return err
 	}
 	was, is := *before, statusOf(of, now)
-	if n := is.len(); n <= freeStatus && n > statusOf(of, before).len() {
+	if n := is.Len(); n <= FreeStatus && n > statusOf(of, before).Len() {
 		is.set(of, &was)
 	}
-	if size > len(d.p.encode(of, &was).body) {
-		return fmt.Errorf("%w: allocation %v: %v part of %d bytes, Options.MaxAllocationBytes is %d", ErrTooLarge, d.id, of, size, limit)
+	if size > len(d.p.encode(of, &was).Body) {
+		return fmt.Errorf("%w: allocation %v: %v part of %d bytes, Options.MaxAllocationBytes is %d", record.ErrTooLarge, d.id, of, size, limit)
 	}
 	return nil
 }
@@ -95,16 +95,16 @@ func (d *draft) record(k record.Key) (r record.Record, err error) {
 			return r, err
 		}
 	}
-	if d.next.set {
+	if d.next.Set {
 		r.Flags |= record.FlagNext
-		r.Next = d.next.id
+		r.Next = d.next.ID
 	}
 	return r, nil
 }
 
 // body returns the part to write, which may be the stored one.
 func (d *draft) body(of side) (string, error) {
-	if now := d.parts[of].body; now != "" {
+	if now := d.parts[of].Body; now != "" {
 		return now, nil
 	}
 	return d.stored(of)
@@ -120,10 +120,10 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 	parts := state.Parts{SchedSum: sched.sum, ClientSum: client.sum}
 	if d.base != nil {
 		v.Content = d.base.Content
-		if sched.body == "" {
+		if sched.Body == "" {
 			parts.SchedSum = d.base.SchedSum
 		}
-		if client.body == "" {
+		if client.Body == "" {
 			parts.ClientSum = d.base.ClientSum
 		}
 		if r.Flags&(record.FlagSched|record.FlagTombstone) == 0 {
@@ -135,10 +135,10 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 		return err
 	}
 	v.Advance(r, k, record.KeyLen+r.Size(), d.job, parts)
-	d.p.changes = append(d.p.changes, change{
-		Change: state.Change{ID: d.id, V: v, Before: d.base, Linked: d.next.set && d.next != d.baseNext},
-		key:    k,
-		value:  r.AppendTo(d.p.arena.alloc(r.Size()), k),
+	d.p.changes = append(d.p.changes, Change{
+		Change: state.Change{ID: d.id, V: v, Before: d.base, Linked: d.next.Set && d.next != d.baseNext},
+		Key:    k,
+		Value:  r.AppendTo(d.p.arena.alloc(r.Size()), k),
 	})
 	return nil
 }
@@ -151,8 +151,8 @@ func (d *draft) place() (at lists.Place, err error) {
 	if d.wasAlive() {
 		at = d.base.Place
 	}
-	if sched := d.parts[schedSide]; sched.body != "" {
-		p, err := codec.Placement(sched.body)
+	if sched := d.parts[schedSide]; sched.Body != "" {
+		p, err := codec.Placement(sched.Body)
 		if err != nil {
 			return at, err
 		}
@@ -160,7 +160,7 @@ func (d *draft) place() (at lists.Place, err error) {
 		at = d.p.st.Lists.Place(&to, at.Ended)
 		at.Ended.Set(lists.ByServer, sched.ended)
 	}
-	if client := d.parts[clientSide]; client.body != "" {
+	if client := d.parts[clientSide]; client.Body != "" {
 		at.Ended.Set(lists.ByClient, client.ended)
 	}
 	return at, nil

@@ -1,4 +1,4 @@
-package store
+package plan
 
 import (
 	"fmt"
@@ -9,23 +9,23 @@ import (
 )
 
 // fold applies one write. j is the job of an Upsert, nil to keep the stored one.
-func (d *draft) fold(o *op, j *state.Job) error {
-	if d.isDamaged() && o.kind != opDelete {
+func (d *draft) fold(o *Op, j *state.Job) error {
+	if d.isDamaged() && o.Kind != Delete {
 		return d.refuse()
 	}
 	switch {
-	case o.kind == opUpsert && d.alive:
+	case o.Kind == Upsert && d.alive:
 		return d.update(o, j)
-	case o.kind == opUpsert:
+	case o.Kind == Upsert:
 		return d.insert(o, j)
-	case o.kind == opClient:
-		d.parts[clientSide], d.fields[clientSide] = o.client, nil
-	case o.kind == opEvent:
-		return d.event(o.event)
-	case o.kind == opClientStatus:
-		return d.setStatus(clientSide, o.status)
-	case o.kind == opDesiredStatus:
-		return d.setStatus(schedSide, o.status)
+	case o.Kind == Client:
+		d.parts[clientSide], d.fields[clientSide] = o.Client, nil
+	case o.Kind == Event:
+		return d.event(o.Event)
+	case o.Kind == ClientStatus:
+		return d.setStatus(clientSide, o.Status)
+	case o.Kind == DesiredStatus:
+		return d.setStatus(schedSide, o.Status)
 	default:
 		d.alive, d.damaged = false, false
 	}
@@ -33,43 +33,43 @@ func (d *draft) fold(o *op, j *state.Job) error {
 }
 
 // insert applies the scheduler's write of an allocation that does not exist.
-func (d *draft) insert(o *op, j *state.Job) error {
+func (d *draft) insert(o *Op, j *state.Job) error {
 	if j == nil {
-		return fmt.Errorf("%w: allocation %v", ErrNoJob, o.id)
+		return fmt.Errorf("%w: allocation %v", ErrNoJob, o.ID)
 	}
 	d.alive, d.created = true, true
-	d.job, d.parts, d.next = j, [2]part{o.sched, o.client}, o.next
+	d.job, d.parts, d.next = j, [2]Part{o.Sched, o.Client}, o.Next
 	clear(d.fields[:])
 	return nil
 }
 
 // update applies the scheduler's write of an existing allocation. It counts as one only if
 // it changes something.
-func (d *draft) update(o *op, j *state.Job) error {
-	reported, err := d.report(o.report)
+func (d *draft) update(o *Op, j *state.Job) error {
+	reported, err := d.report(o.Report)
 	if err != nil {
 		return err
 	}
 	if err := d.encode(schedSide); err != nil {
 		return err
 	}
-	same, err := d.same(o.sched, d.parts[schedSide], schedSide)
+	same, err := d.same(o.Sched, d.parts[schedSide], schedSide)
 	if err != nil {
 		return err
 	}
-	if o.empty != 0 && !same {
-		if err := d.requireKept(o.empty); err != nil {
+	if o.Empty != 0 && !same {
+		if err := d.requireKept(o.Empty); err != nil {
 			return err
 		}
 	}
 	if j == nil {
 		j = d.job
 	}
-	if same && !reported && j == d.job && o.next == d.next {
+	if same && !reported && j == d.job && o.Next == d.next {
 		return nil
 	}
 	d.wrote = true
-	d.job, d.parts[schedSide], d.next = j, o.sched, o.next
+	d.job, d.parts[schedSide], d.next = j, o.Sched, o.Next
 	return nil
 }
 
@@ -90,12 +90,12 @@ func (d *draft) report(status string) (changed bool, err error) {
 }
 
 // event applies one task event. The task may have it already.
-func (d *draft) event(te *taskEvent) error {
+func (d *draft) event(te *TaskEvent) error {
 	was, err := d.toEdit(clientSide)
 	if err != nil {
 		return err
 	}
-	if now := schema.RecordTaskEvent(was, te.task, te.state, te.event, 0); now != was {
+	if now := schema.RecordTaskEvent(was, te.Task, te.State, te.Event, 0); now != was {
 		d.fields[clientSide] = now
 	}
 	return nil
@@ -103,7 +103,7 @@ func (d *draft) event(te *taskEvent) error {
 
 // setStatus applies one side's write of its status. Like an update, the scheduler's counts as a
 // write only if it changes something.
-func (d *draft) setStatus(of side, to *statusWrite) error {
+func (d *draft) setStatus(of side, to *Status) error {
 	was, err := d.toEdit(of)
 	if err != nil || statusOf(of, was) == *to {
 		return err
@@ -115,46 +115,46 @@ func (d *draft) setStatus(of side, to *statusWrite) error {
 }
 
 // statusOf returns one side's status in a.
-func statusOf(of side, a *schema.Allocation) statusWrite {
+func statusOf(of side, a *schema.Allocation) Status {
 	if of == schedSide {
-		return statusWrite{a.DesiredStatus, a.DesiredDescription}
+		return Status{a.DesiredStatus, a.DesiredDescription}
 	}
-	return statusWrite{a.ClientStatus, a.ClientDescription}
+	return Status{a.ClientStatus, a.ClientDescription}
 }
 
 // set sets one side's status in a.
-func (w statusWrite) set(of side, a *schema.Allocation) {
+func (s Status) set(of side, a *schema.Allocation) {
 	if of == schedSide {
-		a.DesiredStatus, a.DesiredDescription = w.status, w.description
+		a.DesiredStatus, a.DesiredDescription = s.Status, s.Description
 	} else {
-		a.ClientStatus, a.ClientDescription = w.status, w.description
+		a.ClientStatus, a.ClientDescription = s.Status, s.Description
 	}
 }
 
-// requireKept refuses an update that would empty one of placementFields. empty has a bit for each
-// that is empty in the update.
-func (d *draft) requireKept(empty uint8) error {
+// requireKept refuses an update that would empty a required field. empty has those that are empty
+// in the update.
+func (d *draft) requireKept(empty Fields) error {
 	is, err := d.fieldsNow(schedSide)
 	if err != nil {
 		return err
 	}
 	var set []string
-	for i, value := range placementValues(is) {
+	for i, value := range requiredValues(is) {
 		if empty>>i&1 != 0 && value != "" {
-			set = append(set, fmt.Sprintf("%s %q", placementFields[i], value))
+			set = append(set, fmt.Sprintf("%s %q", required[i], value))
 		}
 	}
 	if len(set) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: allocation %v: an update replaces every field and would empty %s; SetDesiredStatus changes the status alone",
-		ErrInvalid, d.id, strings.Join(set, ", "))
+		schema.ErrInvalid, d.id, strings.Join(set, ", "))
 }
 
 // toEdit is fieldsNow for a write that edits the fields. A stored part is charged once, because it
 // may be written again.
 func (d *draft) toEdit(of side) (*schema.Allocation, error) {
-	if d.fields[of] == nil && d.parts[of].body == "" && !d.charged[of] {
+	if d.fields[of] == nil && d.parts[of].Body == "" && !d.charged[of] {
 		d.charged[of] = true
 		size := [...]uint32{schedSide: d.base.SchedLen(), clientSide: d.base.ClientLen()}[of]
 		if err := d.p.charge(&d.p.kept, int(size), d.id); err != nil {
@@ -170,7 +170,7 @@ func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
 	if d.fields[of] != nil {
 		return d.fields[of], nil
 	}
-	body, decoded := d.parts[of].body, &d.decoded[of]
+	body, decoded := d.parts[of].Body, &d.decoded[of]
 	if decoded.fields != nil && decoded.body == body {
 		return decoded.fields, nil
 	}
@@ -188,7 +188,7 @@ func (d *draft) fieldsNow(of side) (*schema.Allocation, error) {
 		}
 	}
 	a := new(schema.Allocation)
-	decoded.body, decoded.fields = d.parts[of].body, a // an error refuses the batch
+	decoded.body, decoded.fields = d.parts[of].Body, a // an error refuses the batch
 	if of == schedSide {
 		return a, d.p.st.Codec.DecodeScheduler(body, d.id, a)
 	}

@@ -1,15 +1,16 @@
-package store
+package plan
 
 import (
 	"fmt"
 
 	"allocstore/schema"
+	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 )
 
-// A draft is one allocation in the course of one batch; see plan.
+// A draft is one allocation in the course of one batch; see the package comment.
 type draft struct {
-	p    *plan
+	p    *Plan
 	id   schema.ID
 	base *state.Version // from before the batch; nil if the store did not remember the ID
 
@@ -20,20 +21,20 @@ type draft struct {
 	damaged bool // the base is quarantined, and not yet deleted
 
 	job      *state.Job
-	next     optionalID // NextAllocation
-	baseNext optionalID // NextAllocation before the batch
+	next     OptionalID // NextAllocation
+	baseNext OptionalID // NextAllocation before the batch
 
 	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
 
 	// By side. The fields are those now if they changed since the part was encoded, else nil.
 	// Fields are replaced and never changed.
-	parts   [2]part // replace the stored ones, unless empty
+	parts   [2]Part // replace the stored ones, unless empty
 	fields  [2]*schema.Allocation
 	decoded [2]struct { // the part that was decoded last, as in parts
 		body   string
 		fields *schema.Allocation
 	}
-	charged [2]bool // the stored part is in plan.kept
+	charged [2]bool // the stored part is in Plan.kept
 }
 
 // wasAlive reports whether the allocation existed before the batch.
@@ -61,40 +62,40 @@ func (d *draft) stored(of side) (string, error) {
 }
 
 // fold folds one write into its draft, and links the allocation that it replaces.
-func (p *plan) fold(o *op, a *Applied) error {
-	d, err := p.draft(o.id)
+func (p *Plan) fold(o *Op, a *Applied) error {
+	d, err := p.draft(o.ID)
 	if err != nil {
 		return err
 	}
-	if o.kind != opUpsert && !d.alive {
+	if o.Kind != Upsert && !d.alive {
 		if !d.unknown {
 			d.unknown = true
-			a.Unknown = append(a.Unknown, o.id.String())
+			a.Unknown = append(a.Unknown, o.ID.String())
 		}
 		return nil
 	}
 	d.writes++
 	var j *state.Job
-	if o.job != nil {
-		j = p.jobs.canonical(o.job)
+	if o.Job != nil {
+		j = p.jobs.canonical(o.Job)
 	}
-	if err := d.fold(o, j); err != nil || !o.previous.set {
+	if err := d.fold(o, j); err != nil || !o.Previous.Set {
 		return err
 	}
-	previous, err := p.draft(o.previous.id)
+	previous, err := p.draft(o.Previous.ID)
 	if err != nil {
 		return err
 	}
-	return previous.replacedBy(o.id)
+	return previous.replacedBy(o.ID)
 }
 
 // draft returns the draft of id, which starts at the newest version.
-func (p *plan) draft(id schema.ID) (*draft, error) {
+func (p *Plan) draft(id schema.ID) (*draft, error) {
 	d, isNew := p.drafts.of(id)
 	if !isNew {
 		return d, nil
 	}
-	d.p, d.base = p, p.newest(&id)
+	d.p, d.base = p, p.Newest(&id)
 	if d.wasAlive() {
 		if err := d.start(); err != nil {
 			return nil, fmt.Errorf("allocation %v: %w", id, err)
@@ -109,7 +110,7 @@ func (d *draft) replacedBy(id schema.ID) error {
 		return d.refuse()
 	}
 	if d.alive {
-		d.next = optionalID{id, true}
+		d.next = OptionalID{id, true}
 	}
 	return nil
 }
@@ -118,11 +119,11 @@ func (d *draft) isDamaged() bool { return d.alive && d.damaged }
 
 // refuse returns the error of a write to a quarantined allocation.
 func (d *draft) refuse() error {
-	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", ErrCorrupt, d.id, d.p.st.Damaged.DamagedPart(d.base))
+	return fmt.Errorf("%w: allocation %v: %s is damaged: the allocation can only be deleted", record.ErrCorrupt, d.id, d.p.st.Damaged.DamagedPart(d.base))
 }
 
-// newest returns the newest version of id, in the group or before it.
-func (p *plan) newest(id *schema.ID) *state.Version {
+// Newest returns the newest version of id, in the group or before it, or nil.
+func (p *Plan) Newest(id *schema.ID) *state.Version {
 	if len(p.overlay) > 0 {
 		if v := p.overlay[*id]; v != nil {
 			return v
@@ -139,7 +140,7 @@ func (d *draft) start() error {
 		return nil
 	}
 	newest, err := d.p.tx.Version(d.id, d.base.Pair().Newest())
-	d.next = optionalID{newest.Next, true}
+	d.next = OptionalID{newest.Next, true}
 	d.baseNext = d.next
 	return err
 }
