@@ -69,7 +69,8 @@ func (p *Plan) Begin(st *state.State, tx logfile.Tx) {
 	p.moves.reset()
 }
 
-// Reset forgets the group, the changes that were returned too.
+// Reset forgets the group, the changes that were returned too. The transaction has ended: it had
+// values that are in the plan's memory.
 func (p *Plan) Reset() {
 	p.st, p.tx = nil, logfile.Tx{}
 	clear(p.overlay)
