@@ -62,6 +62,12 @@ func TestSelectors(t *testing.T) {
 	require.Equal(t, Node("a").Placements().NonTerminal(), Node("a").NonTerminal().Placements())
 	require.Equal(t, `node "n", non-terminal, placements`, Node("n").NonTerminal().Placements().String())
 
+	for _, sel := range []Selector{Node("n"), Job(""), Eval("e").NonTerminal(), Everything().Placements(), Prefix("AB"), Prefix("abcdefab-0")} {
+		q, err := sel.query()
+		require.NoError(t, err)
+		require.Equal(t, sel, selectorOf(&q))
+	}
+
 	s := openTemp(t, nil)
 	upsert(t, s, &schema.Allocation{ID: schema.ID{0xab}.String(), NodeID: "node", Job: &schema.Job{ID: "job"}})
 	for sel, want := range map[Selector]error{
