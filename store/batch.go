@@ -19,8 +19,8 @@ import (
 // changes nothing. A Batch must not be used by several goroutines at a time, Apply included.
 //
 // Applying does not empty a Batch. Applied again, with or without more writes, it repeats all
-// its writes, and so takes back what others have written to the same fields meanwhile. Reset
-// empties it for other writes.
+// its writes, and so takes back later writes of others to the same fields. Reset empties it for
+// other writes.
 type Batch struct {
 	ops        []plan.Op
 	errs       []error
@@ -69,7 +69,7 @@ func (b *Batch) recycle() {
 //
 // It is an insert if the store does not hold the ID when the batch is applied, and an update
 // otherwise. An insert stores all of a; without a Job the whole batch is refused with ErrNoJob.
-// An update leaves what the client owns: ClientStatus, which it sets only to lost or unknown,
+// An update leaves the client's fields: ClientStatus, which it sets only to lost or unknown,
 // ClientDescription, TaskStates and ClientExtra. A nil Job keeps the stored one. An update that
 // would empty the stored NodeID, JobID or TaskGroup refuses the whole batch with ErrInvalid.
 //

@@ -15,8 +15,8 @@ type conditions struct {
 
 // Expect makes the batch conditional: when its turn comes, the allocation must have this
 // ModifyIndex, or must not exist if it is 0. Otherwise Apply changes nothing and returns a
-// *ConflictError. What earlier batches wrote counts, those of the same commit too; what the batch
-// itself writes does not.
+// *ConflictError. The writes of earlier batches count, those of the same commit too; the batch's own
+// do not.
 func (b *Batch) Expect(id string, modifyIndex uint64) {
 	parsed, err := schema.ParseID(id)
 	if !b.unexpected("Expect", err) {
@@ -27,7 +27,7 @@ func (b *Batch) Expect(id string, modifyIndex uint64) {
 // ExpectList makes the batch conditional, as Expect does: nothing in the list may be newer than
 // index, which is that of a Snapshot, or of a ListResult. Arrivals, changes and departures count, as
 // in WaitList. An index below the floor of compaction or below the last restore is a conflict,
-// since what has happened above it is no longer known. An index of the future is met.
+// since the changes above it are no longer known. An index of the future is met.
 //
 // It costs the writer no time to speak of, except with a Prefix: then every allocation with the
 // prefix is looked at.
@@ -36,8 +36,8 @@ func (b *Batch) Expect(id string, modifyIndex uint64) {
 //
 //	b.ExpectList(store.Node(n).NonTerminal().Placements(), snapshot.Index())
 //
-// If another scheduler has placed there meanwhile, or what had ended there runs again, it starts
-// over.
+// If another scheduler has placed there meanwhile, or an allocation that had ended there runs again,
+// it starts over.
 func (b *Batch) ExpectList(sel Selector, index uint64) {
 	q, err := sel.query()
 	if !b.unexpected("ExpectList", err) {

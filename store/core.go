@@ -172,9 +172,9 @@ func (c *core) failed() error {
 	return nil
 }
 
-// fail makes the store failed for good, and returns the error for all who use it from now on:
-// because of a commit, since it is unknown whether the disk holds it (design/0005), or because
-// the file cannot be used. The first cause stays.
+// fail makes the store failed for good, and returns the error of all later calls. The cause is a
+// commit, since it is unknown whether the disk holds it (design/0005), or a file that cannot be
+// used. The first cause stays.
 func (c *core) fail(cause error) error {
 	err := cause
 	if !errors.Is(cause, ErrDetached) {

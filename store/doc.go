@@ -39,8 +39,8 @@ every answered batch. Open rolls an unfinished commit back (design/0009).
 After a failed commit the content of the disk is unknown. The store is then failed
 ([ErrFailed]): it accepts no writes and no waits, serves published content, and recovers by
 being opened again. A store whose file is cut short while it is open, or cannot be read, is
-failed too, and serves what is in memory. One whose file is removed or replaced is detached
-([ErrDetached]): it would lose what it writes. [Store.Err] tells all of these; an idle store
+failed too, and serves the content in memory. One whose file is removed or replaced is detached
+([ErrDetached]): its writes would be lost. [Store.Err] tells all of these; an idle store
 notices within some seconds.
 
 Open reads the whole file by plain reads before it is mapped. It verifies the structure of the

@@ -93,8 +93,8 @@ var (
 	// Opening the file again determines what it holds.
 	ErrFailed = errors.New("store has failed: reopen it to recover")
 
-	// ErrDetached: the store's file was removed, or another file was put in its place, so what
-	// is written to it would be lost. The store takes no more writes and ends all waits. All
+	// ErrDetached: the store's file was removed, or another file was put in its place, so
+	// writes to it would be lost. The store takes no more writes and ends all waits. All
 	// reads go on, and Backup saves the content. Renaming the file does not detach it.
 	ErrDetached = logfile.ErrDetached
 
@@ -118,14 +118,14 @@ type IndexRegressionError = index.RegressionError
 // FutureIndexError is an ErrFutureIndex with the index that was given and the last one.
 type FutureIndexError = index.FutureError
 
-// ConflictError is an ErrConflict with what has moved, and both indexes.
+// ConflictError is an ErrConflict with the allocation or the list that has moved, and both indexes.
 type ConflictError struct {
 	// ID is the allocation of an Expect, in lower case; or List is the list of an ExpectList.
 	ID   string
 	List Selector
 
 	// Expected is the index that was given, and Actual the one found: the ModifyIndex of the
-	// allocation, 0 if there is none, or the index of the list.
+	// allocation, 0 if it does not exist, or the index of the list.
 	Expected, Actual uint64
 }
 

@@ -141,7 +141,7 @@ func (g *groupWriter) publishIndex(batch []plan.Change) {
 	g.c.counts.writes.Add(uint64(len(batch)))
 }
 
-// notifyLists notifies those who wait for a list that the change moves.
+// notifyLists notifies the waiters of the lists that the change moves.
 func (g *groupWriter) notifyLists(ch *plan.Change, waited *lists.ClassSet) {
 	c := ch.OfLists()
 	g.moved = g.st.Lists.AppendMoved(g.moved[:0], &c, waited)

@@ -184,7 +184,7 @@ func getMany(t *state.Table, ids []string, fn func(id string, a *schema.Allocati
 		n := min(len(ids), lists.PageLen)
 		prefetch(ids[:n])
 		for i, id := range ids[:n] {
-			parsed[i], _ = schema.ParseID(id) // the zero ID if it is none
+			parsed[i], _ = schema.ParseID(id) // the zero ID after an error
 		}
 		t.Residents(parsed[:n], allocs[:])
 		for i, id := range ids[:n] {

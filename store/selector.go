@@ -58,7 +58,7 @@ func (sel Selector) NonTerminal() Selector {
 }
 
 // Placements returns the selector of the same list, in which only arrivals, departures and the
-// scheduler's writes count as changes: what only a client reported does not.
+// scheduler's writes count as changes: the reports of clients do not.
 func (sel Selector) Placements() Selector {
 	sel.variant |= lists.Placements
 	return sel

@@ -172,8 +172,8 @@ func (l *listWait) wake() (*ListResult, error) {
 }
 
 // look returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
-// none. The last index is read before the list's: a list without a change above the base
-// has none up to it.
+// none. The last index is read before the list's: a list without a change above the base has not
+// changed up to it.
 func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 	for {
 		st := l.s.state.Load()
@@ -205,7 +205,7 @@ func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 }
 
 // read reads the list on a snapshot: all of it with the outcome full, else, if that is 0, the
-// changes above the base, or nil if there are none.
+// changes above the base, or nil if it has not changed.
 func (l *listWait) read(full Outcome) (*ListResult, error) {
 	sn, err := l.s.Snapshot()
 	if err != nil {
@@ -238,7 +238,7 @@ func (l *listWait) read(full Outcome) (*ListResult, error) {
 	return c.result, c.faults
 }
 
-// A listReader reads what has changed in a list above an index, on a snapshot.
+// A listReader reads the changes of a list above an index, on a snapshot.
 type listReader struct {
 	sn      *Snapshot
 	st      *state.State
