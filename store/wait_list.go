@@ -297,7 +297,7 @@ const (
 // IDs. It finds them if the records, of all allocations of the store, are few beside the
 // members of the list. Compaction removes no record that the version at the snapshot's index needs.
 func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
-	members := c.st.Lists.Count(c.q.name, c.q.variant, c.q.ids)
+	members := c.st.Lists.Count(c.q.Name, c.q.Variant, c.q.IDs)
 	if c.above == 0 || members < longList {
 		return nil, false, nil
 	}
@@ -315,7 +315,7 @@ func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
 		}
 	}
 	// Read at last: an allocation that has left after the snapshot may have been looked at since.
-	left, _ := c.st.Lists.Since(c.q.name, c.q.variant, c.q.ids, c.sn.index, math.MaxUint64)
+	left, _ := c.st.Lists.Since(c.q.Name, c.q.Variant, c.q.IDs, c.sn.index, math.MaxUint64)
 	for _, d := range left {
 		in[d.ID] = true
 	}
@@ -344,7 +344,7 @@ func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next recor
 			}
 			n++
 			if _, known := in[e.ID]; !known {
-				in[e.ID] = c.q.ids.Has(e.ID) && c.st.Lists.Has(c.q.name, e.ID)
+				in[e.ID] = c.q.IDs.Has(e.ID) && c.st.Lists.Has(c.q.Name, e.ID)
 			}
 		}
 		return nil
