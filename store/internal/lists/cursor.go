@@ -20,7 +20,7 @@ type Cursor struct {
 	ls      *Lists
 	name    Name
 	variant Variant
-	rest    Range // what is left to read
+	rest    Range // the IDs still to read
 	at      uint64
 	ended   bool
 
@@ -37,7 +37,7 @@ func (c *Cursor) Init(ls *Lists, n Name, v Variant, r Range, at uint64) {
 	c.ended, c.list, c.seen, c.left = false, nil, 0, nil
 }
 
-// Next returns the next IDs, none at the end. They are valid until the next call.
+// Next returns the next IDs. At the end it returns no IDs. They are valid until the next call.
 func (c *Cursor) Next() []schema.ID {
 	if c.ended {
 		return nil
@@ -68,7 +68,7 @@ func (c *Cursor) page() []schema.ID {
 	return page
 }
 
-// readHistoryLocked adds to left what the history has got since the last page.
+// readHistoryLocked adds to left the departures since the last page.
 func (c *Cursor) readHistoryLocked(l *list) {
 	if l != c.list {
 		c.list, c.seen = l, l.trimmed+l.after(c.at)

@@ -7,13 +7,14 @@ it has. [Lists.Apply] brings the lists up to date. A [Cursor] pages through the 
 as of an index. [Lists.Index] tells when a list changed last, and [Lists.Since] which members
 have left it since.
 
-A list has variants: with or without the allocations that are terminal, and with or without what
-only a client reported. Each variant has an index of its own.
+A list has variants: with or without the allocations that are terminal, and with or without the
+changes that only a client reported. Each variant has an index of its own.
 
 The hard idea: a list holds its members as they are now, and beside them a history of departures
 in the order of their indexes. The past is the present and the history: the members at an index
 are among those of now and those that left after it. So a snapshot needs no copy of a list, a
-reader that has been away is told who left, and a list that nobody leaves costs its members alone.
+reader that has been away is told of the departures, and a list without departures costs its members
+alone.
 Terminal members are kept apart, so a list without them never touches them.
 
 Invariants:

@@ -17,8 +17,8 @@ func (ls *Lists) Moved(c *Change, fn func(n Name, v Variant)) {
 	})
 }
 
-// AppendMoved appends what to notify of the change: the lists that it moves, and the prefixes of its
-// ID, if their class is waited for.
+// AppendMoved appends the WatchIDs to notify of the change: those of the lists that it moves, and of
+// the prefixes of its ID, if their class is waited for.
 func (ls *Lists) AppendMoved(ids []WatchID, c *Change, waited *ClassSet) []WatchID {
 	ls.Moved(c, func(n Name, v Variant) {
 		if n.Named() && waited.has(ClassOf(n.Kind, v)) {

@@ -117,7 +117,7 @@ const prefixLengths = 2*len(schema.ID{}) + 1
 func ClassOf(k Kind, v Variant) Class { return Class(variants*int(k)) + Class(v) }
 
 // PrefixClass returns the class of a variant of the prefixes of that many digits. Everything is
-// the prefix of none.
+// the prefix without digits.
 func PrefixClass(digits int, v Variant) Class {
 	return ClassOf(Everything, v) + Class(variants*digits)
 }

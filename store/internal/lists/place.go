@@ -10,7 +10,7 @@ func PlacementOf(a *schema.Allocation) Placement {
 	return Placement{ByNode: a.NodeID, ByJob: a.JobID, ByEval: a.EvalID}
 }
 
-// A Place says which lists an allocation is in: those of its numbers. The zero value is in none.
+// A Place says which lists an allocation is in: those of its numbers. The zero value is in no list.
 type Place struct {
 	numbers [namedKinds]uint32
 	kind    placeKind
