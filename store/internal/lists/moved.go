@@ -1,6 +1,11 @@
 package lists
 
-import "allocstore/schema"
+import (
+	"cmp"
+	"slices"
+
+	"allocstore/schema"
+)
 
 // Moved calls fn for each variant of a list that the change moves, before or after it is applied.
 // The goroutine that applies the changes may call it.
@@ -80,8 +85,14 @@ func (ls *Lists) Since(n Name, v Variant, r Range, above, to uint64) (gone, touc
 	if l := ls.getLocked(n); l != nil {
 		add(l)
 	}
-	if n.Named() {
+	if n.Named() && len(ls.mu.unplaced.history) > 0 {
 		add(&ls.mu.unplaced)
+		sortByIndex(gone)
+		sortByIndex(touches)
 	}
 	return gone, touches
+}
+
+func sortByIndex(all []Departure) {
+	slices.SortStableFunc(all, func(a, b Departure) int { return cmp.Compare(a.Index, b.Index) })
 }
