@@ -23,6 +23,7 @@ type rig struct {
 	places map[schema.ID]Place
 	spans  []*span
 	checks uint64
+	keeps  bool // no index is forgotten
 }
 
 // named is the number of nodes, jobs and evaluations each. The first of them have the most
@@ -258,6 +259,9 @@ func (g *rig) requireMoved(c *Change, w write) {
 // trim raises the floor, but not above an index that is read.
 func (g *rig) trim() {
 	top := g.o.last
+	if g.keeps {
+		top = 0
+	}
 	for _, s := range g.spans {
 		top = min(top, s.at)
 	}
@@ -333,12 +337,12 @@ func (g *rig) build(floor uint64) (*Lists, map[schema.ID]Place) {
 		places[w.id] = c.Is
 	}
 	var all []Member
-	for id, p := range places { // in a random order
-		if p.Nowhere() {
+	for _, id := range g.pool { // in no order
+		if p := places[id]; !p.Nowhere() {
+			all = append(all, Member{id, p})
+		} else {
 			delete(places, id)
-			continue
 		}
-		all = append(all, Member{id, p})
 	}
 	b.Finish(all, g.o.last)
 	return ls, places
