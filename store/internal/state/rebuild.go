@@ -95,7 +95,7 @@ func (b *rebuilder) apply(rec *scanned) error {
 	return nil
 }
 
-// parts returns what is known of the parts of a record that follows the version v.
+// parts describes the parts of a record that follows the version v.
 func (b *rebuilder) parts(v *Version, rec *scanned) Parts {
 	p := Parts{SchedSum: rec.sums[0], ClientSum: rec.sums[1], Place: v.Place}
 	sched, client := rec.Flags&record.FlagSched != 0, rec.Flags&record.FlagClient != 0
@@ -107,13 +107,13 @@ func (b *rebuilder) parts(v *Version, rec *scanned) Parts {
 		p.Place = b.lists.Place(&to, v.Place.Ended)
 		p.Place.Ended.Set(lists.ByServer, lists.EndedOf(rec.sched.DesiredStatus, ""))
 	}
-	if client { // a damaged status is none
+	if client { // a damaged status is empty
 		p.Place.Ended.Set(lists.ByClient, lists.EndedOf("", rec.client))
 	}
 	return p
 }
 
-// changeLists notes in the lists what a record did that made the version v.
+// changeLists notes in the lists the effect of the record that made the version v.
 func (b *rebuilder) changeLists(v *Version, was lists.Place, rec *scanned) {
 	next, had := b.next[rec.ID]
 	linked := rec.Flags&record.FlagNext != 0 && (!had || next != rec.Next)

@@ -6,7 +6,7 @@ import "allocstore/schema"
 const PageLen = 128
 
 // Residents sets out[i] to the decoded allocation of the newest version of ids[i], or to nil if
-// there is none in memory, as Resident does. There are at most PageLen IDs.
+// it is not in memory, as Resident does. There are at most PageLen IDs.
 //
 // A lookup misses the processor's caches twice: in the table and in the allocation. Made one after
 // the other, each waits for the one before. Here the misses of one kind are made side by side, in

@@ -194,7 +194,7 @@ func (st *State) RecordRemoved(id schema.ID, k record.Key, size int, forget bool
 func (st *State) IDs() int { return int(st.Counts.Allocations.Load() + st.Counts.Tombstones.Load()) }
 
 // FloorStored trims the lists, after the file has the floor of the manifest. Until then a crash may
-// take the floor back, and with it what the lists count as forgotten.
+// take the floor back, and the lists must not have forgotten more than the file.
 func (st *State) FloorStored() { st.Lists.Trim(st.Manifest.Floor) }
 
 // MarkRestored makes the state, which is not in use yet, one that was restored at an index.

@@ -103,8 +103,7 @@ func (c *Content) follows(prev record.Pair, floor uint64) bool {
 	return same(was.Sched, prev.Sched) && same(was.Client, prev.Client)
 }
 
-// Parts are what is known of the parts of a record: their checksums, and where they place the
-// allocation.
+// Parts describe the parts of a record: their checksums, and where they place the allocation.
 type Parts struct {
 	SchedSum, ClientSum uint32
 	Place               lists.Place
