@@ -48,6 +48,21 @@ func (s *Store) ResidentBytes() (sum int64) {
 	return sum
 }
 
+// ListsFloor returns the index up to which the lists have forgotten departures.
+func (s *Store) ListsFloor() uint64 { return s.state.Load().Lists.Floor() }
+
+// Hold keeps the committer from the queue until release is called, so that the batches that are
+// queued meanwhile are one group.
+func (s *Store) Hold() (release func()) {
+	busy, hold := make(chan struct{}), make(chan struct{})
+	go func() { _ = s.committer.barrier(func() error { close(busy); <-hold; return nil }) }()
+	<-busy
+	return func() { close(hold) }
+}
+
+// Queued returns the length of the committer's queue.
+func (s *Store) Queued() int { return s.queued() }
+
 // Rebind replaces the ID of the transaction before tx by tx's own in the content sum.
 func Rebind(tx *bbolt.Tx) error {
 	meta, txid := tx.Bucket([]byte("meta")), uint64(tx.ID())

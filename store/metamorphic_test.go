@@ -168,7 +168,7 @@ func (r *runner) run(log []operation) {
 		} else {
 			got, err = r.s.Apply(context.Background(), &b)
 		}
-		require.ErrorIs(r.t, err, e.refusal)
+		requireRefusal(r.t, e.refusal, err)
 		require.Equal(r.t, e.want, got, "the result of %v", kinds(e.steps))
 		require.Equal(r.t, e.last, r.s.LastIndex())
 		switch r.IntN(30) {

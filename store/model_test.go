@@ -20,14 +20,22 @@ import (
 // follows the documented rules, and shares no code with the store or with schema's rules.
 type model struct {
 	at      map[uint64]map[string]*schema.Allocation // the whole content after each index
+	order   []uint64                                 // the indexes, ascending
+	changed map[uint64][]string                      // the IDs that changed at each index, in order
 	gone    map[string]uint64                        // the deletion's index of each absent ID
 	last    uint64
 	current map[string]*schema.Allocation
+
+	floor    uint64 // the lists have forgotten what happened up to it
+	restored uint64 // the index of the last restore, 0 for none
 }
 
 func newModel() *model {
 	empty := map[string]*schema.Allocation{}
-	return &model{at: map[uint64]map[string]*schema.Allocation{1: empty}, gone: map[string]uint64{}, last: 1, current: empty}
+	return &model{
+		at: map[uint64]map[string]*schema.Allocation{1: empty}, order: []uint64{1}, changed: map[uint64][]string{},
+		gone: map[string]uint64{}, last: 1, current: empty,
+	}
 }
 
 // A step is one write of a batch, for the store and for the model.
@@ -38,11 +46,17 @@ type step struct {
 	kind  string
 
 	refusal func(m map[string]*schema.Allocation) error // of the whole batch; nil for none
+
+	condition func(m *model) error // of a step that is a condition, and has no other function of the model
 }
 
 // apply is the oracle of Apply. It works on copies, and discards them if nothing has changed.
 func (m *model) apply(steps []step) (store.Applied, error) {
 	index := m.last + 1
+	steps, err := m.require(steps)
+	if err != nil {
+		return store.Applied{}, err
+	}
 	next := map[string]*schema.Allocation{}
 	for id, a := range m.current {
 		next[id] = a.Clone()
@@ -84,9 +98,22 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 	}
 	if len(changed) > 0 {
 		m.last, m.current, m.at[index] = index, next, next
+		m.order, m.changed[index] = append(m.order, index), slices.Sorted(maps.Keys(changed))
 	}
 	applied.Index = m.last
 	return applied, nil
+}
+
+// require returns the steps that are no conditions, or the error of a condition that does not hold.
+func (m *model) require(steps []step) (writes []step, err error) {
+	for _, s := range steps {
+		if s.condition == nil {
+			writes = append(writes, s)
+		} else if err := s.condition(m); err != nil {
+			return nil, err
+		}
+	}
+	return writes, nil
 }
 
 func merge(a, b map[string]*schema.Allocation) map[string]bool {
@@ -176,7 +203,7 @@ func (d dice) alloc() *schema.Allocation {
 	a := &schema.Allocation{
 		ID: d.id(), NodeID: d.rarely("", "node1", "node10"), JobID: d.rarely("", "a", "b"), EvalID: d.pick("e1", "e2"),
 		TaskGroup:     d.rarely("", "web", "db"),
-		DesiredStatus: d.pick("run", "stop"), ClientStatus: d.pick("pending", "running", "lost", "unknown", ""),
+		DesiredStatus: d.pick("run", "run", "stop", "evict"), ClientStatus: d.pick("pending", "running", "lost", "unknown", ""),
 		ClientDescription: d.pick("", "fine"), TaskStates: d.states(),
 		Job:   &schema.Job{ID: d.pick("a", "b"), Priority: d.IntN(2), Extra: d.extra("Version")},
 		Extra: d.extra("Namespace"), ClientExtra: d.extra("NetworkStatus"),
@@ -195,7 +222,7 @@ func (d dice) alloc() *schema.Allocation {
 }
 
 func (d dice) step(m *model) step {
-	switch d.IntN(13) {
+	switch d.IntN(14) {
 	case 0, 1, 2:
 		return d.upsert(m)
 	case 3, 4, 5:
@@ -204,6 +231,8 @@ func (d dice) step(m *model) step {
 		return d.event()
 	case 8, 9, 10:
 		return d.status()
+	case 11:
+		return d.expect(m)
 	}
 	id := d.id()
 	return step{id: id, kind: "delete", write: func(b *store.Batch) { b.Delete(strings.ToUpper(id)) },
@@ -267,7 +296,7 @@ func (d dice) upsert(m *model) step {
 
 func (d dice) update() step {
 	a := &schema.Allocation{
-		ID: d.id(), ClientStatus: d.pick("running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(),
+		ID: d.id(), ClientStatus: d.pick("running", "running", "failed"), ClientDescription: d.pick("", "x"), TaskStates: d.states(),
 		NodeID: "ignored", ClientExtra: d.extra("NetworkStatus"), Extra: d.extra("Ignored"),
 	}
 	in := a.Clone()
@@ -334,7 +363,7 @@ func (d dice) event() step {
 
 // status sets the client's or the desired status.
 func (d dice) status() step {
-	id, to, text := d.id(), d.pick("running", "stop", "lost"), d.pick("", "x")
+	id, to, text := d.id(), d.pick("running", "run", "stop", "lost", "complete"), d.pick("", "x")
 	cased := d.cased(id)
 	if d.IntN(2) == 0 {
 		return step{id: id, kind: "client status", write: func(b *store.Batch) { b.SetClientStatus(cased, to, text) },
@@ -423,9 +452,9 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 		}
 		want, refusal := m.apply(steps)
 		got, err := s.Apply(context.Background(), batch)
-		require.ErrorIs(t, err, refusal)
+		requireRefusal(t, refusal, err)
 		require.Equal(t, want, got, "the result of %v", kinds(steps))
-		switch d.IntN(12) {
+		switch d.IntN(14) {
 		case 0:
 			for _, sn := range snapshots {
 				compareSnapshot(t, m, sn, d)
@@ -450,6 +479,8 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 			if opts != nil {
 				sweep(t, m, s)
 			}
+		case 5, 6:
+			compareList(t, m, s, d.list(), d)
 		}
 	}
 	compare(t, m, s, d)
@@ -536,6 +567,14 @@ func compareSnapshot(t *testing.T, m *model, sn *store.Snapshot, d dice) {
 	}
 	list("ByJob", sn.ByJob("a"), func(a *schema.Allocation) bool { return a.JobID == "a" })
 	list("ByEval", sn.ByEval("e2"), func(a *schema.Allocation) bool { return a.EvalID == "e2" })
+	for range 4 {
+		l := d.list()
+		list(l.sel.String(), sn.List(l.sel), l.holds)
+		n, err := sn.Len(l.sel)
+		require.NoError(t, err)
+		require.Equal(t, l.count(content), n, "Len of %v at %d, the store is at %d", l.sel, sn.Index(), m.last)
+	}
+	compareMany(t, content, sn.GetMany, d)
 	prefix := d.id()[:d.IntN(37)]
 	list("ByPrefix "+prefix, sn.ByPrefix(strings.ToUpper(prefix)), func(a *schema.Allocation) bool { return strings.HasPrefix(a.ID, prefix) })
 }
