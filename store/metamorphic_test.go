@@ -70,7 +70,8 @@ var settings = []*store.Options{
 }
 
 // A runner applies operations to a store. In between, it compacts the store and opens it again,
-// with other settings. A reader follows the feed from 0 on.
+// with other settings. A reader follows the feed from 0 on, another one a list from the last index
+// on.
 type runner struct {
 	dice
 	t    *testing.T
@@ -82,6 +83,18 @@ type runner struct {
 	fed     uint64                        // the feed was replayed up to this index
 	indexes chan uint64                   // has the latest fed
 	stop    func()                        // ends the feed
+
+	m    *model // after all operations
+	list followedList
+}
+
+// A followedList is a list that a reader follows, resumed after each restart.
+type followedList struct {
+	modelList
+	after   uint64 // the stream began after this index
+	changes chan store.ListChange
+	got     []store.ListChange
+	stop    func()
 }
 
 // TestMetamorphic runs the same operations with all settings, compacted and opened again at
@@ -94,8 +107,9 @@ func TestMetamorphic(t *testing.T) {
 		for n, opts := range settings {
 			r := &runner{
 				dice: dice{rand.New(rand.NewPCG(seed, uint64(n)+1))}, t: t, opts: opts,
-				path: tempPath(t, "test.db"), content: make(map[string]*schema.Allocation),
+				path: tempPath(t, "test.db"), content: make(map[string]*schema.Allocation), m: m,
 			}
+			r.list.modelList = r.dice.list()
 			r.run(log)
 			r.end(m)
 		}
@@ -135,9 +149,63 @@ func (r *runner) open() {
 			}
 		}
 	}()
-	for s.Stats().Readers == 0 && !r.t.Failed() {
+	r.follow()
+	for s.Stats().Readers < 2 && !r.t.Failed() {
 		time.Sleep(50 * time.Microsecond)
 	}
+}
+
+// follow follows the list from the last index on.
+func (r *runner) follow() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &r.list
+	l.after, l.changes, l.got = r.s.LastIndex(), make(chan store.ListChange, 1<<16), nil
+	done := make(chan struct{})
+	l.stop = func() { cancel(); <-done }
+	s, t, sel, after, changes := r.s, r.t, l.sel, l.after, l.changes
+	go func() {
+		defer close(done)
+		for ch, err := range s.Follow(ctx, sel, after) {
+			if err == nil {
+				changes <- ch
+			} else if ctx.Err() == nil {
+				t.Errorf("Follow of %v after %d: %v", sel, after, err)
+				close(changes)
+			}
+		}
+	}()
+}
+
+// asOf returns the model as it was at an index.
+func (m *model) asOf(index uint64) *model {
+	then := *m
+	then.last, then.current = index, m.contentAt(index)
+	return &then
+}
+
+// drainList waits until the list is followed up to the last index, and compares the changes.
+func (r *runner) drainList(last uint64) {
+	l := &r.list
+	want := r.m.asOf(last).follow(&l.modelList, l.after)
+	for len(l.got) < len(want) {
+		select {
+		case ch, ok := <-l.changes:
+			require.True(r.t, ok, "the stream has ended")
+			l.got = append(l.got, ch)
+		case <-time.After(time.Minute):
+			require.Fail(r.t, "the stream stalls", "%d of %d changes of %v", len(l.got), len(want), l.sel)
+		}
+	}
+	l.stop()
+	require.Empty(r.t, l.changes, "more changes than the list has")
+	require.Equal(r.t, want, byIndex(l.got), "%v after %d", l.sel, l.after)
+}
+
+// probe compares a random list with the model as of the last operation, whatever this run's
+// compaction has forgotten.
+func (r *runner) probe(last uint64) {
+	then := r.m.asOf(last)
+	compareList(r.t, then, r.s, r.dice.list(), r.dice)
 }
 
 // drain waits until the feed is replayed up to the last index, and ends the feed.
@@ -151,6 +219,7 @@ func (r *runner) drain(last uint64) {
 		}
 	}
 	r.stop()
+	r.drainList(last)
 }
 
 // run applies the operations and compares each result.
@@ -172,6 +241,8 @@ func (r *runner) run(log []operation) {
 		require.Equal(r.t, e.want, got, "the result of %v", kinds(e.steps))
 		require.Equal(r.t, e.last, r.s.LastIndex())
 		switch r.IntN(30) {
+		case 3, 4:
+			r.probe(e.last)
 		case 0:
 			r.reopen(e.last)
 		case 1:
@@ -209,4 +280,5 @@ func (r *runner) end(m *model) {
 		require.Equal(r.t, texts(m.current), texts(r.content), "the feed from 0 on")
 	}
 	r.stop()
+	r.list.stop()
 }
