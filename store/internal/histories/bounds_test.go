@@ -52,7 +52,7 @@ func newBounds(batches []batch, replies []call) *bounds {
 // holds for a wait whose time has run out.
 func published(c call) bool {
 	switch c.Op {
-	case opSnapshot, opOpen, opEnd:
+	case opSnapshot, opOpen, opEnd, opMembers, opList:
 		return true
 	case opWait:
 		return c.Min > 0 && c.news() && c.End-c.Begin < c.Limit

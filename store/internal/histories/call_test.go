@@ -18,6 +18,11 @@ const (
 	opSnapshot = "snapshot"
 	opFeed     = "feed" // one batch in the feed
 	opEnd      = "end"  // the child ends by itself
+
+	opMembers = "members" // a list on a snapshot
+	opList    = "list"    // a wait for a list
+	opResume  = "resume"  // a follower of a list begins, above an index
+	opFollow  = "follow"  // one change of a list, as told to a follower
 )
 
 // A call is one line of a log: a call and its reply. Writes and waits have a line
@@ -47,6 +52,11 @@ type call struct {
 	ID      int            `json:",omitempty"` // of a wait: the result's allocation, or -1; More has the others of Rows
 	Rows    map[int]string `json:",omitempty"`
 	Err     string         `json:",omitempty"` // a violation that the child has seen
+
+	List    int         `json:",omitempty"` // the number of a list
+	Full    bool        `json:",omitempty"` // of a wait for a list; of a follower's change: its state is complete
+	Members []member    `json:",omitempty"` // of a list; of one batch in the feed
+	Gone    []departure `json:",omitempty"`
 }
 
 // write is one write of a batch.

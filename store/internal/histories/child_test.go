@@ -50,10 +50,20 @@ type plan struct {
 	Run       int
 	Seed      uint64
 	Path, Log string
+	Kind      kind
 	Length    time.Duration  // of its life; 0: until it is killed
 	Calls     map[int]int    // by client: the number of its calls so far
 	Min       map[int]uint64 // by client: its last index
 }
+
+// A kind is that of a history.
+type kind int
+
+const (
+	ofAllocations kind = iota
+	ofLists
+	ofNodes
+)
 
 // A child is the process that has the store open.
 type child struct {
@@ -61,7 +71,8 @@ type child struct {
 	*journal
 	s    *store.Store
 	fed  atomic.Uint64
-	stop chan struct{} // closed to end the writers
+	told []atomic.Uint64 // by follower of a list: the index of its last change
+	stop chan struct{}   // closed to end the writers
 	wait context.Context
 }
 
@@ -91,6 +102,9 @@ func (p *plan) run() error {
 	c := &child{plan: *p, journal: j, stop: make(chan struct{})}
 	begin := c.now()
 	opts := store.Options{FeedRetention: retention}
+	if p.Kind == ofLists {
+		opts.FeedRetention = listRetention
+	}
 	switch p.Run % 3 {
 	case 1:
 		opts.ResidentBytes = 1
@@ -99,6 +113,12 @@ func (p *plan) run() error {
 	}
 	if c.s, err = store.Open(p.Path, &opts); err != nil {
 		return err
+	}
+	switch p.Kind {
+	case ofLists:
+		return c.lists(begin)
+	case ofNodes:
+		return c.nodes(begin)
 	}
 	if err := c.snapshot(opOpen, -1, begin, nil); err != nil {
 		return err

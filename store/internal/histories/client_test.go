@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"allocstore/schema"
@@ -69,20 +70,35 @@ func (cl *client) write() {
 			cl.addTo(&b, &w)
 			c.Writes = append(c.Writes, w)
 		}
-		cl.flight(c)
-		applied, err := cl.s.Apply(context.Background(), &b)
-		if c.End = cl.now(); err != nil {
-			cl.fatal(cl.number, err)
-		}
-		c.Index = applied.Index
-		for _, id := range applied.Unknown {
-			c.Unknown = append(c.Unknown, numberOf(id))
-		}
-		if applied.Unchanged != 0 {
-			c.Err = fmt.Sprint(applied.Unchanged, " writes are said to have changed nothing")
-		}
-		cl.log(c)
+		cl.apply(c, &b)
 	}
+}
+
+// apply applies the batch of a write, and logs both.
+func (cl *client) apply(c call, b *store.Batch) {
+	cl.flight(c)
+	applied, err := cl.s.Apply(context.Background(), b)
+	if c.End = cl.now(); err != nil {
+		cl.fatal(cl.number, err)
+	}
+	c.Index = applied.Index
+	for _, id := range applied.Unknown {
+		c.Unknown = append(c.Unknown, numberOf(id))
+	}
+	if applied.Unchanged != 0 && !c.twice() { // as an insertion and a deletion in one batch
+		c.Err = fmt.Sprint(applied.Unchanged, " writes are said to have changed nothing")
+	}
+	cl.log(c)
+}
+
+// twice reports whether the batch has two writes of an allocation.
+func (c *call) twice() bool {
+	for i, w := range c.Writes {
+		if slices.ContainsFunc(c.Writes[:i], func(other write) bool { return other.ID == w.ID }) {
+			return true
+		}
+	}
+	return false
 }
 
 // addTo adds a write of a random kind to the batch.

@@ -29,10 +29,10 @@ type recorder struct {
 const patience = time.Minute
 
 // record has runs children work on one file, one after the other. All but the last are killed.
-func record(t *testing.T, dir string, runs int, seed uint64) []call {
+func record(t *testing.T, dir string, runs int, seed uint64, of kind) []call {
 	t.Helper()
 	r := &recorder{dir: dir, d: rand.New(rand.NewPCG(seed, 0)), plan: plan{
-		Seed: seed, Path: filepath.Join(dir, "history.db"), Calls: make(map[int]int), Min: make(map[int]uint64),
+		Seed: seed, Kind: of, Path: filepath.Join(dir, "history.db"), Calls: make(map[int]int), Min: make(map[int]uint64),
 	}}
 	for n := range runs {
 		r.plan.Run, r.plan.Log = n, filepath.Join(dir, fmt.Sprintf("%d.log", n))
@@ -125,7 +125,10 @@ func notEmpty(path string) bool {
 func (r *recorder) add(calls []call) {
 	for _, c := range calls {
 		r.plan.Calls[c.Client] = max(r.plan.Calls[c.Client], c.N)
-		if !c.Flight && (c.Op == opFeed || c.Op == opWait) {
+		switch {
+		case c.Op == opFollow:
+			r.plan.Min[c.Client] = c.Min
+		case !c.Flight && (c.Op == opFeed || c.Op == opWait || c.Op == opList):
 			r.plan.Min[c.Client] = c.Index
 		}
 	}

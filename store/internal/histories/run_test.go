@@ -30,7 +30,7 @@ const smallRuns = 5
 func TestHistory(t *testing.T) {
 	runs, seed := number(t, "HISTORIES_RUNS", smallRuns), number(t, "HISTORIES_SEED", rand.Uint64())
 	t.Logf("HISTORIES_RUNS=%d HISTORIES_SEED=%d", runs, seed)
-	calls := record(t, t.TempDir(), int(runs), seed)
+	calls := record(t, t.TempDir(), int(runs), seed, ofAllocations)
 	o, faults := checkOrder(calls)
 	for _, f := range faults {
 		t.Error(f)
