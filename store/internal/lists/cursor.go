@@ -75,9 +75,8 @@ func (c *Cursor) readHistoryLocked(l *list) {
 	}
 	events := l.history[max(c.seen-l.trimmed, 0):]
 	c.seen = l.trimmed + len(l.history)
-	before := len(c.left)
 	c.left = slices.DeleteFunc(c.left, func(id schema.ID) bool { return !c.rest.Has(id) })
-	before = len(c.left)
+	before := len(c.left)
 	for _, e := range events {
 		if e.kind != touched && e.of.has(c.variant) && c.rest.Has(e.id) {
 			c.left = append(c.left, e.id)

@@ -7,14 +7,9 @@ import (
 	"allocstore/schema"
 )
 
-// A list is one list: its members, and when they changed.
+// A list is one list: its members, and when they changed. An update of a member that stays
+// touches only the first fields.
 type list struct {
-	name   Name
-	number uint32
-
-	// sets has the members: those that are not terminal, and those that are.
-	sets [2]idset
-
 	// index has the index of the newest change of each variant, 0 for none.
 	index [variants]uint64
 
@@ -24,6 +19,11 @@ type list struct {
 	history []event
 	trimmed int
 
+	// sets has the members: those that are not terminal, and those that are.
+	sets [2]idset
+
+	name   Name
+	number uint32
 	unused bool // it is in Lists.unused
 }
 

@@ -35,7 +35,7 @@ type Plan struct {
 	size int // bytes of the parts in all batches of the group, refused ones too
 }
 
-// A change is one new version and its record.
+// A Change is one new version and its record.
 type Change struct {
 	state.Change
 	Key   record.Key
