@@ -58,6 +58,31 @@ func BenchmarkRegister(b *testing.B) {
 	}
 }
 
+// BenchmarkRegisterClass registers and deregisters one pooled waiter of a class, in which another
+// waits or not.
+func BenchmarkRegisterClass(b *testing.B) {
+	for _, others := range []int{0, 1} {
+		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {
+			r, w := watch.New(), watch.NewWaiter()
+			if others > 0 {
+				registerClass(r, watch.NewWaiter(), 0, 1, idOf(1))
+			}
+			for b.Loop() {
+				registerClass(r, w, 0, 1, idOf(2))
+				r.Deregister(w)
+			}
+		})
+	}
+}
+
+// BenchmarkWaited reads the classes that have waiters.
+func BenchmarkWaited(b *testing.B) {
+	r := watch.New()
+	for b.Loop() {
+		r.Waited()
+	}
+}
+
 // BenchmarkCycle is a whole wait on the same or on different IDs, from all
 // processors at once.
 func BenchmarkCycle(b *testing.B) {

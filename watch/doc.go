@@ -39,16 +39,37 @@ A reader that follows the protocol loses no wake-up and has no spurious one:
     signal. The first terminal signal stays, except that a Closed replaces a Failed
     for later registrations.
 
+# Lists and classes
+
+The registry gives an ID no meaning, so an ID may also stand for a group of things. A
+list has an ID of its own, 16 bytes like any other, which its name determines. A change
+of one thing then concerns several IDs: its own, those of the lists that it is in, and
+those of every prefix that it begins with. Hardly any of them has a waiter.
+
+So IDs are grouped into at most 256 classes, such as the lists of one kind, or the
+prefixes of one length. A reader of a list gives the class with [Waiter.WatchClass]. The
+writer asks with [Registry.Waited], once for a batch, which classes have waiters, and
+makes and notifies the IDs of these alone.
+
+	writer: publish the change; Waited; Notify each ID of a class in the result
+	reader: as above, with WatchClass
+
+An ID is notified either always or by its class: a waiter without the class is missed by
+a writer that asks. A class does not choose the waiters of a Notify. A waiter counts in
+its class from Register to Deregister, also after it has been woken. So Waited may
+return a class too many, but every class with an armed waiter is there.
+
 # Concurrency
 
 The IDs are spread over 256 shards by a keyed hash, so that neither sequential nor
 chosen IDs crowd one. A shard has a mutex; for each ID with waiters a doubly linked
 list of nodes, whose head a hash table finds; and a clock with the deadlines of its
 waiters. The nodes live inside the waiters. There is no goroutine, and for each waiter
-its own channel and no timer.
+its own channel and no timer. The waiters of each class are counted under one more
+mutex, which only readers take; Waited reads four words that are set under it.
 
 Lock order. The broadcast lock, taken only by Broadcast, comes before the shards'
-locks. No goroutine holds the locks of two shards: a waiter on several IDs is linked
+locks. The lock of the classes is a leaf, taken while no other lock is held. No goroutine holds the locks of two shards: a waiter on several IDs is linked
 and unlinked one ID after the other. So there is no cycle, hence no deadlock. Callers
 may hold their own locks around every call here, since this package never calls back
 and never waits for a reader. Under a shard's lock nothing blocks and no caller's code
@@ -68,6 +89,18 @@ mutex, so one comes first.
     The reader is woken, unless another signal has woken it already.
   - N before L: publishing happens before N, N before L, and L before the reader's
     second look. The second look sees the change, and the reader does not block.
+
+No wake-up is lost by a class either. The waiter counts itself in its class before it is
+linked, and the reader looks after that. The writer makes the change visible before it
+reads Waited. The count and the bit of a class change in one critical section, so the bit
+stays set while the count is above zero. Let C be the operation that set the bit for the
+waiter, its own or that of a waiter before it, and W the writer's load of the bit. Both
+use one atomic word, so one comes first.
+
+  - C before W: Waited has the class, unless the waiter has deregistered. Notify
+    follows, and the proof above holds for it.
+  - W before C: publishing happens before W, W before C, and C before the reader's second
+    look. The second look sees the change, and the reader needs no Notify.
 
 The same holds for a broadcast, with two additions. It lists the IDs of a shard in one
 critical section, N, and walks their lists after it; a node that is linked before N is
@@ -125,7 +158,8 @@ deadline in the past when it is linked, so the timer is set for now.
 
 On a 2-core machine: 30 to 60 ns for a Notify of an ID without waiters, 110 ns for one
 that wakes one waiter, 55 ns to register and deregister a pooled waiter, also beside a
-million others, and 30 ns for each further ID. Of these only a Notify that wakes a
+million others, 30 ns for each further ID, and some 25 ns for a class; a writer reads
+the classes that have waiters in 15 ns. Of these only a Notify that wakes a
 waiter allocates: the one signal that all its waiters receive. A herd of 100,000
 goroutines blocked on one ID is notified in 54 to 78 ms, mostly spent on making them
 ready, and the last of them has deregistered 2 ms later. A broadcast to a million
@@ -137,7 +171,8 @@ wherever in a herd the waiter stands.
 A million waiters on a million IDs hold 225 to 233 bytes each: 112 for the channel, 96
 for the waiter with the node of its first ID, 9 for its place in the clock, and 8 to 16
 for a bucket of the shard's table, whose chains go through the nodes. A further ID
-costs a node of 48 bytes and its bucket. Go's map in place of the table was measured
+costs a node of 48 bytes and its bucket. A class costs a waiter nothing, since it fits into
+the padding of the node; the counts of all classes take 1 kB. Go's map in place of the table was measured
 again and costs too much: 280 bytes a waiter by ID and 262 by the ID's hash, and 74
 to 94 ns to register and deregister for 53 to 65. The signal is in the waiter
 and not in the channel, which saves 8 bytes, and pointers for the garbage collector.

@@ -101,5 +101,6 @@ func TestShardsShareNoCacheLine(t *testing.T) {
 
 func TestWaiterFillsItsSizeClass(t *testing.T) {
 	t.Parallel()
+	require.LessOrEqual(t, unsafe.Sizeof(node{}), uintptr(48))
 	require.LessOrEqual(t, unsafe.Sizeof(Waiter{}), uintptr(96)) // less where pointers have 4 bytes
 }

@@ -20,10 +20,12 @@ type modelWaiter struct {
 	min   uint64
 	ids   []watch.ID
 	inbox watch.Signal
+	class int // -1 for no class, or while it is not registered
 }
 
-func (m *model) register(i int, min uint64, ids []watch.ID) {
-	m.waiters[i] = modelWaiter{armed: true, min: min, ids: ids}
+// register registers a waiter, with a class or with -1.
+func (m *model) register(i int, min uint64, class int, ids []watch.ID) {
+	m.waiters[i] = modelWaiter{armed: true, min: min, ids: ids, class: class}
 	if m.terminal.Kind != 0 {
 		m.waiters[i].receive(m.terminal)
 	}
@@ -74,6 +76,16 @@ func (m *model) len() (n int) {
 	return n
 }
 
+// waited returns the classes of the registered waiters, also of those that have been woken.
+func (m *model) waited() (all watch.Classes) {
+	for i := range m.waiters {
+		if c := m.waiters[i].class; c >= 0 {
+			all[c/64] |= 1 << (c % 64)
+		}
+	}
+	return all
+}
+
 // rig drives a registry and its model with the same operations.
 type rig struct {
 	r     *watch.Registry
@@ -82,10 +94,14 @@ type rig struct {
 	bytes []byte // select the operations
 }
 
+// classes are those of the rig's waiters: the first and the last of a word, and others.
+var classes = []watch.Class{0, 1, 63, 64, 127, 128, 200, 255}
+
 func newRig(waiters int, ops []byte) *rig {
 	g := &rig{r: watch.New(), bytes: ops, m: model{waiters: make([]modelWaiter, waiters)}}
 	for range waiters {
 		g.ws = append(g.ws, watch.NewWaiter())
+		g.m.waiters[len(g.ws)-1].class = -1
 	}
 	return g
 }
@@ -112,13 +128,17 @@ func (g *rig) ids() []watch.ID {
 func (g *rig) step() (got, want int) {
 	i := g.next(len(g.ws))
 	switch op := g.next(32); {
-	case op < 14:
+	case op < 10:
 		min, ids := uint64(g.next(16)), g.ids()
 		register(g.r, g.ws[i], min, ids...)
-		g.m.register(i, min, ids)
+		g.m.register(i, min, -1, ids)
+	case op < 14:
+		min, class, id := uint64(g.next(16)), classes[g.next(len(classes))], idOf(g.next(7))
+		registerClass(g.r, g.ws[i], min, class, id)
+		g.m.register(i, min, int(class), []watch.ID{id})
 	case op < 20:
 		g.r.Deregister(g.ws[i])
-		g.m.waiters[i] = modelWaiter{}
+		g.m.waiters[i] = modelWaiter{class: -1}
 	case op < 30:
 		id, index := idOf(g.next(7)), uint64(g.next(16))
 		return g.r.Notify(id, index), g.m.notify(id, index)
@@ -148,6 +168,7 @@ func (g *rig) run(t *testing.T) {
 		got, want := g.step()
 		require.Equal(t, want, got, "the registry wakes as many as the model")
 		require.Equal(t, g.m.len(), g.r.Len(), "Len is the number of armed waiters")
+		require.Equal(t, g.m.waited(), g.r.Waited(), "Waited has the classes of the registered waiters")
 		g.receive(t)
 	}
 	for i, w := range g.ws {

@@ -23,6 +23,7 @@ type board struct {
 	last   atomic.Uint64
 	shared sync.Mutex
 	done   atomic.Bool
+	unread atomic.Int64  // how many notifications the writers saved
 	told   atomic.Uint64 // the index of the last restore that has been published
 	woken  atomic.Int64  // the senders' count
 }
@@ -31,6 +32,13 @@ func newBoard(cells int) *board {
 	return &board{r: watch.New(), mus: make([]sync.Mutex, cells), cells: make([]atomic.Uint64, cells)}
 }
 
+// classID returns the ID of a cell that is notified only if the cell's class has waiters.
+func classID(cell int) watch.ID { return idOf(1<<20 + cell) }
+
+func classOf(cell int) watch.Class { return watch.Class(cell % 256) }
+
+func has(all watch.Classes, c watch.Class) bool { return all[c/64]>>(c%64)&1 != 0 }
+
 // write publishes a new index in a cell and then notifies.
 func (b *board) write(cell int) {
 	b.mus[cell].Lock()
@@ -38,6 +46,11 @@ func (b *board) write(cell int) {
 	index := b.last.Add(1)
 	b.cells[cell].Store(index)
 	b.woken.Add(int64(b.r.Notify(idOf(cell), index)))
+	if has(b.r.Waited(), classOf(cell)) {
+		b.woken.Add(int64(b.r.Notify(classID(cell), index)))
+	} else {
+		b.unread.Add(1)
+	}
 }
 
 // restore publishes a restore and then broadcasts it.
@@ -57,6 +70,7 @@ type reader struct {
 	rnd     *rand.Rand
 	cells   []int
 	ids     []watch.ID
+	classed bool // its one cell is waited for by its class
 	min     uint64
 	restore uint64 // the index of the last Restored signal
 }
@@ -68,7 +82,19 @@ func newReader(t *testing.T, b *board, seed uint64) *reader {
 		rd.cells = append(rd.cells, cell)
 		rd.ids = append(rd.ids, idOf(cell))
 	}
+	if rd.classed = len(rd.cells) == 1 && rd.rnd.IntN(2) == 0; rd.classed {
+		rd.ids[0] = classID(rd.cells[0])
+	}
 	return rd
+}
+
+// register registers the reader's waiter for its cells.
+func (rd *reader) register() {
+	if rd.classed {
+		registerClass(rd.b.r, rd.w, rd.min, classOf(rd.cells[0]), rd.ids[0])
+		return
+	}
+	register(rd.b.r, rd.w, rd.min, rd.ids...)
 }
 
 // look reports whether a cell is above the reader's min, and moves min there.
@@ -87,7 +113,7 @@ func (rd *reader) follow() {
 		if rd.rnd.IntN(8) == 0 {
 			rd.w = watch.NewWaiter()
 		}
-		register(rd.b.r, rd.w, rd.min, rd.ids...)
+		rd.register()
 		if !rd.look() && !rd.b.done.Load() && rd.rnd.IntN(16) > 0 {
 			<-rd.w.C()
 			rd.check(*rd.w.Signal())
@@ -151,6 +177,7 @@ func stress(t *testing.T, cells int, seed uint64) {
 	require.Equal(t, len(readers), b.r.Broadcast(watch.Signal{Kind: watch.Closed}))
 	following.Wait()
 	require.Positive(t, b.woken.Load())
+	require.True(t, cells < 500 || b.unread.Load() > 0, "a class without waiters is not notified")
 	requireEmpty(t, b.r)
 }
 
@@ -199,5 +226,50 @@ func TestCloseRacesWithRegister(t *testing.T) {
 			wg.Wait()
 			requireEmpty(t, r)
 		}
+	})
+}
+
+// TestClassRacesWithWriter has a reader begin a wait while a writer changes the ID and notifies only if
+// the class has waiters. No other waiter has the class. A lost wake-up would be a deadlock.
+func TestClassRacesWithWriter(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %#x", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	synctest.Test(t, func(t *testing.T) {
+		r, id, w := watch.New(), watch.ID{1}, watch.NewWaiter()
+		saved := 0
+		for range 2000 {
+			var ready, data atomic.Uint64
+			together := func(late int) { // lets both go on at nearly the same time
+				for ready.Add(1); ready.Load() < 2; {
+					runtime.Gosched()
+				}
+				for range late {
+					ready.Load()
+				}
+			}
+			lateReader, lateWriter := rnd.IntN(20_000), rnd.IntN(20_000)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				together(lateReader)
+				registerClass(r, w, 0, 7, id)
+				if data.Load() == 0 {
+					<-w.C()
+				}
+				r.Deregister(w)
+			})
+			wg.Go(func() {
+				together(lateWriter)
+				data.Store(1)
+				if has(r.Waited(), 7) {
+					r.Notify(id, 1)
+				} else {
+					saved++
+				}
+			})
+			wg.Wait()
+		}
+		t.Logf("%d notifications saved", saved)
+		requireEmpty(t, r)
 	})
 }

@@ -33,6 +33,13 @@ func register(r *watch.Registry, w *watch.Waiter, min uint64, ids ...watch.ID) {
 	r.Register(w)
 }
 
+// registerClass registers w for an ID of a class.
+func registerClass(r *watch.Registry, w *watch.Waiter, min uint64, c watch.Class, id watch.ID) {
+	r.Deregister(w)
+	w.WatchClass(min, c, id)
+	r.Register(w)
+}
+
 // receive waits for the signal of w.
 func receive(w *watch.Waiter) watch.Signal {
 	<-w.C()
@@ -54,6 +61,7 @@ func requireEmpty(t *testing.T, r *watch.Registry) {
 	t.Helper()
 	require.Zero(t, r.Len(), "no waiter is registered any more")
 	require.Zero(t, r.Entries(), "an ID without waiters leaves no entry behind")
+	require.Zero(t, r.Waited(), "no class has waiters any more")
 }
 
 func TestKindString(t *testing.T) {

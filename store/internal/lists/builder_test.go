@@ -99,7 +99,7 @@ func TestBuilderOfUnplaced(t *testing.T) {
 func loadedPair(t *testing.T) (used, loaded *Lists, last uint64) {
 	seed := rand.Uint64()
 	t.Logf("seed %#x", seed)
-	g := newRig(t, ops(seed, 5000))
+	g := newRig(t, ops(seed, 3000))
 	g.keeps = true
 	for len(g.bytes) > 0 {
 		g.batch()

@@ -44,7 +44,7 @@ func TestAppendMovedIsExact(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %#x", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	g := newRig(t, ops(seed, 10_000))
+	g := newRig(t, ops(seed, 3000))
 	notified := 0
 	for index := uint64(1); len(g.bytes) > 0; index++ {
 		c, w, ok := g.draft(g.pool[r.IntN(60)], index, g.next(8))

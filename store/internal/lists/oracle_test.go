@@ -65,15 +65,15 @@ func (c *write) reason(w view) Reason {
 // oracle does the same as Lists, in the most naive way: a map from ID to place, kept for every
 // index above the floor, and all events of each view. It forgets no event.
 type oracle struct {
-	views    []view // all that a write may concern
-	now      map[schema.ID]spot
-	past     map[uint64]map[schema.ID]spot // by index
-	last     uint64
-	newest   map[view]uint64
-	gone     map[view][]Departure
-	touched  map[view][]Departure
-	log      []write
-	mayForce uint64 // the index that lists count as changed at because of unplaced members
+	views   []view // all that a write may concern
+	now     map[schema.ID]spot
+	past    map[uint64]map[schema.ID]spot // by index
+	last    uint64
+	newest  map[view]uint64
+	gone    map[view][]Departure
+	touched map[view][]Departure
+	log     []write
+	forced  uint64 // since the last load, if there were unplaced members then: every list counts as changed
 }
 
 func newOracle(names []Name) *oracle {
@@ -123,8 +123,8 @@ func (o *oracle) forget(floor uint64) {
 // index returns the index of w.
 func (o *oracle) index(w view) uint64 {
 	index := o.newest[w]
-	if w.name.Named() {
-		index = max(index, o.newest[view{Name{Kind: Unplaced}, w.variant}], o.mayForce)
+	if w.name.Kind != Everything {
+		index = max(index, o.newest[view{Name{Kind: Unplaced}, w.variant}], o.forced)
 	}
 	return index
 }
