@@ -71,9 +71,10 @@ type Change struct {
 	Linked    bool // NextAllocation was set
 }
 
-// holds returns the variants that have an allocation at p as a member of a list that it is in.
-func holds(p *Place) variantSet {
-	if p.Ended != 0 {
+// holds returns the variants that have an allocation at p as a member of a list of that kind. One
+// of unknown placement may have been in every variant of any list.
+func holds(of Kind, p *Place) variantSet {
+	if p.Ended != 0 && of != Unplaced {
 		return ofTerminal
 	}
 	return ofAll
@@ -82,13 +83,13 @@ func holds(p *Place) variantSet {
 // effect returns which variants of a list the change moves. was and is tell whether the
 // allocation was in the list and is in it. left are the variants that it left, and touched those
 // of a touch.
-func (c *Change) effect(was, is bool) (moved, left, touched variantSet) {
+func (c *Change) effect(of Kind, was, is bool) (moved, left, touched variantSet) {
 	var before, after variantSet
 	if was {
-		before = holds(&c.Was)
+		before = holds(of, &c.Was)
 	}
 	if is {
-		after = holds(&c.Is)
+		after = holds(of, &c.Is)
 	}
 	left = before &^ after
 	arrived, stayed := after&^before, before&after
@@ -124,7 +125,7 @@ func (l *list) move(c *Change, was, is bool) {
 
 // remember raises the indexes and adds to the history. It reports whether that began it.
 func (l *list) remember(c *Change, was, is bool) (began bool) {
-	moved, left, touches := c.effect(was, is)
+	moved, left, touches := c.effect(l.name.Kind, was, is)
 	for v := range l.index {
 		if moved.has(Variant(v)) {
 			l.index[v] = c.Index

@@ -13,7 +13,7 @@ func (ls *Lists) Moved(c *Change, fn func(n Name, v Variant)) {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	ls.eachLocked(c, func(l *list, was, is bool) {
-		moved, _, _ := c.effect(was, is)
+		moved, _, _ := c.effect(l.name.Kind, was, is)
 		for v := range Variant(variants) {
 			if moved.has(v) {
 				fn(l.name, v)
@@ -42,7 +42,7 @@ func (ls *Lists) AppendMoved(ids []WatchID, c *Change, waited *ClassSet) []Watch
 
 // ofAll returns the variants of the list of all allocations that the change moves.
 func (c *Change) ofAll() variantSet {
-	moved, _, _ := c.effect(!c.Was.Nowhere(), !c.Is.Nowhere())
+	moved, _, _ := c.effect(Everything, !c.Was.Nowhere(), !c.Is.Nowhere())
 	return moved
 }
 

@@ -32,8 +32,14 @@ type view struct {
 	variant Variant
 }
 
-// has reports whether an allocation at s is a member.
-func (w view) has(s spot) bool { return s.in(w.name) && !(w.variant.has(NonTerminal) && s.ended) }
+// shows reports whether a reader of w finds an allocation at s.
+func (w view) shows(s spot) bool { return s.in(w.name) && !(w.variant.has(NonTerminal) && s.ended) }
+
+// has reports whether an allocation at s is a member. One of unknown placement may be in any list, and counts in all
+// variants.
+func (w view) has(s spot) bool {
+	return s.in(w.name) && (w.name.Kind == Unplaced || !w.variant.has(NonTerminal) || !s.ended)
+}
 
 // A write is a change as the oracle sees it.
 type write struct {
@@ -133,7 +139,7 @@ func (o *oracle) index(w view) uint64 {
 func (o *oracle) members(w view, r Range, at uint64) []schema.ID {
 	var ids []schema.ID
 	for id, s := range o.past[at] {
-		if w.has(s) && r.Has(id) {
+		if w.shows(s) && r.Has(id) {
 			ids = append(ids, id)
 		}
 	}

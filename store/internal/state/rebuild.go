@@ -102,6 +102,7 @@ func (b *rebuilder) parts(v *Version, rec *scanned) Parts {
 	switch {
 	case sched && rec.Damaged:
 		p.Place = lists.UnknownPlace()
+		p.Place.Ended = v.Place.Ended & lists.ByClient // the client's part may be in another record
 	case sched:
 		to := lists.Placement{lists.ByNode: rec.sched.NodeID, lists.ByJob: rec.sched.JobID, lists.ByEval: rec.sched.EvalID}
 		p.Place = b.lists.Place(&to, v.Place.Ended)
