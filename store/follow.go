@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"slices"
 	"time"
 
 	"allocstore/schema"
@@ -41,7 +43,7 @@ type ListChange struct {
 // given the changes of that batch again.
 //
 // It blocks while there is nothing to read, holds up no writer, and keeps some hundred changes in
-// memory. While it is open, compaction keeps the records that it has not read.
+// memory. While it is open, compaction keeps what it has not read.
 //
 // The sequence ends with a zero ListChange and an error: ErrInvalid for the zero Selector;
 // ErrInvalidID for a prefix that no ID can start with; otherwise as that of Changes. A quarantined
@@ -74,6 +76,7 @@ type follower struct {
 	at   uint64
 	w    *watch.Waiter
 
+	found []logfile.Entry // the records that concern the list
 	chunk []ListChange
 }
 
@@ -222,50 +225,55 @@ const followRecords = 1024
 // where to go on.
 func (f *follower) read(last uint64) (next record.Key, err error) {
 	f.chunk = f.chunk[:0]
-	left := f.departed()
-	n, size := 0, 0
-	next = record.FirstAfter(last)
 	err = f.feed.st.File.View(func(t logfile.Tx) error {
-		for e, err := range t.Records(f.feed.next) {
-			if err != nil || e.Key.Index > last {
-				return err
-			}
-			if n == followRecords || len(f.chunk) >= feedChunk || size >= feedBytes {
+		var fault error // of the record after those that were found
+		next, fault = f.entries(t, last)
+		size := 0
+		for i := range f.found {
+			e := &f.found[i]
+			if len(f.chunk) >= feedChunk || size >= feedBytes {
 				next = e.Key
 				return nil
 			}
-			n++
-			if !f.concerns(e.ID, left) {
-				continue
-			}
 			size += len(e.Value)
-			if err := f.add(t, &e); err != nil {
+			if err := f.add(t, e); err != nil {
 				return err
 			}
 		}
-		return nil
+		return fault
 	})
+	f.found = f.found[:0] // they alias the file
 	return next, err
 }
 
-// departed returns the allocations that left the list above the feed's position.
-func (f *follower) departed() map[schema.ID]bool {
-	st := f.feed.st
-	gone, _ := st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, f.feed.next.Index-1, st.Index.Last())
-	left := make(map[schema.ID]bool, len(gone))
+// entries finds the next records of allocations that are in the list or have left it above the
+// position, and returns where to go on. The departures are read after the members: a member may
+// leave meanwhile, and is among the departures then.
+func (f *follower) entries(t logfile.Tx, last uint64) (next record.Key, err error) {
+	st, n := f.feed.st, 0
+	member := make(map[schema.ID]bool)
+	next, f.found = record.FirstAfter(last), f.found[:0]
+	var e logfile.Entry
+	for e, err = range t.Records(f.feed.next) {
+		if err != nil || e.Key.Index > last {
+			break
+		}
+		if n == followRecords {
+			next = e.Key
+			break
+		}
+		n++
+		if f.q.IDs.Has(e.ID) {
+			f.found = append(f.found, e)
+			member[e.ID] = st.Lists.Has(f.q.Name, e.ID)
+		}
+	}
+	gone, _ := st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, f.feed.next.Index-1, math.MaxUint64)
 	for _, d := range gone {
-		left[d.ID] = true
+		member[d.ID] = true
 	}
-	return left
-}
-
-// concerns reports whether a record of the allocation may be a change of the list.
-func (f *follower) concerns(id schema.ID, left map[schema.ID]bool) bool {
-	if !f.q.IDs.Has(id) {
-		return false
-	}
-	lists := &f.feed.st.Lists
-	return left[id] || lists.Has(f.q.Name, id)
+	f.found = slices.DeleteFunc(f.found, func(e logfile.Entry) bool { return !member[e.ID] })
+	return next, err
 }
 
 // add adds the change that the record made in the list, if it made one.
@@ -274,27 +282,57 @@ func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
 	if err != nil {
 		return err
 	}
+	var left lists.Reason // 0: it did not leave
+	var news bool
 	before, err := f.before(t, e)
-	if err != nil {
+	switch {
+	case err == nil:
+		left, news = f.compare(before, after)
+	case errors.Is(err, ErrCorrupt):
+		left, news = f.remembered(e, after)
+	default:
 		return err
 	}
-	was, is := f.q.Holds(before), f.q.Holds(after)
 	switch {
-	case was && !is:
-		reason := lists.Terminated
-		if after == nil {
-			reason = lists.Removed
-		} else if !f.q.Name.Holds(after) {
-			reason = lists.Moved
-		}
-		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Gone: &Departure{ID: e.ID.String(), Index: e.Key.Index, Reason: DepartureReason(reason)}})
-	case is && (!was || f.counts(before, after)):
+	case left != 0:
+		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Gone: &Departure{ID: e.ID.String(), Index: e.Key.Index, Reason: DepartureReason(left)}})
+	case news:
 		if after, err = f.s.handOut(after, nil); err != nil {
 			return err
 		}
 		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Alloc: after})
 	}
 	return nil
+}
+
+// compare returns why the allocation left the list, or whether it arrived or changed.
+func (f *follower) compare(before, after *schema.Allocation) (left lists.Reason, news bool) {
+	was, is := f.q.Holds(before), f.q.Holds(after)
+	switch {
+	case is:
+		return 0, !was || f.counts(before, after)
+	case !was:
+		return 0, false
+	case after == nil:
+		return lists.Removed, false
+	case !f.q.Name.Holds(after):
+		return lists.Moved, false
+	}
+	return lists.Terminated, false
+}
+
+// remembered is compare where the allocation before is damaged. The history of the list has what the
+// record did. So a stream passes the deletion of a quarantined allocation.
+func (f *follower) remembered(e *logfile.Entry, after *schema.Allocation) (left lists.Reason, news bool) {
+	gone, touches := f.feed.st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, e.Key.Index-1, e.Key.Index)
+	of := func(d lists.Departure) bool { return d.ID == e.ID }
+	if f.q.Holds(after) {
+		return 0, !f.q.Placements() || after.AllocModifyIndex == after.ModifyIndex || slices.ContainsFunc(touches, of)
+	}
+	if i := slices.IndexFunc(gone, of); i >= 0 {
+		left = gone[i].Reason
+	}
+	return left, false
 }
 
 // counts reports whether a change of a member that stays is one of the list.
