@@ -56,7 +56,19 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 		}
 		feed <- last
 	}()
-	for s.Stats().Waiters == 0 || s.Stats().Readers == 0 {
+	list, stream := make(chan error), make(chan error)
+	go func() {
+		_, err := s.WaitList(ctx, Node("node"), QueryOptions{MinQueryIndex: acknowledged.Index})
+		list <- err
+	}()
+	go func() {
+		var last error
+		for _, err := range s.Follow(ctx, Node("node"), acknowledged.Index) {
+			last = err
+		}
+		stream <- last
+	}()
+	for s.Stats().Waiters < 3 || s.Stats().Readers < 2 {
 		runtime.Gosched()
 	}
 	breakDisk()
@@ -65,10 +77,17 @@ func TestFirstCommitErrorFailsTheStore(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrClosed, "the error wraps its cause")
 	require.ErrorIs(t, <-wait, ErrFailed, "the failure ends waits")
 	require.ErrorIs(t, <-feed, ErrFailed, "the failure ends feeds")
+	require.ErrorIs(t, <-list, ErrFailed, "the failure ends waits for lists")
+	require.ErrorIs(t, <-stream, ErrFailed, "the failure ends streams of lists")
 	_, err = s.Upsert(ctx, testAlloc(3))
 	require.ErrorIs(t, err, ErrFailed, "later writes")
 	_, err = s.Wait(ctx, testAlloc(1).ID, QueryOptions{MinQueryIndex: acknowledged.Index})
 	require.ErrorIs(t, err, ErrFailed, "later waits")
+	_, err = s.WaitList(ctx, Node("node"), QueryOptions{MinQueryIndex: acknowledged.Index})
+	require.ErrorIs(t, err, ErrFailed, "later waits for lists")
+	r, err := s.WaitList(ctx, Node("node"), QueryOptions{})
+	require.NoError(t, err, "published lists can be read")
+	require.Len(t, r.Changed, 1)
 	require.ErrorIs(t, s.Err(), ErrFailed)
 	require.ErrorIs(t, s.Err(), os.ErrClosed, "Err has the cause")
 

@@ -26,6 +26,7 @@ type modelList struct {
 	sel                     store.Selector
 	named                   func(*schema.Allocation) bool // it has the name or the prefix
 	nonTerminal, placements bool
+	exact                   bool // a prefix of a whole ID, or of much of it
 }
 
 // list returns a random list. Some have had no member.

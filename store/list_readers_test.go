@@ -188,9 +188,9 @@ func listsOf(a *schema.Allocation) (all []modelList) {
 	for n := range len(a.ID) + 1 {
 		selectors = append(selectors, store.Prefix(a.ID[:n]))
 	}
-	for _, sel := range selectors {
+	for i, sel := range selectors {
 		for v := range 4 {
-			all = append(all, modelList{sel: sel}.variant(v&1 != 0, v&2 != 0))
+			all = append(all, modelList{sel: sel, exact: i >= 4+len(a.ID)}.variant(v&1 != 0, v&2 != 0))
 		}
 	}
 	return all

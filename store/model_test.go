@@ -28,6 +28,8 @@ type model struct {
 
 	floor    uint64 // the lists have forgotten what happened up to it
 	restored uint64 // the index of the last restore, 0 for none
+
+	fillers map[string]*schema.Allocation // those that no step writes
 }
 
 func newModel() *model {
@@ -59,7 +61,9 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 	}
 	next := map[string]*schema.Allocation{}
 	for id, a := range m.current {
-		next[id] = a.Clone()
+		if next[id] = a; m.fillers[id] == nil {
+			next[id] = a.Clone()
+		}
 	}
 	var applied store.Applied
 	unknown := map[string]bool{}
@@ -78,7 +82,7 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 	changed := map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(merge(m.current, next))) {
 		was, is := m.current[id], next[id]
-		if was == nil && is == nil || was != nil && is != nil && contentText(was) == contentText(is) {
+		if was == is || was != nil && is != nil && contentText(was) == contentText(is) {
 			if was != nil {
 				next[id] = was
 			}
