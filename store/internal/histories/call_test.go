@@ -22,6 +22,7 @@ const (
 	opMembers = "members" // a list on a snapshot
 	opList    = "list"    // a wait for a list
 	opResume  = "resume"  // a follower of a list begins, above an index
+	opRead    = "read"    // a scheduler reads a node
 	opFollow  = "follow"  // one change of a list, as told to a follower
 )
 
@@ -57,6 +58,11 @@ type call struct {
 	Full    bool        `json:",omitempty"` // of a wait for a list; of a follower's change: its state is complete
 	Members []member    `json:",omitempty"` // of a list; of one batch in the feed
 	Gone    []departure `json:",omitempty"`
+
+	// If has the conditions of a write. If its Outcome is a conflict, Failed is the one named in
+	// it, and Index the index found.
+	If     []condition `json:",omitempty"`
+	Failed condition   `json:",omitzero"`
 }
 
 // write is one write of a batch.
@@ -64,6 +70,14 @@ type write struct {
 	Kind  string
 	ID    int
 	Token string `json:",omitempty"` // unique among all writes
+	Node  int    `json:",omitempty"` // of an upsert in a history of nodes
+	Alive bool   `json:",omitempty"` // of a status in a history of nodes
+}
+
+// A condition is that of an Expect, or of an ExpectList if the ID is -1.
+type condition struct {
+	ID, List int
+	Index    uint64
 }
 
 // runShift leaves 42 bits for the time of one run, which is below 73 minutes.

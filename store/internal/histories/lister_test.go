@@ -15,7 +15,7 @@ import (
 // Clients of the history of lists. Each list has one reader, in the order of someLists.
 const (
 	listWriters = 3
-	listLate    = 2 // wait with any index, or with none
+	listLate    = 2 // wait with any index, also 0
 	listAllocs  = 12
 
 	firstReader   = listWriters + listLate
@@ -230,7 +230,7 @@ func (cl *client) readList(n int) {
 	}
 }
 
-// waitListsLate waits with indexes that are long past, or yet to come, or with none.
+// waitListsLate waits with indexes that are long past, or yet to come, or 0.
 func (cl *client) waitListsLate() {
 	for !cl.ended() {
 		last := cl.s.LastIndex()

@@ -62,7 +62,7 @@ func departureOf(d store.Departure) departure {
 	return departure{numberOf(d.ID), d.Index, d.Reason.String()}
 }
 
-// tokens are the texts that name the writes of which the version consists.
+// tokens are the texts of the writes that made the version.
 func (m *member) tokens() []string { return []string{m.Name, m.Why, m.Report, m.Event} }
 
 // terminal is Terminal of the documentation.

@@ -26,7 +26,8 @@ func upTo(events []event, index uint64) int {
 	return sort.Search(len(events), func(i int) bool { return events[i].index > index })
 }
 
-// last returns the last event of an allocation up to an index, the zero event if it has none.
+// last returns the last event of an allocation up to an index, and before the first one a
+// departure.
 func (l *listPast) last(id int, index uint64) event {
 	if i := upTo(l.of[id], index); i > 0 {
 		return l.of[id][i-1]
