@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,6 +24,7 @@ type register struct {
 	alive   map[int]bool   // by allocation that is not terminal
 	version int            // the number of changes of the list
 	seen    map[int]int    // by client: the version at its last read
+	text    string         // the whole state
 }
 
 func newRegister(all []member, node string) register {
@@ -35,12 +37,22 @@ func newRegister(all []member, node string) register {
 			}
 		}
 	}
-	return r
+	return r.done()
 }
 
-// text is the whole state.
-func (r register) text() string {
-	return fmt.Sprint(r.names, r.alive, r.version, r.seen) // sorted by keys
+// done returns the register with its text.
+func (r register) done() register {
+	text := strconv.AppendInt(nil, int64(r.version), 10)
+	for id := range pool {
+		if name, here := r.names[id]; here {
+			text = strconv.AppendBool(append(strconv.AppendInt(append(text, ' '), int64(id), 10), name...), r.alive[id])
+		}
+	}
+	for client := range schedulers + nodeClients {
+		text = strconv.AppendInt(append(text, ','), int64(r.seen[client]), 10)
+	}
+	r.text = string(text)
+	return r
 }
 
 // list is the list of the allocations that are not terminal.
@@ -55,7 +67,7 @@ func (r register) list() string {
 
 // apply returns the register of node n after a write.
 func (r register) apply(n int, writes []write) register {
-	next := register{maps.Clone(r.names), maps.Clone(r.alive), r.version, r.seen}
+	next := register{names: maps.Clone(r.names), alive: maps.Clone(r.alive), version: r.version, seen: r.seen}
 	for _, w := range writes {
 		_, here := next.names[w.ID]
 		was := next.alive[w.ID]
@@ -78,7 +90,7 @@ func (r register) apply(n int, writes []write) register {
 			next.version++
 		}
 	}
-	return next
+	return next.done()
 }
 
 // A nodeInput is a read, if it has no writes, or a write.
@@ -92,8 +104,8 @@ type nodeInput struct {
 // of a read is a text, that of a write the outcome.
 var registers = porcupine.Model{
 	Init:  func() any { return register{} },
-	Equal: func(a, b any) bool { return a.(register).text() == b.(register).text() },
-	Hash:  func(s any) uint64 { return maphash.String(seed, s.(register).text()) },
+	Equal: func(a, b any) bool { return a.(register).text == b.(register).text },
+	Hash:  func(s any) uint64 { return maphash.String(seed, s.(register).text) },
 	Step: func(s, in, out any) (bool, any) {
 		was := s.(register)
 		first, opening := in.(register)
@@ -102,13 +114,16 @@ var registers = porcupine.Model{
 		}
 		op := in.(nodeInput)
 		if len(op.writes) == 0 {
+			if out != was.list() {
+				return false, was
+			}
 			next := was
 			next.seen = maps.Clone(was.seen)
 			if next.seen == nil {
 				next.seen = make(map[int]int)
 			}
 			next.seen[op.client] = was.version
-			return out == was.list(), next
+			return true, next.done()
 		}
 		holds := !op.expects || was.seen[op.client] == was.version
 		next := was
@@ -173,16 +188,21 @@ func (o *listHistory) registerOps(run, n int) (ops []porcupine.Operation) {
 			add(c, nodeInput{client: c.Client, node: n}, newRegister(c.Members, nodeOf(n)).list())
 		}
 	}
+	was := make(map[int]bool) // on the node at any time
+	for id, past := range o.pasts {
+		was[id] = slices.ContainsFunc(past, func(m member) bool { return m.Node == nodeOf(n) })
+	}
 	for i, c := range slices.Concat(o.answered, o.flights) {
+		if c.Run != run {
+			continue
+		}
 		expects := slices.ContainsFunc(c.If, func(cond condition) bool { return cond.ID < 0 && cond.List == n })
-		touches := slices.ContainsFunc(c.Writes, func(w write) bool {
-			return w.Kind == kindUpsert && w.Node == n || slices.ContainsFunc(o.pasts[w.ID], func(m member) bool { return m.Node == nodeOf(n) })
-		})
+		touches := slices.ContainsFunc(c.Writes, func(w write) bool { return was[w.ID] || w.Kind == kindUpsert && w.Node == n })
 		out := c.Outcome
 		if i >= len(o.answered) {
 			out = "unknown"
 		}
-		if refused := out == conflict; c.Run != run || !expects && !touches || refused && (c.Failed.ID >= 0 || c.Failed.List != n || o.byFloor(c)) {
+		if refused := out == conflict; !expects && !touches || refused && (c.Failed.ID >= 0 || c.Failed.List != n || o.byFloor(c)) {
 			continue // another condition was not met
 		}
 		add(c, nodeInput{c.Client, n, c.Writes, expects}, out)
