@@ -8,7 +8,8 @@ type following struct {
 	last  call
 	state []member // before it is complete
 	whole bool
-	next  int // the event that comes next
+	next  int    // the event that comes next
+	low   uint64 // the lowest index that the state may have
 }
 
 // followers checks that each follower was given the list as of a beginning, and then every change
@@ -42,11 +43,13 @@ func (o *listHistory) followers() {
 
 // resume checks where a follower goes on.
 func (o *listHistory) resume(f *following, c call) {
+	var high uint64
+	f.low, high = o.within(c.Begin, c.End)
 	after := f.last.Min
 	if f.last.Op == opResume && f.last.Outcome != compacted {
 		after = f.last.Index
 	}
-	if _, high := o.within(c.Begin, c.End); c.Outcome == compacted {
+	if c.Outcome == compacted {
 		if !o.forgettable(c.Index, high) || f.last.Op != opResume || f.last.Index != c.Index {
 			o.fault("no changes above it have been removed: %v", c)
 		}
@@ -63,14 +66,14 @@ func (o *listHistory) resume(f *following, c call) {
 func (o *listHistory) follow(f *following, c call) {
 	l := o.lists[c.List]
 	o.checked++
-	low, high := o.within(c.Begin, c.End)
+	_, high := o.within(c.Begin, c.End)
 	switch {
 	case c.Index > high:
 		o.fault("that is to come, the index is at most %d: %v", high, c)
 	case !f.whole && c.Full:
 		f.whole, f.next = true, upTo(l.all, c.Index)
-		if low, _ = o.within(f.last.Begin, f.last.End); len(f.state) == 0 && c.Index < low {
-			o.fault("the state is older than %d: %v", low, c)
+		if c.Index < f.low {
+			o.fault("the state is older than %d: %v", f.low, c)
 		}
 		if want := o.at(l.list, c.Index); !slices.Equal(want, f.state) {
 			o.fault("the list is %v, and the follower was given %v: %v", want, f.state, c)

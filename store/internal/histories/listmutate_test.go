@@ -62,8 +62,9 @@ var listMutations = []listMutation{
 	{"the index of a result is too high", "the index of the list is", func(o *listHistory, calls []call, i int) []call {
 		return inResult(calls, i, func(c *call) bool {
 			_, next := o.lists[c.List].index(c.Index)
+			_, high := o.within(c.Begin, c.End)
 			c.Index++
-			return !c.Full && c.Index < next && !slices.ContainsFunc(c.Members, func(m member) bool {
+			return !c.Full && c.Index < next && c.Index <= high && !slices.ContainsFunc(c.Members, func(m member) bool {
 				_, high, _ := o.narrow(m, 0, next)
 				return high < c.Index
 			})
@@ -259,7 +260,7 @@ func loseFollowed(_ *listHistory, calls []call, i int) []call {
 
 func loseFollowedEnd(_ *listHistory, calls []call, i int) []call {
 	c := calls[i]
-	if c.Op != opFollow || c.Full || c.Run < smallRuns-1 || slices.ContainsFunc(calls[i+1:], func(other call) bool { return other.Client == c.Client }) {
+	if c.Op != opFollow || c.Full || slices.ContainsFunc(calls[i+1:], func(other call) bool { return other.Client == c.Client }) {
 		return nil
 	}
 	return without(calls, func(k int, _ call) bool { return k == i })
