@@ -24,6 +24,9 @@ func (g *rig) beginSpan() {
 		return
 	}
 	s := &span{view: g.view(), ids: g.ids(), at: g.o.last}
+	if s.name.Kind == Unplaced {
+		s.variant &^= NonTerminal // the allocations of unknown placement have no such list
+	}
 	if g.next(2) == 0 {
 		s.at = g.between(g.ls.Floor(), max(g.o.last, g.ls.Floor()))
 	}
