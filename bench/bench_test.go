@@ -25,7 +25,7 @@ const taskName = "redis"
 // placedStore returns a store with benchAllocs allocations, placed as the program places them.
 func placedStore(b *testing.B) *player {
 	b.Helper()
-	c := config{allocs: benchAllocs, readers: 1, writers: 256, Flags: program.Flags{Seed: 1, Sample: "../testdata/allocation.json"}}
+	c := config{allocs: benchAllocs, readers: 1, writers: 256, nodes: 1, schedulers: 1, Flags: program.Flags{Seed: 1, Sample: "../testdata/allocation.json"}}
 	p, err := newPlayer(c, b.TempDir(), new(progress))
 	require.NoError(b, err)
 	require.NoError(b, p.open())

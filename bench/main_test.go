@@ -18,17 +18,19 @@ import (
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	args := []string{"-allocs", "2500", "-readers", "250", "-writers", "16", "-sample", "../testdata/allocation.json", "-dir", t.TempDir(), "-json"}
+	args := []string{"-allocs", "2500", "-readers", "250", "-writers", "16", "-nodes", "25", "-schedulers", "4", "-sample", "../testdata/allocation.json", "-dir", t.TempDir(), "-json"}
 	require.NoError(t, run(t.Context(), args, &out, io.Discard))
 	var r report.Report
 	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
 	for name, operations := range map[string]int{
 		"place, in batches of 1,000": 2500, "park readers": 250, "client updates, readers parked": 2500,
 		"readers woken, since the write": 250, "client updates": 2500 * 13, "delete, in batches of 1,000": 250,
-		"open": 2250, "get from the file and verify": 2500, "replay the feed": 2500*15 + 250,
+		"get from the file and verify": 2500, "get many, resident": 2_000_000, "list nodes, resident": 2_000_000,
+		"place on conditions, agents waiting": 500,
 	} {
 		require.Equal(t, operations, r.Phase(name).Operations, name)
 	}
+	require.Greater(t, r.Phase("replay the feed").Operations, 2500*15+250+3*500/2, "the schedulers' and agents' changes too")
 	for _, f := range r.Figures {
 		require.Positive(t, f.Value, f.Name)
 	}
@@ -39,7 +41,7 @@ func TestRun(t *testing.T) {
 func TestRunRefusesBadFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-allocs", "5"}, {"-readers", "-1"}, {"-allocs", "100", "-readers", "101"}, {"-writers", "0"}, {"extra"},
+		{"-allocs", "5"}, {"-readers", "-1"}, {"-allocs", "100", "-readers", "101"}, {"-writers", "0"}, {"-nodes", "0"}, {"-schedulers", "0"}, {"extra"},
 		{"-sample", "no such file"}, {"-sample", "../testdata/allocation-as-printed.json"},
 	} {
 		require.Error(t, run(t.Context(), args, io.Discard, io.Discard), "%v", args)
@@ -49,7 +51,7 @@ func TestRunRefusesBadFlags(t *testing.T) {
 // opened returns a player of 50 allocations whose store is open and empty.
 func opened(t *testing.T) *player {
 	t.Helper()
-	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, Flags: program.Flags{Sample: "../testdata/allocation.json"}}, t.TempDir(), new(progress))
+	p, err := newPlayer(config{allocs: 50, readers: 5, writers: 2, nodes: 4, schedulers: 2, Flags: program.Flags{Sample: "../testdata/allocation.json"}}, t.TempDir(), new(progress))
 	require.NoError(t, err)
 	require.NoError(t, p.open())
 	t.Cleanup(func() {

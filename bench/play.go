@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"allocstore/bench/internal/cluster"
 	"allocstore/bench/internal/fleet"
 	"allocstore/bench/internal/machine"
 	"allocstore/bench/internal/program"
@@ -21,15 +22,20 @@ import (
 // eventsPerTask exceeds the ten events that the store keeps.
 const eventsPerTask = 14
 
+// perNode is the number of allocations that the schedulers place, for each node with an agent.
+// A node has room for fewer at once.
+const perNode = 20
+
 // A player takes a store through the phases of the program, and holds the state that the store must have.
 type player struct {
 	config
 	*fleet.Fleet
 	*report.Report
 	*progress
-	path string
-	s    *store.Store
-	ids  []string // of all allocations; making an ID takes as long as a lookup
+	path    string
+	s       *store.Store
+	cluster *cluster.Cluster // schedulers and agents, with allocations of their own
+	ids     []string         // of all allocations; making an ID takes as long as a lookup
 
 	states []schema.TaskState // of each allocation's task, as its client holds it
 	sent   []time.Time        // time at which each allocation's first event was sent
@@ -46,9 +52,13 @@ func newPlayer(c config, dir string, p *progress) (*player, error) {
 	if err != nil {
 		return nil, err
 	}
+	members, err := cluster.New(cluster.Config{Sample: c.Sample, Seed: c.Seed, Nodes: c.nodes, Allocs: perNode * c.nodes, Schedulers: c.schedulers})
+	if err != nil {
+		return nil, err
+	}
 	pl := &player{
 		config: c, Fleet: f, Report: report.New(c.Command, dir), progress: p, path: filepath.Join(dir, "bench.db"),
-		created: make([]uint64, f.Jobs()), last: make([]uint64, f.Len()), deleted: make([]uint64, f.Len()),
+		cluster: members, created: make([]uint64, f.Jobs()), last: make([]uint64, f.Len()), deleted: make([]uint64, f.Len()),
 	}
 	for i := range f.Len() {
 		pl.ids = append(pl.ids, f.ID(i))
@@ -95,13 +105,19 @@ func (p *player) open() error {
 	return nil
 }
 
-// live runs the phases up to the deletions. before is the size of the heap before the store was opened.
+// live runs the phases up to the closing of the store. before is the size of the heap before the store was opened.
 func (p *player) live(ctx context.Context, before int64) error {
 	p.states, p.sent = make([]schema.TaskState, p.Len()), make([]time.Time, p.Len())
 	if err := p.place(ctx); err != nil {
 		return err
 	}
 	if err := p.lookUp("get, resident", 2_000_000); err != nil {
+		return err
+	}
+	if err := p.getMany("get many, resident", 2_000_000); err != nil {
+		return err
+	}
+	if err := p.listNodes("list nodes, resident", 2_000_000); err != nil {
 		return err
 	}
 	if err := p.wake(ctx); err != nil {
@@ -113,7 +129,10 @@ func (p *player) live(ctx context.Context, before int64) error {
 	p.states, p.sent = nil, nil // the heap measured next is the store's alone
 	heap, _ := machine.InUse()
 	p.Record("heap per allocation, resident, with ten events", float64(heap-before)/float64(p.Len()), "bytes")
-	return p.delete(ctx)
+	if err := p.delete(ctx); err != nil {
+		return err
+	}
+	return p.agents(ctx)
 }
 
 // place inserts all allocations, one job a batch.

@@ -30,14 +30,16 @@ func (p *player) reopen(ctx context.Context) error {
 // close closes the store, and records the file's size and the last index.
 func (p *player) close() error {
 	stats := p.s.Stats()
-	p.Record("file per allocation placed, at the end", float64(stats.FileBytes)/float64(p.Len()), "bytes")
+	p.Record("file per allocation placed, at the end", float64(stats.FileBytes)/float64(p.Len()+p.cluster.Placed()), "bytes")
 	p.Record("last index", float64(stats.LastIndex), "")
 	p.lastIndex = stats.LastIndex
 	return p.s.Close()
 }
 
 // total returns the number of changes that the program makes.
-func (p *player) total() int { return p.Len()*(1+eventsPerTask) + (p.Len()+9)/10 }
+func (p *player) total() int {
+	return p.Len()*(1+eventsPerTask) + (p.Len()+9)/10 + p.cluster.Changes()
+}
 
 // check compares the reopened store with the player's state.
 func (p *player) check(ctx context.Context) error {
@@ -60,7 +62,10 @@ func (p *player) verify(ctx context.Context) error {
 		}
 		p.done.Add(1)
 	}
-	return p.verifyLists()
+	if err := p.verifyLists(); err != nil {
+		return err
+	}
+	return p.cluster.Check(ctx, p.s)
 }
 
 func (p *player) verifyOne(ctx context.Context, i int) error {
@@ -92,7 +97,7 @@ func (p *player) verifyDeleted(ctx context.Context, i int, err error) error {
 
 // verifyLists compares the lengths of two lists with the number of live allocations.
 func (p *player) verifyLists() error {
-	alive, ofJob := 0, 0
+	alive, ofJob := p.cluster.Alive(), 0
 	for i, deleted := range p.deleted {
 		if deleted == 0 {
 			alive++

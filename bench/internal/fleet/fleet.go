@@ -12,7 +12,8 @@ const (
 	// PerJob is the number of allocations of a job; the last job may have fewer.
 	PerJob = 1000
 
-	nodes = 5000
+	// Nodes is the number of nodes that the allocations are spread over, unless Spread says otherwise.
+	Nodes = 5000
 )
 
 // A Fleet generates n allocations. Its methods are safe for concurrent use.
@@ -22,6 +23,7 @@ type Fleet struct {
 	jobs     []*schema.Job
 	seed     uint64
 	n        int
+	nodes    int
 }
 
 // New returns a fleet of n allocations like the one in the file sample.
@@ -37,7 +39,7 @@ func New(sample string, n int, seed uint64) (*Fleet, error) {
 	if a.Job == nil || a.Metrics == nil || len(a.TaskStates) != 1 {
 		return nil, fmt.Errorf("%s: want a Job, Metrics and one task's state", sample)
 	}
-	f := &Fleet{template: a, seed: seed, n: n}
+	f := &Fleet{template: a, seed: seed, n: n, nodes: Nodes}
 	for task := range a.TaskStates {
 		f.task = task
 	}
@@ -66,6 +68,13 @@ func (f *Fleet) JobRange(k int) (from, to int) { return k * PerJob, min((k+1)*Pe
 // ID returns the ID of allocation i. All IDs are distinct.
 func (f *Fleet) ID(i int) string { return unique(f.seed, uint64(i)) }
 
+// Spread spreads the allocations over another number of nodes: allocation i is on node i modulo nodes. It
+// comes before all other calls.
+func (f *Fleet) Spread(nodes int) { f.nodes = nodes }
+
+// NodeID returns the ID of a node. All IDs are distinct.
+func (f *Fleet) NodeID(node int) string { return unique(^f.seed, uint64(node)) }
+
 // unique returns a UUID that looks random. Different n give different UUIDs, since mix is a bijection.
 func unique(seed, n uint64) string {
 	var id schema.ID
@@ -86,7 +95,7 @@ func mix(x uint64) uint64 {
 // caller owns it, except for the job, which is shared and read-only.
 func (f *Fleet) Alloc(i int) *schema.Allocation {
 	a := f.template.Clone()
-	a.ID, a.NodeID = f.ID(i), unique(^f.seed, uint64(i%nodes))
+	a.ID, a.NodeID = f.ID(i), f.NodeID(i%f.nodes)
 	a.Job = f.jobs[i/PerJob]
 	a.JobID = a.Job.ID
 	a.Name = fmt.Sprintf("%s.%s[%d]", a.JobID, a.TaskGroup, i%PerJob)
