@@ -15,6 +15,7 @@ type config struct {
 	allocs, small, events, readers int
 	writers, batch, wakes, opens   int
 	lookups                        int
+	nodes, listed, placements      int
 	mixed                          time.Duration
 }
 
@@ -30,6 +31,9 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 		flags.IntVar(&c.wakes, "wakes", 3000, "readers to wake, one at a time")
 		flags.IntVar(&c.opens, "opens", 5, "how often to open the store")
 		flags.IntVar(&c.lookups, "lookups", 10_000_000, "lookups of what is in memory")
+		flags.IntVar(&c.nodes, "nodes", 10_000, "blocked readers of lists, each of a node of its own")
+		flags.IntVar(&c.listed, "listed", 1_000_000, "allocations on these nodes")
+		flags.IntVar(&c.placements, "placements", 20, "batches of 1,000 to place on them, which wake readers")
 		flags.DurationVar(&c.mixed, "mixed", 10*time.Second, "least length of the mixed load")
 		flags.StringVar(&c.Out, "out", "", "directory to write scale.txt and scale.json to")
 	})
@@ -43,6 +47,7 @@ func (c *config) validate() error {
 	for name, value := range map[string]int{
 		"small": c.small, "events": c.events, "readers": c.readers, "writers": c.writers,
 		"batch": c.batch, "wakes": c.wakes, "opens": c.opens, "lookups": c.lookups,
+		"nodes": c.nodes, "listed": c.listed, "placements": c.placements,
 	} {
 		if value < 1 {
 			return fmt.Errorf("-%s %d: want 1 or more", name, value)

@@ -8,7 +8,10 @@ back from the file.
 # Phases
 
 First it measures placing, updates and lookups on a small store of -small
-allocations, to compare rates with. Then, with -allocs allocations, it
+allocations, to compare rates with. On another store it places -listed allocations on
+-nodes nodes, blocks a reader of each node's list, and measures the memory of one; then
+it places -placements batches of 1,000 on random nodes, and measures how soon the readers
+of a batch's nodes are awake. Then, with -allocs allocations, it
 
  1. places them in batches of one job of 1,000, on 5,000 nodes;
  2. reports -events events of each from -writers clients, one allocation an update
@@ -32,7 +35,7 @@ The program ends with exit status 1 at the first difference from the acknowledge
 writes: in any field of an allocation, in the index of its insert or last change, in
 its ten latest events or the task state that earlier events left; in the last index,
 which is one more than the number of batches; or in a reader that sleeps through the
-change of its allocation or wakes for another one. A missed target does not end it.
+change of its allocation or its list, or wakes for another one or with another result. A missed target does not end it.
 The targets are those of the design, for the default sizes.
 
 # Method

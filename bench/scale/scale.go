@@ -53,6 +53,10 @@ func measure(ctx context.Context, c config, dir string, progress io.Writer) (*re
 		return nil, err
 	}
 	machine.Release()
+	if err := measureLists(ctx, c, dir, r, progress); err != nil {
+		return nil, err
+	}
+	machine.Release()
 	t, err := newTrial(c, filepath.Join(dir, "scale.db"), r, progress)
 	if err == nil {
 		err = t.all(ctx)

@@ -12,14 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"allocstore/bench/internal/fleet"
+	"allocstore/bench/internal/program"
 	"allocstore/bench/internal/report"
+	"allocstore/schema"
+	"allocstore/store"
 )
 
 // tiny returns the flags of a run that takes a second.
 func tiny(more ...string) []string {
 	return append([]string{
 		"-allocs", "2500", "-small", "300", "-events", "10", "-readers", "500", "-wakes", "20", "-writers", "256",
-		"-opens", "2", "-lookups", "10000", "-mixed", "100ms", "-sample", "../../testdata/allocation.json",
+		"-opens", "2", "-lookups", "10000", "-mixed", "100ms",
+		"-nodes", "2000", "-listed", "3000", "-placements", "2", "-sample", "../../testdata/allocation.json",
 	}, more...)
 }
 
@@ -33,13 +37,15 @@ func TestRun(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
 	for name, operations := range map[string]int{
 		"place": 2500, "update": 25_000, "get, resident": 10_000, "park readers": 500, "wake one reader": 20,
-		"end readers by their context": 480, "get, from the file": 2500, "get each and check all of it": 2500,
+		"end readers by their context": 480, "get, from the file": 2500, "place on nodes": 3000, "park readers of lists": 2000, "get each and check all of it": 2500,
 	} {
 		require.Equal(t, operations, r.Phase(name).Operations, name)
 	}
 	require.EqualValues(t, 2500, r.Figure("allocations checked after opening").Value)
 	require.NotEmpty(t, r.Figure("readers that woke for nothing"))
 	require.NotEmpty(t, r.Figure("a blocked reader"))
+	require.NotEmpty(t, r.Figure("readers of lists that woke for nothing"))
+	require.Less(t, r.Phase("wake the readers of a batch's nodes").Operations, 2*1000, "some nodes have several placements")
 	require.Positive(t, r.Figure("of the processors' time under mixed load, collecting garbage").Value)
 	text, err := os.ReadFile(filepath.Join(dir, "scale.txt"))
 	require.NoError(t, err)
@@ -55,7 +61,7 @@ func TestRunBatched(t *testing.T) {
 func TestRunRefusesBadFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-allocs", "5"}, {"-readers", "0"}, {"-events", "0"}, {"-wakes", "501"}, {"-batch", "-1"}, {"extra"}, {"-sample", "no such file"},
+		{"-allocs", "5"}, {"-readers", "0"}, {"-events", "0"}, {"-wakes", "501"}, {"-batch", "-1"}, {"-nodes", "0"}, {"-listed", "0"}, {"-placements", "0"}, {"extra"}, {"-sample", "no such file"},
 	} {
 		require.Error(t, run(t.Context(), tiny(args...), io.Discard, io.Discard), "%v", args)
 	}
@@ -130,6 +136,42 @@ func TestWakesAreChecked(t *testing.T) {
 		require.NoError(t, err)
 	}
 	l.left.Wait()
+}
+
+// TestListWakesAreChecked tests the checks of a reader's result, and has a reader that wakes
+// for nothing.
+func TestListWakesAreChecked(t *testing.T) {
+	t.Parallel()
+	c, err := parse(tiny("-nodes", "5", "-listed", "20"), io.Discard)
+	require.NoError(t, err)
+	l, err := newListLot(c, filepath.Join(t.TempDir(), "lists.db"), new(report.Report), io.Discard)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.s.Close()) }()
+	a := l.Alloc(0)
+	good := store.ListResult{Index: 7, Outcome: store.Changed, Changed: []*schema.Allocation{a}}
+	require.NoError(t, l.check(&listed{result: good}, 7, []string{a.ID}))
+	for name, spoil := range map[string]func(*listed){
+		"an error":        func(w *listed) { w.err = io.EOF },
+		"the outcome":     func(w *listed) { w.result.Outcome = store.TimedOut },
+		"all of it":       func(w *listed) { w.result.Full = true },
+		"the index":       func(w *listed) { w.result.Index++ },
+		"a departure":     func(w *listed) { w.result.Gone = make([]store.Departure, 1) },
+		"nothing":         func(w *listed) { w.result.Changed = nil },
+		"another's":       func(w *listed) { w.result.Changed = []*schema.Allocation{l.Alloc(1)} },
+		"more than there": func(w *listed) { w.result.Changed = append(w.result.Changed, a) },
+	} {
+		w := listed{result: good}
+		spoil(&w)
+		require.Error(t, l.check(&w, 7, []string{a.ID}), name)
+	}
+	require.Error(t, l.check(&listed{result: store.ListResult{Index: 7, Outcome: store.Changed}}, 7, nil), "a node that is not touched")
+	l.patience = time.Millisecond
+	require.ErrorContains(t, l.parked(), "0 of 5")
+	h := new(report.Histogram)
+	require.ErrorContains(t, l.wakeSome(t.Context(), new(store.Batch), map[int][]string{1: {a.ID}}, h, h), "did not wake")
+	l.patience, l.expected = program.Patience, 0
+	l.woke.Add(1)
+	require.ErrorContains(t, l.all(t.Context()), "readers of lists woke", "a reader that wakes for nothing")
 }
 
 func TestTruthIsByAllocation(t *testing.T) {
