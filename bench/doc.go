@@ -4,7 +4,9 @@ Bench runs the main job of a store and checks it:
 	go run ./bench [-allocs n] [-readers n] [-writers n] [-dir path] [-seed n] [-json]
 
 It places allocations, looks them up, parks blocking readers, reports the events of
-all tasks, deletes a tenth of the allocations, then closes and reopens the store. It
+all tasks, and deletes a tenth of the allocations. Then schedulers place more, on nodes
+whose agents wait for their lists and report as they start and end the tasks. At last
+it closes and reopens the store. It
 compares everything in the file with the state that it expects. The first difference
 ends it with exit status 1:
 
@@ -12,6 +14,9 @@ ends it with exit status 1:
   - a deletion that a wait does not report;
   - a reader that wakes for anything but the first change of its allocation;
   - a list with too few or too many allocations;
+  - an agent that misses a placement or a departure on its node, sees one of another
+    node, or sees a change twice;
+  - a node over its capacity;
   - a feed that skips an index, or that does not lead to the content of the store.
 
 It prints one row for each phase, and then the heap, the file size and the time to

@@ -114,10 +114,10 @@ func (p *player) live(ctx context.Context, before int64) error {
 	if err := p.lookUp("get, resident", 2_000_000); err != nil {
 		return err
 	}
-	if err := p.getMany("get many, resident", 2_000_000); err != nil {
+	if err := p.getMany("get many, resident", max(2000, 20*p.Len())); err != nil {
 		return err
 	}
-	if err := p.listNodes("list nodes, resident", 2_000_000); err != nil {
+	if err := p.listNodes("list nodes, resident", 20*p.Len()); err != nil {
 		return err
 	}
 	if err := p.wake(ctx); err != nil {

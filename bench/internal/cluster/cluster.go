@@ -51,7 +51,7 @@ type facts struct {
 	deleted         uint64 // by the collector
 }
 
-// New returns a cluster of which nothing is placed.
+// New returns a cluster without placements.
 func New(c Config) (*Cluster, error) {
 	f, err := fleet.New(c.Sample, c.Allocs, c.Seed+1<<40)
 	if err != nil {
@@ -163,7 +163,8 @@ func (c *Cluster) schedule(ctx context.Context, s *store.Store, r *Result) error
 	return err
 }
 
-// A position is how far a member must see, and how far it has seen and handled.
+// A position has the index up to which a member must see, and the one up to which it has
+// seen and handled all.
 type position struct{ need, seen atomic.Uint64 }
 
 // reach raises the index up to which the member must see.
@@ -175,7 +176,7 @@ func (p *position) reach(index uint64) {
 func (p *position) done() bool { return p.seen.Load() >= p.need.Load() }
 
 // settle waits until all members have seen all that they must. A member notes its own
-// writes before its position moves, so what is found settled twice at one index is.
+// writes before its position moves, so two looks at one index suffice.
 func (c *Cluster) settle(ctx context.Context, s *store.Store) error {
 	found, ok := program.Await(2*(c.Nodes+1), program.Patience, func() int {
 		if ctx.Err() != nil {

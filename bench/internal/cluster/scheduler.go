@@ -16,7 +16,7 @@ import (
 const (
 	perEvaluation = 5  // allocations that are placed in a batch
 	maxServices   = 32 // that a scheduler leaves running before it stops them
-	candidates    = 2  // nodes to look at, of which the fuller one is taken
+	candidates    = 2  // nodes to look at; the fullest with room is taken
 )
 
 // errNoRoom says that no node has room for another allocation.
