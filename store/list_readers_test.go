@@ -49,7 +49,9 @@ func (w *listWaiting) blocks() bool {
 // blocked fails the test if the wait has returned.
 func (w *listWaiting) blocked(t *testing.T, why string) {
 	t.Helper()
-	require.True(t, w.blocks(), "%s: the wait for %v above %d returned %+v, %v", why, w.list.sel, w.min, w.result, w.err)
+	if !w.blocks() {
+		require.Fail(t, "the wait returned", "%s: for %v above %d: %+v, %v", why, w.list.sel, w.min, w.result, w.err)
+	}
 }
 
 // returned returns the result of a wait that must have returned.
