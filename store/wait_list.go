@@ -118,7 +118,8 @@ func (s *Store) waitList(ctx context.Context, sel Selector, opts QueryOptions) (
 // store's last index at that time. And the signal of a change has the index of the first one since
 // the reader registered. So a wait knows an index, its base, up to which the list has not changed
 // since MinQueryIndex. It needs departures above its base alone, and these are forgotten only if
-// the floor passes them between the signal and the look.
+// the floor passes them between the signal and the look. Then the list's index does not tell of them
+// either, since a list without members and departures is forgotten as a whole.
 type listWait struct {
 	s    *Store
 	w    *watch.Waiter
@@ -173,7 +174,8 @@ func (l *listWait) wake() (*ListResult, error) {
 
 // look returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
 // none. The last index is read before the list's: a list without a change above the base has not
-// changed up to it.
+// changed up to it. After the signal of a change the list's index is not asked: the list may have
+// been forgotten since.
 func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 	for {
 		st := l.s.state.Load()
@@ -184,9 +186,9 @@ func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 			full = Changed
 		case l.w.Min() < st.Restored || kind == watch.Restored:
 			full = Restored
-		case kind == 0 && l.base < st.Lists.Floor() && l.base == l.w.Min():
+		case kind == 0 && l.base < st.Lists.Floor(): // at first, or since the last look
 			full = Compacted
-		case st.Lists.Index(l.q.Name, l.q.Variant) <= l.base:
+		case kind != watch.Changed && st.Lists.Index(l.q.Name, l.q.Variant) <= l.base:
 			l.base = max(l.base, last)
 			if kind == watch.Expired {
 				return &ListResult{Index: last, Outcome: TimedOut}, nil
