@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -218,15 +219,17 @@ func (l *listWait) read(full Outcome) (*ListResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if full == 0 && l.base < st.Lists.Floor() { // after the snapshot, which keeps the floor down
-		full = Compacted
-	}
 	c := listReader{sn: sn, st: st, q: &l.q, result: new(ListResult), here: make(map[schema.ID]bool)}
-	c.result.Outcome, c.result.Full = full, full != 0
 	if full == 0 {
-		c.above, c.result.Outcome = l.base, Changed
+		c.above = l.base
 	}
-	if err := c.read(); err != nil {
+	gone, touched := c.since()
+	if full == 0 && l.base < st.Lists.Floor() { // after the departures: the snapshot is not below the floor, the base may be
+		full, c.above = Compacted, 0
+		gone, touched = c.since()
+	}
+	c.result.Outcome, c.result.Full = cmp.Or(full, Changed), full != 0
+	if err := c.read(gone, touched); err != nil {
 		return nil, err
 	}
 	if !c.found && full == 0 {
@@ -254,9 +257,13 @@ type listReader struct {
 	faults error // of the latter
 }
 
+// since returns the departures above the index, and the changes that versions do not show.
+func (c *listReader) since() (gone, touched []lists.Departure) {
+	return c.st.Lists.Since(c.q.Name, c.q.Variant, c.q.IDs, c.above, c.sn.index)
+}
+
 // read fills the result. An error is not limited to one allocation.
-func (c *listReader) read() error {
-	gone, touched := c.st.Lists.Since(c.q.Name, c.q.Variant, c.q.IDs, c.above, c.sn.index)
+func (c *listReader) read(gone, touched []lists.Departure) error {
 	for _, d := range touched {
 		if c.touched == nil {
 			c.touched = make(map[schema.ID]uint64)
