@@ -90,10 +90,10 @@ func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange,
 	if err != nil {
 		return err
 	}
+	defer sn.Close() // also if the caller's loop panics
 	if after == 0 {
 		more, err := f.begin(ctx, sn, yield)
 		if !more || err != nil {
-			_ = sn.Close()
 			return err
 		}
 		after = sn.index
@@ -178,7 +178,7 @@ func (f *follower) block(ctx context.Context) {
 func (f *follower) moved() bool {
 	st := f.feed.st
 	last := st.Index.Last()
-	if st.Lists.Index(f.q.Name, f.q.Variant) >= f.feed.next.Index && last >= f.feed.next.Index {
+	if st.Lists.Index(f.q.Name, f.q.Variant) >= f.feed.next.Index && last >= f.feed.next.Index && !f.feed.next.Exhausted() {
 		return true
 	}
 	f.advance(record.FirstAfter(max(last, f.feed.next.Index-1)))
