@@ -166,7 +166,8 @@ func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 			yield(nil, err)
 			return
 		}
-		getMany(&st.Table, ids, func(id string, a *schema.Allocation) bool {
+		table := func() *state.Table { return &st.Table }
+		getMany(table, ids, func(id string, a *schema.Allocation) bool {
 			a, err := sn.newest(a)
 			if a == nil && err == nil {
 				a, err = sn.Get(id)
@@ -176,18 +177,26 @@ func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 	}
 }
 
-// getMany calls fn with each ID and its resident allocation, or nil, until fn returns false.
-func getMany(t *state.Table, ids []string, fn func(id string, a *schema.Allocation) bool) {
+// getMany calls fn with each ID and its resident allocation, or nil, until fn returns false. It asks
+// for the table for each page: the store may have been restored.
+func getMany(table func() *state.Table, ids []string, fn func(id string, a *schema.Allocation) bool) {
 	var parsed [lists.PageLen]schema.ID
 	var allocs [lists.PageLen]*schema.Allocation
+	invalid := false
 	for len(ids) > 0 {
 		n := min(len(ids), lists.PageLen)
 		prefetch(ids[:n])
 		for i, id := range ids[:n] {
-			parsed[i], _ = schema.ParseID(id) // the zero ID after an error
+			var err error
+			if parsed[i], err = schema.ParseID(id); err != nil {
+				invalid = true // and the zero ID, which may be an allocation's
+			}
 		}
-		t.Residents(parsed[:n], allocs[:])
+		table().Residents(parsed[:n], allocs[:])
 		for i, id := range ids[:n] {
+			if invalid && parsed[i] == (schema.ID{}) {
+				allocs[i] = nil
+			}
 			if !fn(id, allocs[i]) {
 				return
 			}
@@ -216,7 +225,8 @@ func prefetch(ids []string) (sum byte) {
 // like that it shows each allocation as of the moment when it looks it up.
 func (s *Store) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 	return func(yield func(*schema.Allocation, error) bool) {
-		getMany(&s.state.Load().Table, ids, func(id string, a *schema.Allocation) (more bool) {
+		table := func() *state.Table { return &s.state.Load().Table }
+		getMany(table, ids, func(id string, a *schema.Allocation) (more bool) {
 			if a == nil || s.closed.Load() {
 				a, err := s.Get(id)
 				return yield(a, err) && !errors.Is(err, ErrClosed)
