@@ -417,6 +417,7 @@ func (c *listReader) unplaced() (err error) {
 				continue
 			}
 			if _, fault := c.sn.at(id); fault != nil {
+				c.here[id] = true // it is unknown whether it has left
 				err = errors.Join(err, c.fault(v, fault))
 			}
 		}
