@@ -45,10 +45,14 @@ func (b *Batch) ExpectList(sel Selector, index uint64) {
 	}
 }
 
-// expect adds c, which takes about size bytes.
+// conditionBytes is what a condition counts in the size of its batch, beside its name or ID: about
+// what it takes in memory.
+const conditionBytes = 128
+
+// expect adds c, which has size bytes of a name or an ID.
 func (b *Batch) expect(c plan.Condition, size int) {
 	b.conditions.all = append(b.conditions.all, c)
-	b.size += size
+	b.size += conditionBytes + size
 }
 
 // unexpected reports whether a condition has the fault err, which it keeps.

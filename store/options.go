@@ -41,7 +41,8 @@ type Options struct {
 	// taken. Default 1 MiB, at most 512 MiB.
 	MaxAllocationBytes int
 
-	// MaxBatchBytes bounds the encoded size of one batch, and the bytes that it writes: a
+	// MaxBatchBytes bounds the encoded size of one batch, with 128 bytes for each condition beside
+	// its name or ID, and the bytes that it writes: a
 	// task event is written with all that the client has reported before. A larger batch is
 	// ErrTooLarge, unless the stored content of one allocation alone is larger. Default 64 MiB.
 	MaxBatchBytes int
