@@ -46,13 +46,12 @@ func (sn *Snapshot) members(q *lists.Query, yield func(*schema.Allocation, error
 		yield(nil, err)
 		return false
 	}
-	var cursor lists.Cursor
-	cursor.Init(&st.Lists, q.Name, q.Variant, q.IDs, sn.index)
-	var allocs [lists.PageLen]*schema.Allocation
-	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
-		st.Table.Residents(page, allocs[:])
-		for i, id := range page {
-			a, err := sn.newest(allocs[i])
+	p := newPager(st, q.Name, q.Variant, q.IDs, sn.index)
+	defer p.release()
+	for p.next() {
+		p.lookUp()
+		for i, id := range p.ids {
+			a, err := sn.newest(p.found.Allocs[i])
 			if a == nil && err == nil {
 				if a, err = sn.at(id); err == nil && !q.Holds(a) {
 					continue
@@ -86,10 +85,10 @@ func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, erro
 	if err != nil || st.Lists.Index(name, 0) == 0 { // as in a file without damage
 		return err == nil
 	}
-	var cursor lists.Cursor
-	cursor.Init(&st.Lists, name, 0, lists.All(), sn.index)
-	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
-		for _, id := range page {
+	p := newPager(st, name, 0, lists.All(), sn.index)
+	defer p.release()
+	for p.next() {
+		for _, id := range p.ids {
 			if _, err := sn.at(id); err != nil && !st.Lists.Has(q.Name, id) && !yield(nil, err) {
 				return false
 			}
@@ -134,10 +133,10 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 
 // count counts the members one by one.
 func (sn *Snapshot) count(st *state.State, q *lists.Query) (n int, err error) {
-	var cursor lists.Cursor
-	cursor.Init(&st.Lists, q.Name, q.Variant, q.IDs, sn.index)
-	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
-		for _, id := range page {
+	p := newPager(st, q.Name, q.Variant, q.IDs, sn.index)
+	defer p.release()
+	for p.next() {
+		for _, id := range p.ids {
 			v := st.Table.Get(&id)
 			if v != nil && v.Modified() <= sn.index {
 				n++
@@ -180,24 +179,25 @@ func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 // getMany calls fn with each ID and its resident allocation, or nil, until fn returns false. It asks
 // for the table for each page: the store may have been restored.
 func getMany(table func() *state.Table, ids []string, fn func(id string, a *schema.Allocation) bool) {
-	var parsed [lists.PageLen]schema.ID
-	var allocs [lists.PageLen]*schema.Allocation
+	p := pagers.Get().(*pager)
+	defer p.release()
 	invalid := false
 	for len(ids) > 0 {
 		n := min(len(ids), lists.PageLen)
 		prefetch(ids[:n])
 		for i, id := range ids[:n] {
 			var err error
-			if parsed[i], err = schema.ParseID(id); err != nil {
+			if p.parsed[i], err = schema.ParseID(id); err != nil {
 				invalid = true // and the zero ID, which may be an allocation's
 			}
 		}
-		table().Residents(parsed[:n], allocs[:])
+		table().Residents(p.parsed[:n], &p.found)
 		for i, id := range ids[:n] {
-			if invalid && parsed[i] == (schema.ID{}) {
-				allocs[i] = nil
+			a := p.found.Allocs[i]
+			if invalid && p.parsed[i] == (schema.ID{}) {
+				a = nil
 			}
-			if !fn(id, allocs[i]) {
+			if !fn(id, a) {
 				return
 			}
 		}

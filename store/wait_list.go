@@ -95,7 +95,11 @@ func (s *Store) WaitList(ctx context.Context, sel Selector, opts QueryOptions) (
 // small for the same reason as those of wait.
 func (s *Store) waitList(ctx context.Context, sel Selector, opts QueryOptions) (*ListResult, error) {
 	w := s.waiters.Get().(*watch.Waiter)
-	l, r, err := s.beginList(ctx, w, sel, opts)
+	var r *ListResult
+	l, err := s.newListWait(w, sel, opts)
+	if err == nil {
+		r, err = l.begin(ctx)
+	}
 	for r == nil && err == nil {
 		select {
 		case <-ctx.Done():
@@ -125,31 +129,38 @@ type listWait struct {
 	s    *Store
 	w    *watch.Waiter
 	q    lists.Query
+	opts QueryOptions
 	base uint64 // not below the min; 0 if that is
 }
 
-// beginList returns the end of a wait that need not block. If there is neither a result nor an
-// error, the waiter is registered and its time runs.
-func (s *Store) beginList(ctx context.Context, w *watch.Waiter, sel Selector, opts QueryOptions) (*listWait, *ListResult, error) {
-	q, err := sel.query()
-	if err != nil {
-		return nil, nil, err
+// newListWait returns a wait for a list, which has not begun.
+//
+//go:noinline
+func (s *Store) newListWait(w *watch.Waiter, sel Selector, opts QueryOptions) (*listWait, error) {
+	l := &listWait{s: s, w: w, opts: opts, base: opts.MinQueryIndex}
+	var err error
+	if l.q, err = sel.query(); err != nil {
+		return nil, err
 	}
-	class, id := q.Watch()
+	class, id := l.q.Watch()
 	w.WatchClass(opts.MinQueryIndex, watch.Class(class), id)
+	return l, nil
+}
+
+// begin returns the end of a wait that need not block. If there is neither a result nor an error,
+// the waiter is registered and its time runs.
+func (l *listWait) begin(ctx context.Context) (*ListResult, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if s.closed.Load() {
-		return nil, nil, ErrClosed
+	if l.s.closed.Load() {
+		return nil, ErrClosed
 	}
-	l := &listWait{s: s, w: w, q: q, base: opts.MinQueryIndex}
 	if r, err := l.look(0); r != nil || err != nil {
-		return l, r, err
+		return r, err
 	}
-	s.watch.ExpireAfter(w, opts.timeout())
-	r, err := l.register()
-	return l, r, err
+	l.s.watch.ExpireAfter(l.w, l.opts.timeout())
+	return l.register()
 }
 
 // register registers the waiter and looks again; see Store.register.
@@ -363,13 +374,12 @@ func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next recor
 
 // allMembers looks at all members.
 func (c *listReader) allMembers() error {
-	var cursor lists.Cursor
-	cursor.Init(&c.st.Lists, c.q.Name, c.q.Variant, c.q.IDs, c.sn.index)
-	var allocs [lists.PageLen]*schema.Allocation
-	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
-		c.st.Table.Residents(page, allocs[:])
-		for i, id := range page {
-			if a := allocs[i]; a != nil && a.ModifyIndex <= c.sn.index && c.changed(id, a.ModifyIndex, a.AllocModifyIndex) <= c.above {
+	p := newPager(c.st, c.q.Name, c.q.Variant, c.q.IDs, c.sn.index)
+	defer p.release()
+	for p.next() {
+		p.lookUp()
+		for i, id := range p.ids {
+			if a := p.found.Allocs[i]; a != nil && a.ModifyIndex <= c.sn.index && c.changed(id, a.ModifyIndex, a.AllocModifyIndex) <= c.above {
 				continue
 			}
 			if err := c.member(id); err != nil {
@@ -408,10 +418,10 @@ func (c *listReader) unplaced() (err error) {
 	if !c.q.Name.Named() || c.st.Lists.Index(name, 0) == 0 {
 		return nil
 	}
-	var cursor lists.Cursor
-	cursor.Init(&c.st.Lists, name, 0, c.q.IDs, c.sn.index)
-	for page := cursor.Next(); len(page) > 0 && err == nil; page = cursor.Next() {
-		for _, id := range page {
+	p := newPager(c.st, name, 0, c.q.IDs, c.sn.index)
+	defer p.release()
+	for err == nil && p.next() {
+		for _, id := range p.ids {
 			v := c.st.Table.Get(&id)
 			if v == nil || v.Modified() <= c.above || c.st.Lists.Has(c.q.Name, id) {
 				continue

@@ -11,7 +11,9 @@ import (
 // blockedListWait returns a blocked wait for a list, whose goroutine does not run yet.
 func blockedListWait(t *testing.T, s *Store, sel Selector, min uint64) *listWait {
 	t.Helper()
-	l, r, err := s.beginList(t.Context(), watch.NewWaiter(), sel, QueryOptions{MinQueryIndex: min})
+	l, err := s.newListWait(watch.NewWaiter(), sel, QueryOptions{MinQueryIndex: min})
+	require.NoError(t, err)
+	r, err := l.begin(t.Context())
 	require.NoError(t, err)
 	require.Nil(t, r)
 	t.Cleanup(func() { s.watch.Deregister(l.w) })
@@ -47,11 +49,8 @@ func TestListForgottenBeforeRegistration(t *testing.T) {
 	other := testAlloc(2)
 	other.NodeID = "other"
 	upsert(t, s, other)
-	q, err := Node("node").query()
+	l, err := s.newListWait(watch.NewWaiter(), Node("node"), QueryOptions{MinQueryIndex: 2})
 	require.NoError(t, err)
-	l := &listWait{s: s, w: watch.NewWaiter(), q: q, base: 2}
-	class, id := q.Watch()
-	l.w.WatchClass(l.base, watch.Class(class), id)
 	defer s.watch.Deregister(l.w)
 	r, err := l.look(0)
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ type Cursor struct {
 	seen int         // how many events of its history have been looked at, or trimmed
 	left []schema.ID // sorted: members that left after at and are in rest
 
-	buf [PageLen]schema.ID
+	buf, other, merged [PageLen]schema.ID
 }
 
 // Init lets c begin at the start of a range.
@@ -59,11 +59,10 @@ func (c *Cursor) page() []schema.ID {
 	c.readHistoryLocked(l)
 	page := l.sets[0].page(c.buf[:0], c.rest)
 	if !c.variant.has(NonTerminal) && !l.sets[1].empty() {
-		var terminal [PageLen]schema.ID
-		page = merge(c.buf[:], page, l.sets[1].page(terminal[:0], c.rest))
+		page = c.merge(page, l.sets[1].page(c.other[:0], c.rest))
 	}
 	if len(c.left) > 0 {
-		page = merge(c.buf[:], page, c.left)
+		page = c.merge(page, c.left)
 	}
 	return page
 }
@@ -88,32 +87,27 @@ func (c *Cursor) readHistoryLocked(l *list) {
 	}
 }
 
-// merge merges sorted IDs into buf, each once, as many as there is room for. a may be the
-// beginning of buf.
-func merge(buf, a, b []schema.ID) []schema.ID {
-	if len(b) == 0 {
-		return a
-	}
-	var room [PageLen]schema.ID
-	a = append(room[:0], a...)
+// merge merges a page with more IDs, both sorted, into a page that has each once.
+func (c *Cursor) merge(a, b []schema.ID) []schema.ID {
 	n := 0
-	for ; n < len(buf) && len(a)+len(b) > 0; n++ {
+	for ; n < PageLen && len(a)+len(b) > 0; n++ {
+		var order int
 		switch {
 		case len(b) == 0:
-			buf[n], a = a[0], a[1:]
+			order = -1
 		case len(a) == 0:
-			buf[n], b = b[0], b[1:]
+			order = 1
 		default:
-			order := a[0].Compare(b[0])
-			if order <= 0 {
-				buf[n], a = a[0], a[1:]
-			} else {
-				buf[n] = b[0]
-			}
-			if order >= 0 {
-				b = b[1:]
-			}
+			order = a[0].Compare(b[0])
+		}
+		if order <= 0 {
+			c.merged[n], a = a[0], a[1:]
+		} else {
+			c.merged[n] = b[0]
+		}
+		if order >= 0 {
+			b = b[1:]
 		}
 	}
-	return buf[:n]
+	return c.buf[:copy(c.buf[:], c.merged[:n])]
 }

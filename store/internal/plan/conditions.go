@@ -85,7 +85,7 @@ func (p *Plan) modifyIndex(id *schema.ID) uint64 {
 
 // listIndex returns the index of a list, if it is above the given one.
 func (p *Plan) listIndex(q *lists.Query, above uint64) uint64 {
-	index := max(p.st.Lists.Floor(), p.st.Restored)
+	index := max(p.st.Lists.Floor(), p.st.Restored, 1) // a list's index is never below 1
 	published := p.st.Lists.Index(q.Name, q.Variant)
 	if q.Prefix == "" {
 		index = max(index, published, p.moves.lists[movedList{q.Name, q.Variant}])

@@ -51,7 +51,7 @@ func (m *model) apply(ops []Op, conditions []Condition) (a Applied, changed []sc
 		c := &conditions[i]
 		actual := m.allocs[c.ID].modified
 		if c.OfList {
-			actual = m.moved[c.List.Name.Text+c.List.Prefix]
+			actual = max(m.moved[c.List.Name.Text+c.List.Prefix], 1) // never below 1
 		}
 		if actual > c.Index || actual < c.Index && !c.OfList {
 			return a, nil, &Conflict{i, actual}
