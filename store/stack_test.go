@@ -83,6 +83,21 @@ func (p *parked) loop() {
 	}
 }
 
+// onceList and loopList are once and loop for the list of the allocation's node.
+func (p *parked) onceList() { _, _ = p.s.WaitList(p.ctx, Node("node"), p.opts) }
+
+func (p *parked) loopList() {
+	for opts := p.opts; ; {
+		r, err := p.s.WaitList(p.ctx, Node("node"), opts)
+		if err != nil {
+			return
+		}
+		_ = json.NewEncoder(io.Discard).Encode(r.Changed)
+		opts.MinQueryIndex = r.Index
+		p.handled <- struct{}{}
+	}
+}
+
 // await waits until the store has that many waiters.
 func (p *parked) await(waiters int) {
 	for p.s.Stats().Waiters < waiters {
@@ -117,14 +132,23 @@ const (
 // The size that goroutines begin with depends on all that the process has done before, so the test makes
 // blocked readers the majority at first.
 func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
+	for name, reader := range map[string]struct{ once, loop func(*parked) }{
+		"of an allocation": {(*parked).once, (*parked).loop},
+		"of a list":        {(*parked).onceList, (*parked).loopList},
+	} {
+		t.Run(name, func(t *testing.T) { requireSmallStacks(t, reader.once, reader.loop) })
+	}
+}
+
+func requireSmallStacks(t *testing.T, once, loop func(*parked)) {
 	const readers = 4000
 	s := openTemp(t, nil)
 	upsert(t, s, testAlloc(1))
 
-	majority := park(t, s, readers, (*parked).once)
+	majority := park(t, s, readers, once)
 	_ = stacksInUse()
 	require.EqualValues(t, 2<<10, firstStack(), "the mean blocked reader fits into 2 kB")
-	more := park(t, s, readers/2, (*parked).once)
+	more := park(t, s, readers/2, once)
 	require.Less(t, more.each(), int64(shallow), "bytes of stack of a reader among readers")
 	more.end()
 	majority.end()
@@ -136,13 +160,13 @@ func TestBlockedReaderFitsItsFirstStack(t *testing.T) {
 	}
 	_ = stacksInUse()
 	require.GreaterOrEqual(t, firstStack(), uint64(16<<10), "goroutines with deep stacks are the majority")
-	among := park(t, s, readers, (*parked).once)
+	among := park(t, s, readers, once)
 	require.Less(t, among.each(), int64(grown), "bytes of stack of a reader among goroutines with deep stacks")
 	among.end()
 	close(over)
 	others.Wait()
 
-	worked := park(t, s, readers, (*parked).loop)
+	worked := park(t, s, readers, loop)
 	worked.wake(t)
 	require.Less(t, worked.each(), int64(grown), "bytes of stack of a reader that has handled a result")
 	worked.end()
