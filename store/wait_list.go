@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"time"
 
 	"allocstore/schema"
 	"allocstore/store/internal/lists"
@@ -131,6 +132,8 @@ type listWait struct {
 	q    lists.Query
 	opts QueryOptions
 	base uint64 // not below the min; 0 if that is
+
+	deadline time.Time // not after that of w
 }
 
 // newListWait returns a wait for a list, which has not begun.
@@ -159,7 +162,9 @@ func (l *listWait) begin(ctx context.Context) (*ListResult, error) {
 	if r, err := l.look(0); r != nil || err != nil {
 		return r, err
 	}
-	l.s.watch.ExpireAfter(l.w, l.opts.timeout())
+	d := l.opts.timeout()
+	l.deadline = time.Now().Add(d)
+	l.s.watch.ExpireAfter(l.w, d)
 	return l.register()
 }
 
@@ -186,12 +191,14 @@ func (l *listWait) wake() (*ListResult, error) {
 
 // look returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
 // none. The last index is read before the list's: a list without a change above the base has not
-// changed up to it. After the signal of a change the list's index is not asked: the list may have
-// been forgotten since.
+// changed up to it. The list's is read before the floor, since the list may be forgotten. After the
+// signal of a change it is not asked: the list may have been forgotten since. So it may after the
+// deadline; a change before that has another signal.
 func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 	for {
 		st := l.s.state.Load()
 		last := st.Index.Last()
+		index := st.Lists.Index(l.q.Name, l.q.Variant)
 		full := Outcome(0)
 		switch {
 		case l.w.Min() == 0:
@@ -200,7 +207,9 @@ func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 			full = Restored
 		case kind == 0 && l.base < st.Lists.Floor(): // at first, or since the last look
 			full = Compacted
-		case kind != watch.Changed && st.Lists.Index(l.q.Name, l.q.Variant) <= l.base:
+		case kind == watch.Expired && l.base < st.Lists.Floor() && !st.Lists.Trimmed().Before(l.deadline):
+			full = Compacted
+		case kind != watch.Changed && index <= l.base:
 			l.base = max(l.base, last)
 			if kind == watch.Expired {
 				return &ListResult{Index: last, Outcome: TimedOut}, nil

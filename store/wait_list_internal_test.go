@@ -2,6 +2,8 @@ package store
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,4 +64,38 @@ func TestListForgottenBeforeRegistration(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, r, "the deletion is lost")
 	require.Equal(t, Compacted, r.Outcome)
+}
+
+// TestListForgottenAfterExpiry runs out of a wait's time. Then the only member is deleted and the list
+// is forgotten, before the reader runs: it is not told that nothing has changed.
+func TestListForgottenAfterExpiry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := openTemp(t, &Options{FeedRetention: -1})
+		upsert(t, s, testAlloc(1))
+		for _, late := range []bool{false, true} {
+			l := blockedListWait(t, s, Node("node"), s.LastIndex())
+			other := testAlloc(2)
+			other.NodeID = "other"
+			upsert(t, s, other)
+			_, err := s.Delete(t.Context(), other.ID)
+			require.NoError(t, err)
+			require.NoError(t, s.Sweep(t.Context()), "a floor that rises while the reader is blocked")
+			require.Equal(t, s.LastIndex(), s.ListsFloor())
+			time.Sleep(LongestMaxQueryTime)
+			want := TimedOut
+			if late {
+				want = Compacted
+				_, err := s.Delete(t.Context(), testAlloc(1).ID)
+				require.NoError(t, err)
+				require.NoError(t, s.Sweep(t.Context()))
+			}
+			<-l.w.C()
+			r, err := l.wake()
+			require.NoError(t, err)
+			require.NotNil(t, r)
+			require.Equal(t, want, r.Outcome)
+			s.watch.Deregister(l.w)
+		}
+	})
 }

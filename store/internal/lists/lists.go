@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"allocstore/schema"
 )
@@ -26,7 +27,8 @@ type Lists struct {
 	unused []*list
 
 	// floor is the index up to which changes may have been forgotten.
-	floor atomic.Uint64
+	floor   atomic.Uint64
+	trimmed atomic.Pointer[time.Time] // when it was raised; nil before
 }
 
 // names are the lists of one kind.
@@ -41,6 +43,15 @@ func (ls *Lists) Init() { ls.mu.all.name.Kind, ls.mu.unplaced.name.Kind = Everyt
 
 // Floor returns the index up to which departures may have been forgotten, 0 before the first.
 func (ls *Lists) Floor() uint64 { return ls.floor.Load() }
+
+// Trimmed returns when departures were forgotten last. It is not before the time at which the floor
+// that Floor has returned was raised.
+func (ls *Lists) Trimmed() (at time.Time) {
+	if trimmed := ls.trimmed.Load(); trimmed != nil {
+		at = *trimmed
+	}
+	return at
+}
 
 // Place returns the place of an allocation that belongs to the lists of p. Lists that do not exist
 // are created; DropUnused removes those that get no members.
@@ -151,6 +162,8 @@ func (ls *Lists) Trim(floor uint64) {
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	now := time.Now()
+	ls.trimmed.Store(&now) // before the floor
 	ls.floor.Store(floor)
 	ls.mu.past = slices.DeleteFunc(ls.mu.past, func(l *list) bool {
 		l.trim(floor)
