@@ -17,9 +17,10 @@ import (
 //
 // Apply does not empty the batch: applied again, it repeats its writes. See [Batch.Reset].
 //
-// Errors that change nothing: the faults of the batch's writes (see [Batch]), ErrNoJob,
-// ErrTooLarge, ErrInvalid for a nil batch or an update that would empty a placement's fields
-// (see [Batch.Upsert]), ErrCorrupt for a quarantined allocation, ErrClosed, ErrReadOnly. After
+// Errors that change nothing: the faults of the batch's writes and conditions (see [Batch]), a
+// *ConflictError for the first condition that does not hold, ErrNoJob, ErrTooLarge, ErrNoSpace,
+// ErrInvalid for a nil batch or an update that would empty a placement's fields (see
+// [Batch.Upsert]), ErrCorrupt for a quarantined allocation, ErrClosed, ErrReadOnly. After
 // ErrFailed the batch may be on the disk or not.
 func (s *Store) Apply(ctx context.Context, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, nil)

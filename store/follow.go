@@ -43,7 +43,8 @@ type ListChange struct {
 // given the changes of that batch again.
 //
 // It blocks while there is nothing to read, holds up no writer, and keeps some hundred changes in
-// memory. While it is open, compaction keeps what it has not read.
+// memory, and the IDs of the allocations that have left the list above its position. While it is
+// open, compaction keeps the records that it has not read.
 //
 // The sequence ends with a zero ListChange and an error: ErrInvalid for the zero Selector;
 // ErrInvalidID for a prefix that no ID can start with; otherwise as that of Changes. A quarantined

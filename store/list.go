@@ -99,7 +99,7 @@ func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, erro
 
 // Len returns the number of allocations in a list at the snapshot's index, those in quarantine
 // too. It takes no longer for a long list, unless members have come or gone since the snapshot
-// was taken: then it looks at all of them, and may read the file.
+// was taken, or the scheduler has written them: then it looks at all of them, and may read the file.
 //
 // Errors: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no ID can start with;
 // ErrClosed; ErrRestored; ErrCorrupt, with the number of the others, if it is unknown where an

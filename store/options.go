@@ -42,9 +42,9 @@ type Options struct {
 	MaxAllocationBytes int
 
 	// MaxBatchBytes bounds the encoded size of one batch, with 128 bytes for each condition beside
-	// its name or ID, and the bytes that it writes: a
-	// task event is written with all that the client has reported before. A larger batch is
-	// ErrTooLarge, unless the stored content of one allocation alone is larger. Default 64 MiB.
+	// its name or ID, and the bytes that it writes: a task event is written with all that the
+	// client has reported before. A larger batch is ErrTooLarge, unless the stored content of one
+	// allocation alone is larger. Default 64 MiB.
 	MaxBatchBytes int
 
 	// InitialMmapBytes is the address space reserved for the file. A file that outgrows it
