@@ -13,8 +13,8 @@ import (
 	"allocstore/store"
 )
 
-// A scheduler looks, decides, and places, unless another one has placed there meanwhile. An agent
-// waits for its node's list, runs what is on it, and reports.
+// A scheduler looks, decides and places, unless another one has placed there meanwhile. An agent
+// waits for the list of its node, starts the allocations that arrive, and reports.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "allocstore-*")
@@ -29,50 +29,54 @@ func Example() {
 	}
 	defer s.Close()
 
-	// A scheduler. The node has room for two allocations that have not ended.
+	// A scheduler places an allocation on node1, which has room for two that have not ended.
 	a := &schema.Allocation{ID: "203266e5-e0d6-9486-5e05-397ed2b184af", NodeID: "node1", Job: &schema.Job{ID: "example"}}
-	node := store.Node(a.NodeID).NonTerminal().Placements()
-	for placed := false; !placed; {
+	node := store.Node("node1").NonTerminal().Placements() // changes when one arrives, ends, or is updated by a scheduler
+	for {
 		sn, err := s.Snapshot()
 		if err != nil {
 			log.Fatal(err)
 		}
 		if n, err := sn.Len(node); err != nil || n >= 2 {
-			log.Fatalf("no room on %s: %d allocations, %v", a.NodeID, n, err)
+			log.Fatalf("no room on node1: %d allocations, %v", n, err)
 		}
 		var b store.Batch
-		b.ExpectList(node, sn.Index()) // or another scheduler has placed there, or one runs again
+		b.ExpectList(node, sn.Index()) // a conflict if the list has changed since the snapshot
 		b.Upsert(a)
-		sn.Close()
 		_, err = s.Apply(ctx, &b)
-		if placed = err == nil; err != nil && !errors.Is(err, store.ErrConflict) {
+		sn.Close()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, store.ErrConflict) { // after a conflict, look again
 			log.Fatal(err)
 		}
 	}
 
-	// An agent. This one leaves when it runs something; others go on.
+	// The agent of node1. It ends as soon as it runs something; a real one goes on.
 	running := map[string]bool{}
-	for seen := (store.QueryOptions{}); len(running) == 0; {
-		list, err := s.WaitList(ctx, node, seen)
+	for seen := uint64(0); len(running) == 0; {
+		list, err := s.WaitList(ctx, node, store.QueryOptions{MinQueryIndex: seen})
 		if err != nil {
 			log.Fatal(err)
 		}
-		seen.MinQueryIndex = list.Index
-		was := maps.Clone(running)
-		if list.Full { // at first, and after a restore: what is not on it has gone
-			clear(running)
-		}
+		seen = list.Index
+		changed := map[string]bool{}
 		for _, a := range list.Changed {
-			if running[a.ID] = true; !was[a.ID] { // start it, then
+			changed[a.ID] = true
+			if !running[a.ID] {
+				running[a.ID] = true // start it here
 				event := schema.TaskEvent{Type: schema.TaskStarted, Time: 1447806038427841000}
 				applied, err := s.AppendTaskEvent(ctx, a.ID, "redis", schema.TaskStateRunning, event)
 				fmt.Println("runs", a.ID, "since index", applied.Index, err)
 			}
 		}
 		for _, gone := range list.Gone {
-			delete(running, gone.ID)
+			delete(running, gone.ID) // stop it here
 		}
-		// Stop what was running and is not now.
+		if list.Full { // at first and after a restore, Changed is the whole list: stop all others
+			maps.DeleteFunc(running, func(id string, _ bool) bool { return !changed[id] })
+		}
 	}
 	// Output: runs 203266e5-e0d6-9486-5e05-397ed2b184af since index 3 <nil>
 }
