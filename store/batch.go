@@ -15,8 +15,11 @@ import (
 // none. Its zero value is an empty batch.
 //
 // Each write is copied, encoded and checked when it is added, in the caller's goroutine, so
-// that work never holds up the committer. Apply returns the faults of all writes, and then
-// changes nothing. A Batch must not be used by several goroutines at a time, Apply included.
+// that work never holds up the committer. Apply returns the faults of all writes and conditions, and
+// then changes nothing. A Batch must not be used by several goroutines at a time, Apply included.
+//
+// Expect and ExpectList make a batch conditional on what its writer has read. All conditions are
+// tested at the batch's turn, before its own writes; if one does not hold, nothing is written.
 //
 // Applying does not empty a Batch. Applied again, with or without more writes, it repeats all
 // its writes, and so takes back later writes of others to the same fields. Reset empties it for
@@ -38,7 +41,7 @@ type Batch struct {
 	lastJob *plan.Job // of the last Upsert that had one: neighbours often share it
 }
 
-// Len returns the number of writes in the batch.
+// Len returns the number of writes in the batch, without the conditions.
 func (b *Batch) Len() int { return len(b.ops) + len(b.errs) }
 
 // codec encodes writes.
@@ -47,7 +50,7 @@ var codec schema.Codec
 // keptBytes bounds the memory that a batch of the pool keeps.
 const keptBytes = 1 << 16
 
-// Reset empties the batch, its faults too, and keeps its memory for the next writes. It may be
+// Reset empties the batch, its conditions and faults too, and keeps its memory for the next writes. It may be
 // called as soon as Apply has returned, whatever Apply returned.
 func (b *Batch) Reset() {
 	clear(b.ops)

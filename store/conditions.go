@@ -7,16 +7,16 @@ import (
 	"allocstore/store/internal/plan"
 )
 
-// conditions are those of a batch, in the order in which they were added.
+// conditions are those of a batch, in the order in which they were added, and their faults.
 type conditions struct {
 	all  []plan.Condition
 	errs []error
 }
 
-// Expect makes the batch conditional: when its turn comes, the allocation must have this
-// ModifyIndex, or must not exist if it is 0. Otherwise Apply changes nothing and returns a
-// *ConflictError. The writes of earlier batches count, those of the same commit too; the batch's own
-// do not.
+// Expect makes the batch conditional: at its turn the allocation must have this ModifyIndex. With
+// modifyIndex 0 it must not exist. Otherwise Apply changes nothing and returns a *ConflictError. The
+// writes of all earlier batches count, the batch's own do not. If the ID is not one, Apply returns
+// ErrInvalidID.
 func (b *Batch) Expect(id string, modifyIndex uint64) {
 	parsed, err := schema.ParseID(id)
 	if !b.unexpected("Expect", err) {
@@ -24,20 +24,23 @@ func (b *Batch) Expect(id string, modifyIndex uint64) {
 	}
 }
 
-// ExpectList makes the batch conditional, as Expect does: nothing in the list may be newer than
-// index, which is that of a Snapshot, or of a ListResult. Arrivals, changes and departures count, as
-// in WaitList. An index below the floor of compaction or below the last restore is a conflict,
-// since the changes above it are no longer known. An index of the future is met.
+// ExpectList makes the batch conditional, as Expect does: at its turn the list must not have changed
+// above index, which is that of a Snapshot or of a ListResult. Arrivals, changes and departures
+// count, as in WaitList. An index below the floor of compaction or below the last restore is a
+// conflict, since the changes above it may be forgotten. An index above the last one always holds.
 //
-// It costs the writer no time to speak of, except with a Prefix: then every allocation with the
-// prefix is looked at.
-//
-// So a scheduler takes a Snapshot, looks at a node's list, decides, and places with
+// A scheduler takes a Snapshot, looks at a node's list, decides, and places with
 //
 //	b.ExpectList(store.Node(n).NonTerminal().Placements(), snapshot.Index())
 //
-// If another scheduler has placed there meanwhile, or an allocation that had ended there runs again,
-// it starts over.
+// It starts over if another scheduler has placed there meanwhile, or an allocation that had ended
+// there runs again.
+//
+// A condition on a list costs the committer a few lookups, however long the list is. One on a Prefix
+// makes it look at every allocation with the prefix if any allocation has changed above index.
+//
+// Apply returns ErrInvalid for the zero Selector, and ErrInvalidID for a prefix that no ID can start
+// with.
 func (b *Batch) ExpectList(sel Selector, index uint64) {
 	q, err := sel.query()
 	if !b.unexpected("ExpectList", err) {

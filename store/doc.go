@@ -1,7 +1,8 @@
 /*
 Package store is an embedded, durable store for a scheduler's allocations: a [Store] applies
-each [Batch] of writes at an index of its own, a [Snapshot] reads at one index, a wait blocks
-until an allocation changes, and a feed has every [Change] in order.
+each [Batch] of writes at an index of its own, a [Snapshot] reads at one index, a [Selector] names
+a list of allocations, a wait blocks until an allocation or a list changes, and a feed has every
+[Change] in order.
 
 	s, err := store.Open("state.db", nil)
 	placed, err := s.Upsert(ctx, &schema.Allocation{ID: id, NodeID: "node1", Job: job})
@@ -16,7 +17,11 @@ The scheduler writes by [Store.Upsert], the clients by [Store.UpdateFromClient].
 same allocation, and package schema says which fields each owns. These writes replace all that
 the writer owns. [Store.SetDesiredStatus], [Store.SetClientStatus] and [Store.AppendTaskEvent]
 change one thing and leave the rest. Reads are by ID ([Store.Get]), or by node, job, evaluation
-and ID prefix ([Store.ByNode] and the like).
+and ID prefix ([Store.List] and [Store.ByNode] and the like).
+
+A scheduler that shares nodes with others makes its batch conditional on what it has read
+([Batch.ExpectList], [Batch.Expect]). An agent waits for the list of its node ([Store.WaitList]),
+or follows it as a stream ([Store.Follow]).
 
 # Consistency
 
@@ -27,8 +32,9 @@ Apply has answered, every later read sees the batch. A snapshot shows exactly th
 its index. Get may see a batch shortly before LastIndex and Snapshot do; it is durable by then.
 
 A wait ends on a change above the given index, its timeout, a restore, Close or failure. It
-ends at once if compaction may have removed a deletion of the ID. A reader that passes the index
-of the result to its next wait misses nothing; package watch has the proof.
+ends at once if compaction may have removed a deletion of the ID, or a departure from the list. A
+reader that passes the index of the result to its next wait misses nothing; package watch has the
+proof.
 
 # Durability
 
@@ -87,15 +93,17 @@ it.
 
 # Reading the source
 
-A write: batch.go encodes it in the caller's goroutine, and apply.go queues it. committer.go
-takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
+A write: batch.go encodes it in the caller's goroutine, conditions.go adds its conditions, and
+apply.go queues it. committer.go takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
 waiters, answer. group_writer.go has the first two: it plans, commits by one transaction and one
 sync, and publishes. Package internal/plan works out the changes of each batch against the batches
 before it; its comment has the steps.
 
-A read: get.go, snapshot.go and list.go; wait.go blocks, waiter.go and observation.go say when
-it ends; changes.go is the feed. All of them use core.go, which is the struct that the parts of
-a store share; its comment has the order in which a batch becomes visible.
+A read: get.go, snapshot.go and list.go, whose lists selector.go names. A wait for allocations:
+wait.go blocks, waiter.go and observation.go say when it ends. A wait for a list: wait_list.go. A
+stream: changes.go is the feed of the store, and follow.go that of a list. All of them use core.go,
+which is the struct that the parts of a store share; its comment has the order in which a batch
+becomes visible.
 
 Maintenance: sweeper.go is compaction in the background, window.go finds dead records and
 removals.go removes them with the next commits; compact.go rewrites the file. backup.go and

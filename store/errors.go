@@ -75,8 +75,8 @@ var (
 	// is an *IndexRegressionError with both indexes.
 	ErrIndexRegression = index.ErrRegression
 
-	// ErrFutureIndex: a reader of Changes named an index above the last one, so it has read
-	// another store, or this one before an older file took its place. The error is a
+	// ErrFutureIndex: a reader of Changes or Follow named an index above the last one, so it has
+	// read another store, or this one before an older file took its place. The error is a
 	// *FutureIndexError with both indexes.
 	ErrFutureIndex = index.ErrFuture
 )
@@ -102,12 +102,13 @@ var (
 	// shared and read-only. Only a store with Options.DetectMutation notices.
 	ErrMutated = mutation.ErrMutated
 
-	// ErrCompacted: a reader of Changes asked for changes that compaction has removed. The
-	// reader starts over from a Snapshot. ErrRestored is also ErrCompacted.
+	// ErrCompacted: a reader of Changes or Follow asked for changes that compaction has removed.
+	// A reader of Changes starts over from a Snapshot, one of Follow after 0. ErrRestored is also
+	// ErrCompacted.
 	ErrCompacted = errors.New("changes have been compacted")
 
 	// ErrRestored: the store was restored after the snapshot, the feed or the backup began.
-	// A feed's reader starts over from a Snapshot.
+	// A reader of Changes or Follow starts over as after ErrCompacted.
 	ErrRestored = fmt.Errorf("%w: the store was restored", ErrCompacted)
 )
 
@@ -118,9 +119,11 @@ type IndexRegressionError = index.RegressionError
 // FutureIndexError is an ErrFutureIndex with the index that was given and the last one.
 type FutureIndexError = index.FutureError
 
-// ConflictError is an ErrConflict with the allocation or the list that has moved, and both indexes.
+// ConflictError is an ErrConflict with the allocation or the list that has changed, and both
+// indexes.
 type ConflictError struct {
-	// ID is the allocation of an Expect, in lower case; or List is the list of an ExpectList.
+	// ID is the allocation of an Expect, in lower case, or "" for an ExpectList. List is the list of
+	// an ExpectList, or the zero Selector for an Expect.
 	ID   string
 	List Selector
 

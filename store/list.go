@@ -19,9 +19,12 @@ type Allocations = iter.Seq2[*schema.Allocation, error]
 // NonTerminal it does not touch those that are left out. It blocks while it reads the file, and
 // holds no lock while the caller has an allocation.
 //
-// A quarantined allocation is ErrCorrupt in its place. If it is unknown where it is placed, the
-// error comes at the end of every list of a node, a job or an evaluation, since it may belong
+// A quarantined allocation is ErrCorrupt in its place. If its node, job and evaluation are unknown,
+// the error comes at the end of every list of a node, a job or an evaluation, since it may belong
 // there.
+//
+// Other errors end the sequence: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no
+// ID can start with; ErrClosed; ErrRestored; ErrMutated.
 func (sn *Snapshot) List(sel Selector) Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
 		q, err := sel.query()
@@ -38,8 +41,8 @@ func (sn *Snapshot) List(sel Selector) Allocations {
 // members yields the members of a list, and returns false if it was stopped.
 //
 // A member whose newest version is in memory costs a look into the table and one at the
-// allocation. Those of a page are made side by side; see Table.Residents. The newest version
-// needs no look at its lists: the list is exact as of that version.
+// allocation. The looks of a page are made side by side; see Table.Residents. A newest version is not
+// asked whether it belongs to the list: the lists are exact as of the newest versions.
 func (sn *Snapshot) members(q *lists.Query, yield func(*schema.Allocation, error) bool) bool {
 	st, err := sn.state()
 	if err != nil {
@@ -78,7 +81,8 @@ func (sn *Snapshot) newest(a *schema.Allocation) (*schema.Allocation, error) {
 	return sn.c.handOut(a, nil)
 }
 
-// unplaced yields the errors of quarantined allocations whose placement is unknown.
+// unplaced yields the errors of quarantined allocations whose placement is unknown, and returns false
+// if it was stopped.
 func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, error) bool) bool {
 	st, err := sn.state()
 	name := lists.Name{Kind: lists.Unplaced}
@@ -102,8 +106,8 @@ func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, erro
 // was taken, or the scheduler has written them: then it looks at all of them, and may read the file.
 //
 // Errors: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no ID can start with;
-// ErrClosed; ErrRestored; ErrCorrupt, with the number of the others, if it is unknown where an
-// allocation is placed.
+// ErrClosed; ErrRestored; ErrCorrupt, with the number of the other allocations, if the node, job and
+// evaluation of one are unknown.
 func (sn *Snapshot) Len(sel Selector) (int, error) {
 	q, err := sel.query()
 	if err != nil {
@@ -131,7 +135,7 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 	return n, err
 }
 
-// count counts the members one by one.
+// count returns the number of members, counted one by one.
 func (sn *Snapshot) count(st *state.State, q *lists.Query) (n int, err error) {
 	p := newPager(st, q.Name, q.Variant, q.IDs, sn.index)
 	defer p.release()
@@ -154,10 +158,13 @@ func (sn *Snapshot) count(st *state.State, q *lists.Query) (n int, err error) {
 	return n, nil
 }
 
-// GetMany returns the allocations with these IDs at the snapshot's index, in the order given. The
-// error of an ID, which names it, comes in its place, and the rest goes on if the caller does:
-// ErrNotFound, ErrInvalidID or ErrCorrupt. ErrClosed and ErrRestored end the sequence. It is
-// faster than a loop of Get.
+// GetMany returns the allocations with these IDs at the snapshot's index, in the order given. They
+// are shared and must not be changed. It is faster than a loop of Get, and like Get blocks while it
+// reads the file.
+//
+// The error of one ID names the ID and comes in its place: ErrNotFound, ErrInvalidID, ErrCorrupt or
+// ErrMutated. The sequence goes on after it if the caller does. ErrClosed and ErrRestored end the
+// sequence.
 func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 	return func(yield func(*schema.Allocation, error) bool) {
 		st, err := sn.state()
@@ -219,10 +226,9 @@ func prefetch(ids []string) (sum byte) {
 	return sum
 }
 
-// GetMany returns the newest allocations with these IDs, in the order given. The error of an ID,
-// which names it, comes in its place, and the rest goes on if the caller does: ErrNotFound,
-// ErrInvalidID or ErrCorrupt. ErrClosed ends the sequence. It is faster than a loop of Get, and
-// like that it shows each allocation as of the moment when it looks it up.
+// GetMany returns the newest allocations with these IDs, in the order given. Like a loop of Get it
+// shows each as of the moment when it is looked up, and is faster. The memory and the errors are as
+// of [Snapshot.GetMany], without ErrRestored.
 func (s *Store) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 	return func(yield func(*schema.Allocation, error) bool) {
 		table := func() *state.Table { return &s.state.Load().Table }
@@ -237,8 +243,8 @@ func (s *Store) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 	}
 }
 
-// List returns the allocations of a list, all at the index at which the iteration begins. See
-// [Snapshot.List].
+// List returns the allocations of a list, all at the index at which the iteration begins. A snapshot
+// is open until the iteration ends. See [Snapshot.List].
 func (s *Store) List(sel Selector) Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
 		sn, err := s.Snapshot()

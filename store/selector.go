@@ -8,9 +8,9 @@ import (
 	"allocstore/store/internal/lists"
 )
 
-// A Selector names a list of allocations, and which of them and of their changes count. It is a
-// value: two selectors of the same list are equal. The zero value names no list, and using it is
-// ErrInvalid.
+// A Selector names a list of allocations. It also says whether terminal allocations are left out,
+// and which changes count as changes of the list. Selectors are compared by ==, and those of the same
+// list are equal. The zero value names no list, and using it is ErrInvalid.
 type Selector struct {
 	kind    selectorKind
 	variant lists.Variant
@@ -57,8 +57,9 @@ func (sel Selector) NonTerminal() Selector {
 	return sel
 }
 
-// Placements returns the selector of the same list, in which only arrivals, departures and the
-// scheduler's writes count as changes: the reports of clients do not.
+// Placements returns the selector of the same list in which only arrivals, departures and the
+// scheduler's writes count as changes. A client's report does not count, unless under NonTerminal the
+// allocation ends or runs again by it.
 func (sel Selector) Placements() Selector {
 	sel.variant |= lists.Placements
 	return sel
