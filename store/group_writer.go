@@ -18,9 +18,9 @@ type groupWriter struct {
 	st       *state.State // of the group; nil between groups
 	plan     *plan.Plan
 	removals *removals
-	answers  []answer // to the batches of the group
-	changes  []int    // how many of the plan's each batch has
-	moved    []watch.ID
+	answers  []answer   // to the batches of the group
+	changes  []int      // the number of the plan's changes that each batch has
+	affected []watch.ID // of the lists of one change
 }
 
 func newGroupWriter(c *core) *groupWriter {
@@ -98,7 +98,7 @@ func (g *groupWriter) publish() {
 		changes = changes[n:]
 	}
 	g.st.Lists.DropUnused()
-	g.st.FloorStored() // after the changes, which may be to lists that are empty otherwise
+	g.st.FloorStored() // after the changes: it removes empty lists, and these may fill one
 	g.c.tail.Wake()
 	g.c.wakeSweeper()
 	g.reset()
@@ -141,11 +141,11 @@ func (g *groupWriter) publishIndex(batch []plan.Change) {
 	g.c.counts.writes.Add(uint64(len(batch)))
 }
 
-// notifyLists notifies the waiters of the lists that the change moves.
+// notifyLists notifies the waiters of the lists that the change affects, if their class is in waited.
 func (g *groupWriter) notifyLists(ch *plan.Change, waited *lists.ClassSet) {
 	c := ch.OfLists()
-	g.moved = g.st.Lists.AppendMoved(g.moved[:0], &c, waited)
-	for _, id := range g.moved {
+	g.affected = g.st.Lists.AppendAffected(g.affected[:0], &c, waited)
+	for _, id := range g.affected {
 		g.c.watch.Notify(id, c.Index)
 	}
 	if c.LeavesUnplaced() { // any list may have lost it

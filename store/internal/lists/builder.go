@@ -24,8 +24,8 @@ func NewBuilder(ls *Lists, floor uint64) *Builder {
 }
 
 // Place is Lists.Place.
-func (b *Builder) Place(p *Placement, e Ended) Place {
-	at := Place{kind: placed, Ended: e}
+func (b *Builder) Place(p *Placement, t TerminalFlags) Place {
+	at := Place{kind: placed, Terminal: t}
 	for kind, text := range p {
 		if b.last[kind] == nil || b.last[kind].name.Text != text {
 			b.last[kind] = b.ls.listLocked(Name{Kind(kind), text})
@@ -75,13 +75,13 @@ func fillOne(l *list, all []Member, holds func(*Place) bool) {
 	var counts [2]int
 	for i := range all {
 		if p := &all[i].Place; holds(p) {
-			counts[p.terminal()]++
+			counts[p.set()]++
 		}
 	}
 	l.sets = [2]idset{newIDSet(counts[0]), newIDSet(counts[1])}
 	for i := range all {
 		if p := &all[i].Place; holds(p) {
-			l.sets[p.terminal()].append(all[i].ID)
+			l.sets[p.set()].append(all[i].ID)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (of *names) fill(kind int, all []Member) {
 	counts := make([][2]int, len(of.byNumber))
 	for i := range all {
 		if p := &all[i].Place; p.kind == placed {
-			counts[p.numbers[kind]][p.terminal()]++
+			counts[p.numbers[kind]][p.set()]++
 		}
 	}
 	for i, l := range of.byNumber {
@@ -99,7 +99,7 @@ func (of *names) fill(kind int, all []Member) {
 	}
 	for i := range all {
 		if p := &all[i].Place; p.kind == placed {
-			of.byNumber[p.numbers[kind]].sets[p.terminal()].append(all[i].ID)
+			of.byNumber[p.numbers[kind]].sets[p.set()].append(all[i].ID)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestBuilderSortsMembers(t *testing.T) {
 		var all []Member
 		want := make(map[Name][2]int)
 		for _, i := range r.Perm(len(ids)) {
-			names, e := Placement{ByNode: fmt.Sprint("node ", r.IntN(30)), ByJob: "job"}, Ended(r.IntN(2))
+			names, e := Placement{ByNode: fmt.Sprint("node ", r.IntN(30)), ByJob: "job"}, TerminalFlags(r.IntN(2))
 			all = append(all, Member{ids[i], b.Place(&names, e)})
 			for kind, text := range names {
 				n := want[Name{Kind(kind), text}]
@@ -83,7 +83,7 @@ func TestBuilderOfUnplaced(t *testing.T) {
 	ls := newLists()
 	b := NewBuilder(ls, 3)
 	ended := UnknownPlace()
-	ended.Ended = ByClient
+	ended.Terminal = ClientTerminal
 	b.Finish([]Member{{schema.ID{2}, ended}, {schema.ID{1}, UnknownPlace()}, {schema.ID{3}, b.Place(&Placement{ByNode: "a"}, 0)}}, 9)
 	for v := range Variant(variants) {
 		require.EqualValues(t, 9, ls.Index(Name{ByNode, "a"}, v), "every list counts as changed")

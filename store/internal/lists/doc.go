@@ -1,21 +1,21 @@
 /*
-Package lists holds which allocations are in which list: all of them, and those of each node,
-job and evaluation. It knows IDs, names and indexes, and nothing of versions or files.
+Package lists keeps the lists of allocations: one of all, and one for each node, job and evaluation.
+It knows IDs, names and indexes, and nothing of versions or files.
 
-A [Change] is the effect of one write on an allocation: the [Place] that it had and the one that
-it has. [Lists.Apply] brings the lists up to date. A [Cursor] pages through the members of a list
-as of an index. [Lists.Index] tells when a list changed last, and [Lists.Since] which members
-have left it since.
+An allocation has a [Place]: the numbers of the lists that it is in. A [Change] is one write to an
+allocation, with its place before and after. [Lists.Apply] brings the lists up to date. A [Cursor]
+pages through the members of a list as of an index. [Lists.Index] tells when a list changed last, and
+[Lists.Since] which members have left it since an index.
 
 A list has variants: with or without the allocations that are terminal, and with or without the
-changes that only a client reported. Each variant has an index of its own.
+changes that only a client reported. Each variant has an index of its own, that of the last change
+that affected it.
 
-The hard idea: a list holds its members as they are now, and beside them a history of departures
-in the order of their indexes. The past is the present and the history: the members at an index
-are among those of now and those that left after it. So a snapshot needs no copy of a list, a
-reader that has been away is told of the departures, and a list without departures costs its members
-alone.
-Terminal members are kept apart, so a list without them never touches them.
+The hard idea: a list holds its present members, and beside them a history of departures in the
+order of their indexes. Each member of the past is a member now, or left later and is in the history.
+So a snapshot needs no copy of a list, a reader that has been away is told of the departures, and a
+list without departures takes no memory but that of its members. Terminal members are kept apart, so
+a reader without interest in them never passes them.
 
 Invariants:
 

@@ -19,7 +19,7 @@ type list struct {
 	history []event
 	trimmed int
 
-	// sets has the members: those that are not terminal, and those that are.
+	// sets has the members: those that are not terminal, and those that are; see Place.set.
 	sets [2]idset
 
 	name   Name
@@ -27,7 +27,7 @@ type list struct {
 	unused bool // it is in Lists.unused
 }
 
-// An event is a departure from a list, or a touch.
+// An event is a departure from a list, or a touch: see touched.
 type event struct {
 	id    schema.ID
 	index uint64
@@ -68,50 +68,50 @@ type Change struct {
 	Was, Is Place
 
 	Scheduled bool // the scheduler wrote it: AllocModifyIndex is Index
-	Linked    bool // NextAllocation was set
+	Linked    bool // NextAllocation was set, or set to another ID
 }
 
-// holds returns the variants that have an allocation at p as a member of a list of that kind. One
-// of unknown placement may have been in every variant of any list.
-func holds(of Kind, p *Place) variantSet {
-	if p.Ended != 0 && of != Unplaced {
+// variantsWith returns the variants of a list of that kind that have an allocation at p as a member.
+// All variants of Unplaced do: the status of such an allocation may be unknown too.
+func variantsWith(of Kind, p *Place) variantSet {
+	if p.Terminal != 0 && of != Unplaced {
 		return ofTerminal
 	}
 	return ofAll
 }
 
-// effect returns which variants of a list the change moves. was and is tell whether the
-// allocation was in the list and is in it. left are the variants that it left, and touched those
-// of a touch.
-func (c *Change) effect(of Kind, was, is bool) (moved, left, touched variantSet) {
+// effect returns the variants of a list that the change affects: their index becomes that of the
+// change. was and is tell whether the allocation was in the list and is in it. left has the variants
+// that it left, and touched those of a touch.
+func (c *Change) effect(of Kind, was, is bool) (affected, left, touched variantSet) {
 	var before, after variantSet
 	if was {
-		before = holds(of, &c.Was)
+		before = variantsWith(of, &c.Was)
 	}
 	if is {
-		after = holds(of, &c.Is)
+		after = variantsWith(of, &c.Is)
 	}
 	left = before &^ after
 	arrived, stayed := after&^before, before&after
-	moved = left | arrived | stayed
+	affected = left | arrived | stayed
 	if !c.Scheduled {
 		if !c.Linked {
-			moved &^= stayed & ofPlacements
+			affected &^= stayed & ofPlacements
 		}
-		touched = (moved &^ left) & ofPlacements
+		touched = (affected &^ left) & ofPlacements
 	}
-	return moved, left, touched
+	return affected, left, touched
 }
 
-// apply applies the change to the list, and reports whether that began its history.
+// apply applies the change to the list. It reports whether the history was empty and is not now.
 func (l *list) apply(c *Change, was, is bool) (began bool) {
-	l.move(c, was, is)
+	l.updateSets(c, was, is)
 	return l.remember(c, was, is)
 }
 
-// move moves the allocation in the sets.
-func (l *list) move(c *Change, was, is bool) {
-	from, to := c.Was.terminal(), c.Is.terminal()
+// updateSets puts the allocation into the set where it belongs after the change.
+func (l *list) updateSets(c *Change, was, is bool) {
+	from, to := c.Was.set(), c.Is.set()
 	if was && is && from == to {
 		return
 	}
@@ -123,11 +123,11 @@ func (l *list) move(c *Change, was, is bool) {
 	}
 }
 
-// remember raises the indexes and adds to the history. It reports whether that began it.
+// remember raises the indexes and adds to the history, and reports as apply does.
 func (l *list) remember(c *Change, was, is bool) (began bool) {
-	moved, left, touches := c.effect(l.name.Kind, was, is)
+	affected, left, touches := c.effect(l.name.Kind, was, is)
 	for v := range l.index {
-		if moved.has(Variant(v)) {
+		if affected.has(Variant(v)) {
 			l.index[v] = c.Index
 		}
 	}

@@ -23,7 +23,8 @@ type Lists struct {
 		past []*list // those with a history
 	}
 
-	// unused are lists that were given a number and may have got no members.
+	// unused are lists that were given a number and may have got no members. They belong to the
+	// goroutine that changes the lists.
 	unused []*list
 
 	// floor is the index up to which changes may have been forgotten.
@@ -54,9 +55,9 @@ func (ls *Lists) Trimmed() (at time.Time) {
 }
 
 // Place returns the place of an allocation that belongs to the lists of p. Lists that do not exist
-// are created; DropUnused removes those that get no members.
-func (ls *Lists) Place(p *Placement, e Ended) Place {
-	at := Place{kind: placed, Ended: e}
+// are created, and kept until DropUnused, which removes those that got no members.
+func (ls *Lists) Place(p *Placement, t TerminalFlags) Place {
+	at := Place{kind: placed, Terminal: t}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for kind, text := range p {

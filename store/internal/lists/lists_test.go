@@ -18,7 +18,7 @@ func newLists() *Lists {
 }
 
 // arrive applies the arrival of an allocation.
-func arrive(ls *Lists, id byte, index uint64, names Placement, e Ended) Place {
+func arrive(ls *Lists, id byte, index uint64, names Placement, e TerminalFlags) Place {
 	p := ls.Place(&names, e)
 	ls.Apply(&Change{ID: schema.ID{id}, Index: index, Is: p, Scheduled: true})
 	return p
@@ -84,8 +84,8 @@ func TestReasons(t *testing.T) {
 	}
 	a := ls.Place(&Placement{ByNode: "a", ByJob: "j"}, 0)
 	ended := a
-	ended.Ended = ByClient
-	b := ls.Place(&Placement{ByNode: "b", ByJob: "j"}, ByClient)
+	ended.Terminal = ClientTerminal
+	b := ls.Place(&Placement{ByNode: "b", ByJob: "j"}, ClientTerminal)
 	to(a, true)
 	to(ended, false) // 2: terminated
 	to(a, false)     // 3: revived

@@ -109,7 +109,7 @@ func (g *rig) view() view {
 }
 
 // flags returns flags for terminal, mostly without any.
-func (g *rig) flags() Ended { return Ended(g.next(4) & g.next(4)) }
+func (g *rig) flags() TerminalFlags { return TerminalFlags(g.next(4) & g.next(4)) }
 
 // run does all operations.
 func (g *rig) run() {
@@ -194,10 +194,10 @@ func (g *rig) draft(id schema.ID, index uint64, kind int) (Change, write, bool) 
 				names[k] = g.listName()
 			}
 		}
-		c.Is = g.ls.Place(names, c.Was.Ended)
-		c.Is.Ended.Set(ByServer, g.flags())
+		c.Is = g.ls.Place(names, c.Was.Terminal)
+		c.Is.Terminal.Set(ServerTerminal, g.flags())
 	case 3, 4: // the client's
-		c.Is.Ended.Set(ByClient, g.flags())
+		c.Is.Terminal.Set(ClientTerminal, g.flags())
 	case 5:
 		c.Linked = true
 	case 6:
@@ -207,7 +207,7 @@ func (g *rig) draft(id schema.ID, index uint64, kind int) (Change, write, bool) 
 			return c, write{}, false
 		}
 		c.Is, c.Scheduled = UnknownPlace(), true
-		c.Is.Ended = g.flags()
+		c.Is.Terminal = g.flags()
 	}
 	return c, write{id: id, index: index, was: g.spot(c.Was), is: g.spot(c.Is), scheduled: c.Scheduled, linked: c.Linked}, true
 }
@@ -226,7 +226,7 @@ func (g *rig) namesOf(p Place) *Placement {
 
 // spot returns a place as the oracle has it.
 func (g *rig) spot(p Place) spot {
-	s := spot{exists: !p.Nowhere(), unplaced: p.Unplaced(), ended: p.Ended != 0}
+	s := spot{exists: !p.Nowhere(), unplaced: p.Unplaced(), ended: p.Terminal != 0}
 	if names := g.namesOf(p); names != nil {
 		s.names = *names
 	}
@@ -235,22 +235,22 @@ func (g *rig) spot(p Place) spot {
 
 // apply applies one change to both, and compares the views that it moves.
 func (g *rig) apply(c *Change, w write) {
-	g.requireMoved(c, w)
+	g.requireAffected(c, w)
 	g.ls.Apply(c)
 	g.o.apply(w)
-	g.requireMoved(c, w)
+	g.requireAffected(c, w)
 }
 
-func (g *rig) requireMoved(c *Change, w write) {
+func (g *rig) requireAffected(c *Change, w write) {
 	got := make(map[view]int)
-	g.ls.Moved(c, func(n Name, v Variant) { got[view{n, v}]++ })
+	g.ls.EachAffected(c, func(n Name, v Variant) { got[view{n, v}]++ })
 	for _, v := range g.o.views {
 		want := w.counts(v)
 		if got[v] > 1 || (got[v] == 1) != want {
-			require.Fail(g.t, "Moved tells each view that the change moves, once", "%v, variant %d: %d times", v.name, v.variant, got[v])
+			require.Fail(g.t, "EachAffected tells each view that the change affects, once", "%v, variant %d: %d times", v.name, v.variant, got[v])
 		}
-		if v.name.Kind == Everything && want != c.MovesAll(v.variant) {
-			require.Fail(g.t, "MovesAll is Moved of all allocations")
+		if v.name.Kind == Everything && want != c.AffectsAll(v.variant) {
+			require.Fail(g.t, "AffectsAll is EachAffected of all allocations")
 		}
 	}
 	require.Equal(g.t, w.was.exists && w.was.unplaced && !(w.is.exists && w.is.unplaced), c.LeavesUnplaced())
@@ -327,7 +327,7 @@ func (g *rig) build(floor uint64) (*Lists, map[schema.ID]Place) {
 			c.Is = b.Place(&w.is.names, 0)
 		}
 		if w.is.ended {
-			c.Is.Ended = ByServer
+			c.Is.Terminal = ServerTerminal
 		}
 		if w.index > floor {
 			b.Apply(&c)

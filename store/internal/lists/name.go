@@ -77,7 +77,7 @@ const (
 // has reports whether v has the flag.
 func (v Variant) has(flag Variant) bool { return v&flag != 0 }
 
-// A WatchID stands for one variant of a list where readers wait for it.
+// A WatchID is the ID under which readers wait for one variant of a list; see package watch.
 type WatchID = [16]byte
 
 // A Class is a group of lists: those of one kind and variant, or those of the prefixes of one
@@ -125,7 +125,7 @@ func PrefixClass(digits int, v Variant) Class {
 // seed makes it impossible to choose names that share a WatchID.
 var seed = maphash.MakeSeed()
 
-// Watch returns the WatchID of a variant of the list. It depends on the name alone.
+// Watch returns the WatchID of a variant of the list, which need not exist.
 func (n Name) Watch(v Variant) WatchID {
 	if !n.Named() {
 		return Prefix(schema.ID{}, 0, v)
@@ -142,8 +142,8 @@ func Prefix(id schema.ID, digits int, v Variant) WatchID {
 	return watchID(maphash.Bytes(seed, id[:]), PrefixClass(digits, v))
 }
 
-// watchID has the hash of a list's name and its class. The other bytes tell it from the ID of an
-// allocation.
+// watchID returns a WatchID of the hash of a list's name, and its class. The other bytes make it
+// unlikely to be the ID of an allocation.
 func watchID(hash uint64, c Class) (id WatchID) {
 	binary.LittleEndian.PutUint64(id[:], hash)
 	copy(id[8:], "list  ")

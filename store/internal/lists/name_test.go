@@ -22,8 +22,8 @@ func waitedOf(r *rand.Rand) *ClassSet {
 	return set
 }
 
-// wantMoved returns the WatchIDs that a write moves: it tries every list and every prefix.
-func wantMoved(w write, names []Name, waited *ClassSet) (ids []WatchID) {
+// wantAffected returns the WatchIDs that a write affects: it tries every list and every prefix.
+func wantAffected(w write, names []Name, waited *ClassSet) (ids []WatchID) {
 	for v := range Variant(variants) {
 		for _, n := range names {
 			if n.Named() && waited.has(ClassOf(n.Kind, v)) && w.counts(view{n, v}) {
@@ -39,7 +39,7 @@ func wantMoved(w write, names []Name, waited *ClassSet) (ids []WatchID) {
 	return ids
 }
 
-func TestAppendMovedIsExact(t *testing.T) {
+func TestAppendAffectedIsExact(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %#x", seed)
@@ -53,13 +53,13 @@ func TestAppendMovedIsExact(t *testing.T) {
 		}
 		waited := waitedOf(r)
 		kept := []WatchID{{1}}
-		got := g.ls.AppendMoved(kept, &c, waited)
-		require.Equal(t, kept[0], got[0], "AppendMoved appends")
-		want := wantMoved(w, g.names, waited)
-		require.ElementsMatch(t, want, got[1:], "AppendMoved has the lists and prefixes that the change moves, if their class is waited for")
+		got := g.ls.AppendAffected(kept, &c, waited)
+		require.Equal(t, kept[0], got[0], "AppendAffected appends")
+		want := wantAffected(w, g.names, waited)
+		require.ElementsMatch(t, want, got[1:], "AppendAffected has the lists and prefixes that the change affects, if their class is waited for")
 		g.ls.Apply(&c)
 		g.places[c.ID] = c.Is
-		require.ElementsMatch(t, got, g.ls.AppendMoved(kept, &c, waited), "it does so too after the change")
+		require.ElementsMatch(t, got, g.ls.AppendAffected(kept, &c, waited), "it does so too after the change")
 		notified += len(want)
 	}
 	require.Positive(t, notified)
@@ -155,13 +155,13 @@ func TestEnded(t *testing.T) {
 	for _, desired := range []string{"run", "stop", "evict", "", "x"} {
 		for _, client := range []string{"pending", "running", "complete", "failed", "lost", "unknown", ""} {
 			a := schema.Allocation{DesiredStatus: desired, ClientStatus: client}
-			e := EndedOf(desired, client)
+			e := TerminalOf(desired, client)
 			require.Equal(t, a.Terminal(), e != 0, "%s, %s", desired, client)
-			for _, before := range []Ended{0, ByServer, ByClient, ByServer | ByClient} {
+			for _, before := range []TerminalFlags{0, ServerTerminal, ClientTerminal, ServerTerminal | ClientTerminal} {
 				got := before
-				got.Set(ByClient, e)
-				require.Equal(t, before&ByServer, got&ByServer, "Set leaves the other flag")
-				require.Equal(t, a.ClientTerminal(), got&ByClient != 0)
+				got.Set(ClientTerminal, e)
+				require.Equal(t, before&ServerTerminal, got&ServerTerminal, "Set leaves the other flag")
+				require.Equal(t, a.ClientTerminal(), got&ClientTerminal != 0)
 			}
 		}
 	}

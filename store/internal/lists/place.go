@@ -10,13 +10,14 @@ func PlacementOf(a *schema.Allocation) Placement {
 	return Placement{ByNode: a.NodeID, ByJob: a.JobID, ByEval: a.EvalID}
 }
 
-// A Place says which lists an allocation is in: those of its numbers. The zero value is in no list.
+// A Place says which lists an allocation is in. It has the numbers of three lists, of a node, a job
+// and an evaluation, where a Placement has their names. The zero value is in no list.
 type Place struct {
 	numbers [namedKinds]uint32
 	kind    placeKind
 
-	// Ended says which sides say that the allocation is terminal.
-	Ended Ended
+	// Terminal says by which statuses the allocation is terminal.
+	Terminal TerminalFlags
 }
 
 type placeKind uint8
@@ -27,27 +28,27 @@ const (
 	unplaced // somewhere, but it is unknown where
 )
 
-// Ended says that an allocation is terminal. Its values are flags.
-type Ended uint8
+// TerminalFlags say by which statuses an allocation is terminal. It is terminal if any is set.
+type TerminalFlags uint8
 
 const (
-	ByServer Ended = 1 << iota // see schema.Allocation.ServerTerminal
-	ByClient                   // see schema.Allocation.ClientTerminal
+	ServerTerminal TerminalFlags = 1 << iota // see schema.Allocation.ServerTerminal
+	ClientTerminal                           // see schema.Allocation.ClientTerminal
 )
 
 // Set sets one flag as it is in to.
-func (e *Ended) Set(flag, to Ended) { *e = *e&^flag | to&flag }
+func (t *TerminalFlags) Set(flag, to TerminalFlags) { *t = *t&^flag | to&flag }
 
-// EndedOf returns which of two statuses are terminal.
-func EndedOf(desired, client string) (e Ended) {
+// TerminalOf returns the flags of an allocation with these statuses.
+func TerminalOf(desired, client string) (t TerminalFlags) {
 	a := schema.Allocation{DesiredStatus: desired, ClientStatus: client}
 	if a.ServerTerminal() {
-		e |= ByServer
+		t |= ServerTerminal
 	}
 	if a.ClientTerminal() {
-		e |= ByClient
+		t |= ClientTerminal
 	}
-	return e
+	return t
 }
 
 // Nowhere reports whether the allocation is in no list.
@@ -60,9 +61,9 @@ func (p *Place) Unplaced() bool { return p.kind == unplaced }
 // UnknownPlace returns the place of an allocation whose placement is unknown.
 func UnknownPlace() Place { return Place{kind: unplaced} }
 
-// terminal returns 1 for a terminal allocation, else 0.
-func (p *Place) terminal() int {
-	if p.Ended != 0 {
+// set returns the index in list.sets of the allocation: 1 if it is terminal, else 0.
+func (p *Place) set() int {
+	if p.Terminal != 0 {
 		return 1
 	}
 	return 0

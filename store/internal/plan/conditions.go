@@ -6,12 +6,11 @@ import (
 	"allocstore/store/internal/state"
 )
 
-// A Condition is one that a batch expects to hold at its turn, before its own writes.
+// A Condition must hold at the turn of its batch, before the batch's own writes.
 //
-// Without OfList, the ModifyIndex of the allocation ID must be Index, or the allocation must not
-// exist if that is 0. With it, nothing in List may be newer than Index: no arrival, change or
-// departure that its variant counts. What is forgotten, below the floor or the last restore, counts
-// as a change there.
+// Without OfList, the allocation ID must have the ModifyIndex Index; if Index is 0, it must not exist.
+// With OfList, the variant of the list must not have changed above Index. Changes below the floor or
+// the last restore may be forgotten, so a list counts as changed there.
 type Condition struct {
 	OfList bool
 	ID     schema.ID
@@ -19,39 +18,39 @@ type Condition struct {
 	Index  uint64
 }
 
-// groupMoves are the lists that the batches of one group move before they are published, for
-// the conditions of later batches.
-type groupMoves struct {
+// groupLists has the lists that the planned batches of a group affect, each with its new index. They
+// are not published yet, and later batches of the group may have conditions on them.
+type groupLists struct {
 	tracked bool // a batch of the group has a condition on a list
-	lists   map[movedList]uint64
+	index   map[listVariant]uint64
 }
 
-// A movedList is a variant of a list.
-type movedList struct {
+// A listVariant is a variant of a list.
+type listVariant struct {
 	name    lists.Name
 	variant lists.Variant
 }
 
 // Track announces the conditions of a batch of the group, before the first Add: the lists that
-// batches move are noted only if a condition needs it.
+// batches affect are noted only if a condition needs it.
 func (p *Plan) Track(conditions []Condition) {
 	for i := range conditions {
-		p.moves.tracked = p.moves.tracked || conditions[i].OfList
+		p.lists.tracked = p.lists.tracked || conditions[i].OfList
 	}
-	if p.moves.tracked && p.moves.lists == nil {
-		p.moves.lists = make(map[movedList]uint64)
+	if p.lists.tracked && p.lists.index == nil {
+		p.lists.index = make(map[listVariant]uint64)
 	}
 }
 
-// noteMoves notes the lists that a change moves.
-func (p *Plan) noteMoves(ch *state.Change) {
+// noteLists notes the lists that a change affects.
+func (p *Plan) noteLists(ch *state.Change) {
 	c := ch.OfLists()
-	p.st.Lists.Moved(&c, func(n lists.Name, v lists.Variant) { p.moves.lists[movedList{n, v}] = c.Index })
+	p.st.Lists.EachAffected(&c, func(n lists.Name, v lists.Variant) { p.lists.index[listVariant{n, v}] = c.Index })
 }
 
-func (m *groupMoves) reset() {
-	m.tracked = false
-	clear(m.lists)
+func (g *groupLists) reset() {
+	g.tracked = false
+	clear(g.index)
 }
 
 // require returns a *Conflict for the first condition that does not hold.
@@ -83,14 +82,15 @@ func (p *Plan) modifyIndex(id *schema.ID) uint64 {
 	return 0
 }
 
-// listIndex returns the index of a list, if it is above the given one.
+// listIndex returns the index of a list as of the batches before. If that is not above the given one,
+// the result may be lower.
 func (p *Plan) listIndex(q *lists.Query, above uint64) uint64 {
 	index := max(p.st.Lists.Floor(), p.st.Restored, 1) // a list's index is never below 1
 	published := p.st.Lists.Index(q.Name, q.Variant)
 	if q.Prefix == "" {
-		index = max(index, published, p.moves.lists[movedList{q.Name, q.Variant}])
+		index = max(index, published, p.lists.index[listVariant{q.Name, q.Variant}])
 		if q.Name.Named() {
-			index = max(index, p.moves.lists[movedList{lists.Name{Kind: lists.Unplaced}, q.Variant}])
+			index = max(index, p.lists.index[listVariant{lists.Name{Kind: lists.Unplaced}, q.Variant}])
 		}
 		return index
 	}
@@ -99,14 +99,15 @@ func (p *Plan) listIndex(q *lists.Query, above uint64) uint64 {
 	}
 	for i := range p.changes {
 		c := p.changes[i].OfLists()
-		if q.IDs.Has(c.ID) && c.MovesAll(q.Variant) {
+		if q.IDs.Has(c.ID) && c.AffectsAll(q.Variant) {
 			index = max(index, c.Index)
 		}
 	}
 	return index
 }
 
-// newestIn returns the index of a list by its published members and departures.
+// newestIn returns the index of a list of a prefix, which no list keeps: the newest of its published
+// members and departures.
 func newestIn(st *state.State, q *lists.Query) (index uint64) {
 	last := st.Index.Last()
 	gone, touched := st.Lists.Since(q.Name, q.Variant, q.IDs, 0, last)

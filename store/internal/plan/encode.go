@@ -157,11 +157,11 @@ func (d *draft) place() (at lists.Place, err error) {
 			return at, err
 		}
 		to := lists.Placement{lists.ByNode: p.NodeID, lists.ByJob: p.JobID, lists.ByEval: p.EvalID}
-		at = d.p.st.Lists.Place(&to, at.Ended)
-		at.Ended.Set(lists.ByServer, sched.ended)
+		at = d.p.st.Lists.Place(&to, at.Terminal)
+		at.Terminal.Set(lists.ServerTerminal, sched.terminal)
 	}
 	if client := d.parts[clientSide]; client.Body != "" {
-		at.Ended.Set(lists.ByClient, client.ended)
+		at.Terminal.Set(lists.ClientTerminal, client.terminal)
 	}
 	return at, nil
 }

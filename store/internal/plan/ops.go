@@ -37,19 +37,19 @@ type Op struct {
 // A Part is the scheduler's or the client's half of an allocation, encoded. In a draft an empty Body
 // stands for the stored part.
 type Part struct {
-	Body  string
-	sum   uint32
-	ended lists.Ended // whether its status is terminal
+	Body     string
+	sum      uint32
+	terminal lists.TerminalFlags // of its status
 }
 
 // SchedulerPart returns the scheduler's part with that body, in which DesiredStatus is status.
 func SchedulerPart(body, status string) Part {
-	return Part{Body: body, sum: record.PartSum(body), ended: lists.EndedOf(status, "")}
+	return Part{Body: body, sum: record.PartSum(body), terminal: lists.TerminalOf(status, "")}
 }
 
 // ClientPart returns the client's part with that body, in which ClientStatus is status.
 func ClientPart(body, status string) Part {
-	return Part{Body: body, sum: record.PartSum(body), ended: lists.EndedOf("", status)}
+	return Part{Body: body, sum: record.PartSum(body), terminal: lists.TerminalOf("", status)}
 }
 
 // A Job is an encoded job on its way into the store.

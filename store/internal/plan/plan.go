@@ -20,7 +20,7 @@ type Plan struct {
 
 	overlay map[schema.ID]*state.Version // versions that earlier batches of the group made
 	jobs    newJobs
-	moves   groupMoves
+	lists   groupLists
 	changes []Change // of all batches, one after the other
 	arena   arena
 	scratch []byte
@@ -66,7 +66,7 @@ func New(limits Limits) *Plan {
 func (p *Plan) Begin(st *state.State, tx logfile.Tx) {
 	p.st, p.tx, p.last = st, tx, st.Index.Last()
 	p.jobs.st = st
-	p.moves.reset()
+	p.lists.reset()
 }
 
 // Reset forgets the group, the changes that were returned too. The transaction has ended: it had
@@ -191,8 +191,8 @@ func (p *Plan) put(changes []Change) error {
 		ch := &changes[i]
 		p.last = ch.Key.Index
 		p.overlay[ch.ID] = ch.V
-		if p.moves.tracked {
-			p.noteMoves(&ch.Change)
+		if p.lists.tracked {
+			p.noteLists(&ch.Change)
 		}
 		p.bytes += int64(record.KeyLen + len(ch.Value))
 		if err := p.jobs.put(p.tx, ch.V.Job); err != nil {

@@ -38,7 +38,7 @@ func TestCompareFinds(t *testing.T) {
 		"an ID that is terminal in a list": {func(st *State) {
 			v := st.Table.Get(&first)
 			is := v.Place
-			is.Ended.Set(lists.ByClient, lists.ByClient)
+			is.Terminal.Set(lists.ClientTerminal, lists.ClientTerminal)
 			st.Lists.Apply(&lists.Change{ID: first, Index: 2, Was: v.Place, Is: is})
 		}, `not in the list of`},
 		"a departure that the file has not": {func(st *State) {

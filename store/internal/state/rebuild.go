@@ -102,14 +102,14 @@ func (b *rebuilder) parts(v *Version, rec *scanned) Parts {
 	switch {
 	case sched && rec.Damaged:
 		p.Place = lists.UnknownPlace()
-		p.Place.Ended = v.Place.Ended & lists.ByClient // the client's part may be in another record
+		p.Place.Terminal = v.Place.Terminal & lists.ClientTerminal // the client's part may be in another record
 	case sched:
 		to := lists.Placement{lists.ByNode: rec.sched.NodeID, lists.ByJob: rec.sched.JobID, lists.ByEval: rec.sched.EvalID}
-		p.Place = b.lists.Place(&to, v.Place.Ended)
-		p.Place.Ended.Set(lists.ByServer, lists.EndedOf(rec.sched.DesiredStatus, ""))
+		p.Place = b.lists.Place(&to, v.Place.Terminal)
+		p.Place.Terminal.Set(lists.ServerTerminal, lists.TerminalOf(rec.sched.DesiredStatus, ""))
 	}
 	if client { // a damaged status is empty
-		p.Place.Ended.Set(lists.ByClient, lists.EndedOf("", rec.client))
+		p.Place.Terminal.Set(lists.ClientTerminal, lists.TerminalOf("", rec.client))
 	}
 	return p
 }

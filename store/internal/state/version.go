@@ -49,7 +49,7 @@ func (c *Content) equal(o *Content) bool {
 	if c.Job != nil && o.Job != nil && c.Job.Hash == o.Job.Hash {
 		same.Job = c.Job
 	}
-	if c.Place.Ended == o.Place.Ended && c.Place.Unplaced() == o.Place.Unplaced() {
+	if c.Place.Terminal == o.Place.Terminal && c.Place.Unplaced() == o.Place.Unplaced() {
 		same.Place = c.Place
 	}
 	return *c == same
