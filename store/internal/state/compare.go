@@ -127,9 +127,9 @@ func (c *comparison) lists(ctx context.Context) error {
 // last returns the index up to which both states have everything.
 func (c *comparison) last() uint64 { return min(c.loaded.Index.Last(), c.used.Index.Last()) }
 
-// members calls missing for every ID that a list has in these and lacks in those, or has there
-// among those that are not terminal and here among the terminal ones or the reverse. Allocations
-// that are newer are not compared.
+// members calls missing for every ID of a list of these that the same list of those lacks, or has as
+// terminal where these have it as not terminal, or the reverse. Allocations that are newer are not
+// compared.
 func (c *comparison) members(ctx context.Context, these, those *lists.Lists, missing func(lists.Name, schema.ID) error) error {
 	cursor := new(lists.Cursor)
 	for _, n := range these.Names() {

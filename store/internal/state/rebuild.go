@@ -24,7 +24,7 @@ type rebuilder struct {
 	lists   *lists.Builder
 	next    map[schema.ID]schema.ID // NextAllocation of those that have one
 	batches batchCounter
-	alive   int // how many of the allocations exist
+	alive   int // the number of allocations that exist
 }
 
 // rebuild fills the table and the lists from the records of the scan.

@@ -40,8 +40,8 @@ func (t *Table) Residents(ids []schema.ID, l *Lookups) {
 	touch(l.Allocs[:len(ids)])
 }
 
-// touch reads the allocations, in the two cache lines that are read most. The result is for the
-// compiler, which would leave the reads out.
+// touch loads into the cache the two lines of each allocation that are read most. The result keeps
+// the compiler from leaving the reads out.
 //
 //go:noinline
 func touch(as []*schema.Allocation) (sum uint64) {

@@ -128,7 +128,7 @@ type Change struct {
 	ID     schema.ID
 	V      *Version
 	Before *Version // nil if the store did not remember the ID
-	Linked bool     // it sets NextAllocation
+	Linked bool     // NextAllocation was set, or set to another ID
 }
 
 // OfLists returns the change as the lists see it.
@@ -193,8 +193,8 @@ func (st *State) RecordRemoved(id schema.ID, k record.Key, size int, forget bool
 // IDs returns how many IDs the state remembers.
 func (st *State) IDs() int { return int(st.Counts.Allocations.Load() + st.Counts.Tombstones.Load()) }
 
-// FloorStored trims the lists, after the file has the floor of the manifest. Until then a crash may
-// take the floor back, and the lists must not have forgotten more than the file.
+// FloorStored trims the lists up to the floor of the manifest, which the file has now. Before, a crash
+// could have taken the floor back, and the lists would have forgotten more than the file.
 func (st *State) FloorStored() { st.Lists.Trim(st.Manifest.Floor) }
 
 // MarkRestored makes the state, which is not in use yet, one that was restored at an index.

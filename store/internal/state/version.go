@@ -38,12 +38,12 @@ type Content struct {
 	// the length.
 	schedLen, nextAndClientLen uint32
 
-	// Place says which lists the allocation is in. Its numbers are those of one State.
+	// Place says which lists the allocation is in. Its numbers mean something in one State only.
 	Place lists.Place
 }
 
-// equal reports whether both, of two states, have the same content. Jobs are equal if their hashes
-// are. The numbers of their lists are not compared.
+// equal reports whether c and o, which are of different states, are equal. Jobs are compared by hash.
+// Of the places only that is compared that means the same in both states.
 func (c *Content) equal(o *Content) bool {
 	same := *o
 	if c.Job != nil && o.Job != nil && c.Job.Hash == o.Job.Hash {
@@ -71,6 +71,10 @@ func (c *Content) Tombstone() bool { return c.Job == nil }
 // Modified returns the index of the write that made the version: the allocation's
 // ModifyIndex, or the index of its deletion.
 func (c *Content) Modified() uint64 { return max(c.schedIndex, c.clientIndex) }
+
+// Scheduled returns the index of the scheduler's latest write: the allocation's
+// AllocModifyIndex, or the index of its deletion.
+func (c *Content) Scheduled() uint64 { return c.schedIndex }
 
 // HasNext reports whether NextAllocation is set.
 func (c *Content) HasNext() bool { return c.nextAndClientLen&1 != 0 }
@@ -140,9 +144,6 @@ func (c *Content) Advance(r *record.Record, k record.Key, size int, j *Job, part
 		c.Job, c.Created, c.SchedSum, c.ClientSum, c.Place = nil, 0, 0, 0, lists.Place{}
 	}
 }
-
-// Scheduled returns the index of the scheduler's latest write: AllocModifyIndex.
-func (c *Content) Scheduled() uint64 { return c.schedIndex }
 
 // Current returns the decoded allocation of v, or nil if v is not decoded.
 func (v *Version) Current() *schema.Allocation {
