@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// A Class is a group of IDs, chosen by the caller. One change may concern many IDs that hardly
-// anyone waits for, such as every prefix of an allocation's ID. So the writer asks first which
-// classes have waiters, and notifies the IDs of these.
+// A Class is a group of IDs, chosen by the caller. One change may have to notify many IDs of which few
+// have waiters, such as all prefixes of an allocation's ID. So the writer asks first which classes
+// have waiters, and notifies the IDs of these only.
 type Class uint8
 
 // Classes is a set of classes: bit c%64 of the word c/64 for class c.
@@ -35,15 +35,15 @@ func (cs *classes) add(c Class, n int32) {
 	}
 }
 
-// WatchClass is Watch of one ID of a class. The writer calls Notify for the ID of a change only if
-// [Registry.Waited] has the class after the change was made visible.
+// WatchClass is Watch for one ID, which belongs to class c. The writer may leave out Notify for the ID
+// of a change if [Registry.Waited], called after the change is visible, does not have c.
 func (w *Waiter) WatchClass(min uint64, c Class, id ID) {
 	w.Watch(min, id)
 	w.first.class = uint16(c) + 1
 }
 
-// Waited returns the classes that have registered waiters. Call it after a change is visible:
-// a waiter of a class that is not in the result registers later, and sees the change.
+// Waited returns the classes that have registered waiters. It takes no lock. Call it after a change is
+// visible: a waiter of a class that is not in the result registers later, and sees the change.
 func (r *Registry) Waited() (c Classes) {
 	for i := range c {
 		c[i] = r.classes.waited[i].Load()

@@ -41,10 +41,10 @@ A reader that follows the protocol loses no wake-up and has no spurious one:
 
 # Lists and classes
 
-The registry gives an ID no meaning, so an ID may also stand for a group of things. A
-list has an ID of its own, 16 bytes like any other, which its name determines. A change
-of one thing then concerns several IDs: its own, those of the lists that it is in, and
-those of every prefix that it begins with. Hardly any of them has a waiter.
+The registry gives an ID no meaning, so an ID may also stand for a list of things. A list
+has an ID of its own, 16 bytes like any other, which its name determines. A change of one
+thing then has to notify several IDs: that of the thing, those of the lists that it is in,
+and those of all prefixes of its ID. Hardly any of them has a waiter.
 
 So IDs are grouped into at most 256 classes, such as the lists of one kind, or the
 prefixes of one length. A reader of a list gives the class with [Waiter.WatchClass]. The
@@ -54,10 +54,10 @@ makes and notifies the IDs of these alone.
 	writer: publish the change; Waited; Notify each ID of a class in the result
 	reader: as above, with WatchClass
 
-An ID is notified either always or by its class: a waiter without the class is missed by
-a writer that asks. A class does not choose the waiters of a Notify. A waiter counts in
-its class from Register to Deregister, also after it has been woken. So Waited may
-return a class too many, but every class with an armed waiter is there.
+All readers of a list give the same class: the writer may not notify a reader without it.
+Notify itself ignores classes, and wakes every waiter of its ID. A waiter counts in its
+class from Register to Deregister, also after it has been woken. So Waited may return a
+class too many, but every class with an armed waiter is there.
 
 # Concurrency
 
@@ -69,9 +69,9 @@ its own channel and no timer. The waiters of each class are counted under one mo
 mutex, which only readers take; Waited reads four words that are set under it.
 
 Lock order. The broadcast lock, taken only by Broadcast, comes before the shards'
-locks. The lock of the classes is a leaf, taken while no other lock is held. No goroutine holds the locks of two shards: a waiter on several IDs is linked
-and unlinked one ID after the other. So there is no cycle, hence no deadlock. Callers
-may hold their own locks around every call here, since this package never calls back
+locks. The lock of the classes is a leaf, taken while no other lock is held. No goroutine
+holds the locks of two shards: a waiter on several IDs is linked and unlinked one ID after
+the other. So there is no cycle, hence no deadlock. Callers may hold their own locks around every call here, since this package never calls back
 and never waits for a reader. Under a shard's lock nothing blocks and no caller's code
 runs; a send never blocks, so it is allowed there.
 
@@ -90,7 +90,7 @@ mutex, so one comes first.
   - N before L: publishing happens before N, N before L, and L before the reader's
     second look. The second look sees the change, and the reader does not block.
 
-No wake-up is lost by a class either. The waiter counts itself in its class before it is
+No wake-up is lost by a class. The waiter counts itself in its class before it is
 linked, and the reader looks after that. The writer makes the change visible before it
 reads Waited. The count and the bit of a class change in one critical section, so the bit
 stays set while the count is above zero. Let C be the operation that set the bit for the
@@ -172,8 +172,8 @@ A million waiters on a million IDs hold 225 to 233 bytes each: 112 for the chann
 for the waiter with the node of its first ID, 9 for its place in the clock, and 8 to 16
 for a bucket of the shard's table, whose chains go through the nodes. A further ID
 costs a node of 48 bytes and its bucket. A class costs a waiter nothing, since it fits into
-the padding of the node; the counts of all classes take 1 kB. Go's map in place of the table was measured
-again and costs too much: 280 bytes a waiter by ID and 262 by the ID's hash, and 74
+the padding of the node; the counts of all classes take 1 kB. Go's map in place of the
+table was measured again and costs too much: 280 bytes a waiter by ID and 262 by the ID's hash, and 74
 to 94 ns to register and deregister for 53 to 65. The signal is in the waiter
 and not in the channel, which saves 8 bytes, and pointers for the garbage collector.
 
