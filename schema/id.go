@@ -17,9 +17,9 @@ const idText = 36
 // textAt has, for each byte, the position of its two digits in the text.
 var textAt = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
 
-// NewID returns a new random ID: a UUID of version 4, from crypto/rand. It has 122 random bits, so no two
-// IDs are equal in practice. Call it before a batch is proposed to a raft log, and not while an entry is
-// applied, for replicas must agree on the ID.
+// NewID returns a new random ID: a UUID of version 4, from crypto/rand. It has 122 random bits,
+// so no two IDs are equal in practice. Call it before a batch is proposed to a raft log, and not
+// while an entry is applied, since replicas must agree on the ID.
 func NewID() string {
 	var id ID
 	_, _ = rand.Read(id[:]) // it never returns an error
@@ -38,11 +38,11 @@ func ParseID(s string) (ID, error) {
 		return ID{}, invalidID(s)
 	}
 	var id ID
-	a, notA := parseHex(load4(s[0:4]) | load4(s[4:8])<<32)
-	b, notB := parseHex(load4(s[9:13]) | load4(s[14:18])<<32)
-	c, notC := parseHex(load4(s[19:23]) | load4(s[24:28])<<32)
-	d, notD := parseHex(load4(s[28:32]) | load4(s[32:36])<<32)
-	if notA|notB|notC|notD != 0 {
+	a, badA := parseHex(load4(s[0:4]) | load4(s[4:8])<<32)
+	b, badB := parseHex(load4(s[9:13]) | load4(s[14:18])<<32)
+	c, badC := parseHex(load4(s[19:23]) | load4(s[24:28])<<32)
+	d, badD := parseHex(load4(s[28:32]) | load4(s[32:36])<<32)
+	if badA|badB|badC|badD != 0 {
 		return ID{}, invalidID(s)
 	}
 	binary.LittleEndian.PutUint32(id[0:4], a)
@@ -57,20 +57,21 @@ func load4(s string) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
-// parseHex returns the four bytes of eight hex digits. not is 0 if all are hex digits.
+// parseHex returns the four bytes of eight hex digits, the first in the lowest bits. invalid is 0 if
+// all are hex digits.
 //
 // Each byte of text is a digit. No step carries from one byte into the next. A digit's value is its
 // low four bits, and 9 more for a letter, which has the bit 0x40. The text is valid if the values
 // are below 16 and, written as digits, give it back in lower case.
-func parseHex(text uint64) (bytes uint32, not uint64) {
+func parseHex(text uint64) (bytes uint32, invalid uint64) {
 	const each = 0x0101010101010101
 	letters := text >> 6 & each
 	values := text&(0x0f*each) + 9*letters
 	above9 := (values + 0x76*each) >> 7 & each
-	not = (text | letters<<5) ^ (values + '0'*each + ('a'-'9'-1)*above9) | values&(0x10*each)
+	invalid = (text | letters<<5) ^ (values + '0'*each + ('a'-'9'-1)*above9) | values&(0x10*each)
 	pairs := (values<<4 | values>>8) & 0x00ff00ff00ff00ff
 	pairs = (pairs | pairs>>8) & 0x0000ffff0000ffff
-	return uint32(pairs | pairs>>16), not
+	return uint32(pairs | pairs>>16), invalid
 }
 
 // invalidID quotes the beginning of s, which may be long.
