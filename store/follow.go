@@ -33,14 +33,14 @@ type ListChange struct {
 }
 
 // Follow returns a list as a stream. With after 0 it begins with the members, in the order of
-// their IDs, and a Complete; then it gives every change of the list, in the order of the indexes
-// and, within one, of the batch. With another after it gives the changes above that index. It goes
+// their IDs, and a Complete; then it has every change of the list, in the order of the indexes
+// and, within one, of the batch. With another after it has the changes above that index. It goes
 // on with new changes until ctx ends or the caller stops.
 //
-// The stream is read from the log on the disk, so it survives restarts. A reader resumes after the
-// Complete, or after the index of a change when one with a higher index has arrived: a batch
-// may have several changes. A reader that resumes with the index before the latest change is
-// given the changes of that batch again.
+// The stream is read from the log on the disk, so it survives restarts. A reader resumes with the
+// index of the Complete, or with that of a change once it has received a change with a higher one: a
+// batch may have several changes. A reader that resumes with a lower index receives the changes above
+// that again.
 //
 // It blocks while there is nothing to read, holds up no writer, and keeps some hundred changes in
 // memory, and the IDs of the allocations that have left the list above its position. While it is
@@ -65,24 +65,24 @@ func (s *Store) Follow(ctx context.Context, sel Selector, after uint64) iter.Seq
 
 // A follower is one reader of Follow.
 //
-// It reads the log, as a feed does, but not all of it: while the list's index stays, it goes on to
-// the last index without reading. When the list moves, it reads from the change on that woke it,
-// and takes the records of allocations that are in the list, or left it since. For such
-// a record it compares the allocation before with the one after.
+// It reads the log as a feed does, but only where the list has changed: while the list's index stays,
+// it moves its position to the last index without reading. When the list changes, it reads from that
+// change on. It takes the records of allocations that are in the list, or left it above the position,
+// and compares the allocation before each record with the one after.
 type follower struct {
 	s    *Store
 	q    lists.Query
 	sel  Selector
-	feed feed // its position in the log
-	at   uint64
+	feed feed   // its position in the log
+	at   uint64 // the index at which the feed is registered
 	w    *watch.Waiter
 
 	found []logfile.Entry // the records that concern the list
 	chunk []ListChange
 }
 
-// followEvery is the time after which a follower whose list does not change lets compaction pass
-// it.
+// followEvery is the time after which a follower whose list does not change moves its position on, so
+// that compaction need not keep the records below.
 const followEvery = time.Second
 
 // run yields until the caller stops, which returns nil, or an error ends it.
@@ -93,7 +93,7 @@ func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange,
 	}
 	defer sn.Close() // also if the caller's loop panics
 	if after == 0 {
-		more, err := f.begin(ctx, sn, yield)
+		more, err := f.yieldMembers(ctx, sn, yield)
 		if !more || err != nil {
 			return err
 		}
@@ -112,14 +112,15 @@ func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange,
 		if err := f.wait(ctx); err != nil {
 			return err
 		}
-		if more, err := f.give(ctx, yield); !more || err != nil {
+		if more, err := f.yieldChanges(ctx, yield); !more || err != nil {
 			return err
 		}
 	}
 }
 
-// begin yields the members on the snapshot, and the mark.
-func (f *follower) begin(ctx context.Context, sn *Snapshot, yield func(ListChange, error) bool) (more bool, err error) {
+// yieldMembers yields the members on the snapshot, and then the Complete. It returns false if the
+// caller stopped.
+func (f *follower) yieldMembers(ctx context.Context, sn *Snapshot, yield func(ListChange, error) bool) (more bool, err error) {
 	for a, err := range sn.List(f.sel) {
 		if err == nil {
 			err = ctx.Err()
@@ -146,7 +147,7 @@ func (f *follower) wait(ctx context.Context) error {
 		if err := f.feed.ended(ctx, f.at); err != nil {
 			return err
 		}
-		if f.moved() {
+		if !f.skip() {
 			return nil
 		}
 		if err := f.s.failed(); err != nil {
@@ -161,7 +162,7 @@ func (f *follower) block(ctx context.Context) {
 	f.s.watch.ExpireAfter(f.w, followEvery)
 	f.s.watch.Register(f.w)
 	defer f.s.watch.Deregister(f.w)
-	if f.moved() {
+	if !f.skip() {
 		return
 	}
 	select {
@@ -174,16 +175,16 @@ func (f *follower) block(ctx context.Context) {
 	}
 }
 
-// moved reports whether the list may have changed above the feed's position. If not, the position
-// becomes the last index, which is read first.
-func (f *follower) moved() bool {
+// skip moves the feed's position to the last index, and returns true, unless the list may have changed
+// above the position. The last index is read before the list's.
+func (f *follower) skip() bool {
 	st := f.feed.st
 	last := st.Index.Last()
 	if st.Lists.Index(f.q.Name, f.q.Variant) >= f.feed.next.Index && last >= f.feed.next.Index && !f.feed.next.Exhausted() {
 		return true
 	}
 	f.advance(record.FirstAfter(max(last, f.feed.next.Index-1)))
-	return false
+	return true
 }
 
 // advance moves the feed's position, and lets compaction follow.
@@ -194,9 +195,9 @@ func (f *follower) advance(to record.Key) {
 	f.s.readers.Leave(was)
 }
 
-// give reads the log up to the last index and yields the changes of the list. It returns false if
-// the caller stopped.
-func (f *follower) give(ctx context.Context, yield func(ListChange, error) bool) (more bool, err error) {
+// yieldChanges reads the log up to the last index and yields the changes of the list. It returns false
+// if the caller stopped.
+func (f *follower) yieldChanges(ctx context.Context, yield func(ListChange, error) bool) (more bool, err error) {
 	last := f.feed.st.Index.Last()
 	for f.feed.next.Index <= last && !f.feed.next.Exhausted() {
 		next, err := f.read(last)
@@ -219,8 +220,8 @@ func (f *follower) give(ctx context.Context, yield func(ListChange, error) bool)
 	return true, nil
 }
 
-// followRecords bounds the records that are read in one transaction.
-const followRecords = 1024
+// recordsPerRead bounds the records that a reader of a list reads in one transaction.
+const recordsPerRead = 1024
 
 // read fills the chunk with the changes in the next records, up to the index last, and returns
 // where to go on.
@@ -259,7 +260,7 @@ func (f *follower) entries(t logfile.Tx, last uint64) (next record.Key, err erro
 		if err != nil || e.Key.Index > last {
 			break
 		}
-		if n == followRecords {
+		if n == recordsPerRead {
 			next = e.Key
 			break
 		}
@@ -284,20 +285,20 @@ func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
 		return err
 	}
 	var left lists.Reason // 0: it did not leave
-	var news bool
+	var changed bool      // it arrived, or changed in the list
 	before, err := f.before(t, e)
 	switch {
 	case err == nil:
-		left, news = f.compare(before, after)
+		left, changed = f.compare(before, after)
 	case errors.Is(err, ErrCorrupt):
-		left, news = f.remembered(e, after)
+		left, changed = f.remembered(e, after)
 	default:
 		return err
 	}
 	switch {
 	case left != 0:
 		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Gone: &Departure{ID: e.ID.String(), Index: e.Key.Index, Reason: DepartureReason(left)}})
-	case news:
+	case changed:
 		if after, err = f.s.handOut(after, nil); err != nil {
 			return err
 		}
@@ -306,8 +307,9 @@ func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
 	return nil
 }
 
-// compare returns why the allocation left the list, or whether it arrived or changed.
-func (f *follower) compare(before, after *schema.Allocation) (left lists.Reason, news bool) {
+// compare returns the reason why the allocation left the list, 0 if it did not, and whether it arrived
+// or changed in it.
+func (f *follower) compare(before, after *schema.Allocation) (left lists.Reason, changed bool) {
 	was, is := f.q.Holds(before), f.q.Holds(after)
 	switch {
 	case is:
@@ -322,9 +324,9 @@ func (f *follower) compare(before, after *schema.Allocation) (left lists.Reason,
 	return lists.Terminated, false
 }
 
-// remembered is compare where the allocation before is damaged. The history of the list has what the
-// record did. So a stream passes the deletion of a quarantined allocation.
-func (f *follower) remembered(e *logfile.Entry, after *schema.Allocation) (left lists.Reason, news bool) {
+// remembered is compare if the allocation before cannot be read: the history of the list tells the
+// effect of the record. So a stream passes the deletion of a quarantined allocation.
+func (f *follower) remembered(e *logfile.Entry, after *schema.Allocation) (left lists.Reason, changed bool) {
 	gone, touches := f.feed.st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, e.Key.Index-1, e.Key.Index)
 	of := func(d lists.Departure) bool { return d.ID == e.ID }
 	if f.q.Holds(after) {
@@ -336,7 +338,7 @@ func (f *follower) remembered(e *logfile.Entry, after *schema.Allocation) (left 
 	return left, false
 }
 
-// counts reports whether a change of a member that stays is one of the list.
+// counts reports whether a change of a member that stays counts as a change of the list.
 func (f *follower) counts(before, after *schema.Allocation) bool {
 	return !f.q.Placements() || after.AllocModifyIndex == after.ModifyIndex ||
 		after.NextAllocation != "" && after.NextAllocation != before.NextAllocation

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -18,15 +19,17 @@ import (
 
 // ListResult is the result of a wait for a list.
 type ListResult struct {
-	// Index is that of the list: the newest at which a member arrived, changed or left. It is at
-	// least 1, and never below the last restore or the floor of compaction. After TimedOut it is
-	// the store's last index. Given back as the next MinQueryIndex, it misses nothing.
+	// Index is the index of the list: the newest at which a member arrived, changed or left. It is
+	// at least 1, and never below the last restore or the floor of compaction. After TimedOut it is
+	// the store's last index. A wait with it as MinQueryIndex misses nothing.
 	Index uint64
 
 	// Outcome is Changed, TimedOut, Restored or Compacted.
 	Outcome Outcome
 
-	// Full says that Changed has all members, and not only those that changed. Gone is nil then.
+	// Full says that Changed has all members, not only those that changed, and Gone is nil: an
+	// allocation that is not in Changed is not in the list. It is set with MinQueryIndex 0, and after
+	// Restored and Compacted.
 	Full bool
 
 	// Changed has the members that arrived or changed above MinQueryIndex, each in its newest
@@ -34,7 +37,8 @@ type ListResult struct {
 	Changed []*schema.Allocation
 
 	// Gone has the allocations that left the list above MinQueryIndex and are not back, each with its
-	// latest departure, in the order of their indexes.
+	// latest departure, in the order of the indexes. It belongs to the caller, as does the slice
+	// Changed.
 	Gone []Departure
 }
 
@@ -67,26 +71,26 @@ func (r DepartureReason) String() string {
 	if r >= Removed && int(r) < len(reasonNames) {
 		return reasonNames[r]
 	}
-	return "DepartureReason(" + string('0'+rune(r%10)) + ")"
+	return fmt.Sprintf("DepartureReason(%d)", uint8(r))
 }
 
 // WaitList blocks until a list changes above opts.MinQueryIndex: until a member arrives, changes or
 // leaves. Changes of other lists never wake it. With MinQueryIndex 0 it returns all members at
-// once. An index of the future is waited for. A list that never had a member is empty, and
-// a wait for it goes on until it gets one.
+// once. A MinQueryIndex above the last index waits for a change above it. A list that never had a
+// member is empty, and a wait for it goes on until it gets one.
 //
-// The result shows the list at one index of the store: nothing is missing or shown twice. After
-// Restored, and after Compacted, it has all members. Compacted is a wait from below the floor of
-// compaction, which has forgotten departures. A floor that rises later does not end a wait; if it
-// has passed the change that does by the time the reader runs, the result is Compacted.
+// The result shows the list at one index of the store: nothing is missing or shown twice. It has all
+// members if it is Restored or Compacted. It is Compacted if MinQueryIndex is below the floor of
+// compaction, which has forgotten departures. A floor that rises during the wait does not end it, but
+// the result is Compacted if the floor has passed the awaited change before the reader runs.
 //
 // Errors: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no ID can start with;
 // ctx's error as soon as ctx ends; ErrClosed; ErrFailed if the wait would block in a store that has
-// failed. ErrCorrupt and ErrMutated come with the result, which has everything but the allocations
-// that the error names: those that are quarantined, or that a caller has changed. The error of
-// a quarantined allocation comes once for each of its changes, and with a full result. If it
-// is unknown where that allocation is placed, it is told of in every list of a node, a job or an
-// evaluation. Running out of time is no error.
+// failed. ErrCorrupt and ErrMutated come with the result, which lacks only the allocations that the
+// error names: they are quarantined, or a caller has changed them. A wait returns the error of a
+// quarantined allocation once for each of its changes, and with every full result. If its node, job and
+// evaluation are unknown, it counts in every list of a node, a job or an evaluation. Running out of
+// time is no error.
 func (s *Store) WaitList(ctx context.Context, sel Selector, opts QueryOptions) (ListResult, error) {
 	r, err := s.waitList(ctx, sel, opts)
 	return *r, err
@@ -171,7 +175,7 @@ func (l *listWait) begin(ctx context.Context) (*ListResult, error) {
 // register registers the waiter and looks again; see Store.register.
 func (l *listWait) register() (*ListResult, error) {
 	l.s.watch.Register(l.w)
-	return l.look(0)
+	return l.result(0)
 }
 
 // wake returns the end of a wait that has received a signal, or nil to go on waiting.
@@ -183,13 +187,13 @@ func (l *listWait) wake() (*ListResult, error) {
 	if signal.Kind == watch.Changed {
 		l.base = max(l.base, signal.Index-1)
 	}
-	if r, err := l.look(signal.Kind); r != nil || err != nil {
+	if r, err := l.result(signal.Kind); r != nil || err != nil {
 		return r, err
 	}
 	return l.register()
 }
 
-// look returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
+// result returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
 // none. The last index is read before the list's: a list without a change above the base has not
 // changed up to it. The list's is read before the floor, since the list may be forgotten. After the
 // signal of a change it is not asked: the list may have been forgotten since. So it may after the
@@ -218,7 +222,7 @@ func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 		}
 		r, err := l.read(full)
 		if errors.Is(err, ErrRestored) && !l.s.closed.Load() {
-			continue // by the state that is there now
+			continue // with the restored state
 		}
 		if r == nil && err == nil && kind == watch.Expired {
 			r = &ListResult{Index: max(last, 1), Outcome: TimedOut}
@@ -227,8 +231,8 @@ func (l *listWait) look(kind watch.Kind) (*ListResult, error) {
 	}
 }
 
-// read reads the list on a snapshot: all of it with the outcome full, else, if that is 0, the
-// changes above the base, or nil if it has not changed.
+// read reads the list on a snapshot. If full is an outcome, the result has it and all members. If full
+// is 0, the result has the changes above the base, or is nil if there are none.
 func (l *listWait) read(full Outcome) (*ListResult, error) {
 	sn, err := l.s.Snapshot()
 	if err != nil {
@@ -271,10 +275,10 @@ type listReader struct {
 	above   uint64               // 0: everything
 	touched map[schema.ID]uint64 // members that changed, though their version does not show it
 
-	result *ListResult
-	here   map[schema.ID]bool // members that changed, those that cannot be read too
-	found  bool
-	faults error // of the latter
+	result   *ListResult
+	reported map[schema.ID]bool // those in the result, and members that cannot be read
+	found    bool               // there is a change, which may be in faults only
+	faults   error              // of the allocations that cannot be read
 }
 
 // since returns the departures above the index, and the changes that versions do not show.
@@ -298,7 +302,7 @@ func (c *listReader) read(gone, touched []lists.Departure) error {
 	return err
 }
 
-// members adds the members that changed. Those of a long list are looked for in the log first.
+// members adds the members that changed. In a long list it finds them by the log, if that is short.
 func (c *listReader) members() error {
 	ids, found, err := c.inLog()
 	if err != nil {
@@ -316,15 +320,15 @@ func (c *listReader) members() error {
 }
 
 const (
-	// longList is the number of members from which on the log is read, and logShare how many
-	// members may be looked at in the time of one record.
+	// longList is the number of members from which on the log is read. logShare is the number of
+	// members that can be looked at in the time of one record.
 	longList = 1024
 	logShare = 16
 )
 
 // inLog returns the members whose records are in the log above the index, in the order of their
-// IDs. It finds them if the records, of all allocations of the store, are few beside the
-// members of the list. Compaction removes no record that the version at the snapshot's index needs.
+// IDs. found is false if the store has too many records there: looking at all members is faster then.
+// Compaction removes no record that the version at the snapshot's index needs.
 func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
 	members := c.st.Lists.Count(c.q.Name, c.q.Variant, c.q.IDs)
 	if c.above == 0 || members < longList {
@@ -335,7 +339,7 @@ func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
 		in[id] = true
 	}
 	next := record.FirstAfter(c.above)
-	for budget := members / logShare; next.Index <= c.sn.index && !next.Exhausted(); budget -= followRecords {
+	for budget := members / logShare; next.Index <= c.sn.index && !next.Exhausted(); budget -= recordsPerRead {
 		if budget < 0 {
 			return nil, false, nil
 		}
@@ -348,8 +352,8 @@ func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
 	for _, d := range left {
 		in[d.ID] = true
 	}
-	for id, is := range in {
-		if is {
+	for id, member := range in {
+		if member {
 			ids = append(ids, id)
 		}
 	}
@@ -357,8 +361,8 @@ func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
 	return ids, true, nil
 }
 
-// readLog notes which allocations of some records are in the list, and returns the key of the next
-// record.
+// readLog sets in for the allocations of the next records, and returns the key of the record after
+// them.
 func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next record.Key, err error) {
 	n := 0
 	next = record.FirstAfter(c.sn.index)
@@ -367,7 +371,7 @@ func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next recor
 			if err != nil || e.Key.Index > c.sn.index {
 				return err
 			}
-			if n == followRecords {
+			if n == recordsPerRead {
 				next = e.Key
 				return nil
 			}
@@ -407,7 +411,7 @@ func (c *listReader) member(id schema.ID) error {
 	}
 	a, err := c.sn.at(id)
 	if err != nil {
-		c.here[id] = true
+		c.reported[id] = true
 		return c.fault(v, err)
 	}
 	if !c.q.Holds(a) {
@@ -415,7 +419,7 @@ func (c *listReader) member(id schema.ID) error {
 	}
 	if index := c.changed(id, a.ModifyIndex, a.AllocModifyIndex); index > c.above {
 		c.add(index)
-		c.here[id] = true
+		c.reported[id] = true
 		c.result.Changed = append(c.result.Changed, a)
 	}
 	return nil
@@ -473,8 +477,8 @@ func (c *listReader) gone(all []lists.Departure) {
 	for i := len(all) - 1; i >= 0; i-- {
 		d := &all[i]
 		c.add(d.Index)
-		if !c.here[d.ID] {
-			c.here[d.ID] = true
+		if !c.reported[d.ID] {
+			c.reported[d.ID] = true
 			c.result.Gone = append(c.result.Gone, Departure{ID: d.ID.String(), Index: d.Index, Reason: DepartureReason(d.Reason)})
 		}
 	}
