@@ -181,7 +181,7 @@ func (f *follower) skip() bool {
 	st := f.feed.st
 	last := st.Index.Last()
 	if st.Lists.Index(f.q.Name, f.q.Variant) >= f.feed.next.Index && last >= f.feed.next.Index && !f.feed.next.Exhausted() {
-		return true
+		return false
 	}
 	f.advance(record.FirstAfter(max(last, f.feed.next.Index-1)))
 	return true

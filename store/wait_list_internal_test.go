@@ -54,7 +54,7 @@ func TestListForgottenBeforeRegistration(t *testing.T) {
 	l, err := s.newListWait(watch.NewWaiter(), Node("node"), QueryOptions{MinQueryIndex: 2})
 	require.NoError(t, err)
 	defer s.watch.Deregister(l.w)
-	r, err := l.look(0)
+	r, err := l.result(0)
 	require.NoError(t, err)
 	require.Nil(t, r)
 	_, err = s.Delete(t.Context(), testAlloc(1).ID)

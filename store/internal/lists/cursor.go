@@ -49,17 +49,15 @@ func (c *Cursor) Next() []schema.ID {
 	return page
 }
 
+// page returns the next page. Only copying is done under the lock.
 func (c *Cursor) page() []schema.ID {
-	c.ls.mu.RLock()
-	defer c.ls.mu.RUnlock()
-	l := c.ls.getLocked(c.name)
-	if l == nil {
-		return nil
+	page, terminal, more := c.read()
+	if len(terminal) > 0 {
+		page = c.merge(page, terminal)
 	}
-	c.readHistoryLocked(l)
-	page := l.sets[0].page(c.buf[:0], c.rest)
-	if !c.variant.has(NonTerminal) && !l.sets[1].empty() {
-		page = c.merge(page, l.sets[1].page(c.other[:0], c.rest))
+	if more {
+		slices.SortFunc(c.left, schema.ID.Compare)
+		c.left = slices.Compact(c.left)
 	}
 	if len(c.left) > 0 {
 		page = c.merge(page, c.left)
@@ -67,24 +65,32 @@ func (c *Cursor) page() []schema.ID {
 	return page
 }
 
-// readHistoryLocked adds to left the departures since the last page.
-func (c *Cursor) readHistoryLocked(l *list) {
+// read copies the next members: those that are not terminal, and those that are. It adds to left the
+// departures since the last page, and reports whether there are more.
+func (c *Cursor) read() (page, terminal []schema.ID, more bool) {
+	c.left = slices.DeleteFunc(c.left, func(id schema.ID) bool { return !c.rest.Has(id) })
+	c.ls.mu.RLock()
+	defer c.ls.mu.RUnlock()
+	l := c.ls.getLocked(c.name)
+	if l == nil {
+		return nil, nil, false
+	}
 	if l != c.list {
 		c.list, c.seen = l, l.trimmed+l.after(c.at)
 	}
 	events := l.history[max(c.seen-l.trimmed, 0):]
 	c.seen = l.trimmed + len(l.history)
-	c.left = slices.DeleteFunc(c.left, func(id schema.ID) bool { return !c.rest.Has(id) })
 	before := len(c.left)
 	for _, e := range events {
 		if e.kind != touched && e.of.has(c.variant) && c.rest.Has(e.id) {
 			c.left = append(c.left, e.id)
 		}
 	}
-	if len(c.left) > before {
-		slices.SortFunc(c.left, schema.ID.Compare)
-		c.left = slices.Compact(c.left)
+	page = l.sets[0].page(c.buf[:0], c.rest)
+	if !c.variant.has(NonTerminal) {
+		terminal = l.sets[1].page(c.other[:0], c.rest)
 	}
+	return page, terminal, len(c.left) > before
 }
 
 // merge merges a page with more IDs, both sorted, into a page that has each once.

@@ -161,8 +161,9 @@ func (l *list) after(index uint64) int {
 func (l *list) trim(floor uint64) {
 	n := l.after(floor)
 	l.trimmed += n
-	if l.history = slices.Delete(l.history, 0, n); len(l.history) == 0 {
-		l.history = nil
+	l.history = slices.Delete(l.history, 0, n)
+	if len(l.history) < cap(l.history)/4 {
+		l.history = append([]event(nil), l.history...) // nil if it is empty
 	}
 }
 

@@ -28,7 +28,7 @@ const maxUpward = 10
 // an order too.
 var layers = []string{
 	"open stats check restore backup compact rewrite log_copy",
-	"apply follow changes wait_list list pager waiter observation wait get snapshot",
+	"apply follow changes wait_list list_reader list pager waiter observation wait get snapshot",
 	"store group_writer sweeper lookout window committer removals",
 	"conditions batch",
 	"core",
