@@ -93,27 +93,39 @@ func (sel Selector) String() string {
 
 // query returns the query of the selector, ErrInvalid for the zero selector, or ErrInvalidID for a
 // prefix that no ID can start with.
-func (sel Selector) query() (lists.Query, error) {
-	q := lists.Query{Variant: sel.variant, IDs: lists.All()}
+func (sel Selector) query() (q lists.Query, err error) {
+	err = sel.fill(&q)
+	return q, err
+}
+
+// fill makes q the query of the selector. Its frame is small, since a wait for a list begins with it.
+func (sel *Selector) fill(q *lists.Query) error {
+	q.Variant, q.Name.Text = sel.variant, sel.text
 	switch sel.kind {
 	case nodeSelector:
-		q.Name = lists.Name{Kind: lists.ByNode, Text: sel.text}
+		q.Name.Kind = lists.ByNode
 	case jobSelector:
-		q.Name = lists.Name{Kind: lists.ByJob, Text: sel.text}
+		q.Name.Kind = lists.ByJob
 	case evalSelector:
-		q.Name = lists.Name{Kind: lists.ByEval, Text: sel.text}
+		q.Name.Kind = lists.ByEval
 	case prefixSelector:
-		low, high, err := schema.IDRange(sel.text)
-		if err != nil {
-			return q, err
-		}
-		q.Name, q.IDs = lists.Name{Kind: lists.Everything}, lists.Range{Low: low, High: high}
-		q.Prefix = sel.text
+		return sel.fillPrefix(q)
 	default:
-		return q, fmt.Errorf("%w: the zero Selector names no list", ErrInvalid)
+		return zeroSelector()
 	}
-	return q, nil
+	q.IDs = lists.All()
+	return nil
 }
+
+// fillPrefix is fill for a prefix.
+func (sel *Selector) fillPrefix(q *lists.Query) (err error) {
+	q.Name = lists.Name{Kind: lists.Everything}
+	q.Prefix = sel.text
+	q.IDs.Low, q.IDs.High, err = schema.IDRange(sel.text)
+	return err
+}
+
+func zeroSelector() error { return fmt.Errorf("%w: the zero Selector names no list", ErrInvalid) }
 
 // selectorOf returns the selector that has the query q.
 func selectorOf(q *lists.Query) Selector {

@@ -67,8 +67,17 @@ func park(t *testing.T, s *Store, n int, wait func(*parked)) *parked {
 	return p
 }
 
-// once waits for one result, and does not look at it. It has no variables of its own on the stack.
-func (p *parked) once() { _, _ = p.s.Wait(p.ctx, p.id, p.opts) }
+// once waits for one result, which it keeps on its stack as a reader does that looks at it.
+func (p *parked) once() {
+	r, err := p.s.Wait(p.ctx, p.id, p.opts)
+	keep(&r, err)
+}
+
+//go:noinline
+func keep(r any, err error) {
+	runtime.KeepAlive(r)
+	runtime.KeepAlive(err)
+}
 
 // loop encodes each result, and waits for the next one.
 func (p *parked) loop() {
@@ -84,7 +93,10 @@ func (p *parked) loop() {
 }
 
 // onceList and loopList are once and loop for the list of the allocation's node.
-func (p *parked) onceList() { _, _ = p.s.WaitList(p.ctx, Node("node"), p.opts) }
+func (p *parked) onceList() {
+	r, err := p.s.WaitList(p.ctx, Node("node"), p.opts)
+	keep(&r, err)
+}
 
 func (p *parked) loopList() {
 	for opts := p.opts; ; {

@@ -140,8 +140,7 @@ type listWait struct {
 //go:noinline
 func (s *Store) newListWait(w *watch.Waiter, sel Selector, opts QueryOptions) (*listWait, error) {
 	l := &listWait{s: s, w: w, opts: opts, base: opts.MinQueryIndex}
-	var err error
-	if l.q, err = sel.query(); err != nil {
+	if err := sel.fill(&l.q); err != nil {
 		return nil, err
 	}
 	class, id := l.q.Watch()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"allocstore/schema"
+	"allocstore/store/internal/state"
 	"allocstore/watch"
 )
 
@@ -53,6 +54,25 @@ func (s *Store) wake(w *watch.Waiter) (*WaitResult, error) {
 // result returns what the wait returns, or nil to go on waiting. kind is the signal
 // received, 0 for none.
 func (s *Store) result(w *watch.Waiter, kind watch.Kind) (*WaitResult, error) {
+	if kind == 0 && unchangedSince(s.state.Load(), w) {
+		return nil, nil
+	}
+	return s.observed(w, kind)
+}
+
+// unchangedSince reports whether observe has nothing for a waiter that has received no signal. It
+// may report false all the same. It is for the reader that is about to block for one ID, whose stack
+// the frame of observe would make grow.
+func unchangedSince(st *state.State, w *watch.Waiter) bool {
+	if w.Len() > 1 || w.Min() == 0 || w.Min() < st.Restored {
+		return false
+	}
+	v := st.Table.Get(watched(w, 0))
+	return v != nil && v.Modified() <= w.Min()
+}
+
+// observed is result by what observe finds.
+func (s *Store) observed(w *watch.Waiter, kind watch.Kind) (*WaitResult, error) {
 	for {
 		o, found := observe(s.state.Load(), w, kind)
 		if !found {
