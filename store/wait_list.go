@@ -96,9 +96,9 @@ func (s *Store) WaitList(ctx context.Context, sel Selector, opts QueryOptions) (
 func (s *Store) waitList(ctx context.Context, sel Selector, opts QueryOptions) (*ListResult, error) {
 	w := s.waiters.Get().(*watch.Waiter)
 	var r *ListResult
-	l, err := s.newListWait(w, sel, opts)
+	l, err := s.newListWait(w, sel, opts.MinQueryIndex)
 	if err == nil {
-		r, err = l.begin(ctx)
+		r, err = l.begin(ctx, opts.timeout())
 	}
 	for r == nil && err == nil {
 		select {
@@ -129,7 +129,6 @@ type listWait struct {
 	s    *Store
 	w    *watch.Waiter
 	q    lists.Query
-	opts QueryOptions
 	base uint64 // not below the min; 0 if that is
 
 	deadline time.Time // not after that of w
@@ -138,19 +137,19 @@ type listWait struct {
 // newListWait returns a wait for a list, which has not begun.
 //
 //go:noinline
-func (s *Store) newListWait(w *watch.Waiter, sel Selector, opts QueryOptions) (*listWait, error) {
-	l := &listWait{s: s, w: w, opts: opts, base: opts.MinQueryIndex}
+func (s *Store) newListWait(w *watch.Waiter, sel Selector, min uint64) (*listWait, error) {
+	l := &listWait{s: s, w: w, base: min}
 	if err := sel.fill(&l.q); err != nil {
 		return nil, err
 	}
 	class, id := l.q.Watch()
-	w.WatchClass(opts.MinQueryIndex, watch.Class(class), id)
+	w.WatchClass(min, watch.Class(class), id)
 	return l, nil
 }
 
 // begin returns the end of a wait that need not block. If there is neither a result nor an error,
-// the waiter is registered and its time runs.
-func (l *listWait) begin(ctx context.Context) (*ListResult, error) {
+// the waiter is registered and its time, d, runs.
+func (l *listWait) begin(ctx context.Context, d time.Duration) (*ListResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -160,7 +159,6 @@ func (l *listWait) begin(ctx context.Context) (*ListResult, error) {
 	if r, err := l.result(0); r != nil || err != nil {
 		return r, err
 	}
-	d := l.opts.timeout()
 	l.deadline = time.Now().Add(d)
 	l.s.watch.ExpireAfter(l.w, d)
 	return l.register()

@@ -13,9 +13,9 @@ import (
 // blockedListWait returns a blocked wait for a list, whose goroutine does not run yet.
 func blockedListWait(t *testing.T, s *Store, sel Selector, min uint64) *listWait {
 	t.Helper()
-	l, err := s.newListWait(watch.NewWaiter(), sel, QueryOptions{MinQueryIndex: min})
+	l, err := s.newListWait(watch.NewWaiter(), sel, min)
 	require.NoError(t, err)
-	r, err := l.begin(t.Context())
+	r, err := l.begin(t.Context(), time.Hour)
 	require.NoError(t, err)
 	require.Nil(t, r)
 	t.Cleanup(func() { s.watch.Deregister(l.w) })
@@ -51,7 +51,7 @@ func TestListForgottenBeforeRegistration(t *testing.T) {
 	other := testAlloc(2)
 	other.NodeID = "other"
 	upsert(t, s, other)
-	l, err := s.newListWait(watch.NewWaiter(), Node("node"), QueryOptions{MinQueryIndex: 2})
+	l, err := s.newListWait(watch.NewWaiter(), Node("node"), 2)
 	require.NoError(t, err)
 	defer s.watch.Deregister(l.w)
 	r, err := l.result(0)
