@@ -19,7 +19,7 @@ type conditions struct {
 // ErrInvalidID.
 func (b *Batch) Expect(id string, modifyIndex uint64) {
 	parsed, err := schema.ParseID(id)
-	if !b.unexpected("Expect", err) {
+	if !b.refusedCondition("Expect", err) {
 		b.expect(plan.Condition{ID: parsed, Index: modifyIndex}, len(parsed))
 	}
 }
@@ -43,7 +43,7 @@ func (b *Batch) Expect(id string, modifyIndex uint64) {
 // with.
 func (b *Batch) ExpectList(sel Selector, index uint64) {
 	q, err := sel.query()
-	if !b.unexpected("ExpectList", err) {
+	if !b.refusedCondition("ExpectList", err) {
 		b.expect(plan.Condition{OfList: true, List: q, Index: index}, len(sel.text))
 	}
 }
@@ -58,8 +58,8 @@ func (b *Batch) expect(c plan.Condition, size int) {
 	b.size += conditionBytes + size
 }
 
-// unexpected reports whether a condition has the fault err, which it keeps.
-func (b *Batch) unexpected(what string, err error) bool {
+// refusedCondition is refused for a condition, which has a position among the conditions.
+func (b *Batch) refusedCondition(what string, err error) bool {
 	if err != nil {
 		at := len(b.conditions.all) + len(b.conditions.errs)
 		b.conditions.errs = append(b.conditions.errs, fmt.Errorf("batch condition %d, %s: %w", at, what, err))
@@ -67,8 +67,8 @@ func (b *Batch) unexpected(what string, err error) bool {
 	return err != nil
 }
 
-// refusal returns the error of a batch that the plan refuses with err, which may be nil: for a
-// condition that did not hold, the *ConflictError.
+// refusal returns the error of Apply for err, the reason of the plan to refuse the batch. It is nil for
+// nil, and a *ConflictError for a condition that did not hold.
 func (b *Batch) refusal(err error) error {
 	found, ok := err.(*plan.Conflict)
 	if !ok {

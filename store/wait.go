@@ -132,9 +132,10 @@ func (s *Store) wait(ctx context.Context, ids []string, opts QueryOptions) (*Wai
 // Outcome is the reason why a wait returned.
 type Outcome uint8
 
-// Outcomes of a wait.
+// Outcomes of a wait. A wait for a list has neither Deleted nor NotFound.
 const (
-	// Changed: the allocation exists, and changed above MinQueryIndex.
+	// Changed: the allocation exists, and changed above MinQueryIndex. Or the list changed above it,
+	// or MinQueryIndex was 0.
 	Changed Outcome = iota + 1
 
 	// Deleted: it was deleted above MinQueryIndex, before or during the wait.
@@ -151,7 +152,8 @@ const (
 	Restored
 
 	// Compacted: the ID is absent, and whether it was deleted above MinQueryIndex
-	// is no longer known.
+	// is no longer known. Or the list may have lost members above MinQueryIndex that
+	// are no longer known; the result is the state now.
 	Compacted
 )
 

@@ -6,38 +6,39 @@ import (
 	"allocstore/schema"
 )
 
-// PageLen is the largest number of IDs that a Cursor copies out of a list at a time. A running
-// list needs that memory, and holds no lock between pages.
+// PageLen is the largest number of IDs that a Cursor copies out of a list at a time. It holds the lock
+// for one page.
 const PageLen = 128
 
-// A Cursor pages through a list, in the order of the IDs, as of an index that the floor stays
-// below. It finds every ID that was a member at the index, and may find others: those that arrived
-// later. The versions of the allocations tell.
+// A Cursor pages through a list, in the order of the IDs, as of an index. The caller keeps the floor
+// from rising above that. The cursor finds every ID that was a member at the index, and may find others,
+// which arrived later: the caller looks at the allocations' versions.
 //
-// Members that have left since are in the history. The cursor goes on in the history with
-// every page, since more may leave meanwhile.
+// Members that have left since are in the history. The cursor reads on in the history before
+// every page, since more may have left meanwhile.
 type Cursor struct {
 	ls      *Lists
 	name    Name
 	variant Variant
-	rest    Range // the IDs still to read
-	at      uint64
+	rest    Range  // the IDs still to read
+	at      uint64 // the index
 	ended   bool
 
 	list *list       // the one that was read last
-	seen int         // how many events of its history have been looked at, or trimmed
+	seen int         // the number of events of its history that were read or trimmed
 	left []schema.ID // sorted: members that left after at and are in rest
 
 	buf, other, merged [PageLen]schema.ID
 }
 
-// Init lets c begin at the start of a range.
+// Init lets c begin at the start of a range of IDs, as of the index at.
 func (c *Cursor) Init(ls *Lists, n Name, v Variant, r Range, at uint64) {
 	c.ls, c.name, c.variant, c.rest, c.at = ls, n, v&NonTerminal, r, at
 	c.ended, c.list, c.seen, c.left = false, nil, 0, nil
 }
 
-// Next returns the next IDs. At the end it returns no IDs. They are valid until the next call.
+// Next returns the next IDs, none at the end. They are in memory of the cursor, and valid until the
+// next call.
 func (c *Cursor) Next() []schema.ID {
 	if c.ended {
 		return nil

@@ -13,8 +13,8 @@ counts. The writes of one ID apply to its draft in order. Then the draft is comp
 with the version from before the batch. A draft that is equal changed nothing, however many writes
 it had; any other becomes one record and one version. Dropping the drafts refuses the batch as a
 whole. The version from before the batch is the published one, or the one that an earlier batch of
-the group made. The steps are in draft.go and fold.go, diff.go and encode.go; conditions.go comes
-before them.
+the group made. The steps are in this order in conditions.go, draft.go, fold.go, diff.go and
+encode.go.
 
 A plan reads the state of the store: its last index, table, lists, jobs and damage. It reads the
 file only where a draft needs stored content: for events and statuses, which edit it; for a

@@ -24,7 +24,7 @@ type draft struct {
 	next     OptionalID // NextAllocation
 	baseNext OptionalID // NextAllocation before the batch
 
-	wrote bool // a scheduler's update changed it: AllocModifyIndex moves
+	wrote bool // a scheduler's update changed it: AllocModifyIndex becomes the batch's
 
 	// By side. The fields are those now if they changed since the part was encoded, else nil.
 	// Fields are replaced and never changed.

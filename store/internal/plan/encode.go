@@ -143,7 +143,7 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 	return nil
 }
 
-// place returns the lists that the allocation is in after the batch.
+// place returns the place of the allocation after the batch.
 func (d *draft) place() (at lists.Place, err error) {
 	if !d.alive {
 		return at, nil

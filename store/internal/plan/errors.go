@@ -8,10 +8,12 @@ import (
 // ErrNoJob refuses a batch that inserts an allocation without a job.
 var ErrNoJob = errors.New("insert without a job")
 
-// A Conflict refuses a batch of which a condition does not hold.
+// A Conflict refuses a batch because a condition does not hold.
 type Conflict struct {
-	Condition int    // its position
-	Actual    uint64 // the index found: the ModifyIndex, 0 if there is no allocation, or that of the list
+	Condition int // the position of the first such condition
+	// Actual is the index found: the allocation's ModifyIndex, or 0 if it does not exist; or the index
+	// of the list.
+	Actual uint64
 }
 
 // Error names the condition by its position.
