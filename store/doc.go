@@ -36,6 +36,9 @@ ends at once if compaction may have removed a deletion of the ID, or a departure
 reader that passes the index of the result to its next wait misses nothing; package watch has the
 proof.
 
+A list has an index of its own: the newest at which a member arrived, changed or left. It never goes
+back, also across restarts. The changes that compaction has forgotten count as made at its floor.
+
 # Durability
 
 When Apply returns without an error, the batch is on the disk: it was written and synced with
@@ -78,7 +81,8 @@ All methods of Store may be called from any goroutine. The store has two gorouti
 Close ends: the committer writes, and the sweeper finds records that compaction may remove.
 While the committer writes one group of batches the next ones queue, so many writers share a
 sync. Readers never wait for writers: a lookup in memory takes no lock, a list takes a read
-lock for one page of IDs, and no reader keeps a transaction of the file open between steps.
+lock to copy a page of IDs and the departures since its snapshot, and no reader keeps a
+transaction of the file open between steps.
 
 # Caveats
 
