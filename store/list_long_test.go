@@ -124,3 +124,39 @@ func TestListReadersBesideAWriter(t *testing.T) {
 		require.Equal(t, textOf(want), textOf(got), "%v above %d", w.list.sel, w.min)
 	}
 }
+
+// TestNonTerminalTouchesNoOthers lists the 20 live allocations of a node that has collected 10,000 terminal ones, in a
+// store that has decoded nothing. Only the 20 are decoded.
+func TestNonTerminalTouchesNoOthers(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t, "ended.db")
+	s := openToClose(t, path, nil)
+	const ended, live = 10_000, 20
+	var b store.Batch
+	for n := range ended + live {
+		a := placed(n)
+		a.NodeID = "node"
+		if n >= live {
+			a.ClientStatus = schema.ClientStatusComplete
+		}
+		b.Upsert(a)
+	}
+	_, err := s.Apply(t.Context(), &b)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s = open(t, path, &store.Options{})
+	found := 0
+	for _, err := range s.List(store.Node("node").NonTerminal()) {
+		require.NoError(t, err)
+		found++
+	}
+	require.Equal(t, live, found)
+	require.EqualValues(t, live, s.Stats().Misses, "allocations that were decoded")
+	n, err := s.Len(store.Node("node").NonTerminal())
+	require.NoError(t, err)
+	require.Equal(t, live, n)
+	r, err := s.WaitList(t.Context(), store.Node("node").NonTerminal(), store.QueryOptions{})
+	require.NoError(t, err)
+	require.Len(t, r.Changed, live)
+	require.EqualValues(t, live, s.Stats().Misses, "a wait decodes no others either")
+}
