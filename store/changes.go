@@ -29,6 +29,7 @@ type feed struct {
 	c     *core
 	st    *state.State
 	next  record.Key // the first key that has not been read
+	at    uint64     // the index at which it is registered as a reader
 	chunk []Change
 }
 
@@ -66,17 +67,17 @@ func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, err
 
 // run yields until the caller stops, which returns nil, or an error ends it.
 func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) bool) error {
-	at := f.enter()
-	defer func() { f.c.readers.Leave(at) }()
-	if err := f.mayBegin(ctx, at, after); err != nil {
+	f.enter()
+	defer f.leave()
+	if err := f.mayBegin(ctx, after); err != nil {
 		return err
 	}
 	for {
-		if err := f.wait(ctx, at); err != nil {
+		if err := f.wait(ctx); err != nil {
 			return err
 		}
 		err := f.read()
-		if e := f.c.restoredSince(f.st, at); e != nil {
+		if e := f.c.restoredSince(f.st, f.at); e != nil {
 			return e
 		}
 		for _, ch := range f.chunk {
@@ -90,20 +91,18 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		if err != nil {
 			return err
 		}
-		was := at
-		at = f.enter()
-		f.c.readers.Leave(was)
+		f.reenter()
 	}
 }
 
 // mayBegin returns why the log cannot be read from after on, or nil. The feed has entered, so that
 // the floor stays; see sweeper.raiseFloor.
-func (f *feed) mayBegin(ctx context.Context, at, after uint64) error {
+func (f *feed) mayBegin(ctx context.Context, after uint64) error {
 	if floor := f.st.Floor.Load(); after < floor {
 		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
 	}
 	if last := f.st.Index.Committed(); after > last {
-		if err := f.ended(ctx, at); err != nil {
+		if err := f.ended(ctx); err != nil {
 			return err
 		}
 		return fmt.Errorf("read changes: %w", &FutureIndexError{Index: after, Last: last})
@@ -111,16 +110,25 @@ func (f *feed) mayBegin(ctx context.Context, at, after uint64) error {
 	return nil
 }
 
-// enter registers the feed at the index before the one that it reads next.
-func (f *feed) enter() uint64 {
-	return f.c.readers.Enter(func() uint64 { return min(f.next.Index-1, f.st.Index.Last()) })
+// enter registers the feed at the index before the one that it reads next, until leave.
+func (f *feed) enter() {
+	f.at = f.c.readers.Enter(func() uint64 { return min(f.next.Index-1, f.st.Index.Last()) })
+}
+
+func (f *feed) leave() { f.c.readers.Leave(f.at) }
+
+// reenter moves the registration to the present position, so that compaction may follow.
+func (f *feed) reenter() {
+	was := f.at
+	f.enter()
+	f.c.readers.Leave(was)
 }
 
 // wait blocks until there is something to read, or the store is restored.
-func (f *feed) wait(ctx context.Context, at uint64) error {
+func (f *feed) wait(ctx context.Context) error {
 	for {
 		more := f.c.tail.After()
-		if err := f.ended(ctx, at); err != nil {
+		if err := f.ended(ctx); err != nil {
 			return err
 		}
 		if f.st.Index.Last() >= f.next.Index && !f.next.Exhausted() {
@@ -138,14 +146,14 @@ func (f *feed) wait(ctx context.Context, at uint64) error {
 }
 
 // ended returns why the feed ends wherever it is, or nil.
-func (f *feed) ended(ctx context.Context, at uint64) error {
+func (f *feed) ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if f.c.closed.Load() {
 		return ErrClosed
 	}
-	return f.c.restoredSince(f.st, at)
+	return f.c.restoredSince(f.st, f.at)
 }
 
 // read fills the chunk with the next changes, up to the last published index.

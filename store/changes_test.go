@@ -121,9 +121,9 @@ func TestFeedBlocksAtTheLargestIndex(t *testing.T) {
 	for _, after := range []uint64{math.MaxUint64 - 1, math.MaxUint64} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		f := feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(after)}
-		at := f.enter()
-		require.ErrorIs(t, f.wait(ctx, at), context.DeadlineExceeded)
-		s.readers.Leave(at)
+		f.enter()
+		require.ErrorIs(t, f.wait(ctx), context.DeadlineExceeded)
+		f.leave()
 		cancel()
 	}
 }

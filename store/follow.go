@@ -73,8 +73,7 @@ type follower struct {
 	s    *Store
 	q    lists.Query
 	sel  Selector
-	feed feed   // its position in the log
-	at   uint64 // the index at which the feed is registered
+	feed feed // its position in the log, and its registration as a reader
 	w    *watch.Waiter
 
 	found []logfile.Entry // the records that concern the list
@@ -100,10 +99,10 @@ func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange,
 		after = sn.index
 	}
 	f.feed = feed{c: &f.s.core, st: sn.st.Load(), next: record.FirstAfter(after)}
-	f.at = f.feed.enter()
-	defer func() { f.s.readers.Leave(f.at) }()
+	f.feed.enter()
+	defer f.feed.leave()
 	_ = sn.Close() // it has kept compaction back until the feed entered
-	if err := f.feed.mayBegin(ctx, f.at, after); err != nil {
+	if err := f.feed.mayBegin(ctx, after); err != nil {
 		return err
 	}
 	class, id := f.q.Watch()
@@ -144,7 +143,7 @@ func (f *follower) yieldMembers(ctx context.Context, sn *Snapshot, yield func(Li
 // position moves on.
 func (f *follower) wait(ctx context.Context) error {
 	for {
-		if err := f.feed.ended(ctx, f.at); err != nil {
+		if err := f.feed.ended(ctx); err != nil {
 			return err
 		}
 		if !f.skip() {
@@ -190,9 +189,7 @@ func (f *follower) skip() bool {
 // advance moves the feed's position, and lets compaction follow.
 func (f *follower) advance(to record.Key) {
 	f.feed.next = to
-	was := f.at
-	f.at = f.feed.enter()
-	f.s.readers.Leave(was)
+	f.feed.reenter()
 }
 
 // yieldChanges reads the log up to the last index and yields the changes of the list. It returns false
@@ -201,7 +198,7 @@ func (f *follower) yieldChanges(ctx context.Context, yield func(ListChange, erro
 	last := f.feed.st.Index.Last()
 	for f.feed.next.Index <= last && !f.feed.next.Exhausted() {
 		next, err := f.read(last)
-		if e := f.feed.ended(ctx, f.at); e != nil {
+		if e := f.feed.ended(ctx); e != nil {
 			return false, e
 		}
 		for _, ch := range f.chunk {

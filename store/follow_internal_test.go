@@ -23,7 +23,7 @@ func TestFollowAtLastIndex(t *testing.T) {
 	require.NoError(t, err)
 	f := follower{s: s, q: q, w: watch.NewWaiter()}
 	f.feed = feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(applied.Index)}
-	f.at = f.feed.enter()
-	defer func() { s.readers.Leave(f.at) }()
+	f.feed.enter()
+	defer f.feed.leave()
 	require.True(t, f.skip(), "the follower would read for ever")
 }
