@@ -267,7 +267,7 @@ func (f *follower) entries(t logfile.Tx, last uint64) (next record.Key, err erro
 			member[e.ID] = st.Lists.Has(f.q.Name, e.ID)
 		}
 	}
-	gone, _ := st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, f.feed.next.Index-1, math.MaxUint64)
+	gone, _ := st.Lists.Since(&f.q, f.feed.next.Index-1, math.MaxUint64)
 	for _, d := range gone {
 		member[d.ID] = true
 	}
@@ -324,7 +324,7 @@ func (f *follower) compare(before, after *schema.Allocation) (left lists.Reason,
 // remembered is compare if the allocation before cannot be read: the history of the list tells the
 // effect of the record. So a stream passes the deletion of a quarantined allocation.
 func (f *follower) remembered(e *logfile.Entry, after *schema.Allocation) (left lists.Reason, changed bool) {
-	gone, touches := f.feed.st.Lists.Since(f.q.Name, f.q.Variant, f.q.IDs, e.Key.Index-1, e.Key.Index)
+	gone, touches := f.feed.st.Lists.Since(&f.q, e.Key.Index-1, e.Key.Index)
 	of := func(d lists.Departure) bool { return d.ID == e.ID }
 	if f.q.Holds(after) {
 		return 0, !f.q.Placements() || after.AllocModifyIndex == after.ModifyIndex || slices.ContainsFunc(touches, of)

@@ -49,7 +49,7 @@ func (sn *Snapshot) members(q *lists.Query, yield func(*schema.Allocation, error
 		yield(nil, err)
 		return false
 	}
-	p := newPager(st, q.Name, q.Variant, q.IDs, sn.index)
+	p := newPager(st, q, sn.index)
 	defer p.release()
 	for p.next() {
 		p.lookUp()
@@ -89,7 +89,7 @@ func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, erro
 	if err != nil || st.Lists.Index(name, 0) == 0 { // as in a file without damage
 		return err == nil
 	}
-	p := newPager(st, name, 0, lists.All(), sn.index)
+	p := newPager(st, &lists.Query{Name: name, IDs: lists.All()}, sn.index)
 	defer p.release()
 	for p.next() {
 		for _, id := range p.ids {
@@ -117,7 +117,7 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := st.Lists.Count(q.Name, q.Variant, q.IDs)
+	n := st.Lists.Count(&q)
 	if st.Lists.Index(q.Name, q.Variant|lists.Placements) > sn.index { // read after the number
 		if n, err = sn.count(st, &q); err != nil {
 			return 0, err
@@ -137,7 +137,7 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 
 // count returns the number of members, counted one by one.
 func (sn *Snapshot) count(st *state.State, q *lists.Query) (n int, err error) {
-	p := newPager(st, q.Name, q.Variant, q.IDs, sn.index)
+	p := newPager(st, q, sn.index)
 	defer p.release()
 	for p.next() {
 		for _, id := range p.ids {

@@ -28,7 +28,7 @@ type listReader struct {
 
 // since returns the departures above the index, and the changes that versions do not show.
 func (c *listReader) since() (gone, touched []lists.Departure) {
-	return c.st.Lists.Since(c.q.Name, c.q.Variant, c.q.IDs, c.above, c.sn.index)
+	return c.st.Lists.Since(c.q, c.above, c.sn.index)
 }
 
 // read fills the result. An error is not limited to one allocation.
@@ -75,7 +75,7 @@ const (
 // IDs. found is false if the store has too many records there: looking at all members is faster then.
 // Compaction removes no record that the version at the snapshot's index needs.
 func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
-	members := c.st.Lists.Count(c.q.Name, c.q.Variant, c.q.IDs)
+	members := c.st.Lists.Count(c.q)
 	if c.above == 0 || members < longList {
 		return nil, false, nil
 	}
@@ -93,7 +93,7 @@ func (c *listReader) inLog() (ids []schema.ID, found bool, err error) {
 		}
 	}
 	// Read at last: an allocation that has left after the snapshot may have been looked at since.
-	left, _ := c.st.Lists.Since(c.q.Name, c.q.Variant, c.q.IDs, c.sn.index, math.MaxUint64)
+	left, _ := c.st.Lists.Since(c.q, c.sn.index, math.MaxUint64)
 	for _, d := range left {
 		in[d.ID] = true
 	}
@@ -132,7 +132,7 @@ func (c *listReader) readLog(from record.Key, in map[schema.ID]bool) (next recor
 
 // allMembers looks at all members.
 func (c *listReader) allMembers() error {
-	p := newPager(c.st, c.q.Name, c.q.Variant, c.q.IDs, c.sn.index)
+	p := newPager(c.st, c.q, c.sn.index)
 	defer p.release()
 	for p.next() {
 		p.lookUp()
@@ -176,7 +176,7 @@ func (c *listReader) unplaced() (err error) {
 	if !c.q.Name.Named() || c.st.Lists.Index(name, 0) == 0 {
 		return nil
 	}
-	p := newPager(c.st, name, 0, c.q.IDs, c.sn.index)
+	p := newPager(c.st, &lists.Query{Name: name, IDs: c.q.IDs}, c.sn.index)
 	defer p.release()
 	for err == nil && p.next() {
 		for _, id := range p.ids {

@@ -26,7 +26,7 @@ func TestListsForget(t *testing.T) {
 		st := s.state.Load()
 		q, err := Node("node").query()
 		require.NoError(t, err)
-		gone, _ := st.Lists.Since(q.Name, 0, q.IDs, 0, st.Index.Last())
+		gone, _ := st.Lists.Since(&q, 0, st.Index.Last())
 		return len(gone)
 	}
 	for range 2 {

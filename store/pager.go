@@ -22,12 +22,11 @@ type pager struct {
 
 var pagers = sync.Pool{New: func() any { return new(pager) }}
 
-// newPager returns a pager of the list of that name, within a range of IDs, as of an index. Release
-// it.
-func newPager(st *state.State, n lists.Name, v lists.Variant, r lists.Range, at uint64) *pager {
+// newPager returns a pager of the members of a query as of an index. Release it.
+func newPager(st *state.State, q *lists.Query, at uint64) *pager {
 	p := pagers.Get().(*pager)
 	p.st = st
-	p.cursor.Init(&st.Lists, n, v, r, at)
+	p.cursor.Init(&st.Lists, q, at)
 	return p
 }
 

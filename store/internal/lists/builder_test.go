@@ -34,8 +34,8 @@ func TestBuilderSortsMembers(t *testing.T) {
 		}
 		b.Finish(all, 100)
 		for n, counts := range want {
-			require.Equal(t, counts[0]+counts[1], ls.Count(n, 0, All()))
-			require.Equal(t, counts[0], ls.Count(n, NonTerminal, All()))
+			require.Equal(t, counts[0]+counts[1], ls.Count(&Query{Name: n, IDs: All()}))
+			require.Equal(t, counts[0], ls.Count(&Query{Name: n, Variant: NonTerminal, IDs: All()}))
 			require.Zero(t, ls.Index(n, 0), "the indexes are forgotten")
 		}
 		require.Len(t, ls.Names(), len(want)+1)
@@ -47,7 +47,7 @@ func TestBuilderSortsMembers(t *testing.T) {
 func requireOrder(t *testing.T, ls *Lists, n int) {
 	t.Helper()
 	var c Cursor
-	c.Init(ls, Name{Kind: Everything}, 0, All(), 100)
+	c.Init(ls, &Query{Name: Name{Kind: Everything}, IDs: All()}, 100)
 	var ids []schema.ID
 	for page := c.Next(); len(page) > 0; page = c.Next() {
 		ids = append(ids, page...)
@@ -74,7 +74,7 @@ func TestBuilderFull(t *testing.T) {
 		b.Finish(all, 1)
 		arrive(ls, 0xff, 2, Placement{}, 0)
 		arrive(ls, 0, 3, Placement{}, 0) // the ID of the first, if there is one
-		require.Equal(t, max(n, 1)+1, ls.Count(Name{ByNode, ""}, 0, All()))
+		require.Equal(t, max(n, 1)+1, ls.Count(&Query{Name: Name{ByNode, ""}, IDs: All()}))
 	}
 }
 
@@ -91,9 +91,9 @@ func TestBuilderOfUnplaced(t *testing.T) {
 		require.EqualValues(t, 9, ls.Index(Name{Kind: Unplaced}, v))
 		require.Zero(t, ls.Index(Name{Kind: Everything}, v), "the list of all is known")
 	}
-	require.Equal(t, 2, ls.Count(Name{Kind: Unplaced}, 0, All()))
-	require.Equal(t, 1, ls.Count(Name{Kind: Unplaced}, NonTerminal, All()))
-	require.Equal(t, 3, ls.Count(Name{Kind: Everything}, 0, All()))
+	require.Equal(t, 2, ls.Count(&Query{Name: Name{Kind: Unplaced}, IDs: All()}))
+	require.Equal(t, 1, ls.Count(&Query{Name: Name{Kind: Unplaced}, Variant: NonTerminal, IDs: All()}))
+	require.Equal(t, 3, ls.Count(&Query{Name: Name{Kind: Everything}, IDs: All()}))
 }
 
 // loadedPair returns lists in use and the same from the log. The list of node "0" has departures, and an index in every

@@ -31,9 +31,9 @@ type Cursor struct {
 	buf, other, merged [PageLen]schema.ID
 }
 
-// Init lets c begin at the start of a range of IDs, as of the index at.
-func (c *Cursor) Init(ls *Lists, n Name, v Variant, r Range, at uint64) {
-	c.ls, c.name, c.variant, c.rest, c.at = ls, n, v&NonTerminal, r, at
+// Init lets c begin at the first member of the query, as of the index at.
+func (c *Cursor) Init(ls *Lists, q *Query, at uint64) {
+	c.ls, c.name, c.variant, c.rest, c.at = ls, q.Name, q.Variant&NonTerminal, q.IDs, at
 	c.ended, c.list, c.seen, c.left = false, nil, 0, nil
 }
 

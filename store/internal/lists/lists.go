@@ -195,17 +195,17 @@ func (ls *Lists) Has(n Name, id schema.ID) bool {
 	return l != nil && (l.sets[0].has(id) || l.sets[1].has(id))
 }
 
-// Count returns the number of members of a variant within a range.
-func (ls *Lists) Count(n Name, v Variant, r Range) int {
+// Count returns the number of members of a query.
+func (ls *Lists) Count(q *Query) int {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
-	l := ls.getLocked(n)
+	l := ls.getLocked(q.Name)
 	if l == nil {
 		return 0
 	}
-	count := l.sets[0].count(r)
-	if !v.has(NonTerminal) {
-		count += l.sets[1].count(r)
+	count := l.sets[0].count(q.IDs)
+	if !q.NonTerminal() {
+		count += l.sets[1].count(q.IDs)
 	}
 	return count
 }

@@ -68,7 +68,7 @@ func TestListsKeepNoNames(t *testing.T) {
 	text := []byte("node")
 	arrive(ls, 1, 1, Placement{ByNode: unsafe.String(&text[0], len(text))}, 0)
 	text[0] = 'X'
-	require.Equal(t, 1, ls.Count(Name{ByNode, "node"}, 0, All()))
+	require.Equal(t, 1, ls.Count(&Query{Name: Name{ByNode, "node"}, IDs: All()}))
 	require.Contains(t, ls.Names(), Name{ByNode, "node"})
 }
 
@@ -92,7 +92,7 @@ func TestReasons(t *testing.T) {
 	to(b, true)      // 4: moved and terminal
 	to(Place{}, true)
 	reasons := func(n Name, v Variant) (found []Reason) {
-		gone, touches := ls.Since(n, v, All(), 0, index)
+		gone, touches := ls.Since(&Query{Name: n, Variant: v, IDs: All()}, 0, index)
 		for _, d := range append(gone, touches...) {
 			require.Equal(t, schema.ID{1}, d.ID)
 			found = append(found, d.Reason)
@@ -129,7 +129,7 @@ func TestCursorBesideReturns(t *testing.T) {
 	}
 	ls.DropUnused()
 	var c Cursor
-	c.Init(ls, Name{ByNode, "a"}, Placements, All(), 1)
+	c.Init(ls, &Query{Name: Name{ByNode, "a"}, Variant: Placements, IDs: All()}, 1)
 	got := slices.Clone(c.Next())
 	for i := range n {
 		ls.Apply(&Change{ID: id(i), Index: 2, Was: p})
@@ -144,6 +144,6 @@ func TestCursorBesideReturns(t *testing.T) {
 	for i := range got {
 		require.Equal(t, id(i), got[i], "each member of the index comes once, in order")
 	}
-	c.Init(ls, Name{ByNode, "a"}, 0, All(), 4)
+	c.Init(ls, &Query{Name: Name{ByNode, "a"}, IDs: All()}, 4)
 	require.Empty(t, c.Next(), "the list is empty now")
 }

@@ -404,7 +404,7 @@ func (g *rig) checkView(w view) {
 	floor, r := g.ls.Floor(), g.ids()
 	require.Equal(g.t, max(floor, g.o.index(w)), max(floor, g.ls.Index(w.name, w.variant)), "index of %v, variant %d", w.name, w.variant)
 	members := g.o.members(w, r, g.o.last)
-	require.Equal(g.t, len(members), g.ls.Count(w.name, w.variant, r), "members of %v, variant %d", w.name, w.variant)
+	require.Equal(g.t, len(members), g.ls.Count(&Query{Name: w.name, Variant: w.variant, IDs: r}), "members of %v, variant %d", w.name, w.variant)
 	g.checkSince(w, r)
 }
 
@@ -412,7 +412,7 @@ func (g *rig) checkView(w view) {
 func (g *rig) checkSince(w view, r Range) {
 	above := g.between(g.ls.Floor(), max(g.o.last, g.ls.Floor()))
 	to := g.between(above, max(g.o.last, above))
-	gone, touches := g.ls.Since(w.name, w.variant, r, above, to)
+	gone, touches := g.ls.Since(&Query{Name: w.name, Variant: w.variant, IDs: r}, above, to)
 	byIndex := func(a, b Departure) int { return int(a.Index) - int(b.Index) }
 	require.True(g.t, slices.IsSortedFunc(gone, byIndex), "departures come in the order of their indexes")
 	require.True(g.t, slices.IsSortedFunc(touches, byIndex), "touches come in the order of their indexes")

@@ -11,7 +11,7 @@ type Query struct {
 	Name    Name
 	Variant Variant
 	IDs     Range
-	Prefix  string // of the IDs, canonical; "" for all
+	Prefix  string // of the IDs, canonical; "" for all. Only Watch looks at it.
 }
 
 // NonTerminal reports whether the query leaves out terminal members.

@@ -14,12 +14,12 @@ type Departure struct {
 	Reason Reason
 }
 
-// Since returns the departures from a variant of a list, within a range of IDs, above one index and
-// up to another, in the order of their indexes. touches has the members that the variant counts as
-// changed between the two although their AllocModifyIndex is older. Both results are copies.
+// Since returns the departures from the members of a query above one index and up to another, in the
+// order of their indexes. touches has the members that the query's variant counts as changed between
+// the two although their AllocModifyIndex is older. Both results are copies.
 //
 // Departures up to the floor may be missing: the caller keeps the floor from rising above that index.
-func (ls *Lists) Since(n Name, v Variant, r Range, above, to uint64) (gone, touches []Departure) {
+func (ls *Lists) Since(q *Query, above, to uint64) (gone, touches []Departure) {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	add := func(l *list) {
@@ -27,7 +27,7 @@ func (ls *Lists) Since(n Name, v Variant, r Range, above, to uint64) (gone, touc
 			switch {
 			case e.index > to:
 				return
-			case !e.of.has(v) || !r.Has(e.id):
+			case !e.of.has(q.Variant) || !q.IDs.Has(e.id):
 			case e.kind == touched:
 				touches = append(touches, Departure{e.id, e.index, e.kind})
 			default:
@@ -35,10 +35,10 @@ func (ls *Lists) Since(n Name, v Variant, r Range, above, to uint64) (gone, touc
 			}
 		}
 	}
-	if l := ls.getLocked(n); l != nil {
+	if l := ls.getLocked(q.Name); l != nil {
 		add(l)
 	}
-	if n.Named() && len(ls.mu.unplaced.history) > 0 {
+	if q.Name.Named() && len(ls.mu.unplaced.history) > 0 {
 		add(&ls.mu.unplaced)
 		sortByIndex(gone)
 		sortByIndex(touches)

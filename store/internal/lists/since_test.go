@@ -25,7 +25,7 @@ func TestSinceIsInOrder(t *testing.T) {
 	} {
 		ls.Apply(&c)
 	}
-	gone, touches := ls.Since(node, Placements, All(), 0, 5)
+	gone, touches := ls.Since(&Query{Name: node, Variant: Placements, IDs: All()}, 0, 5)
 	require.Equal(t, []Departure{{id, 3, Moved}, {id, 5, Removed}}, gone)
 	require.Equal(t, []Departure{{id, 2, touched}, {id, 4, touched}}, touches)
 }

@@ -35,7 +35,7 @@ func (g *rig) beginSpan() {
 		known--
 	}
 	s.want = g.o.members(s.view, s.ids, known)
-	s.c.Init(g.ls, s.name, s.variant, s.ids, s.at)
+	s.c.Init(g.ls, &Query{Name: s.name, Variant: s.variant, IDs: s.ids}, s.at)
 	g.spans = append(g.spans, s)
 }
 

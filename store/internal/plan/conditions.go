@@ -110,12 +110,12 @@ func (p *Plan) listIndex(q *lists.Query, above uint64) uint64 {
 // members and departures.
 func newestIn(st *state.State, q *lists.Query) (index uint64) {
 	last := st.Index.Last()
-	gone, touched := st.Lists.Since(q.Name, q.Variant, q.IDs, 0, last)
+	gone, touched := st.Lists.Since(q, 0, last)
 	for _, d := range append(gone, touched...) {
 		index = max(index, d.Index)
 	}
 	var cursor lists.Cursor
-	cursor.Init(&st.Lists, q.Name, q.Variant, q.IDs, last)
+	cursor.Init(&st.Lists, q, last)
 	for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 		for i := range page {
 			switch v := st.Table.Get(&page[i]); {

@@ -133,7 +133,7 @@ func (c *comparison) last() uint64 { return min(c.loaded.Index.Last(), c.used.In
 func (c *comparison) members(ctx context.Context, these, those *lists.Lists, missing func(lists.Name, schema.ID) error) error {
 	cursor := new(lists.Cursor)
 	for _, n := range these.Names() {
-		cursor.Init(these, n, 0, lists.All(), math.MaxUint64)
+		cursor.Init(these, &lists.Query{Name: n, IDs: lists.All()}, math.MaxUint64)
 		for page := cursor.Next(); len(page) > 0; page = cursor.Next() {
 			for _, id := range page {
 				if those.Has(n, id) && those.Terminal(n, id) == these.Terminal(n, id) ||
