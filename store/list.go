@@ -32,7 +32,7 @@ func (sn *Snapshot) List(sel Selector) Allocations {
 			yield(nil, err)
 			return
 		}
-		if sn.members(&q, yield) && q.Name.Named() {
+		if sn.members(&q, yield) {
 			sn.unplaced(&q, yield)
 		}
 	}
@@ -81,24 +81,34 @@ func (sn *Snapshot) newest(a *schema.Allocation) (*schema.Allocation, error) {
 	return sn.c.handOut(a, nil)
 }
 
-// unplaced yields the errors of quarantined allocations whose placement is unknown, and returns false
-// if it was stopped.
-func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, error) bool) bool {
+// unplaced yields the errors of the quarantined allocations that may belong to the list.
+func (sn *Snapshot) unplaced(q *lists.Query, yield func(*schema.Allocation, error) bool) {
 	st, err := sn.state()
-	name := lists.Name{Kind: lists.Unplaced}
-	if err != nil || st.Lists.Index(name, 0) == 0 { // as in a file without damage
-		return err == nil
+	if err != nil {
+		return
 	}
-	p := newPager(st, &lists.Query{Name: name, IDs: lists.All()}, sn.index)
+	sn.eachUnplaced(st, q, func(id schema.ID) bool {
+		_, err := sn.at(id)
+		return err == nil || yield(nil, err)
+	})
+}
+
+// eachUnplaced calls fn, until it returns false, for the allocations of unknown placement that may
+// belong to the list and are not among its members. As with a Cursor, some may have come later.
+func (sn *Snapshot) eachUnplaced(st *state.State, q *lists.Query, fn func(schema.ID) bool) {
+	all := lists.Query{Name: lists.Name{Kind: lists.Unplaced}, IDs: q.IDs}
+	if !q.Name.Named() || st.Lists.Index(all.Name, 0) == 0 { // the latter as in a file without damage
+		return
+	}
+	p := newPager(st, &all, sn.index)
 	defer p.release()
 	for p.next() {
 		for _, id := range p.ids {
-			if _, err := sn.at(id); err != nil && !st.Lists.Has(q.Name, id) && !yield(nil, err) {
-				return false
+			if !st.Lists.Has(q.Name, id) && !fn(id) {
+				return
 			}
 		}
 	}
-	return true
 }
 
 // Len returns the number of allocations in a list at the snapshot's index, those in quarantine
@@ -123,12 +133,10 @@ func (sn *Snapshot) Len(sel Selector) (int, error) {
 			return 0, err
 		}
 	}
-	if q.Name.Named() {
-		sn.unplaced(&q, func(_ *schema.Allocation, e error) bool {
-			err = e
-			return false
-		})
-	}
+	sn.unplaced(&q, func(_ *schema.Allocation, e error) bool {
+		err = e
+		return false
+	})
 	if _, e := sn.state(); e != nil {
 		return 0, e
 	}

@@ -172,24 +172,17 @@ func (c *listReader) member(id schema.ID) error {
 
 // unplaced adds the errors of quarantined allocations that may belong to the list.
 func (c *listReader) unplaced() (err error) {
-	name := lists.Name{Kind: lists.Unplaced}
-	if !c.q.Name.Named() || c.st.Lists.Index(name, 0) == 0 {
-		return nil
-	}
-	p := newPager(c.st, &lists.Query{Name: name, IDs: c.q.IDs}, c.sn.index)
-	defer p.release()
-	for err == nil && p.next() {
-		for _, id := range p.ids {
-			v := c.st.Table.Get(&id)
-			if v == nil || v.Modified() <= c.above || c.st.Lists.Has(c.q.Name, id) {
-				continue
-			}
-			if _, fault := c.sn.at(id); fault != nil {
-				c.reported[id] = true // it is unknown whether it has left
-				err = errors.Join(err, c.fault(v, fault))
-			}
+	c.sn.eachUnplaced(c.st, c.q, func(id schema.ID) bool {
+		v := c.st.Table.Get(&id)
+		if v == nil || v.Modified() <= c.above {
+			return true
 		}
-	}
+		if _, fault := c.sn.at(id); fault != nil {
+			c.reported[id] = true // it is unknown whether it has left
+			err = c.fault(v, fault)
+		}
+		return err == nil
+	})
 	return err
 }
 
