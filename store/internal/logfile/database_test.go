@@ -19,7 +19,7 @@ import (
 // mapped opens the file at path and maps it.
 func mapped(t *testing.T, path string) *File {
 	t.Helper()
-	f, err := Open(path, Options{LockTimeout: time.Second, InitialMmapBytes: 1 << 30, OpenFile: os.OpenFile})
+	f, err := Open(path, Options{LockTimeout: time.Second, InitialMmapBytes: 1 << 28, OpenFile: os.OpenFile})
 	require.NoError(t, err)
 	plain, err := boltfile.Newest(f.Raw())
 	require.NoError(t, err)
