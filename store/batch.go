@@ -77,7 +77,8 @@ func (b *Batch) recycle() {
 // would empty the stored NodeID, JobID or TaskGroup refuses the whole batch with ErrInvalid.
 //
 // An empty JobID takes the Job's ID. The indexes in a are ignored. If the store holds
-// a.PreviousAllocation, that allocation's NextAllocation is set.
+// a.PreviousAllocation, that allocation's NextAllocation is set, which moves its ModifyIndex. An
+// update replaces NextAllocation too: make it from the newest version.
 //
 // Upsert copies a; the caller keeps it.
 func (b *Batch) Upsert(a *schema.Allocation) {
@@ -200,7 +201,8 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 // AppendTaskEvent adds one event to a task of an allocation, and moves the task
 // to state unless that is "". The task's bookkeeping follows, see
 // [schema.TaskState.Record]; a task that has no state yet starts as pending. An
-// unknown allocation is skipped and reported in Applied.Unknown.
+// unknown allocation is skipped and reported in Applied.Unknown. ClientStatus stays: SetClientStatus
+// changes it.
 //
 // An event that the task's ring holds already, equal in every field and with a Time, changes
 // nothing, its state included. So an event may be sent again if it is unknown whether it arrived.

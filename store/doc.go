@@ -39,6 +39,23 @@ proof.
 A list has an index of its own: the newest at which a member arrived, changed or left. It never goes
 back, also across restarts. The changes that compaction has forgotten count as made at its floor.
 
+# Schedulers and agents
+
+A scheduler reads on a [Snapshot], decides, and applies a batch with Expect and ExpectList. A snapshot
+or a read that begins after a wait has returned shows at least the index of its result. To replace an
+allocation exactly once, the batch has its Expect with the ModifyIndex that was read, when its
+NextAllocation was empty: a PreviousAllocation sets NextAllocation, and so moves ModifyIndex. An Upsert
+replaces NextAllocation like every other field, so it is made from the newest version.
+Everything().NonTerminal().Placements() changes when there may be something to do.
+
+An agent stops the allocations that have left its list before it starts those that arrived: a
+scheduler may have given their room away. With NonTerminal an allocation leaves when the scheduler stops
+it, though its process still runs. It reports a status by SetClientStatus, which no task event
+does; with Expect it does not revive an allocation that was declared lost. After a restart it
+begins with MinQueryIndex 0, or with the index whose result it has handled last, and starts only what
+does not run and is still pending. An ID that was deleted and placed again has another CreateIndex.
+A process that ends cancels the ctx of the wait, which loses nothing.
+
 # Durability
 
 When Apply returns without an error, the batch is on the disk: it was written and synced with

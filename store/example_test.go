@@ -60,23 +60,25 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		seen = list.Index
-		changed := map[string]bool{}
+		listed := map[string]bool{}
 		for _, a := range list.Changed {
-			changed[a.ID] = true
-			if !running[a.ID] {
-				running[a.ID] = true // start it here
-				event := schema.TaskEvent{Type: schema.TaskStarted, Time: 1447806038427841000}
-				applied, err := s.AppendTaskEvent(ctx, a.ID, "redis", schema.TaskStateRunning, event)
-				fmt.Println("runs", a.ID, "since index", applied.Index, err)
+			listed[a.ID] = true
+		}
+		for _, gone := range list.Gone { // stop these first: their room may be taken already
+			delete(running, gone.ID)
+		}
+		maps.DeleteFunc(running, func(id string, _ bool) bool { return list.Full && !listed[id] }) // and all that a full list lacks
+		for id := range listed {
+			if !running[id] {
+				running[id] = true // start it, then report
+				var b store.Batch
+				b.SetClientStatus(id, schema.ClientStatusRunning, "")
+				b.AppendTaskEvent(id, "redis", schema.TaskStateRunning, schema.TaskEvent{Type: schema.TaskStarted, Time: 1447806038427841000})
+				applied, err := s.Apply(ctx, &b)
+				fmt.Println("runs", id, "since index", applied.Index, err)
 			}
 		}
-		for _, gone := range list.Gone {
-			delete(running, gone.ID) // stop it here
-		}
-		if list.Full { // at first and after a restore, Changed is the whole list: stop all others
-			maps.DeleteFunc(running, func(id string, _ bool) bool { return !changed[id] })
-		}
+		seen = list.Index
 	}
 	// Output: runs 203266e5-e0d6-9486-5e05-397ed2b184af since index 3 <nil>
 }

@@ -57,8 +57,8 @@ func (sel Selector) NonTerminal() Selector {
 	return sel
 }
 
-// Placements returns the selector of the same list in which only arrivals, departures and the
-// scheduler's writes count as changes. A client's report does not count, unless under NonTerminal the
+// Placements returns the selector of the same list in which only arrivals, departures, the
+// scheduler's writes, and a NextAllocation that is set count as changes. A client's report does not count, unless under NonTerminal the
 // allocation ends or runs again by it.
 func (sel Selector) Placements() Selector {
 	sel.variant |= lists.Placements

@@ -109,7 +109,10 @@ func (g *rig) view() view {
 }
 
 // flags returns flags for terminal, mostly without any.
-func (g *rig) flags() TerminalFlags { return TerminalFlags(g.next(4) & g.next(4)) }
+func (g *rig) flags() TerminalFlags {
+	some, others := g.next(4), g.next(4)
+	return TerminalFlags(some & others)
+}
 
 // run does all operations.
 func (g *rig) run() {
