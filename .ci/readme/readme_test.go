@@ -75,6 +75,7 @@ func newSandbox(t *testing.T, root, readme string) *sandbox {
 // mainOf returns the program that README tells its readers to make of the snippets.
 func mainOf(readme string) (string, error) {
 	var body strings.Builder
+	found := false
 	for rest := readme; ; {
 		_, snippet, ok := strings.Cut(rest, "```go\n")
 		if !ok {
@@ -85,8 +86,9 @@ func mainOf(readme string) (string, error) {
 			return "", errors.New("README has a snippet without an end")
 		}
 		body.WriteString(snippet)
+		found = true
 	}
-	if body.Len() == 0 {
+	if !found {
 		return "", errors.New("README has no snippet")
 	}
 	return "package main\n\nimport (\n\"context\"\n\"errors\"\n\"fmt\"\n\"log\"\n\"maps\"\n\n\"allocstore/schema\"\n\"allocstore/store\"\n)\n\n" +
