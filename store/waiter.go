@@ -71,7 +71,7 @@ func unchangedSince(st *state.State, w *watch.Waiter) bool {
 	return v != nil && v.Modified() <= w.Min()
 }
 
-// observed is result by what observe finds.
+// observed returns the result for the observation that ends the wait, or nil to go on waiting.
 func (s *Store) observed(w *watch.Waiter, kind watch.Kind) (*WaitResult, error) {
 	for {
 		o, found := observe(s.state.Load(), w, kind)

@@ -26,7 +26,7 @@ Invariants:
   - A number stands for one list as long as an allocation has it or the history of the list is
     not empty.
 
-Locks: Lists has one, a leaf, held for one change or one page. One goroutine changes the
+Locks: Lists has one, a leaf, held for one change, or for a copy of one page or of departures. One goroutine changes the
 lists; any number read.
 */
 package lists

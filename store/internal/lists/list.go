@@ -57,7 +57,6 @@ func (s variantSet) has(v Variant) bool { return s>>v&1 != 0 }
 const (
 	ofAll        variantSet = 1<<variants - 1
 	ofTerminal   variantSet = 1 | 1<<Placements // those that have terminal members
-	ofLive                  = ofAll &^ ofTerminal
 	ofPlacements variantSet = 1<<Placements | 1<<(Placements|NonTerminal)
 )
 

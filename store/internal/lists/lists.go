@@ -15,7 +15,7 @@ import (
 // from the log when a file is opened. Init makes them.
 type Lists struct {
 	mu struct {
-		sync.RWMutex // guards the rest; a leaf lock, held for one page or one change
+		sync.RWMutex // guards the rest; a leaf lock, held for one change, or for a copy of one page or of departures
 		all          list
 		unplaced     list
 		named        [namedKinds]names

@@ -139,7 +139,7 @@ func TestClassSet(t *testing.T) {
 func TestNameHolds(t *testing.T) {
 	t.Parallel()
 	a := &schema.Allocation{NodeID: "n", JobID: "j", EvalID: "e"}
-	for kind, text := range PlacementOf(a) {
+	for kind, text := range PlacementOf(schema.Placement{EvalID: a.EvalID, NodeID: a.NodeID, JobID: a.JobID}) {
 		require.True(t, Name{Kind(kind), text}.Holds(a))
 		require.False(t, Name{Kind(kind), "x"}.Holds(a))
 	}

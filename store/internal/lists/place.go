@@ -5,9 +5,9 @@ import "allocstore/schema"
 // A Placement has the names of the lists that an allocation is in.
 type Placement [namedKinds]string
 
-// PlacementOf returns the placement of a.
-func PlacementOf(a *schema.Allocation) Placement {
-	return Placement{ByNode: a.NodeID, ByJob: a.JobID, ByEval: a.EvalID}
+// PlacementOf returns the placement in a scheduler's part.
+func PlacementOf(p schema.Placement) Placement {
+	return Placement{ByNode: p.NodeID, ByJob: p.JobID, ByEval: p.EvalID}
 }
 
 // A Place says which lists an allocation is in. It has the numbers of three lists, of a node, a job

@@ -156,7 +156,7 @@ func (d *draft) place() (at lists.Place, err error) {
 		if err != nil {
 			return at, err
 		}
-		to := lists.Placement{lists.ByNode: p.NodeID, lists.ByJob: p.JobID, lists.ByEval: p.EvalID}
+		to := lists.PlacementOf(p)
 		at = d.p.st.Lists.Place(&to, at.Terminal)
 		at.Terminal.Set(lists.ServerTerminal, sched.terminal)
 	}

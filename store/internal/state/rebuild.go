@@ -104,7 +104,7 @@ func (b *rebuilder) parts(v *Version, rec *scanned) Parts {
 		p.Place = lists.UnknownPlace()
 		p.Place.Terminal = v.Place.Terminal & lists.ClientTerminal // the client's part may be in another record
 	case sched:
-		to := lists.Placement{lists.ByNode: rec.sched.NodeID, lists.ByJob: rec.sched.JobID, lists.ByEval: rec.sched.EvalID}
+		to := lists.PlacementOf(rec.sched)
 		p.Place = b.lists.Place(&to, v.Place.Terminal)
 		p.Place.Terminal.Set(lists.ServerTerminal, lists.TerminalOf(rec.sched.DesiredStatus, ""))
 	}
