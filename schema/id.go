@@ -74,6 +74,17 @@ func parseHex(text uint64) (bytes uint32, invalid uint64) {
 	return uint32(pairs | pairs>>16), invalid
 }
 
+// hexDigit returns the value of a hex digit in either case, and more than 15 for any other byte.
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return c|0x20 - 'a' + 10
+	}
+	return 0xff
+}
+
 // invalidID quotes the beginning of s, which may be long.
 func invalidID(s string) error {
 	if len(s) > 2*idText {
@@ -114,15 +125,25 @@ func IDRange(prefix string) (low, high ID, err error) {
 	if len(prefix) > idText {
 		return ID{}, ID{}, fmt.Errorf("prefix: %w", invalidID(prefix))
 	}
-	lowest, highest := []byte("00000000-0000-0000-0000-000000000000"), []byte("ffffffff-ffff-ffff-ffff-ffffffffffff")
-	copy(lowest, prefix)
-	copy(highest, prefix)
-	low, err = ParseID(string(lowest))
-	if err == nil {
-		high, err = ParseID(string(highest))
+	for i := range high {
+		high[i] = 0xff
 	}
-	if err != nil {
-		return ID{}, ID{}, fmt.Errorf("prefix: %w", invalidID(prefix))
+	digits := 0
+	for i := range len(prefix) {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if prefix[i] != '-' {
+				return ID{}, ID{}, fmt.Errorf("prefix: %w", invalidID(prefix))
+			}
+			continue
+		}
+		d := hexDigit(prefix[i])
+		if d > 0xf {
+			return ID{}, ID{}, fmt.Errorf("prefix: %w", invalidID(prefix))
+		}
+		shift := 4 - 4*(digits%2) // a byte's first digit is its high half
+		low[digits/2] |= d << shift
+		high[digits/2] ^= (d ^ 0xf) << shift
+		digits++
 	}
-	return low, high, err
+	return low, high, nil
 }
