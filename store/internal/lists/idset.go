@@ -2,7 +2,6 @@ package lists
 
 import (
 	"slices"
-	"sort"
 
 	"allocstore/schema"
 )
@@ -16,33 +15,51 @@ type idset struct {
 	chunks []chunk
 }
 
-// A chunk has its lowest ID beside it, so that a search for a chunk stays in one piece of
-// memory.
+// A chunk has its lowest and its highest ID beside it, so that a search for a chunk stays in one
+// piece of memory, and a search in the chunk knows where to begin.
 type chunk struct {
-	first schema.ID // Invariant: ids[0]
-	ids   []schema.ID
+	first, last schema.ID // Invariant: the first and the last of ids
+	ids         []schema.ID
 }
 
 const maxChunk = 256
 
 // chunkOf returns the index of the only chunk that id can be in.
 func (s *idset) chunkOf(id schema.ID) int {
-	after := sort.Search(len(s.chunks), func(i int) bool { return s.chunks[i].first.Compare(id) > 0 })
-	return max(after-1, 0)
+	last := len(s.chunks) - 1
+	switch {
+	case id.Compare(s.chunks[last].first) >= 0:
+		return last
+	case id.Compare(s.chunks[0].first) < 0:
+		return 0
+	}
+	first := func(i int) *schema.ID { return &s.chunks[i].first }
+	at := search(last, first, &s.chunks[0].first, &s.chunks[last].first, &id)
+	if s.chunks[at].first != id {
+		at--
+	}
+	return at
 }
 
 // search returns the position in the chunk where id is or belongs.
 func (c *chunk) search(id schema.ID) (at int, found bool) {
-	return slices.BinarySearchFunc(c.ids, id, schema.ID.Compare)
+	switch {
+	case id.Compare(c.last) > 0:
+		return len(c.ids), false
+	case id.Compare(c.first) <= 0:
+		return 0, id == c.first
+	}
+	at = search(len(c.ids)-1, func(i int) *schema.ID { return &c.ids[i] }, &c.first, &c.last, &id)
+	return at, c.ids[at] == id
 }
 
 // set makes ids the content of the chunk.
-func (c *chunk) set(ids []schema.ID) { c.first, c.ids = ids[0], ids }
+func (c *chunk) set(ids []schema.ID) { c.first, c.last, c.ids = ids[0], ids[len(ids)-1], ids }
 
 // add inserts id.
 func (s *idset) add(id schema.ID) {
 	if len(s.chunks) == 0 {
-		s.chunks = []chunk{{id, []schema.ID{id}}}
+		s.chunks = []chunk{{id, id, []schema.ID{id}}}
 		return
 	}
 	c, at, found := s.find(id)
@@ -55,13 +72,8 @@ func (s *idset) add(id schema.ID) {
 	s.chunks[c].set(slices.Insert(s.chunks[c].ids, at, id))
 }
 
-// find returns the chunk of id, and the position where id is or belongs. IDs that arrive
-// in order need no search.
+// find returns the chunk of id, and the position where id is or belongs.
 func (s *idset) find(id schema.ID) (c, at int, found bool) {
-	c = len(s.chunks) - 1
-	if n := len(s.chunks[c].ids); s.chunks[c].ids[n-1].Compare(id) < 0 {
-		return c, n, false
-	}
 	c = s.chunkOf(id)
 	at, found = s.chunks[c].search(id)
 	return c, at, found
@@ -78,7 +90,7 @@ func (s *idset) split(c, at int) (int, int) {
 	}
 	var upper chunk
 	upper.set(slices.Clone(s.chunks[c].ids[half:]))
-	s.chunks[c].ids = s.chunks[c].ids[:half]
+	s.chunks[c].set(s.chunks[c].ids[:half])
 	s.chunks = slices.Insert(s.chunks, c+1, upper)
 	if at > half {
 		return c + 1, at - half
@@ -157,14 +169,17 @@ func (s *idset) page(buf []schema.ID, r Range) []schema.ID {
 	}
 	first := s.chunkOf(r.Low)
 	at, _ := s.chunks[first].search(r.Low)
-	for _, c := range s.chunks[first:] {
-		for _, id := range c.ids[at:] {
-			if len(buf) == cap(buf) || id.Compare(r.High) > 0 {
-				return buf
+	for i := first; i < len(s.chunks) && len(buf) < cap(buf); i++ {
+		c := &s.chunks[i]
+		ids := c.ids[at:]
+		ids = ids[:min(len(ids), cap(buf)-len(buf))]
+		if c.last.Compare(r.High) > 0 {
+			for k := 0; k < len(ids) && ids[k].Compare(r.High) <= 0; k++ {
+				buf = append(buf, ids[k])
 			}
-			buf = append(buf, id)
+			return buf
 		}
-		at = 0
+		buf, at = append(buf, ids...), 0
 	}
 	return buf
 }

@@ -57,6 +57,7 @@ func compareSet(t *testing.T, set *idset, in map[schema.ID]bool, low, high schem
 	for _, chunk := range set.chunks {
 		require.NotEmpty(t, chunk.ids, "Invariant: no chunk is empty")
 		require.Equal(t, chunk.ids[0], chunk.first, "Invariant: first is the lowest ID")
+		require.Equal(t, chunk.ids[len(chunk.ids)-1], chunk.last, "Invariant: last is the highest ID")
 		require.LessOrEqual(t, len(chunk.ids), maxChunk, "Invariant: no chunk is longer")
 	}
 }
