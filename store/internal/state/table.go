@@ -16,7 +16,7 @@ import (
 // A Table maps every ID that the store remembers to its newest version. A lookup costs
 // the hash of the ID and one slot.
 //
-// It is an open-addressed hash table with linear probing, divided into shards. A slot is
+// It is an open-addressed hash table with linear probing by pairs of slots, divided into shards. A slot is
 // half a cache line and has all that Get needs: the ID, the pointer to the version, and
 // the pointer to the decoded allocation. So a lookup of a resident allocation misses the
 // cache once, where a map of strings misses it three times (group, string, value).
@@ -95,15 +95,22 @@ func (t *Table) hash(id *schema.ID) uint64 {
 
 func (t *Table) shard(h uint64) *tableShard { return &t.shards[h>>(64-shardBits)] }
 
-// probe returns the slot of id, or the empty one where it belongs.
+// probe returns the slot of id, or the empty one where it belongs. Slots are looked at in pairs, which
+// share a cache line.
 func probe(slots []slot, h uint64, id *schema.ID) *slot {
-	for i := h; ; i++ {
-		s := &slots[i&uint64(len(slots)-1)]
-		if s.v.Load() == nil || s.id == *id {
+	last := uint64(len(slots) - 1)
+	for i := h; ; i += 2 {
+		if s := &slots[i&last]; s.takes(id) {
+			return s
+		}
+		if s := &slots[(i^1)&last]; s.takes(id) { // the other of the pair
 			return s
 		}
 	}
 }
+
+// takes reports whether the slot is that of id, or empty.
+func (s *slot) takes(id *schema.ID) bool { return s.v.Load() == nil || s.id == *id }
 
 // lock locks the shard of id, and returns it and the slot of id, or the empty one where it
 // belongs.
