@@ -112,6 +112,7 @@ func (g *groupWriter) reset() {
 
 // publishVersions puts the versions of a batch into the table and the lists.
 func (g *groupWriter) publishVersions(batch []plan.Change) {
+	g.st.Begun.Store(batch[0].Key.Index)
 	var written, live int64
 	for i := range batch {
 		ch := &batch[i]

@@ -53,12 +53,18 @@ func (sn *Snapshot) members(q *lists.Query, yield func(*schema.Allocation, error
 	defer p.release()
 	for p.next() {
 		p.lookUp()
-		for i, id := range p.ids {
-			a, err := sn.newest(p.found.Allocs[i])
-			if a == nil && err == nil {
-				if a, err = sn.at(id); err == nil && !q.Holds(a) {
-					continue
-				}
+		unchanged := st.Begun.Load() <= sn.index // read after the lookups: no version is newer
+		if _, err := sn.state(); err != nil {
+			yield(nil, err)
+			return false
+		}
+		for i, a := range p.found.Allocs[:len(p.ids)] {
+			var err error
+			if a != nil && (unchanged || a.ModifyIndex <= sn.index) {
+				sn.c.hit()
+				a, err = sn.c.handOut(a, nil)
+			} else if a, err = sn.at(p.ids[i]); err == nil && !q.Holds(a) {
+				continue
 			}
 			if !yield(a, err) || err != nil && !errors.Is(err, ErrCorrupt) {
 				return false

@@ -32,6 +32,10 @@ type State struct {
 	Counts   Counts
 	Manifest logfile.Manifest // as of the last commit; the committer's
 
+	// Begun is the index of the newest batch that was published, or is being published, since
+	// the state was loaded. No version in the table is newer.
+	Begun atomic.Uint64
+
 	// Floor is the index up to which deletions and superseded changes may have been
 	// forgotten, 0 before the first. The sweeper raises it.
 	Floor atomic.Uint64
@@ -142,7 +146,7 @@ func (ch *Change) OfLists() lists.Change {
 }
 
 // Publish makes a change visible in the table, the lists and the counts. It does not
-// raise Index. The table comes before the lists: a reader that finds an ID in a list finds its
+// raise Index. The caller has raised Begun. The table comes before the lists: a reader that finds an ID in a list finds its
 // version in the table.
 func (st *State) Publish(ch *Change) {
 	if ch.Before != nil && st.Damaged.Covers(ch.Before) {
