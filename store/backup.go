@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"allocstore/store/internal/backupstream"
+	"allocstore/store/internal/compaction"
+	"allocstore/store/internal/logcopy"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
@@ -61,7 +63,7 @@ type backup struct {
 	known   bool
 	records record.ContentSum // of the records that were copied
 
-	log      logCopy
+	log      *logcopy.Copy
 	buf      []byte           // goes to w next
 	manifest logfile.Manifest // of the copied content
 }
@@ -89,13 +91,13 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 		return nil, err
 	}
 	st := s.state.Load()
-	b.log = newLogCopy(st, b.sn.index)
+	b.log = logcopy.New(st, b.sn.index)
 	b.manifest.Floor, b.manifest.Restored = st.Floor.Load(), st.Restored
-	s.sweeper.backups.Add(1)
+	resume := s.sweeper.Pause()
 	return func() {
 		_ = b.sn.Close()
-		s.sweeper.backups.Add(-1)
-		s.wakeSweeper()
+		resume()
+		compaction.Wake(s.state.Load(), s.sweepDue)
 	}, nil
 }
 
@@ -125,8 +127,8 @@ func (b *backup) read(ctx context.Context) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	err = b.log.st.File.View(func(t logfile.Tx) (err error) {
-		_, more, err = b.log.read(t, b.job, b.record)
+	err = b.log.File().View(func(t logfile.Tx) (err error) {
+		_, more, err = b.log.Step(t, b.job, b.record)
 		return err
 	})
 	if _, e := b.sn.state(); e != nil {

@@ -96,7 +96,7 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 }
 
 // mayBegin returns why the log cannot be read from after on, or nil. The feed has entered, so that
-// the floor stays; see sweeper.raiseFloor.
+// the floor stays; see package compaction.
 func (f *feed) mayBegin(ctx context.Context, after uint64) error {
 	if floor := f.st.Floor.Load(); after < floor {
 		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)

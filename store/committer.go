@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"allocstore/store/internal/compaction"
 	"allocstore/store/internal/logfile"
 )
 
@@ -67,7 +68,7 @@ type commitEnv struct {
 	// commit commits the batches and some of the removals, which may be nil, and returns an
 	// answer to each. It calls putBack(n) first if only n batches fit. An error leaves the
 	// disk's content unknown.
-	commit func(batches []*request, r *removals, putBack func(n int)) ([]answer, error)
+	commit func(batches []*request, r *compaction.Removals, putBack func(n int)) ([]answer, error)
 
 	// publish makes the committed batches visible.
 	publish func()
@@ -238,8 +239,8 @@ func (c *committer) commitGroup() {
 		r.answered <- answers[i]
 	}
 	c.group = c.group[:0]
-	if r := c.maintenance.removes(); r != nil && len(r.dead) == 0 {
-		c.maintenance.finish(r.err)
+	if done, err := c.maintenance.removes().Done(); done {
+		c.maintenance.finish(err)
 		c.maintenance = nil
 	}
 }
@@ -255,13 +256,13 @@ func (c *committer) giveUp(cause error) {
 
 // maintenance is work for the committer besides batches: removals, or a barrier.
 type maintenance struct {
-	removals *removals
+	removals *compaction.Removals
 	barrier  func() error // runs once, between two groups
 	done     chan error
 }
 
 // removes returns the removals, or nil for other maintenance.
-func (m *maintenance) removes() *removals {
+func (m *maintenance) removes() *compaction.Removals {
 	if m == nil {
 		return nil
 	}
@@ -292,12 +293,9 @@ func (c *committer) do(m *maintenance) error {
 	return <-m.done
 }
 
-// remove removes dead records, and blocks until all are gone. It reports whether writers set
-// the pace.
-func (c *committer) remove(dead []deadRecord, floor uint64) (paced bool, err error) {
-	r := &removals{dead: dead, floor: floor}
-	err = c.do(&maintenance{removals: r})
-	return r.paced, err
+// remove removes dead records, and blocks until all are gone.
+func (c *committer) remove(r *compaction.Removals) error {
+	return c.do(&maintenance{removals: r})
 }
 
 // barrier has the committer call fn between two groups, and returns fn's error. If that is

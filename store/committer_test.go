@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/store/internal/compaction"
 	"allocstore/store/internal/logfile"
 )
 
@@ -26,13 +27,13 @@ type slowDisk struct {
 
 func (d *slowDisk) env() commitEnv {
 	return commitEnv{
-		commit: func(batches []*request, r *removals, putBack func(int)) ([]answer, error) {
+		commit: func(batches []*request, r *compaction.Removals, putBack func(int)) ([]answer, error) {
 			if len(batches) > d.maxBatches {
 				putBack(d.maxBatches)
 				batches = batches[:d.maxBatches]
 			}
 			if r != nil {
-				r.dead = r.dead[min(len(r.dead), 10):]
+				r.Dead = r.Dead[min(len(r.Dead), 10):]
 			}
 			d.committed = append([]*request(nil), batches...)
 			var answers []answer
@@ -92,7 +93,7 @@ func TestCommitterAnswersOnce(t *testing.T) {
 	}
 	wg.Go(func() { // one goroutine: the store holds the maintenance lock here
 		for range 50 {
-			if _, err := c.remove(make([]deadRecord, 35), 1); err != nil {
+			if err := c.remove(&compaction.Removals{Dead: make([]compaction.DeadRecord, 35)}); err != nil {
 				t.Error(err)
 			}
 			if err := c.barrier(func() error { barriers.Add(1); return nil }); err != nil {
@@ -150,7 +151,7 @@ func TestCommitterFails(t *testing.T) {
 			all = append(all, r)
 		}
 		removed := make(chan error)
-		go func() { _, err := c.remove(make([]deadRecord, 1), 1); removed <- err }()
+		go func() { removed <- c.remove(&compaction.Removals{Dead: make([]compaction.DeadRecord, 1)}) }()
 		synctest.Wait()
 		c.start()
 		for _, r := range all {

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"allocstore/store/internal/compaction"
 	"allocstore/store/internal/logfile"
 )
 
@@ -33,7 +33,7 @@ func (s *Store) Compact(ctx context.Context) error {
 }
 
 // compact makes a pass of the sweeper and rewrites the file.
-func (s *Store) compact(ctx context.Context) (err error) {
+func (s *Store) compact(ctx context.Context) error {
 	if err := s.maintenance.lock(ctx); err != nil {
 		return err
 	}
@@ -41,14 +41,8 @@ func (s *Store) compact(ctx context.Context) (err error) {
 	if err := s.replaceable(); err != nil {
 		return err
 	}
-	if err := s.sweeper.sweep(ctx); err != nil {
+	if err := s.sweeper.Sweep(ctx); err != nil {
 		return err
 	}
-	st := s.state.Load()
-	n, err := st.File.NewSuccessor()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.Close()) }()
-	return newRewrite(n, st).run(ctx, s.committer)
+	return compaction.Rewrite(ctx, s.state.Load(), s.committer.barrier)
 }

@@ -64,7 +64,7 @@ type core struct {
 // counts count the store's work since Open; see Stats.
 type counts struct {
 	commits, batches, writes atomic.Uint64
-	passes, hits, misses     atomic.Uint64
+	hits, misses             atomic.Uint64
 }
 
 // A maintenanceLock is held by one goroutine at a time. Acquiring it can be canceled.

@@ -126,16 +126,16 @@ stream: changes.go is the feed of the store, and follow.go that of a list. All o
 which is the struct that the parts of a store share; its comment has the order in which a batch
 becomes visible.
 
-Maintenance: sweeper.go is compaction in the background, window.go finds dead records and
-removals.go removes them with the next commits; compact.go rewrites the file. backup.go and
-restore.go exchange a stream of frames, which internal/backupstream defines; check.go compares the
-file with the memory.
+Maintenance: sweeper.go is compaction in the background and compact.go that on demand, by package
+internal/compaction. backup.go and restore.go exchange a stream of frames, which
+internal/backupstream defines; check.go compares the file with the memory.
 
-Below: internal/plan folds the writes of a batch, and knows no queue and no waiter. internal/state is
-the content of one file in memory and loads it, internal/lists is its lists of IDs, internal/logfile
-is the file and hides bbolt, internal/record is the format of records and keys. internal/readers
-knows the indexes that are being read at, and internal/mutation finds allocations that a reader
-changed.
+Below: internal/plan folds the writes of a batch, and knows no queue and no waiter.
+internal/compaction finds dead records, removes them with the next commits and rewrites the file;
+internal/logcopy reads the log in steps for it and for backups. internal/state is the content of one
+file in memory and loads it, internal/lists is its lists of IDs, internal/logfile is the file and
+hides bbolt, internal/record is the format of records and keys. internal/readers knows the indexes
+that are being read at, and internal/mutation finds allocations that a reader changed.
 
 # Where to add
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
+	"allocstore/store/internal/compaction"
 	"allocstore/store/internal/record"
 )
 
@@ -25,17 +26,10 @@ func (s *Store) CompactAround(ctx context.Context, between func()) error {
 		return err
 	}
 	defer s.maintenance.unlock()
-	st := s.state.Load()
-	n, err := st.File.NewSuccessor()
-	if err != nil {
-		return err
-	}
-	rw := newRewrite(n, st)
-	if _, err = rw.catchUp(ctx); err == nil {
+	return compaction.Rewrite(ctx, s.state.Load(), func(fn func() error) error {
 		between()
-		err = rw.run(ctx, s.committer)
-	}
-	return errors.Join(err, n.Close())
+		return s.committer.barrier(fn)
+	})
 }
 
 // ResidentBytes adds up the resident allocations, for comparison with Stats.ResidentBytes.

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 
+	"allocstore/store/internal/compaction"
 	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/plan"
@@ -17,7 +18,7 @@ type groupWriter struct {
 	c        *core
 	st       *state.State // of the group; nil between groups
 	plan     *plan.Plan
-	removals *removals
+	removals *compaction.Removals
 	answers  []answer   // to the batches of the group
 	changes  []int      // the number of the plan's changes that each batch has
 	affected []watch.ID // of the lists of one change
@@ -36,7 +37,7 @@ func (g *groupWriter) env() commitEnv {
 // commit plans the batches and commits their changes with some of the removals. Batches
 // that do not fit go to putBack before the commit. It returns the answers to the others,
 // which are valid until the next commit. After an error the content of the disk is unknown.
-func (g *groupWriter) commit(batches []*request, r *removals, putBack func(n int)) ([]answer, error) {
+func (g *groupWriter) commit(batches []*request, r *compaction.Removals, putBack func(n int)) ([]answer, error) {
 	st := g.c.state.Load()
 	g.st, g.removals = st, r
 	clear(g.answers)
@@ -53,7 +54,7 @@ func (g *groupWriter) commit(batches []*request, r *removals, putBack func(n int
 		if len(g.plan.Changes()) == 0 && r == nil {
 			return false, nil
 		}
-		if err := r.apply(tx, &st.Manifest, len(g.plan.Changes()), g.plan.Newest); err != nil {
+		if err := r.Apply(tx, &st.Manifest, len(g.plan.Changes()), g.plan.Newest); err != nil {
 			return false, err
 		}
 		st.Manifest.Last = g.plan.Last()
@@ -87,7 +88,7 @@ func (g *groupWriter) planAll(batches []*request, putBack func(n int)) error {
 // publish makes the committed batches visible, and forgets the plan.
 func (g *groupWriter) publish() {
 	g.st.Index.Commit(g.plan.Last())
-	g.removals.committed(g.st)
+	g.removals.Committed(g.st)
 	g.plan.PublishJobs()
 	changes := g.plan.Changes()
 	for _, n := range g.changes {
@@ -100,7 +101,7 @@ func (g *groupWriter) publish() {
 	g.st.Lists.DropUnused()
 	g.st.FloorStored() // after the changes: it removes empty lists, and these may fill one
 	g.c.tail.Wake()
-	g.c.wakeSweeper()
+	compaction.Wake(g.st, g.c.sweepDue)
 	g.reset()
 }
 

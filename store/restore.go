@@ -12,6 +12,7 @@ import (
 	"allocstore/schema"
 	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/ctxio"
+	"allocstore/store/internal/logcopy"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
@@ -136,7 +137,7 @@ func (rs *restoration) read(ctx context.Context) error {
 
 // readSome writes the next frames in one transaction, and reports whether there are more.
 func (rs *restoration) readSome(to logfile.Tx) (more bool, err error) {
-	for start := rs.from.Offset(); rs.from.Offset()-start < copyBytes; {
+	for start := rs.from.Offset(); rs.from.Offset()-start < logcopy.StepBytes; {
 		at := rs.from.Offset()
 		kind, payload, err := rs.from.Next()
 		if err != nil {
@@ -232,7 +233,7 @@ func (rs *restoration) finish() error {
 	}
 	rs.InheritFrom(old)
 	rs.loaded.MarkRestored(rs.Manifest)
-	s.sweeper.swept = 0
+	s.sweeper.Reset()
 	s.state.Store(rs.loaded)
 	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.Last})
 	s.tail.Wake()

@@ -55,7 +55,7 @@ func (s *Store) Stats() Stats {
 		Commits:       s.counts.commits.Load(),
 		Batches:       s.counts.batches.Load(),
 		Writes:        s.counts.writes.Load(),
-		Passes:        s.counts.passes.Load(),
+		Passes:        s.sweeper.Passes(),
 		Hits:          s.counts.hits.Load(),
 		Misses:        s.counts.misses.Load(),
 	}

@@ -1,55 +1,70 @@
-package store
+package compaction
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"allocstore/store/internal/logcopy"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 	"allocstore/store/internal/state"
 )
 
-// A rewrite copies the store's file into a new one, which then replaces it.
+// Rewrite copies the file of st into a new one, which then replaces it. barrier has the committer
+// call a function between two groups, and returns that function's error or its own. Rewrite blocks
+// until all is done. The caller holds the maintenance lock.
 //
 // It copies the log in the order of its keys, some records in each short transaction, while
 // the committer goes on appending to the old file. Nothing else changes there, since the
 // sweeper rests. When little is left, the committer pauses, copies the rest, syncs the new
 // file, renames it and goes on with it. Readers are in short transactions: a running one
 // ends in the old file, the next one begins in the new.
+//
+// Errors: ctx's error; ErrCorrupt if the copy differs from the committed content; that of reading the old
+// file, of writing the new one, or of barrier. After an error the old file is in use, unless the
+// error is ErrOutcomeUnknown.
+func Rewrite(ctx context.Context, st *state.State, barrier func(fn func() error) error) (err error) {
+	n, err := st.File.NewSuccessor()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	rw := &rewrite{Successor: n, st: st, log: logcopy.New(st, math.MaxUint64)}
+	if err := rw.fill(ctx); err != nil {
+		return err
+	}
+	return barrier(rw.finish)
+}
+
+// A rewrite is the work of Rewrite.
 type rewrite struct {
 	*logfile.Successor
 	st       *state.State
-	log      logCopy
+	log      *logcopy.Copy
 	jobBytes int64
 	damaged  []record.JobHash // jobs that were copied damaged
-}
-
-func newRewrite(n *logfile.Successor, st *state.State) *rewrite {
-	return &rewrite{Successor: n, st: st, log: newLogCopy(st, math.MaxUint64)}
 }
 
 // maxCatchUps bounds how often the records written meanwhile are copied before the writers
 // have to wait.
 const maxCatchUps = 8
 
-// run copies everything and replaces the file. Each round copies and syncs the records
+// fill copies everything, apart from a few last records. Each round copies and syncs the records
 // written during the one before, until they are few; only the rest delays writers.
-func (rw *rewrite) run(ctx context.Context, c *committer) error {
+func (rw *rewrite) fill(ctx context.Context) error {
 	for range maxCatchUps {
 		copied, err := rw.catchUp(ctx)
 		if err == nil {
 			err = rw.Sync()
 		}
-		if err != nil {
+		if err != nil || copied <= logcopy.StepBytes {
 			return err
 		}
-		if copied <= copyBytes {
-			break
-		}
 	}
-	return c.barrier(rw.finish)
+	return nil
 }
 
 // catchUp copies all records so far, and returns their bytes.
@@ -80,7 +95,7 @@ func (rw *rewrite) copySome() (n int, more bool, err error) {
 			return rw.PutJob(to, h, body)
 		}
 		put := func(e *logfile.Entry) error { return rw.Put(to, e.Key, e.Value) }
-		n, more, err = rw.log.read(old, putJob, put)
+		n, more, err = rw.log.Step(old, putJob, put)
 		return err
 	})
 	return n, more, err
@@ -129,8 +144,8 @@ func (rw *rewrite) finish() error {
 	}
 	rw.SwapInto(rw.st.File)
 	rw.st.Manifest = rw.Manifest
-	rw.st.Jobs.Keep(rw.log.jobs)
-	rw.st.Damaged.KeepJobs(rw.log.jobs)
+	rw.st.Jobs.Keep(rw.log.Jobs())
+	rw.st.Damaged.KeepJobs(rw.log.Jobs())
 	rw.st.Size.Jobs.Store(rw.jobBytes)
 	return nil
 }
@@ -147,9 +162,9 @@ func (rw *rewrite) complete() (err error) {
 		return err
 	}
 	copied, want := rw.Sum, rw.st.Manifest.Sum
-	left := rw.st.Jobs.SumWithout(rw.log.jobs)
+	left := rw.st.Jobs.SumWithout(rw.log.Jobs())
 	if copied+left != want {
-		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", ErrCorrupt, copied+left, want)
+		return fmt.Errorf("%w: what was copied is not what was written: the content's sum is %x, and should be %x", record.ErrCorrupt, copied+left, want)
 	}
 	rw.Manifest = rw.st.Manifest
 	rw.Sum = copied // unused jobs are left behind

@@ -1,4 +1,4 @@
-package store
+package compaction
 
 import (
 	"allocstore/schema"
@@ -31,7 +31,7 @@ func newWindow(st *state.State, floor uint64) *window {
 
 // found is the result of one search for dead records.
 type found struct {
-	dead []deadRecord
+	dead []DeadRecord
 	next record.Key // where to go on
 	more bool       // there may be more
 }
@@ -56,7 +56,7 @@ func (w *window) find(from record.Key) (f found, err error) {
 			}
 			needed, tombstone := w.needs(&e)
 			if !needed || tombstone {
-				f.dead = append(f.dead, deadRecord{key: e.Key, id: e.ID, size: e.Size(), sum: record.SumNumber(e.Key, e.Value), forget: needed})
+				f.dead = append(f.dead, DeadRecord{key: e.Key, id: e.ID, size: e.Size(), sum: record.SumNumber(e.Key, e.Value), forget: needed})
 			}
 			n++
 		}

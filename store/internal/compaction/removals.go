@@ -1,0 +1,121 @@
+package compaction
+
+import (
+	"errors"
+
+	"allocstore/schema"
+	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
+)
+
+// Removals are dead records on their way out of the log. The sweeper makes them, and the committer
+// removes some with each group, until Done. Nil removals remove nothing. One goroutine at a time uses
+// them.
+type Removals struct {
+	// Dead are the records that were not removed yet.
+	Dead []DeadRecord
+
+	floor uint64       // of the pass
+	now   []DeadRecord // of Dead, the ones of the current transaction
+	err   error        // why the rest stays: ErrNoSpace
+	paced bool         // some were removed along with the records of writers
+}
+
+// A DeadRecord is a record that no reader needs.
+type DeadRecord struct {
+	key  record.Key
+	id   schema.ID
+	size int    // bytes in the file, key included
+	sum  uint64 // its number in the content sum
+
+	// forget: the record is the newest version of its ID, a tombstone, and the ID is forgotten
+	// with it. stays: the ID was placed again, and the record is kept, since the new one
+	// refers to it.
+	forget, stays bool
+}
+
+// The number of records removed in one transaction follows the number written, so the file
+// shrinks under any load and a writer's commit becomes little longer.
+const (
+	removedPerWrite = 4
+	minRemoved      = 64 // beside writes
+)
+
+// Apply removes some of the records in tx, along with that many written records, and puts the
+// floor of the pass into m and tx. newest returns the newest version of an ID as of tx. A full
+// disk removes nothing, and ends the removals with an error; see Done. After any other error tx
+// must not be committed.
+func (r *Removals) Apply(tx logfile.Tx, m *logfile.Manifest, written int, newest func(*schema.ID) *state.Version) error {
+	if r == nil {
+		return nil
+	}
+	n := len(r.Dead)
+	if written > 0 {
+		r.paced = true
+		n = min(n, max(minRemoved, removedPerWrite*written))
+	}
+	n, err := roomFor(tx, n)
+	if errors.Is(err, logfile.ErrNoSpace) {
+		r.now, r.err, r.Dead = nil, err, nil
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.now = r.Dead[:n]
+	remover := tx.Remover()
+	for i := range r.now {
+		d := &r.now[i]
+		if d.forget {
+			v := newest(&d.id)
+			if d.stays = v == nil || v.Pair().Newest() != d.key; d.stays {
+				continue
+			}
+		}
+		if err := remover.Remove(d.key, d.sum); err != nil {
+			return err
+		}
+		m.Sum.Remove(d.sum)
+	}
+	m.Floor = r.floor
+	return m.PutMarks(tx)
+}
+
+// removedBytes bounds the bytes that the removal of one record writes: the page that it was in.
+const removedBytes = 4 << 10
+
+// roomFor returns how many of n records may be removed in tx. A full disk makes it fewer: each
+// removal frees about as many pages for the next transaction as it takes.
+func roomFor(tx logfile.Tx, n int) (int, error) {
+	for ; ; n /= 2 {
+		err := tx.Room(int64(n)*removedBytes/2, logfile.ForCompaction)
+		if err == nil || !errors.Is(err, logfile.ErrNoSpace) || n <= 1 {
+			return n, err
+		}
+	}
+}
+
+// Committed notes in st the removals of the committed transaction, which Apply was called in.
+func (r *Removals) Committed(st *state.State) {
+	if r == nil {
+		return
+	}
+	for i := range r.now {
+		if d := &r.now[i]; !d.stays {
+			st.RecordRemoved(d.id, d.key, d.size, d.forget)
+		}
+	}
+	if r.err == nil {
+		r.Dead = r.Dead[len(r.now):]
+	}
+}
+
+// Done reports whether nothing is left to remove, and why the records could not be removed:
+// ErrNoSpace, or nil if they were. Nil removals are never done.
+func (r *Removals) Done() (done bool, err error) {
+	if r == nil {
+		return false, nil
+	}
+	return len(r.Dead) == 0, r.err
+}
