@@ -59,7 +59,7 @@ var units = []unit{
 	{"store/internal/lists", "schema", codecs, ships},
 	{"store/internal/state", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
 	{"store/internal/plan", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/state", both, ships},
-	{"store/internal/logcopy", "store/internal/record store/internal/logfile store/internal/state", both, ships},
+	{"store/internal/logcopy", "schema store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store/internal/compaction", "schema store/internal/readers store/internal/record store/internal/logfile " +
 		"store/internal/state store/internal/logcopy", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
@@ -67,6 +67,8 @@ var units = []unit{
 	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests
 	{"store/cmd", "schema watch index store store/httpapi store/internal/ctxio store/internal/logfile", nil, 0},
 	{"store/internal/damagetest", "", nil, 0},
+	{"store/internal/logtest", "schema store/internal/boltfile store/internal/lists store/internal/record store/internal/logfile " +
+		"store/internal/state", nil, 0},
 	{"store/internal/histories", "schema store", nil, 0},
 	{"store/internal/powercut", "schema store", nil, 0},
 	{"store/internal/policy", "", nil, 0},
@@ -157,6 +159,10 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"store/internal/state/a.go", "m/store/internal/damagetest", false},
 		{"store/internal/state/sub/a.go", "m/store/internal/state", true},
 		{"store/internal/state/a.go", "m/store", false},
+		{"store/internal/compaction/a.go", "m/store/internal/logcopy", true},
+		{"store/internal/compaction/a.go", "m/store", false},
+		{"store/internal/compaction/a.go", "m/store/internal/plan", false},
+		{"store/internal/logcopy/a.go", "m/store/internal/compaction", false},
 		{"store/internal/histories/a_test.go", "m/store", true},
 		{"store/a.go", "m/store/internal/state", true},
 		{"store/httpapi/a.go", "m/store/internal/state", false},
