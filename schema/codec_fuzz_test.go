@@ -19,7 +19,8 @@ const (
 
 // fuzzCodec checks the properties of a decoder for any bytes: no panic, memory in proportion to
 // the input, and for bytes that decode a canonical encoding.
-func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte) {
+// The Check method, which may be nil, takes exactly the canonical encodings.
+func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte, check func(string) error) {
 	a := withEvents(documented(), MaxTaskEvents)
 	later, err := DecodeJSON(fixture(f, "allocation-later.json"))
 	require.NoError(f, err)
@@ -39,13 +40,29 @@ func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(atLeast+perByte*len(src)), "memory must be in proportion to the input")
 		if err != nil {
 			require.ErrorIs(t, err, ErrMalformed, "bytes that do not decode are malformed")
+			requireChecked(t, check, src, false)
 			return
 		}
 		once := encode(v)
+		requireChecked(t, check, src, string(once) == string(src))
+		requireChecked(t, check, once, true)
 		again, err := decode(string(once))
 		require.NoError(t, err, "an encoding must decode")
 		require.Equal(t, once, encode(again), "an encoding must be canonical")
 	})
+}
+
+// requireChecked requires that check accepts src, or refuses it as malformed.
+func requireChecked(t *testing.T, check func(string) error, src []byte, ok bool) {
+	if check == nil {
+		return
+	}
+	if err := check(string(src)); ok {
+		require.NoError(t, err)
+	} else {
+		require.ErrorIs(t, err, ErrMalformed)
+		require.ErrorContains(t, err, "offset ")
+	}
 }
 
 // fuzzed has its table of strings already, so that it does not count as memory for the input.
@@ -71,7 +88,8 @@ func FuzzDecodeScheduler(f *testing.F) {
 		kept := new(Allocation)
 		same(err, fuzzed.DecodeScheduler(src, ID{}, kept), appendScheduler(nil, a), appendScheduler(nil, kept))
 		return a, err
-	}, func(a *Allocation) []byte { return appendScheduler(nil, a) })
+	}, func(a *Allocation) []byte { return appendScheduler(nil, a) },
+		func(src string) error { return fuzzed.CheckScheduler(src, new(Allocation)) })
 }
 
 func FuzzDecodeClient(f *testing.F) {
@@ -94,13 +112,14 @@ func FuzzDecodeClient(f *testing.F) {
 			}
 		}
 		return appendClient(nil, a)
-	})
+	}, func(src string) error { return fuzzed.CheckClient(src, new(Allocation)) })
 }
 
 func FuzzDecodeJob(f *testing.F) {
-	fuzzCodec(f, decodeJob, func(j *Job) []byte { return appendJob(nil, j) })
+	fuzzCodec(f, decodeJob, func(j *Job) []byte { return appendJob(nil, j) },
+		func(src string) error { _, err := fuzzed.CheckJob(src); return err })
 }
 
 func FuzzDecodeAllocation(f *testing.F) {
-	fuzzCodec(f, decodeAllocation, func(a *Allocation) []byte { return appendAllocation(nil, a) })
+	fuzzCodec(f, decodeAllocation, func(a *Allocation) []byte { return appendAllocation(nil, a) }, nil)
 }
