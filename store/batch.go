@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"allocstore/schema"
+	"allocstore/store/internal/batchcodec"
 	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
 )
@@ -86,11 +87,7 @@ func (b *Batch) Upsert(a *schema.Allocation) {
 	if b.refused("Upsert", validate(a)) || b.refused("Upsert", b.encodeUpsert(&o, a)) {
 		return
 	}
-	size := len(o.Sched.Body) + len(o.Client.Body)
-	if o.Job != nil {
-		size += len(o.Job.Body)
-	}
-	b.add(o, size)
+	b.add(o)
 }
 
 // validate returns the faults of a. The job's are returned only beside others: encodeJob looks
@@ -129,9 +126,7 @@ func (b *Batch) encodeUpsert(o *plan.Op, a *schema.Allocation) (err error) {
 	o.Empty = plan.EmptyFields(in)
 	o.Sched = plan.SchedulerPart(b.keep(codec.AppendScheduler(b.bytes, in)), in.DesiredStatus)
 	o.Client = plan.ClientPart(b.keep(codec.AppendClient(b.bytes, in)), in.ClientStatus)
-	if a.ClientStatus == schema.ClientStatusLost || a.ClientStatus == schema.ClientStatusUnknown {
-		o.Report = a.ClientStatus
-	}
+	o.Report = plan.Report(a.ClientStatus)
 	if a.Job != nil {
 		o.Job, err = b.encodeJob(a.Job)
 	}
@@ -195,7 +190,7 @@ func (b *Batch) UpdateFromClient(a *schema.Allocation) {
 		return
 	}
 	body := b.keep(codec.AppendClient(b.bytes, a))
-	b.add(plan.Op{Kind: plan.Client, ID: id, Client: plan.ClientPart(body, a.ClientStatus)}, len(body))
+	b.add(plan.Op{Kind: plan.Client, ID: id, Client: plan.ClientPart(body, a.ClientStatus)})
 }
 
 // AppendTaskEvent adds one event to a task of an allocation, and moves the task
@@ -220,8 +215,7 @@ func (b *Batch) AppendTaskEvent(allocID, task, state string, ev schema.TaskEvent
 	if b.refused("AppendTaskEvent", err) {
 		return
 	}
-	te := &plan.TaskEvent{Task: task, State: state, Event: ev.Clone()}
-	b.add(plan.Op{Kind: plan.Event, ID: id, Event: te}, b.eventSize(te))
+	b.add(plan.Op{Kind: plan.Event, ID: id, Event: &plan.TaskEvent{Task: task, State: state, Event: ev.Clone()}})
 }
 
 // eventSize returns an upper bound of the bytes that an event adds to the client's part.
@@ -261,7 +255,7 @@ func (b *Batch) setStatus(what string, o plan.Op, id string, err error) {
 	if b.refused(what, err) {
 		return
 	}
-	b.add(o, len(o.ID)+o.Status.Len())
+	b.add(o)
 }
 
 // Delete adds the removal of an allocation. The store remembers its tombstone, so readers
@@ -272,7 +266,7 @@ func (b *Batch) Delete(id string) {
 	if b.refused("Delete", err) {
 		return
 	}
-	b.add(plan.Op{Kind: plan.Delete, ID: parsed}, len(parsed))
+	b.add(plan.Op{Kind: plan.Delete, ID: parsed})
 }
 
 // refused reports whether a write has the fault err. It keeps the fault, which takes the next
@@ -284,16 +278,26 @@ func (b *Batch) refused(what string, err error) bool {
 	return err != nil
 }
 
-// add adds o, whose encoding has size bytes. These include its job, whose size addJob has counted.
-func (b *Batch) add(o plan.Op, size int) {
+// add adds o.
+func (b *Batch) add(o plan.Op) {
+	b.ops = append(b.ops, o)
+	b.count(len(b.ops) - 1)
+}
+
+// count counts the size of a write, which includes its job. addJob has counted that already.
+func (b *Batch) count(at int) {
+	o := &b.ops[at]
+	size := o.Size()
+	if o.Event != nil {
+		size += b.eventSize(o.Event)
+	}
 	if size > b.largest {
-		b.largest, b.largestAt = size, len(b.ops)
+		b.largest, b.largestAt = size, at
 	}
 	b.size += size
 	if o.Job != nil {
 		b.size -= len(o.Job.Body)
 	}
-	b.ops = append(b.ops, o)
 }
 
 // check returns the faults of the batch under the limits of o.
@@ -308,6 +312,44 @@ func (b *Batch) check(o *Options) error {
 	if b.size > o.MaxBatchBytes {
 		return fmt.Errorf("%w: batch of %d writes: %d bytes encoded, Options.MaxBatchBytes is %d",
 			ErrTooLarge, len(b.ops), b.size, o.MaxBatchBytes)
+	}
+	return nil
+}
+
+// MarshalBinary returns the batch as bytes, for a raft log: its writes, its conditions, and the faults
+// for which Apply refuses it. Jobs that writes share are there once. Equal batches give equal bytes,
+// whose first is a version. The bytes belong to the caller. The error is always nil.
+func (b *Batch) MarshalBinary() ([]byte, error) {
+	return batchcodec.Append(nil, &batchcodec.Batch{
+		Ops: b.ops, Faults: b.errs, Conditions: b.conditions.all, ConditionFaults: b.conditions.errs,
+	}), nil
+}
+
+// UnmarshalBinary replaces the batch by the one whose bytes are data, and copies all that it keeps.
+// Apply then returns the same results and errors as for that batch. The limits of Options are not part
+// of a batch: they are those of the store that applies it.
+//
+// Only the form of data is checked, and it has one form: MarshalBinary returns the same bytes again. A
+// version that this package does not know is ErrFormatVersion. Any other fault is
+// schema.ErrMalformed, with the offset. An error leaves the batch as it was. The memory
+// that it takes is in proportion to data.
+func (b *Batch) UnmarshalBinary(data []byte) error {
+	in, err := batchcodec.Decode(data)
+	if err != nil {
+		return fmt.Errorf("batch: %w", err)
+	}
+	b.Reset()
+	b.ops, b.errs, b.conditions.errs = in.Ops, in.Faults, in.ConditionFaults
+	for _, j := range in.Jobs {
+		b.addJob(j)
+	}
+	for i := range b.ops {
+		if b.count(i); b.ops[i].Job != nil {
+			b.lastJob = b.ops[i].Job
+		}
+	}
+	for i := range in.Conditions {
+		b.expect(in.Conditions[i])
 	}
 	return nil
 }

@@ -178,7 +178,7 @@ func TestCheckAppliesNoRulesOfInput(t *testing.T) {
 		job := string(codec.AppendJob(nil, a.Job))
 		job = strings.ReplaceAll(job, bits(1234.5), bits(math.NaN()))
 		o.Job = &plan.Job{Hash: record.HashJob(job), Body: job}
-		b.add(o, len(b.bytes)+len(job))
+		b.add(o)
 		_, err = s.Apply(t.Context(), &b)
 		require.NoError(t, err, name)
 		faults := Faults(s)

@@ -20,7 +20,7 @@ type conditions struct {
 func (b *Batch) Expect(id string, modifyIndex uint64) {
 	parsed, err := schema.ParseID(id)
 	if !b.refusedCondition("Expect", err) {
-		b.expect(plan.Condition{ID: parsed, Index: modifyIndex}, len(parsed))
+		b.expect(plan.Condition{ID: parsed, Index: modifyIndex})
 	}
 }
 
@@ -44,7 +44,7 @@ func (b *Batch) Expect(id string, modifyIndex uint64) {
 func (b *Batch) ExpectList(sel Selector, index uint64) {
 	q, err := sel.query()
 	if !b.refusedCondition("ExpectList", err) {
-		b.expect(plan.Condition{OfList: true, List: q, Index: index}, len(sel.text))
+		b.expect(plan.Condition{OfList: true, List: q, Index: index})
 	}
 }
 
@@ -52,10 +52,10 @@ func (b *Batch) ExpectList(sel Selector, index uint64) {
 // what it takes in memory.
 const conditionBytes = 128
 
-// expect adds c, which has size bytes of a name or an ID.
-func (b *Batch) expect(c plan.Condition, size int) {
+// expect adds c.
+func (b *Batch) expect(c plan.Condition) {
 	b.conditions.all = append(b.conditions.all, c)
-	b.size += conditionBytes + size
+	b.size += conditionBytes + c.NameLen()
 }
 
 // refusedCondition is refused for a condition, which has a position among the conditions.

@@ -115,7 +115,7 @@ it.
 # Reading the source
 
 A write: batch.go encodes it in the caller's goroutine, conditions.go adds its conditions, and
-apply.go queues it. committer.go takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
+apply.go queues it. internal/batchcodec has the bytes of a batch in a raft log. committer.go takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
 waiters, answer. group_writer.go has the first two: it plans, commits by one transaction and one
 sync, and publishes. Package internal/plan works out the changes of each batch against the batches
 before it; its comment has the steps.

@@ -32,8 +32,8 @@ var (
 	// Options.Logger, Stats and Check report them. All other allocations are served.
 	ErrCorrupt = record.ErrCorrupt
 
-	// ErrFormatVersion: the file was written in a format that this version of the package
-	// does not know. The message names both versions.
+	// ErrFormatVersion: the file, the backup or the bytes of the batch have a format that this version
+	// of the package does not know. The message names both versions.
 	ErrFormatVersion = logfile.ErrFormatVersion
 
 	// ErrReadOnly: the store was opened with Options.ReadOnly and would have to write; or the

@@ -42,6 +42,25 @@ func (s *Store) ResidentBytes() (sum int64) {
 	return sum
 }
 
+// An Account is the size of a batch, by which it is limited, and the hashes of its jobs.
+type Account struct {
+	Size, Largest, LargestAt, Len int
+	Jobs                          map[record.JobHash]string
+	LastJob                       string
+}
+
+// Account returns the account of the batch.
+func (b *Batch) Account() Account {
+	a := Account{Size: b.size, Largest: b.largest, LargestAt: b.largestAt, Len: b.Len(), Jobs: map[record.JobHash]string{}}
+	for hash, j := range b.jobs {
+		a.Jobs[hash] = j.Body
+	}
+	if b.lastJob != nil {
+		a.LastJob = b.lastJob.Body
+	}
+	return a
+}
+
 // ListsFloor returns the index up to which the lists have forgotten departures.
 func (s *Store) ListsFloor() uint64 { return s.state.Load().Lists.Floor() }
 

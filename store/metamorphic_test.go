@@ -226,16 +226,19 @@ func (r *runner) drain(last uint64) {
 func (r *runner) run(log []operation) {
 	r.open()
 	for _, e := range log {
-		var b store.Batch
+		b := new(store.Batch)
 		for _, s := range e.steps {
-			s.write(&b)
+			s.write(b)
+		}
+		if r.IntN(2) == 0 {
+			b = trip(r.t, b)
 		}
 		var got store.Applied
 		var err error
 		if e.at > 0 {
-			got, err = r.s.ApplyAt(context.Background(), e.at, &b)
+			got, err = r.s.ApplyAt(context.Background(), e.at, b)
 		} else {
-			got, err = r.s.Apply(context.Background(), &b)
+			got, err = r.s.Apply(context.Background(), b)
 		}
 		requireRefusal(r.t, e.refusal, err)
 		require.Equal(r.t, e.want, got, "the result of %v", kinds(e.steps))

@@ -225,6 +225,9 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 			steps = append(steps, st)
 			st.write(batch)
 		}
+		if d.IntN(3) == 0 {
+			batch = trip(t, batch)
+		}
 		want, refusal := m.apply(steps)
 		got, err := s.Apply(context.Background(), batch)
 		requireRefusal(t, refusal, err)

@@ -18,6 +18,14 @@ type Condition struct {
 	Index  uint64
 }
 
+// NameLen returns the bytes of the name, prefix or ID in the condition.
+func (c *Condition) NameLen() int {
+	if c.OfList {
+		return len(c.List.Name.Text) + len(c.List.Prefix)
+	}
+	return len(c.ID)
+}
+
 // groupLists has the lists that the planned batches of a group affect, each with its new index. They
 // are not published yet, and later batches of the group may have conditions on them.
 type groupLists struct {

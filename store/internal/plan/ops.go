@@ -34,6 +34,32 @@ type Op struct {
 	Status         *Status    // ClientStatus, DesiredStatus
 }
 
+// Size returns the bytes of the write as Options count them, an event aside. Every write with a job
+// counts all of it.
+func (o *Op) Size() int {
+	size := len(o.Sched.Body) + len(o.Client.Body)
+	switch o.Kind {
+	case Upsert:
+		if o.Job != nil {
+			size += len(o.Job.Body)
+		}
+	case ClientStatus, DesiredStatus:
+		size += len(o.ID) + o.Status.Len()
+	case Delete:
+		size += len(o.ID)
+	}
+	return size
+}
+
+// Report returns an Upsert's Report: the ClientStatus of its allocation, or "" if the scheduler may
+// not set that.
+func Report(status string) string {
+	if status == schema.ClientStatusLost || status == schema.ClientStatusUnknown {
+		return status
+	}
+	return ""
+}
+
 // A Part is the scheduler's or the client's half of an allocation, encoded. In a draft an empty Body
 // stands for the stored part.
 type Part struct {

@@ -41,7 +41,7 @@ var (
 
 const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/backupstream " +
 	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/lists store/internal/state " +
-	"store/internal/plan store/internal/logcopy store/internal/compaction"
+	"store/internal/plan store/internal/batchcodec store/internal/logcopy store/internal/compaction"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -62,6 +62,7 @@ var units = []unit{
 	{"store/internal/logcopy", "schema store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store/internal/compaction", "schema store/internal/readers store/internal/record store/internal/logfile " +
 		"store/internal/state store/internal/logcopy", both, ships},
+	{"store/internal/batchcodec", "schema store/internal/lists store/internal/record store/internal/plan", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
 	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests

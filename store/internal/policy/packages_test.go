@@ -22,8 +22,8 @@ const (
 
 // decoders are the packages that decode bytes of a file or a request.
 var decoders = []string{
-	"schema", "store", "store/internal/backupstream", "store/internal/boltfile", "store/internal/record",
-	"store/internal/state",
+	"schema", "store", "store/internal/backupstream", "store/internal/batchcodec", "store/internal/boltfile",
+	"store/internal/record", "store/internal/state",
 }
 
 // A pkgRule is a rule about whole packages.

@@ -13,7 +13,7 @@ var ErrCorrupt = corrupt.Err
 
 // Errors about content that is not damaged.
 var (
-	// ErrFormatVersion: a file or a backup has a format that this version does not know.
+	// ErrFormatVersion: a file, a backup or a batch has a format that this version does not know.
 	ErrFormatVersion = errors.New("unknown format version")
 
 	// ErrTooLarge: a record is above a limit of the store.
