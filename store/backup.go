@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -15,6 +16,7 @@ import (
 // BackupInfo describes a backup.
 type BackupInfo struct {
 	Index   uint64 // of the backup
+	Applied uint64 // AppliedIndex, which is at least Index
 	Records int    // one or two for each allocation, and those that compaction has not removed
 	Jobs    int
 	Damaged int // records and jobs with damaged content, copied as they are
@@ -23,7 +25,7 @@ type BackupInfo struct {
 
 // Backup writes the store as it is at its last index to w: all allocations, the feed as far
 // as it is kept, and the remembered deletions. Writes, reads and waits go on meanwhile and
-// are not in it. Damaged content is copied as it is. Backup blocks until everything is
+// are not in it. AppliedIndex is durable when Backup begins to write, and is in the backup too. Damaged content is copied as it is. Backup blocks until everything is
 // written, for as long as w takes. It holds neither a lock nor a transaction while it writes
 // to w, but compaction removes nothing until it is done. It needs a few megabytes of memory,
 // however large the store is.
@@ -64,6 +66,7 @@ type backup struct {
 	records record.ContentSum // of the records that were copied
 
 	log      *logcopy.Copy
+	notes    uint64           // 1 if the stream has a note
 	buf      []byte           // goes to w next
 	manifest logfile.Manifest // of the copied content
 }
@@ -77,22 +80,31 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 		return nil, causeOf(ctx, err)
 	}
 	defer s.maintenance.unlock()
+	applied := s.AppliedIndex() // of a failed store: not above the snapshot's content
 	err = s.committer.barrier(func() (err error) {
+		if err := s.saveApplied(); err != nil {
+			return err
+		}
 		if b.sn, err = s.Snapshot(); err == nil {
 			st := s.state.Load()
+			applied = st.Applied()
 			b.want, b.known = st.Manifest.Sum-st.Jobs.SumWithout(nil), true
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoSpace) {
 		b.sn, err = s.Snapshot() // of a failed store, whose content sum is unknown
 	}
 	if err != nil {
 		return nil, err
 	}
 	st := s.state.Load()
+	b.info.Index = b.sn.index
 	b.log = logcopy.New(st, b.sn.index)
-	b.manifest.Floor, b.manifest.Restored = st.Floor.Load(), st.Restored
+	b.manifest.Last = b.sn.index
+	b.manifest.SetApplied(applied, st.Kept.Load())
+	b.info.Applied = b.manifest.Applied()
+	b.manifest.Floor, b.manifest.Restored = st.Floor.Load(), st.Restored.Load()
 	resume := s.sweeper.Pause()
 	return func() {
 		_ = b.sn.Close()
@@ -102,9 +114,12 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 }
 
 func (b *backup) run(ctx context.Context) error {
-	b.info.Index = b.sn.index
 	b.buf = backupstream.AppendMagic(b.buf)
 	b.buf = backupstream.AppendHead(b.buf, backupstream.Head{Index: b.info.Index})
+	if note := b.manifest.Note; note != "" { // a job to older releases, and counted as one
+		b.buf = backupstream.AppendFrame(b.buf, backupstream.JobFrame, []byte(note))
+		b.notes = 1
+	}
 	for more := true; more; {
 		var err error
 		if more, err = b.read(ctx); err == nil && more {
@@ -164,10 +179,9 @@ func (b *backup) job(h record.JobHash, body []byte, damaged bool) error {
 // foot appends the last frame.
 func (b *backup) foot() {
 	b.manifest.Sum += b.records
-	b.manifest.Last = b.info.Index
 	b.buf = backupstream.AppendFoot(b.buf, backupstream.Foot{
 		Floor: b.manifest.Floor, Restored: b.manifest.Restored,
-		Records: uint64(b.info.Records), Jobs: uint64(b.info.Jobs), Sum: b.manifest.Total(),
+		Records: uint64(b.info.Records), Jobs: uint64(b.info.Jobs) + b.notes, Sum: b.manifest.Total(),
 	})
 }
 

@@ -300,18 +300,18 @@ func (b *Batch) count(at int) {
 	}
 }
 
-// check returns the faults of the batch under the limits of o.
-func (b *Batch) check(o *Options) error {
+// check returns the faults of the batch under the limits.
+func (b *Batch) check(l *plan.Limits) error {
 	if err := errors.Join(slices.Concat(b.conditions.errs, b.errs)...); err != nil {
 		return err
 	}
-	if b.largest > o.MaxAllocationBytes {
-		return fmt.Errorf("%w: batch write %d, allocation %v: %d bytes encoded, Options.MaxAllocationBytes is %d",
-			ErrTooLarge, b.largestAt, b.ops[b.largestAt].ID, b.largest, o.MaxAllocationBytes)
+	if b.largest > l.AllocationBytes {
+		return fmt.Errorf("%w: batch write %d, allocation %v: %d bytes encoded, %sAllocationBytes is %d",
+			ErrTooLarge, b.largestAt, b.ops[b.largestAt].ID, b.largest, l.Of, l.AllocationBytes)
 	}
-	if b.size > o.MaxBatchBytes {
-		return fmt.Errorf("%w: batch of %d writes: %d bytes encoded, Options.MaxBatchBytes is %d",
-			ErrTooLarge, len(b.ops), b.size, o.MaxBatchBytes)
+	if b.size > l.BatchBytes {
+		return fmt.Errorf("%w: batch of %d writes: %d bytes encoded, %sBatchBytes is %d",
+			ErrTooLarge, len(b.ops), b.size, l.Of, l.BatchBytes)
 	}
 	return nil
 }
@@ -369,20 +369,54 @@ type Applied struct {
 	Unchanged int
 }
 
-// A request is a batch on its way through the committer.
+// A request is a batch, or an entry, on its way through the committer.
 type request struct {
-	batch *Batch
+	batch *Batch  // nil in an entry without one
 	at    *uint64 // nil: the next index
+	entry *entry  // nil for a batch of Apply
 	own   Batch   // batch points to it in the one-batch shorthands
 
 	// answered receives the answer, unless the request is withdrawn.
 	answered chan answer
 }
 
-// An answer is what Apply returns.
+// size returns the encoded bytes.
+func (r *request) size() int {
+	if r.batch == nil {
+		return 0
+	}
+	return r.batch.size
+}
+
+// conditions returns those of the batch.
+func (r *request) conditions() []plan.Condition {
+	if r.batch == nil {
+		return nil
+	}
+	return r.batch.conditions.all
+}
+
+// An entry is the part of a request that only ApplyEntries has.
+type entry struct {
+	call   *call
+	index  uint64
+	limits plan.Limits
+	floor  uint64
+	mark   bool
+	fault  error // why it changes nothing, on every node
+}
+
+// A call is one of ApplyEntries. Its entries stand in the queue one after the other.
+type call struct {
+	err error // why no more of its entries are applied; the committer's
+}
+
+// An answer is the result of a request.
 type answer struct {
 	applied Applied
 	err     error
+	refused bool // err is that of an entry's batch, and the entry is applied
+	skipped bool // the entry had been applied before
 }
 
 func newRequest() any { return &request{answered: make(chan answer, 1)} }

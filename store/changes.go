@@ -28,6 +28,7 @@ type Change struct {
 type feed struct {
 	c     *core
 	st    *state.State
+	after uint64     // where it began
 	next  record.Key // the first key that has not been read
 	at    uint64     // the index at which it is registered as a reader
 	chunk []Change
@@ -52,13 +53,13 @@ const (
 //
 // The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed, after
 // everything published; ErrCompacted, at once, if changes above after have been removed;
-// ErrFutureIndex, at once, if after is above the last index; ErrRestored if the store is
+// ErrFutureIndex, at once, if after is above the last index, unless Options.Replicated is set; ErrRestored if the store is
 // restored; ErrCorrupt, at a damaged change. After the last four a reader starts over from a
 // Snapshot and its Index: a feed cannot pass a damaged change until compaction has removed it.
 // An index that this store has returned is never a future one.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		f := feed{c: &s.core, st: s.state.Load(), next: record.FirstAfter(after)}
+		f := feed{c: &s.core, st: s.state.Load(), after: after, next: record.FirstAfter(after)}
 		if err := f.run(ctx, after, yield); err != nil {
 			yield(Change{}, err)
 		}
@@ -77,7 +78,7 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 			return err
 		}
 		err := f.read()
-		if e := f.c.restoredSince(f.st, f.at); e != nil {
+		if e := f.c.restoredSince(f.st, f.after); e != nil {
 			return e
 		}
 		for _, ch := range f.chunk {
@@ -101,7 +102,7 @@ func (f *feed) mayBegin(ctx context.Context, after uint64) error {
 	if floor := f.st.Floor.Load(); after < floor {
 		return fmt.Errorf("%w: changes after %d were asked for, they are kept after %d", ErrCompacted, after, floor)
 	}
-	if last := f.st.Index.Committed(); after > last {
+	if last := f.st.Index.Committed(); after > last && !f.c.opts.Replicated {
 		if err := f.ended(ctx); err != nil {
 			return err
 		}
@@ -153,7 +154,7 @@ func (f *feed) ended(ctx context.Context) error {
 	if f.c.closed.Load() {
 		return ErrClosed
 	}
-	return f.c.restoredSince(f.st, f.at)
+	return f.c.restoredSince(f.st, f.after)
 }
 
 // read fills the chunk with the next changes, up to the last published index.

@@ -123,14 +123,14 @@ func (c *committer) refusal() error {
 	return c.queue.err
 }
 
-// enqueue puts r at the end of the queue.
-func (c *committer) enqueue(r *request) error {
+// enqueue puts rs at the end of the queue, one after the other.
+func (c *committer) enqueue(rs ...*request) error {
 	c.queue.Lock()
 	defer c.queue.Unlock()
 	if c.queue.err != nil {
 		return c.queue.err
 	}
-	c.queue.waiting = append(c.queue.waiting, r)
+	c.queue.waiting = append(c.queue.waiting, rs...)
 	c.queue.changed.Signal()
 	return nil
 }
@@ -163,6 +163,20 @@ func (c *committer) withdraw(r *request) bool {
 	return true
 }
 
+// withdrawCall removes the entries of a call from the queue, which are its last ones, and answers them
+// with err.
+func (c *committer) withdrawCall(of *call, err error) {
+	c.queue.Lock()
+	defer c.queue.Unlock()
+	c.queue.waiting = slices.DeleteFunc(c.queue.waiting, func(r *request) bool {
+		if r.entry == nil || r.entry.call != of {
+			return false
+		}
+		r.answered <- answer{err: err} // has room
+		return true
+	})
+}
+
 // run commits groups until the queue is closed.
 func (c *committer) run() {
 	defer close(c.stopped)
@@ -190,7 +204,7 @@ func (c *committer) next() bool {
 	}
 	n, size := 0, 0
 	for n < len(c.queue.waiting) && size < maxGroupBytes {
-		size += c.queue.waiting[n].batch.size
+		size += c.queue.waiting[n].size()
 		n++
 	}
 	if c.maintenance == nil {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"allocstore/schema"
+	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/mutation"
 	"allocstore/store/internal/readers"
 	"allocstore/store/internal/state"
@@ -21,6 +22,7 @@ import (
 //	readers    the indexes being read at        snapshots, lists, feeds, reads of the file
 //	watch      waiters by ID                    waiters, and the committer
 //	tail       feeds that wait for a commit     feeds, and the committer
+//	applied    waits for the applied index      WaitApplied, and the committer
 //	mutations  what was handed out              every reader, with Options.DetectMutation
 //
 // The committer publishes a batch in this order, and every reader relies on it: versions
@@ -31,6 +33,28 @@ import (
 //   - a waiter that registers and then looks at the table either sees the version or is
 //     notified of it afterwards;
 //   - a writer that was answered sees its own write, as does every goroutine that it tells.
+//
+// When all batches of a group are published, the applied index is raised to the highest index that a
+// caller gave, then the waits for it end, then the callers are answered. The applied index is the only
+// trace of a batch or an entry that changed nothing. So
+//
+//   - a reader that sees the applied index at i, or whose WaitApplied(i) has returned, finds in the
+//     table every version that an entry up to i made, and LastIndex at the last of them: these were
+//     published before, in the same group or an earlier one. AppliedIndex also counts LastIndex, below
+//     which everything is published, so it is never lower;
+//   - WaitApplied enters the gate and then reads the applied index: either it sees the index, or the
+//     committer, which raises the index first and then looks into the gate, ends the wait.
+//
+// The disk is never ahead of the content: an applied index is written in the transaction of its own
+// group's records, or in a later one. It may be behind, by entries that changed nothing. These are
+// applied again after a crash, and change nothing again. See logfile.Note for how the file keeps it,
+// and saveApplied.
+//
+// A mark (Entry.Mark) tells of a restore on the state in use. It has an index of its own, at which nothing
+// changes. The committer raises the floor, then Restored, then the index, then notifies all waiters. So
+// the index never shows a mark that Restored does not. A reader that finds Restored above the last
+// index that it has read, reads that again; one that finds it at or below sees both or neither. A
+// snapshot is from before the mark if its index is below Restored, and a feed if the index it began after is.
 //
 // A restore exchanges the state by one store of the pointer, then notifies all waiters and
 // feeds. A reader loads the pointer once. If it finds another state afterwards, it was
@@ -46,6 +70,7 @@ type core struct {
 	readers readers.Set
 	watch   *watch.Registry
 	tail    readers.Tail
+	applied readers.Gate
 	counts  counts
 
 	mutations *mutation.Detector // nil without Options.DetectMutation
@@ -104,9 +129,10 @@ func (c *core) enter() (st *state.State, at uint64) {
 	return st, at
 }
 
-// restoredSince returns ErrRestored if st is not the store's state any more.
+// restoredSince returns ErrRestored if st is not the store's state any more, or was restored above the
+// index.
 func (c *core) restoredSince(st *state.State, index uint64) error {
-	if c.state.Load() != st {
+	if c.state.Load() != st || st.Restored.Load() > index {
 		return fmt.Errorf("%w after index %d", ErrRestored, index)
 	}
 	return nil
@@ -188,6 +214,28 @@ func (c *core) fail(cause error) error {
 	}
 	c.watch.Broadcast(watch.Signal{Kind: watch.Failed, Err: err})
 	c.tail.Wake()
+	c.applied.Wake()
+	return err
+}
+
+// saveApplied makes the applied index durable, and the highest floor of an entry with it. It writes
+// nothing if they are. Only the committer calls it, between two groups, or Close after the committer.
+//
+// ErrNoSpace means that nothing was written. After ErrOutcomeUnknown the content of the disk is unknown.
+func (c *core) saveApplied() error {
+	st := c.state.Load()
+	if c.opts.ReadOnly || !st.Manifest.SetApplied(st.Applied(), st.Kept.Load()) {
+		return nil
+	}
+	err := st.File.Update(func(tx logfile.Tx) (bool, error) {
+		if err := tx.Room(0, logfile.ForCompaction); err != nil {
+			return false, err
+		}
+		return true, st.Manifest.Put(tx)
+	})
+	if err != nil && !errors.Is(err, ErrNoSpace) {
+		err = fmt.Errorf("%w: %w", logfile.ErrOutcomeUnknown, err)
+	}
 	return err
 }
 

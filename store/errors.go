@@ -71,9 +71,12 @@ var (
 	// Batch.ExpectList. The error is a *ConflictError.
 	ErrConflict = errors.New("conflict")
 
-	// ErrIndexRegression: the index given to ApplyAt is at or below the last one. The error
+	// ErrIndexRegression: the index given to ApplyAt is at or below AppliedIndex. The error
 	// is an *IndexRegressionError with both indexes.
 	ErrIndexRegression = index.ErrRegression
+
+	// ErrReplicated: the store was opened with Options.Replicated, and is written by ApplyEntries alone.
+	ErrReplicated = errors.New("the store is a replica, which is written by its log alone")
 
 	// ErrFutureIndex: a reader of Changes or Follow named an index above the last one, so it has
 	// read another store, or this one before an older file took its place. The error is a

@@ -98,7 +98,7 @@ func (f *follower) run(ctx context.Context, after uint64, yield func(ListChange,
 		}
 		after = sn.index
 	}
-	f.feed = feed{c: &f.s.core, st: sn.st.Load(), next: record.FirstAfter(after)}
+	f.feed = feed{c: &f.s.core, st: sn.st.Load(), after: after, next: record.FirstAfter(after)}
 	f.feed.enter()
 	defer f.feed.leave()
 	_ = sn.Close() // it has kept compaction back until the feed entered

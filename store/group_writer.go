@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"allocstore/store/internal/compaction"
@@ -20,14 +21,17 @@ type groupWriter struct {
 	plan     *plan.Plan
 	removals *compaction.Removals
 	answers  []answer   // to the batches of the group
-	changes  []int      // the number of the plan's changes that each batch has
+	steps    []step     // one for each batch
 	affected []watch.ID // of the lists of one change
 }
 
-func newGroupWriter(c *core) *groupWriter {
-	limits := plan.Limits{MaxBatchBytes: c.opts.MaxBatchBytes, MaxAllocationBytes: c.opts.MaxAllocationBytes}
-	return &groupWriter{c: c, plan: plan.New(limits)}
+// A step is what one batch of a group changes.
+type step struct {
+	changes int    // how many of the plan's
+	mark    uint64 // the index of a mark, or 0
 }
+
+func newGroupWriter(c *core) *groupWriter { return &groupWriter{c: c, plan: plan.New()} }
 
 // env returns the committer's environment.
 func (g *groupWriter) env() commitEnv {
@@ -41,24 +45,32 @@ func (g *groupWriter) commit(batches []*request, r *compaction.Removals, putBack
 	st := g.c.state.Load()
 	g.st, g.removals = st, r
 	clear(g.answers)
-	g.answers, g.changes = g.answers[:0], g.changes[:0]
+	g.answers, g.steps = g.answers[:0], g.steps[:0]
 	committed := false
 	err := st.File.Update(func(tx logfile.Tx) (bool, error) {
 		g.plan.Begin(st, tx)
 		for _, queued := range batches {
-			g.plan.Track(queued.batch.conditions.all)
+			g.plan.Track(queued.conditions())
 		}
 		if err := g.planAll(batches, putBack); err != nil {
 			return false, err
 		}
-		if len(g.plan.Changes()) == 0 && r == nil {
+		marked := g.plan.Restored() != st.Restored.Load()
+		if len(g.plan.Changes()) == 0 && r == nil && !marked {
 			return false, nil
 		}
 		if err := r.Apply(tx, &st.Manifest, len(g.plan.Changes()), g.plan.Newest); err != nil {
 			return false, err
 		}
 		st.Manifest.Last = g.plan.Last()
+		st.Manifest.SetApplied(g.plan.Applied(), g.plan.Kept())
 		committed = true
+		if marked {
+			st.Manifest.Floor, st.Manifest.Restored = g.plan.Restored(), g.plan.Restored()
+			if err := st.Manifest.PutMarks(tx); err != nil {
+				return false, err
+			}
+		}
 		return true, st.Manifest.Put(tx)
 	})
 	if committed && err == nil {
@@ -75,14 +87,58 @@ func (g *groupWriter) planAll(batches []*request, putBack func(n int)) error {
 			return nil
 		}
 		before := len(g.plan.Changes())
-		a, refused, err := g.plan.Add(r.batch.ops, r.batch.conditions.all, r.at)
+		a, mark, err := g.planOne(r)
 		if err != nil {
 			return err
 		}
-		g.answers = append(g.answers, answer{Applied(a), r.batch.refusal(refused)})
-		g.changes = append(g.changes, len(g.plan.Changes())-before)
+		g.answers = append(g.answers, a)
+		g.steps = append(g.steps, step{len(g.plan.Changes()) - before, mark})
 	}
 	return nil
+}
+
+// planOne plans a batch or an entry. mark is the index of a mark, or 0. After err the group cannot be
+// committed.
+func (g *groupWriter) planOne(r *request) (a answer, mark uint64, err error) {
+	e := r.entry
+	if e == nil {
+		a, err = g.planBatch(r, &plan.Batch{Limits: g.c.opts.limits()})
+		return a, 0, err
+	}
+	switch {
+	case e.call.err != nil: // an earlier entry has ended the call
+		return answer{err: e.call.err}, 0, nil
+	case e.index <= g.plan.Applied():
+		return answer{skipped: true}, 0, nil
+	case e.fault != nil:
+		g.plan.Pass(e.index, e.floor)
+		a = answer{err: e.fault, refused: true}
+	case e.mark:
+		mark = e.index
+		a.err, err = g.plan.Mark(e.index, e.floor)
+		a.applied.Index = e.index
+	case r.batch == nil:
+		g.plan.Pass(e.index, e.floor)
+		a.applied.Index = g.plan.Last()
+	default:
+		a, err = g.planBatch(r, &plan.Batch{Limits: e.limits, Entry: true, Floor: e.floor})
+		a.refused = a.err != nil
+	}
+	if plan.LocalFault(a.err) {
+		e.call.err = a.err
+		a, mark = answer{err: a.err}, 0
+		if g.c.opts.Replicated && errors.Is(a.err, ErrCorrupt) {
+			err = a.err
+		}
+	}
+	return a, mark, err
+}
+
+// planBatch plans the batch of a request as b, which it completes.
+func (g *groupWriter) planBatch(r *request, b *plan.Batch) (answer, error) {
+	b.Ops, b.Conditions, b.At = r.batch.ops, r.batch.conditions.all, r.at
+	a, refused, err := g.plan.Add(b)
+	return answer{applied: Applied(a), err: r.batch.refusal(refused)}, err
 }
 
 // publish makes the committed batches visible, and forgets the plan.
@@ -91,18 +147,32 @@ func (g *groupWriter) publish() {
 	g.removals.Committed(g.st)
 	g.plan.PublishJobs()
 	changes := g.plan.Changes()
-	for _, n := range g.changes {
-		if n > 0 {
-			g.publishVersions(changes[:n])
-			g.publishIndex(changes[:n])
+	for _, s := range g.steps {
+		if s.changes > 0 {
+			g.publishVersions(changes[:s.changes])
+			g.publishIndex(changes[:s.changes])
 		}
-		changes = changes[n:]
+		if s.mark > 0 {
+			g.publishMark(s.mark)
+		}
+		changes = changes[s.changes:]
 	}
 	g.st.Lists.DropUnused()
 	g.st.FloorStored() // after the changes: it removes empty lists, and these may fill one
+	g.st.Apply(g.plan.Applied(), g.plan.Kept())
+	g.c.applied.Raise(g.plan.Applied())
 	g.c.tail.Wake()
 	compaction.Wake(g.st, g.c.sweepDue)
 	g.reset()
+}
+
+// publishMark makes the mark of a restore visible, in the order that core has. The sweeper may be
+// raising the floor.
+func (g *groupWriter) publishMark(index uint64) {
+	g.c.readers.WithOldest(index, func(uint64) { g.st.Floor.Store(index) })
+	g.st.Restored.Store(index)
+	g.st.Index.Publish(index)
+	g.c.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: index})
 }
 
 // reset forgets the group.

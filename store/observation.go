@@ -27,9 +27,9 @@ type observation struct {
 // published. It is left alone, because an ID that was looked up earlier may have a lower
 // change on its way. Both will notify their waiters.
 func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, found bool) {
-	last := st.Index.Last()
-	if w.Min() > 0 && (w.Min() < st.Restored || kind == watch.Restored) {
-		return restored(st, w, last), true
+	last, mark := st.Indexes()
+	if w.Min() > 0 && (w.Min() < mark || kind == watch.Restored) {
+		return restored(st, w, last, mark), true
 	}
 	var lowest *state.Version
 	var changed *schema.ID
@@ -43,12 +43,12 @@ func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, 
 			absent = true
 			continue
 		}
-		switch m := max(v.Modified(), st.Restored); {
+		switch m := max(v.Modified(), mark); {
 		case v.Modified() <= w.Min() || m > last:
 		case lowest == nil || m < index:
 			lowest, changed, index, more = v, id, m, more[:0]
 		case m == index:
-			more = append(more, observed(st, id, v, last))
+			more = append(more, observed(st, id, v, last, mark))
 		}
 	}
 	floor := st.Floor.Load() // read after the table: a deletion is forgotten after the floor is raised
@@ -58,27 +58,27 @@ func observe(st *state.State, w *watch.Waiter, kind watch.Kind) (o observation, 
 	case lost && w.Len() > 1:
 		return observation{st: st, index: last, outcome: Compacted}, true
 	case lost:
-		o = observed(st, watched(w, 0), nil, last)
+		o = observed(st, watched(w, 0), nil, last, mark)
 		o.outcome = Compacted
 		return o, true
 	case lowest != nil:
-		o = observed(st, changed, lowest, last)
+		o = observed(st, changed, lowest, last, mark)
 		o.more = more
 		return o, true
 	case w.Min() == 0 || kind == watch.Expired:
-		return unchanged(st, w, last), true
+		return unchanged(st, w, last, mark), true
 	}
 	return o, false
 }
 
 // restored returns the observation of every ID that ends a wait after a restore.
-func restored(st *state.State, w *watch.Waiter, last uint64) observation {
-	o := only(st, w, last)
+func restored(st *state.State, w *watch.Waiter, last, mark uint64) observation {
+	o := only(st, w, last, mark)
 	o.outcome = Restored
 	if w.Len() == 1 {
 		return o
 	}
-	o.index = st.Restored // another ID may have changed since
+	o.index = mark // another ID may have changed since
 	for i := 1; i < w.Len(); i++ {
 		id := watched(w, i)
 		o.more = append(o.more, observation{st: st, id: id, v: st.Table.Get(id), index: o.index, outcome: Restored})
@@ -89,14 +89,14 @@ func restored(st *state.State, w *watch.Waiter, last uint64) observation {
 // unchanged returns the observation that ends a wait without a change: the current state of
 // one ID, or no state for several. A change that is being published may be missed; the
 // next wait returns it.
-func unchanged(st *state.State, w *watch.Waiter, last uint64) observation {
+func unchanged(st *state.State, w *watch.Waiter, last, mark uint64) observation {
 	switch {
 	case w.Len() > 1 && w.Min() == 0:
-		return observed(st, watched(w, 0), nil, last)
+		return observed(st, watched(w, 0), nil, last, mark)
 	case w.Len() > 1:
 		return observation{st: st, index: last, outcome: TimedOut}
 	}
-	o := only(st, w, last)
+	o := only(st, w, last, mark)
 	switch {
 	case w.Min() == 0:
 	case o.v == nil && w.Min() < st.Floor.Load():
@@ -108,8 +108,8 @@ func unchanged(st *state.State, w *watch.Waiter, last uint64) observation {
 }
 
 // observed returns the observation of an ID whose newest version is v. The caller has read
-// last, the last index, before v: an absent ID has no change up to it.
-func observed(st *state.State, id *schema.ID, v *state.Version, last uint64) observation {
+// last, the last index, before v: an absent ID has no change up to it. mark is the index of the last restore.
+func observed(st *state.State, id *schema.ID, v *state.Version, last, mark uint64) observation {
 	o := observation{st: st, id: id, v: v, index: last, outcome: NotFound}
 	if v != nil {
 		o.index, o.outcome = v.Modified(), Changed
@@ -117,14 +117,14 @@ func observed(st *state.State, id *schema.ID, v *state.Version, last uint64) obs
 			o.outcome = Deleted
 		}
 	}
-	o.index = max(o.index, st.Restored)
+	o.index = max(o.index, mark)
 	return o
 }
 
 // only returns the observation of a waiter's first ID, which is its only one.
-func only(st *state.State, w *watch.Waiter, last uint64) observation {
+func only(st *state.State, w *watch.Waiter, last, mark uint64) observation {
 	id := watched(w, 0)
-	return observed(st, id, st.Table.Get(id), last)
+	return observed(st, id, st.Table.Get(id), last, mark)
 }
 
 // watched returns the i-th ID that w waits for.

@@ -63,6 +63,10 @@ func open(path string, o Options) (*Store, error) {
 		_ = f.Close() // the first error says what is wrong
 		return nil, err
 	}
+	if faults := st.Damaged.Faults(); o.Replicated && len(faults) > 0 {
+		err = fmt.Errorf("%w; a replica does not open with damage: remove the file, and install a backup of another replica", faults[0])
+		return nil, errors.Join(err, f.Close())
+	}
 	s := newStore(o, st)
 	s.reportDamage(st)
 	s.committer.start()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/plan"
 	"allocstore/store/internal/state"
 )
 
@@ -63,6 +64,19 @@ type Options struct {
 	// and every change returns ErrReadOnly. After a writer was killed, its last writes may
 	// be read although they were never synced, and may be lost in a power cut.
 	ReadOnly bool
+
+	// Replicated says that the store is one of several replicas of a log, which writes by ApplyEntries
+	// alone: Apply, ApplyAt, the shorthands and Restore return ErrReplicated. All replicas begin with
+	// empty stores, or with the same backup.
+	//
+	//  - Open refuses a damaged file with ErrCorrupt, since the replica would refuse writes that the others
+	//    take: install it anew from another one. An entry that finds damage later fails the store.
+	//  - Compaction keeps the changes above the highest Limits.Floor of all entries, and all of them
+	//    before the first entry that has one.
+	//  - A reader may come from a replica that is ahead. Changes and Follow wait for an index above the
+	//    last one, and no result of a wait has an Index below its MinQueryIndex. The Alloc of one that
+	//    timed out may be older: its ModifyIndex tells.
+	Replicated bool
 
 	// ResidentBytes bounds the memory of decoded allocations, their jobs aside; see
 	// Stats.ResidentBytes. Above it some are dropped, in random order, and decoded again
@@ -128,6 +142,11 @@ func (o *Options) withDefaults() Options {
 		c.openFile = os.OpenFile
 	}
 	return c
+}
+
+// limits returns the bounds of a batch of Apply.
+func (o *Options) limits() plan.Limits {
+	return plan.Limits{BatchBytes: o.MaxBatchBytes, AllocationBytes: o.MaxAllocationBytes, Of: "Options.Max"}
 }
 
 // logfile returns the options of the store's file.

@@ -24,7 +24,7 @@ import (
 // blocks until that is done. Reads and writes go on until the moment of the exchange. Later
 // writes apply to the restored content.
 //
-// LastIndex becomes the backup's, or one past the store's own if that is not below the
+// LastIndex becomes the backup's, or one past the store's AppliedIndex if that is not below the
 // backup's: it never goes back. That index marks the restore. Every wait returns once with
 // Restored. Snapshots and feeds from before get ErrRestored, and readers that ask for
 // changes before the mark get ErrCompacted: no changes lead from the old content to the new.
@@ -36,11 +36,14 @@ import (
 // Errors: ErrCorrupt if the stream is damaged, cut short or no backup, also ErrTooLarge if a
 // record in it may be larger than this store takes; ErrFormatVersion for another version;
 // r's error; ctx's error; ErrClosed; ErrFailed; ErrReadOnly; or the error of writing the
-// file. After an error the store goes on as it was, with one exception: if it is unknown
+// file; or ErrReplicated. After an error the store goes on as it was, with one exception: if it is unknown
 // whether the new name is durable, the store fails.
 func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 	if r == nil {
 		return fmt.Errorf("%w: Restore from a nil reader", ErrInvalid)
+	}
+	if s.opts.Replicated {
+		return fmt.Errorf("restore: %w", ErrReplicated)
 	}
 	ctx, stop := s.untilClosed(ctx)
 	defer stop()
@@ -158,6 +161,9 @@ func (rs *restoration) frame(to logfile.Tx, kind backupstream.Kind, payload []by
 	switch kind {
 	case backupstream.JobFrame:
 		rs.jobs++
+		if logfile.IsNote(payload) {
+			return rs.note(payload)
+		}
 		return rs.PutJob(to, record.HashJob(record.UnsafeString(payload)), bytes.Clone(payload))
 	case backupstream.DamagedJobFrame:
 		rs.jobs++
@@ -173,6 +179,15 @@ func (rs *restoration) frame(to logfile.Tx, kind backupstream.Kind, payload []by
 		return rs.foot(to, payload)
 	}
 	return record.ErrShape
+}
+
+// note takes the note of the backup, which foot writes with the manifest.
+func (rs *restoration) note(payload []byte) (err error) {
+	if rs.Note != "" {
+		return record.ErrShape
+	}
+	rs.Note, err = logfile.ParseNote(payload)
+	return err
 }
 
 // record writes a record.
@@ -235,6 +250,7 @@ func (rs *restoration) finish() error {
 	rs.loaded.MarkRestored(rs.Manifest)
 	s.sweeper.Reset()
 	s.state.Store(rs.loaded)
+	s.applied.Raise(rs.loaded.Applied())
 	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.Last})
 	s.tail.Wake()
 	return nil
@@ -243,9 +259,9 @@ func (rs *restoration) finish() error {
 // mark marks the restore in the new file, at an index that the store has not had, and makes
 // the file durable.
 func (rs *restoration) mark() error {
-	last := rs.s.LastIndex()
-	if rs.Last <= last {
-		next, err := index.Next(last)
+	applied := rs.s.AppliedIndex()
+	if rs.Last <= applied {
+		next, err := index.Next(applied)
 		if err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (s *Store) replaceable() error {
 	return ErrReadOnly
 }
 
-// Close closes the store and loses nothing: every answered write is on the disk. The group of
+// Close closes the store and loses nothing: every answered write is on the disk, and so is AppliedIndex. The group of
 // writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
 // ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
 // reads and maintenance have ended. It returns why the store has failed, if it has (see Err); the
@@ -82,7 +82,7 @@ func (s *Store) Close() error {
 		st := s.state.Load()
 		s.lookout.look()
 		if err = s.failed(); err == nil && !s.opts.ReadOnly {
-			err = st.File.Settle(&st.Manifest, st.IDs())
+			err = errors.Join(s.saveApplied(), st.File.Settle(&st.Manifest, st.IDs()))
 		}
 		err = errors.Join(err, st.File.Close(), s.mutations.Found())
 	})

@@ -18,7 +18,7 @@ type sweeper struct {
 
 func newSweeper(c *core, committer *committer, l *lookout) *sweeper {
 	env := compaction.Env{
-		State: c.state.Load, Readers: &c.readers, FeedRetention: c.opts.FeedRetention,
+		State: c.state.Load, Readers: &c.readers, FeedRetention: c.opts.FeedRetention, Replicated: c.opts.Replicated,
 		Remove: committer.remove, Look: l.lookAgain,
 	}
 	return &sweeper{compaction.NewSweeper(env), c, l, make(chan struct{})}

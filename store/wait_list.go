@@ -179,7 +179,7 @@ func (l *listWait) wake() (*ListResult, error) {
 	if signal.Kind == watch.Changed {
 		l.base = max(l.base, signal.Index-1)
 	}
-	if r, err := l.result(signal.Kind); r != nil || err != nil {
+	if r, err := l.result(l.s.kindOf(signal)); r != nil || err != nil {
 		return r, err
 	}
 	return l.register()
@@ -193,13 +193,13 @@ func (l *listWait) wake() (*ListResult, error) {
 func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 	for {
 		st := l.s.state.Load()
-		last := st.Index.Last()
+		last, mark := st.Indexes()
 		index := st.Lists.Index(l.q.Name, l.q.Variant)
 		full := Outcome(0)
 		switch {
 		case l.w.Min() == 0:
 			full = Changed
-		case l.w.Min() < st.Restored || kind == watch.Restored:
+		case l.w.Min() < mark || kind == watch.Restored:
 			full = Restored
 		case kind == 0 && l.base < st.Lists.Floor(): // at first, or since the last look
 			full = Compacted
@@ -208,7 +208,7 @@ func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 		case kind != watch.Changed && index <= l.base:
 			l.base = max(l.base, last)
 			if kind == watch.Expired {
-				return &ListResult{Index: last, Outcome: TimedOut}, nil
+				return &ListResult{Index: l.s.atLeast(l.w.Min(), last), Outcome: TimedOut}, nil
 			}
 			return nil, nil
 		}
@@ -217,7 +217,7 @@ func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 			continue // with the restored state
 		}
 		if r == nil && err == nil && kind == watch.Expired {
-			r = &ListResult{Index: max(last, 1), Outcome: TimedOut}
+			r = &ListResult{Index: l.s.atLeast(l.w.Min(), max(last, 1)), Outcome: TimedOut}
 		}
 		return r, err
 	}
@@ -234,6 +234,9 @@ func (l *listWait) read(full Outcome) (*ListResult, error) {
 	st, err := sn.state()
 	if err != nil {
 		return nil, err
+	}
+	if full == 0 && l.w.Min() < st.Restored.Load() { // marked since the last look
+		full = Restored
 	}
 	c := listReader{sn: sn, st: st, q: &l.q, result: new(ListResult), reported: make(map[schema.ID]bool)}
 	if full == 0 {
@@ -253,8 +256,11 @@ func (l *listWait) read(full Outcome) (*ListResult, error) {
 		return nil, nil
 	}
 	if full != 0 {
-		c.result.Index = max(c.result.Index, st.Lists.Floor(), st.Restored, 1)
+		c.result.Index = max(c.result.Index, st.Lists.Floor(), st.Restored.Load(), 1)
 		c.result.Gone = nil
+	}
+	if _, err := sn.state(); err != nil { // marked meanwhile: the floor may be that of the mark
+		return nil, err
 	}
 	return c.result, c.faults
 }

@@ -45,10 +45,27 @@ func (s *Store) wake(w *watch.Waiter) (*WaitResult, error) {
 	if signal.Err != nil {
 		return nil, signal.Err
 	}
-	if r, err := s.result(w, signal.Kind); r != nil || err != nil {
+	if r, err := s.result(w, s.kindOf(signal)); r != nil || err != nil {
 		return r, err
 	}
 	return s.register(w)
+}
+
+// kindOf returns the kind of a signal, or 0 for that of a restore in a replica: a wait with a future min has
+// seen the restore on another replica, and goes on. All others find it by their min.
+func (c *core) kindOf(signal *watch.Signal) watch.Kind {
+	if c.opts.Replicated && signal.Kind == watch.Restored {
+		return 0
+	}
+	return signal.Kind
+}
+
+// atLeast returns the index of a result, which in a replica is not below the wait's min.
+func (c *core) atLeast(min, index uint64) uint64 {
+	if c.opts.Replicated {
+		index = max(index, min)
+	}
+	return index
 }
 
 // result returns what the wait returns, or nil to go on waiting. kind is the signal
@@ -64,7 +81,7 @@ func (s *Store) result(w *watch.Waiter, kind watch.Kind) (*WaitResult, error) {
 // may report false all the same. It is for the reader that is about to block for one ID, whose stack
 // the frame of observe would make grow.
 func unchangedSince(st *state.State, w *watch.Waiter) bool {
-	if w.Len() > 1 || w.Min() == 0 || w.Min() < st.Restored {
+	if w.Len() > 1 || w.Min() == 0 || w.Min() < st.Restored.Load() {
 		return false
 	}
 	v := st.Table.Get(watched(w, 0))
@@ -78,6 +95,7 @@ func (s *Store) observed(w *watch.Waiter, kind watch.Kind) (*WaitResult, error) 
 		if !found {
 			return nil, nil
 		}
+		o.index = s.atLeast(w.Min(), o.index)
 		if r, err := s.resultOf(&o); r != nil {
 			return r, err
 		}

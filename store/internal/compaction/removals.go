@@ -78,7 +78,7 @@ func (r *Removals) Apply(tx logfile.Tx, m *logfile.Manifest, written int, newest
 		}
 		m.Sum.Remove(d.sum)
 	}
-	m.Floor = r.floor
+	m.Floor = max(m.Floor, r.floor) // a restore may have been marked since the pass began
 	return m.PutMarks(tx)
 }
 

@@ -54,6 +54,9 @@ type Env struct {
 	// FeedRetention is the number of latest changes that are kept at least.
 	FeedRetention int
 
+	// Replicated: the floor never passes the state's Kept.
+	Replicated bool
+
 	// Remove has the committer remove the records, and returns when the removals are done, with
 	// their error. It may return any other error before that, which ends the pass.
 	Remove func(*Removals) error
@@ -109,6 +112,9 @@ func (sw *Sweeper) Pause() (resume func()) {
 // the log follow it.
 func (sw *Sweeper) forgettable(st *state.State) (index uint64, bytes int64) {
 	oldest := sw.env.Readers.Oldest(st.Index.Last())
+	if sw.env.Replicated {
+		oldest = min(oldest, st.Kept.Load())
+	}
 	if st.File.RoomLacks() {
 		return oldest, 0
 	}

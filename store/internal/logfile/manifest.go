@@ -30,13 +30,23 @@ type Manifest struct {
 	Floor    uint64            // compaction may have forgotten the past up to it; 0 before that
 	Restored uint64            // the index of the last restore; 0 for none
 
+	// Note has the applied index and the floor of entries; see Applied.
+	Note  Note
+	noted record.JobHash // of the Note that the file has; zero for none
+
 	// SumHasTxid reports whether the stored sum includes the transaction's ID, as all
 	// sums of format 2 do. A newer state without it is stale.
 	SumHasTxid bool
 }
 
 // Total returns the sum of all of it, as backups and files of format 1 have it.
-func (m *Manifest) Total() uint64 { return m.Sum.ManifestSum(m.Last, m.Floor, m.Restored) }
+func (m *Manifest) Total() uint64 {
+	sum := m.Sum
+	if m.Note != "" {
+		sum.Add(m.Note.hash().SumNumber())
+	}
+	return sum.ManifestSum(m.Last, m.Floor, m.Restored)
+}
 
 // TotalIn returns the sum as the transaction txid stores it. Without the ID, a meta page
 // that reached the disk without its pages could lead to older pages, which are valid by
@@ -47,6 +57,7 @@ func (m *Manifest) TotalIn(txid uint64) uint64 { return m.Total() + record.Trans
 func (m *Manifest) Put(t Tx) error {
 	meta := t.meta()
 	return errors.Join(
+		m.putNote(t),
 		meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)),
 		meta.Put(indexKey, index.Append(nil, m.Last)),
 		meta.Put(sumKey, binary.BigEndian.AppendUint64(nil, m.TotalIn(uint64(t.tx.ID())))),

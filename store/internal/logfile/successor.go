@@ -90,7 +90,10 @@ func (n *Successor) Sync() error { return n.db.Load().bolt.Sync() }
 func (n *Successor) Seal() error {
 	db := n.db.Load()
 	db.bolt.AllocSize = n.grow
-	return db.updateTwice(func(t Tx) error { return errors.Join(n.PutMarks(t), n.Manifest.Put(t)) })
+	return db.updateTwice(func(t Tx) error {
+		n.findNote(t) // the manifest may be that of the old file
+		return errors.Join(n.PutMarks(t), n.Manifest.Put(t))
+	})
 }
 
 // TakePlace gives the new file the name of old, the file in use. After an error nothing has

@@ -93,7 +93,7 @@ func (p *Plan) modifyIndex(id *schema.ID) uint64 {
 // listIndex returns the index of a list as of the batches before. If that is not above the given one,
 // the result may be lower.
 func (p *Plan) listIndex(q *lists.Query, above uint64) uint64 {
-	index := max(p.st.Lists.Floor(), p.st.Restored, 1) // a list's index is never below 1
+	index := max(p.st.Lists.Floor(), p.restored, p.floor, 1) // a list's index is never below 1
 	published := p.st.Lists.Index(q.Name, q.Variant)
 	if q.Prefix == "" {
 		index = max(index, published, p.lists.index[listVariant{q.Name, q.Variant}])

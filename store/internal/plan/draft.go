@@ -34,7 +34,7 @@ type draft struct {
 		body   string
 		fields *schema.Allocation
 	}
-	charged [2]bool // the stored part is in Plan.kept
+	charged [2]bool // the stored part is in Plan.edited
 }
 
 // wasAlive reports whether the allocation existed before the batch.

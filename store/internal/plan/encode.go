@@ -43,11 +43,10 @@ func (d *draft) encode(of side) error {
 // FreeStatus is the length of a status and its description, together, that no limit refuses.
 const FreeStatus = 256
 
-// checkSize refuses an edited part above Options.MaxAllocationBytes if it is longer than before the
-// edits, a short status aside. So an allocation from before the limit was lowered can be stopped,
+// checkSize refuses an edited part above the batch's limit if it is longer than before the edits, a short status aside. So an allocation from before the limit was lowered can be stopped,
 // and no event makes it longer.
 func (d *draft) checkSize(of side, now *schema.Allocation, size int) error {
-	limit := d.p.limits.MaxAllocationBytes
+	limit := d.p.limits.AllocationBytes
 	if size <= limit {
 		return nil
 	}
@@ -60,7 +59,7 @@ func (d *draft) checkSize(of side, now *schema.Allocation, size int) error {
 		is.set(of, &was)
 	}
 	if size > len(d.p.encode(of, &was).Body) {
-		return fmt.Errorf("%w: allocation %v: %v part of %d bytes, Options.MaxAllocationBytes is %d", record.ErrTooLarge, d.id, of, size, limit)
+		return fmt.Errorf("%w: allocation %v: %v part of %d bytes, %sAllocationBytes is %d", record.ErrTooLarge, d.id, of, size, d.p.limits.Of, limit)
 	}
 	return nil
 }

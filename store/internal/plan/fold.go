@@ -157,7 +157,7 @@ func (d *draft) toEdit(of side) (*schema.Allocation, error) {
 	if d.fields[of] == nil && d.parts[of].Body == "" && !d.charged[of] {
 		d.charged[of] = true
 		size := [...]uint32{schedSide: d.base.SchedLen(), clientSide: d.base.ClientLen()}[of]
-		if err := d.p.charge(&d.p.kept, int(size), d.id); err != nil {
+		if err := d.p.charge(&d.p.edited, int(size), d.id); err != nil {
 			return nil, err
 		}
 	}

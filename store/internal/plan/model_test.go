@@ -281,7 +281,7 @@ type modelRun struct {
 }
 
 func (r *modelRun) groups() {
-	p := New(Limits{MaxBatchBytes: 1 << 20, MaxAllocationBytes: 1 << 20})
+	p := New()
 	for len(r.in.rest) > 0 {
 		p.Begin(r.st, r.tx)
 		p.Track([]Condition{{OfList: true}})
@@ -303,7 +303,7 @@ func (r *modelRun) batch(p *Plan) {
 		conditions = append(conditions, r.in.condition(p.Last()))
 	}
 	first := len(p.Changes())
-	a, refused, err := p.Add(ops, conditions, nil)
+	a, refused, err := p.Add(&Batch{Ops: ops, Conditions: conditions, Limits: Limits{BatchBytes: 1 << 20, AllocationBytes: 1 << 20}})
 	require.NoError(r.t, err)
 	want, changed, wantRefused := r.model.apply(ops, conditions)
 	require.Equal(r.t, want, a, "%+v", ops)

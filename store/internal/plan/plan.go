@@ -13,10 +13,15 @@ import (
 
 // A Plan plans the batches of one group after the other. Its memory is reused from group to group.
 type Plan struct {
-	limits Limits
+	limits Limits // of the current batch
 	st     *state.State
 	tx     logfile.Tx // the group's, so it also reads the plan's writes
-	last   uint64     // the last index used
+
+	last     uint64 // the last index used
+	applied  uint64 // the highest index that a caller gave, and not below last
+	kept     uint64 // the highest floor of an entry
+	restored uint64 // the index of the last restore or mark
+	floor    uint64 // below it no condition on a list holds, in the current batch
 
 	overlay map[schema.ID]*state.Version // versions that earlier batches of the group made
 	jobs    newJobs
@@ -27,7 +32,7 @@ type Plan struct {
 
 	drafts  drafts // of the current batch
 	written int    // bytes of the parts in the batch's records
-	kept    int    // bytes of the stored records that the batch edits; equal on all replicas
+	edited  int    // bytes of the stored records that the batch edits; equal on all replicas
 
 	broken error // of the file, when room for the group was made
 	bytes  int64 // of the records that were put into the transaction
@@ -42,9 +47,24 @@ type Change struct {
 	Value []byte // in the arena
 }
 
-// Limits are the bounds of a batch; see store.Options.
+// Limits are the bounds of a batch. A text for their names precedes "BatchBytes" and "AllocationBytes" in
+// errors.
 type Limits struct {
-	MaxBatchBytes, MaxAllocationBytes int
+	BatchBytes, AllocationBytes int
+	Of                          string
+}
+
+// A Batch is one batch of a group.
+type Batch struct {
+	Ops        []Op
+	Conditions []Condition
+	Limits     Limits
+
+	// At is the caller's index, or nil for the next one. Entry says that the batch is an entry: its index
+	// counts as applied even if the batch is refused. Floor is the entry's own; see Plan.Kept.
+	At    *uint64
+	Entry bool
+	Floor uint64
 }
 
 // Applied is the result of a batch; see store.Applied, which has the same fields.
@@ -58,13 +78,14 @@ type Applied struct {
 var codec schema.Codec
 
 // New returns a plan without a group.
-func New(limits Limits) *Plan {
-	return &Plan{limits: limits, overlay: make(map[schema.ID]*state.Version), jobs: newJobs{byHash: make(map[record.JobHash]*newJob)}}
+func New() *Plan {
+	return &Plan{overlay: make(map[schema.ID]*state.Version), jobs: newJobs{byHash: make(map[record.JobHash]*newJob)}}
 }
 
 // Begin starts a group, whose records go into tx.
 func (p *Plan) Begin(st *state.State, tx logfile.Tx) {
 	p.st, p.tx, p.last = st, tx, st.Index.Last()
+	p.applied, p.kept, p.restored = st.Applied(), st.Kept.Load(), st.Restored.Load()
 	p.jobs.st = st
 	p.lists.reset()
 }
@@ -89,20 +110,35 @@ func (p *Plan) Changes() []Change { return p.changes }
 // Last returns the last index as of the latest batch.
 func (p *Plan) Last() uint64 { return p.last }
 
+// Applied returns the applied index as of the latest batch, which is not below Last.
+func (p *Plan) Applied() uint64 { return p.applied }
+
+// Kept returns the highest floor that an entry had, as of the latest batch. Changes above it are known on
+// every node, so a condition on a list holds on all of them or on none. Below it no condition of an
+// entry holds.
+func (p *Plan) Kept() uint64 { return p.kept }
+
+// Restored returns the index of the last restore or mark, as of the latest batch.
+func (p *Plan) Restored() uint64 { return p.restored }
+
 // Size returns the bytes of the parts in all batches of the group, refused ones too.
 func (p *Plan) Size() int { return p.size }
 
 // PublishJobs makes the jobs of the committed group known.
 func (p *Plan) PublishJobs() { p.jobs.publish() }
 
-// Add plans a batch, at the index at if that is not nil, and puts its records into the transaction.
-// refused says why the batch changes nothing: a *Conflict, another fault of the batch, or no room.
-// err is an error of the file, after which the group cannot be committed.
-func (p *Plan) Add(ops []Op, conditions []Condition, at *uint64) (a Applied, refused, err error) {
+// Add plans a batch, and puts its records into the transaction. refused says why the batch changes
+// nothing: a *Conflict, another fault of the batch, or no room. err is an error of the file, after which
+// the group cannot be committed.
+func (p *Plan) Add(b *Batch) (a Applied, refused, err error) {
 	defer p.drafts.reset()
-	p.written, p.kept = 0, 0
+	p.written, p.edited = 0, 0
+	p.limits, p.floor = b.Limits, 0
+	if b.Entry {
+		p.floor = max(p.kept, b.Floor)
+	}
 	first := len(p.changes)
-	a, refused = p.batch(ops, conditions, at)
+	a, refused = p.batch(b)
 	if p.broken != nil {
 		return Applied{}, nil, p.broken
 	}
@@ -111,21 +147,43 @@ func (p *Plan) Add(ops []Op, conditions []Condition, at *uint64) (a Applied, ref
 		p.changes = p.changes[:first]
 		a = Applied{}
 	}
+	if b.At != nil && (refused == nil || b.Entry && !LocalFault(refused)) {
+		p.Pass(*b.At, b.Floor)
+	}
 	p.size += p.written
 	return a, refused, p.put(p.changes[first:])
 }
 
+// LocalFault reports whether a refusal is due to this node and not to the batch: another node may
+// take the same batch.
+func LocalFault(refused error) bool {
+	return errors.Is(refused, logfile.ErrNoSpace) || errors.Is(refused, record.ErrCorrupt)
+}
+
+// Pass makes an index above the applied one the applied index, and takes the floor of its entry.
+func (p *Plan) Pass(index, floor uint64) { p.applied, p.kept = index, max(p.kept, floor) }
+
+// Mark marks a restore at an index above the applied one. refused says that there is no room.
+func (p *Plan) Mark(index, floor uint64) (refused, err error) {
+	if refused = p.room(nil); refused != nil || p.broken != nil {
+		return refused, p.broken
+	}
+	p.Pass(index, floor)
+	p.last, p.restored = index, index
+	return nil, nil
+}
+
 // batch folds the writes of a batch into drafts, and turns the drafts into changes.
-func (p *Plan) batch(ops []Op, conditions []Condition, given *uint64) (a Applied, err error) {
-	at, err := p.indexFor(given)
+func (p *Plan) batch(b *Batch) (a Applied, err error) {
+	at, err := p.indexFor(b.At)
 	if err == nil {
-		err = p.require(conditions)
+		err = p.require(b.Conditions)
 	}
 	if err != nil {
 		return a, err
 	}
-	for i := range ops {
-		if err := p.fold(&ops[i], &a); err != nil {
+	for i := range b.Ops {
+		if err := p.fold(&b.Ops[i], &a); err != nil {
 			return a, fmt.Errorf("batch write %d: %w", i, err)
 		}
 	}
@@ -164,21 +222,21 @@ func (p *Plan) room(changes []Change) error {
 	return err
 }
 
-// indexFor returns the index of the next batch: the given one, or the one after the last.
+// indexFor returns the index of the next batch: the given one, or the one after the applied one.
 func (p *Plan) indexFor(given *uint64) (uint64, error) {
 	if given != nil {
-		return index.At(p.last, *given)
+		return index.At(p.applied, *given)
 	}
-	return index.Next(p.last)
+	return index.Next(p.applied)
 }
 
-// charge adds n bytes of allocation id to a total of the batch, and refuses the batch above
-// Options.MaxBatchBytes, unless they are the first: the limit may have been lowered since they
+// charge adds n bytes of allocation id to a total of the batch, and refuses the batch above its limit,
+// unless they are the first: the limit may have been lowered since they
 // were stored.
 func (p *Plan) charge(total *int, n int, id schema.ID) error {
-	if *total += n; *total > p.limits.MaxBatchBytes && *total > n {
-		return fmt.Errorf("%w: batch: %d bytes up to allocation %v, with the stored content that is written again; Options.MaxBatchBytes is %d",
-			record.ErrTooLarge, *total, id, p.limits.MaxBatchBytes)
+	if *total += n; *total > p.limits.BatchBytes && *total > n {
+		return fmt.Errorf("%w: batch: %d bytes up to allocation %v, with the stored content that is written again; %sBatchBytes is %d",
+			record.ErrTooLarge, *total, id, p.limits.Of, p.limits.BatchBytes)
 	}
 	return nil
 }
@@ -190,6 +248,7 @@ func (p *Plan) put(changes []Change) error {
 	for i := range changes {
 		ch := &changes[i]
 		p.last = ch.Key.Index
+		p.applied = max(p.applied, p.last)
 		p.overlay[ch.ID] = ch.V
 		if p.lists.tracked {
 			p.noteLists(&ch.Change)

@@ -28,7 +28,7 @@ const maxUpward = 10
 // an order too.
 var layers = []string{
 	"open stats check restore backup compact",
-	"apply follow changes wait_list list_reader list pager waiter observation wait get snapshot",
+	"entries applied apply follow changes wait_list list_reader list pager waiter observation wait get snapshot",
 	"store group_writer sweeper lookout committer",
 	"conditions batch",
 	"core",

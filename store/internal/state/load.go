@@ -39,12 +39,20 @@ func (st *State) loadFile(ctx context.Context, f *boltfile.File) error {
 	if err != nil {
 		return err
 	}
-	if err := f.Walk(stored.Jobs, st.loadJob, nil); err != nil {
+	err = f.Walk(stored.Jobs, func(k, v []byte) error {
+		if isNote, err := stored.TakeNote(k, v); isNote || err != nil {
+			return err
+		}
+		return st.loadJob(k, v)
+	}, nil)
+	if err != nil {
 		return err
 	}
 	st.Index.Publish(stored.Last)
+	st.applied.Store(stored.Applied())
+	st.Kept.Store(stored.Note.Kept())
 	st.Floor.Store(stored.Floor)
-	st.Restored = stored.Restored
+	st.Restored.Store(stored.Restored)
 	st.Table.reserve(int(min(stored.IDs, uint64(f.Size())/record.MinSize)))
 	sc := startScan(f, stored.Log, stored.Last)
 	err = rebuild(ctx, st, sc)

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 
 	"allocstore/index"
@@ -40,9 +41,14 @@ type State struct {
 	// forgotten, 0 before the first. The sweeper raises it.
 	Floor atomic.Uint64
 
-	// Restored is the index of the last restore, 0 without one. It does not change while
-	// the state is in use.
-	Restored uint64
+	// Restored is the index of the last restore, 0 without one. A mark raises it while the state is in
+	// use, just before Index: a reader that finds it above the last index reads that again.
+	Restored atomic.Uint64
+
+	// Kept is the highest floor that an entry had. The committer raises it.
+	Kept atomic.Uint64
+
+	applied atomic.Uint64 // see Applied
 
 	Codec schema.Codec // interns strings of the allocations that it decodes
 
@@ -205,8 +211,32 @@ func (st *State) FloorStored() { st.Lists.Trim(st.Manifest.Floor) }
 // The manifest has that index.
 func (st *State) MarkRestored(m logfile.Manifest) {
 	st.Manifest = m
-	st.Restored = m.Restored
+	st.Restored.Store(m.Restored)
 	st.Floor.Store(m.Floor)
 	st.Lists.Trim(m.Floor)
 	st.Index.Publish(m.Last)
+	st.Apply(m.Applied(), m.Note.Kept())
+}
+
+// Applied returns the applied index: everything at or below it has been applied, and can be read. It
+// is at least the last index.
+func (st *State) Applied() uint64 { return max(st.applied.Load(), st.Index.Last()) }
+
+// Indexes returns the last index, and that of the last restore, which is not above it. A mark that is just
+// being published is waited for; see Restored.
+func (st *State) Indexes() (last, restored uint64) {
+	for {
+		last, restored = st.Index.Last(), st.Restored.Load()
+		if restored <= last {
+			return last, restored
+		}
+		runtime.Gosched()
+	}
+}
+
+// Apply makes i the applied index, and kept the highest floor of an entry. Only the committer calls it,
+// once everything up to i is published.
+func (st *State) Apply(i, kept uint64) {
+	st.Kept.Store(kept)
+	st.applied.Store(i)
 }
