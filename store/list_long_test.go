@@ -27,6 +27,7 @@ func longList(t *testing.T, s *store.Store) *model {
 	}
 	m, long := newModel(), map[string]*schema.Allocation{}
 	m.last = apply(t, s, &b)
+	m.applied = m.last
 	for a, err := range s.All() {
 		require.NoError(t, err)
 		long[a.ID] = a

@@ -512,12 +512,48 @@ func (r *listRun) maintain() {
 		if r.backup != nil && r.IntN(3) == 0 {
 			r.restore()
 		}
+	case 10:
+		if r.IntN(3) == 0 {
+			r.mark()
+		}
 	}
 }
 
 // restore restores the backup. Snapshots from before end.
 func (r *listRun) restore() {
 	require.NoError(r.t, r.s.Restore(context.Background(), bytes.NewReader(r.backup.stream)))
+	r.endSnapshots()
+	r.m.current = r.backup.current
+	r.m.mark(r.m.applied + 1)
+}
+
+// mark marks a restore between two batches of one commit.
+func (r *listRun) mark() {
+	r.m.learn(r.t, r.s)
+	var entries []store.Entry
+	var want []store.Result
+	for i := range 3 {
+		at := r.m.applied + 1 + r.Uint64N(3)
+		if i == 1 {
+			r.m.mark(at)
+			entries, want = append(entries, store.Entry{Index: at, Mark: true}), append(want, store.Result{Applied: store.Applied{Index: at}})
+			continue
+		}
+		steps := append(r.steps(r.m), r.expectList(r.m))
+		entries = append(entries, store.Entry{Index: at, Batch: batchOf(steps)})
+		want = append(want, r.m.applyEntry(at, steps))
+	}
+	got, err := r.s.ApplyEntries(context.Background(), entries)
+	require.NoError(r.t, err)
+	for i := range want {
+		requireResult(r.t, want[i], got[i], "entry %d of %v", i, entries)
+	}
+	r.endSnapshots()
+	require.Equal(r.t, r.m.last, r.s.LastIndex())
+}
+
+// endSnapshots requires that the snapshots have ended by a restore.
+func (r *listRun) endSnapshots() {
 	for _, sn := range r.snapshots {
 		l := r.list()
 		for _, err := range sn.List(l.sel) {
@@ -528,10 +564,6 @@ func (r *listRun) restore() {
 		require.NoError(r.t, sn.Close())
 	}
 	r.snapshots = nil
-	m := r.m
-	m.last++
-	m.restored, m.current, m.at[m.last] = m.last, r.backup.current, r.backup.current
-	m.order = append(m.order, m.last)
 }
 
 // release compares the snapshots and closes them.

@@ -141,15 +141,20 @@ func (r *readerRun) write() {
 	}
 }
 
-// restore restores the present content. Every reader is told once, with all members.
+// restore restores the present content, or marks a restore. Every reader is told once, with all members.
 func (r *readerRun) restore() {
-	var stream bytes.Buffer
-	_, err := r.s.Backup(r.t.Context(), &stream)
-	require.NoError(r.t, err)
-	require.NoError(r.t, r.s.Restore(r.t.Context(), &stream))
 	m := r.m
-	m.last++
-	m.restored, m.at[m.last], m.order = m.last, m.current, append(m.order, m.last)
+	if r.IntN(2) == 0 {
+		m.mark(m.applied + 1)
+		_, err := r.s.ApplyEntries(r.t.Context(), []store.Entry{{Index: m.last, Mark: true}})
+		require.NoError(r.t, err)
+	} else {
+		var stream bytes.Buffer
+		_, err := r.s.Backup(r.t.Context(), &stream)
+		require.NoError(r.t, err)
+		require.NoError(r.t, r.s.Restore(r.t.Context(), &stream))
+		m.mark(m.applied + 1)
+	}
 	r.m.learn(r.t, r.s)
 	for i, w := range r.readers {
 		require.Equal(r.t, textOf(m.full(&w.list, store.Restored)), textOf(w.returned(r.t)), "a restore ends every wait")

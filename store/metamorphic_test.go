@@ -15,48 +15,40 @@ import (
 // An operation is a batch and the result that the model expects.
 type operation struct {
 	steps   []step
-	at      uint64 // of ApplyAt; 0: Apply
+	at      uint64 // of ApplyAt, or of an entry; 0: Apply
+	entry   bool   // ApplyEntries, with no batch if there are no steps
 	want    store.Applied
 	refusal error
 	last    uint64 // LastIndex afterwards
+	applied uint64 // AppliedIndex afterwards
 }
 
-// operations makes n random operations. Half of them use ApplyAt, with gaps between the
-// indexes, or with an index that is too low.
+// operations makes n random operations. Half of them have an index of the caller's, with gaps between
+// the indexes, or one that is too low. Entries come in rows.
 func operations(d dice, m *model, n int) []operation {
 	log := make([]operation, n)
 	for i := range log {
 		e := &log[i]
-		for range 1 + d.IntN(1+d.IntN(9)) {
-			e.steps = append(e.steps, d.step(m))
-		}
-		switch d.IntN(10) {
-		case 0:
-			e.at, e.refusal = 1+d.Uint64N(m.last), store.ErrIndexRegression
-		case 1, 2, 3, 4:
-			e.at = m.last + 1 + d.Uint64N(1+d.Uint64N(1000))
+		e.steps, e.entry = d.steps(m), i > 0 && log[i-1].entry && d.IntN(4) > 0
+		next := m.applied + 1 + d.Uint64N(1+d.Uint64N(1000))
+		switch k := d.IntN(12); {
+		case e.entry, k < 1:
+			if e.entry, e.at = true, next; d.IntN(8) == 0 {
+				e.steps = nil
+			}
+			r := m.applyEntry(e.at, e.steps)
+			e.want, e.refusal = r.Applied, r.Err
+		case k < 2:
+			e.at, e.refusal = 1+d.Uint64N(m.applied), store.ErrIndexRegression
+		case k < 6:
+			e.at = next
 			e.want, e.refusal = m.applyAt(e.at, e.steps)
 		default:
 			e.want, e.refusal = m.apply(e.steps)
 		}
-		e.last = m.last
+		e.last, e.applied = m.last, m.applied
 	}
 	return log
-}
-
-// applyAt is apply at an index above the last one. A batch that changes nothing leaves the last
-// index as it is.
-func (m *model) applyAt(at uint64, steps []step) (store.Applied, error) {
-	last := m.last
-	m.last = at - 1
-	applied, err := m.apply(steps)
-	if m.last == at-1 {
-		m.last = last
-	}
-	if err == nil {
-		applied.Index = m.last
-	}
-	return applied, err
 }
 
 // settings are the options that the operations run with. The results must be the same with all
@@ -222,37 +214,75 @@ func (r *runner) drain(last uint64) {
 	r.drainList(last)
 }
 
-// run applies the operations and compares each result.
+// run applies the operations and compares each result. Entries are applied in groups of any size, after
+// some that were applied before.
 func (r *runner) run(log []operation) {
 	r.open()
-	for _, e := range log {
-		b := new(store.Batch)
-		for _, s := range e.steps {
-			s.write(b)
-		}
-		if r.IntN(2) == 0 {
-			b = trip(r.t, b)
-		}
-		var got store.Applied
-		var err error
-		if e.at > 0 {
-			got, err = r.s.ApplyAt(context.Background(), e.at, b)
+	for i, n := 0, 1; i < len(log); i += n {
+		e := &log[i]
+		n = 1
+		if e.entry {
+			for max := 1 + r.IntN(12); n < max && i+n < len(log) && log[i+n].entry; n++ {
+			}
+			r.entries(log[max(0, i-r.IntN(9)):i], log[i:i+n])
+			e = &log[i+n-1]
 		} else {
-			got, err = r.s.Apply(context.Background(), b)
+			r.apply(e)
 		}
-		requireRefusal(r.t, e.refusal, err)
-		require.Equal(r.t, e.want, got, "the result of %v", kinds(e.steps))
 		require.Equal(r.t, e.last, r.s.LastIndex())
+		require.Equal(r.t, e.applied, r.s.AppliedIndex())
+		require.NoError(r.t, r.s.WaitApplied(context.Background(), e.applied))
 		switch r.IntN(30) {
 		case 3, 4:
 			r.probe(e.last)
 		case 0:
 			r.reopen(e.last)
+			require.Equal(r.t, e.applied, r.s.AppliedIndex(), "Close makes it durable")
 		case 1:
 			require.NoError(r.t, r.s.Compact(context.Background()))
 		case 2:
 			require.NoError(r.t, r.s.Sweep(context.Background()))
 		}
+	}
+}
+
+// apply applies an operation that is no entry.
+func (r *runner) apply(e *operation) {
+	var got store.Applied
+	var err error
+	if e.at > 0 {
+		got, err = r.s.ApplyAt(context.Background(), e.at, batchOf(e.steps))
+	} else {
+		got, err = r.s.Apply(context.Background(), batchOf(e.steps))
+	}
+	requireRefusal(r.t, e.refusal, err)
+	require.Equal(r.t, e.want, got, "the result of %v", kinds(e.steps))
+}
+
+// entries applies entries in one call. Those of before have been applied, and must be skipped.
+func (r *runner) entries(before, now []operation) {
+	var entries []store.Entry
+	var want []store.Result
+	add := func(e *operation, result store.Result) {
+		in := store.Entry{Index: e.at}
+		if e.steps != nil {
+			in.Batch = trip(r.t, batchOf(e.steps))
+		}
+		entries, want = append(entries, in), append(want, result)
+	}
+	for i := range before {
+		if before[i].entry {
+			add(&before[i], store.Result{Skipped: true})
+		}
+	}
+	for i := range now {
+		add(&now[i], store.Result{Applied: now[i].want, Err: now[i].refusal})
+	}
+	got, err := r.s.ApplyEntries(context.Background(), entries)
+	require.NoError(r.t, err)
+	require.Len(r.t, got, len(want))
+	for i := range want {
+		requireResult(r.t, want[i], got[i], "entry %d", entries[i].Index)
 	}
 }
 

@@ -24,6 +24,7 @@ type model struct {
 	changed map[uint64][]string                      // the IDs that changed at each index, in order
 	gone    map[string]uint64                        // the deletion's index of each absent ID
 	last    uint64
+	applied uint64 // the highest index that a caller gave, and not below last
 	current map[string]*schema.Allocation
 
 	floor    uint64 // the lists have forgotten what happened up to it
@@ -36,7 +37,7 @@ func newModel() *model {
 	empty := map[string]*schema.Allocation{}
 	return &model{
 		at: map[uint64]map[string]*schema.Allocation{1: empty}, order: []uint64{1}, changed: map[uint64][]string{},
-		gone: map[string]uint64{}, last: 1, current: empty,
+		gone: map[string]uint64{}, last: 1, applied: 1, current: empty,
 	}
 }
 
@@ -52,9 +53,35 @@ type step struct {
 	condition func(m *model) error // of a step that is a condition, and has no other function of the model
 }
 
-// apply is the oracle of Apply. It works on copies, and discards them if nothing has changed.
+// apply is the oracle of Apply.
 func (m *model) apply(steps []step) (store.Applied, error) {
-	index := m.last + 1
+	return m.applyAs(m.applied+1, steps)
+}
+
+// applyAt is the oracle of ApplyAt at an index above the applied one.
+func (m *model) applyAt(at uint64, steps []step) (store.Applied, error) {
+	applied, err := m.applyAs(at, steps)
+	if err == nil {
+		m.applied = at
+	}
+	return applied, err
+}
+
+// applyEntry is the oracle of an entry, which may be refused and counts all the same.
+func (m *model) applyEntry(at uint64, steps []step) store.Result {
+	applied, err := m.applyAs(at, steps)
+	m.applied = at
+	return store.Result{Applied: applied, Err: err}
+}
+
+// mark marks a restore at an index above the applied one.
+func (m *model) mark(at uint64) {
+	m.last, m.applied, m.restored = at, at, at
+	m.at[at], m.order = m.current, append(m.order, at)
+}
+
+// applyAs applies a batch. It works on copies, and discards them if nothing has changed.
+func (m *model) applyAs(index uint64, steps []step) (store.Applied, error) {
 	steps, err := m.require(steps)
 	if err != nil {
 		return store.Applied{}, err
@@ -101,7 +128,7 @@ func (m *model) apply(steps []step) (store.Applied, error) {
 		}
 	}
 	if len(changed) > 0 {
-		m.last, m.current, m.at[index] = index, next, next
+		m.last, m.applied, m.current, m.at[index] = index, index, next, next
 		m.order, m.changed[index] = append(m.order, index), slices.Sorted(maps.Keys(changed))
 	}
 	applied.Index = m.last
@@ -219,19 +246,16 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 	m := newModel()
 	var snapshots []*store.Snapshot
 	for range rounds {
-		steps, batch := []step(nil), new(store.Batch)
-		for range 1 + d.IntN(1+d.IntN(9)) {
-			st := d.step(m)
-			steps = append(steps, st)
-			st.write(batch)
+		if d.IntN(4) == 0 {
+			applyEntries(t, m, s, d)
+		} else {
+			steps := d.steps(m)
+			want, refusal := m.apply(steps)
+			got, err := s.Apply(context.Background(), batchOf(steps))
+			requireRefusal(t, refusal, err)
+			require.Equal(t, want, got, "the result of %v", kinds(steps))
 		}
-		if d.IntN(3) == 0 {
-			batch = trip(t, batch)
-		}
-		want, refusal := m.apply(steps)
-		got, err := s.Apply(context.Background(), batch)
-		requireRefusal(t, refusal, err)
-		require.Equal(t, want, got, "the result of %v", kinds(steps))
+		require.Equal(t, m.applied, s.AppliedIndex())
 		switch d.IntN(14) {
 		case 0:
 			for _, sn := range snapshots {
@@ -243,6 +267,7 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 				shut(t, s)
 				before := s.Stats()
 				s = open(t, path, opts)
+				require.Equal(t, m.applied, s.AppliedIndex(), "Close makes it durable")
 				after := s.Stats()
 				require.Equal(t, []int64{before.LiveBytes, before.DeadBytes}, []int64{after.LiveBytes, after.DeadBytes})
 			}
@@ -276,6 +301,56 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 		require.NoError(t, sn.Close())
 	}
 	require.Zero(t, s.Stats().Readers, "all readers are closed")
+}
+
+// steps returns the steps of a batch.
+func (d dice) steps(m *model) (steps []step) {
+	for range 1 + d.IntN(1+d.IntN(9)) {
+		steps = append(steps, d.step(m))
+	}
+	return steps
+}
+
+func batchOf(steps []step) *store.Batch {
+	b := new(store.Batch)
+	for _, st := range steps {
+		st.write(b)
+	}
+	return b
+}
+
+// applyEntries applies some entries in one call. Some have been applied before, and some have no batch.
+func applyEntries(t *testing.T, m *model, s *store.Store, d dice) {
+	t.Helper()
+	var entries []store.Entry
+	var want []store.Result
+	var all [][]string
+	for at := m.applied + 1 - d.Uint64N(2); len(entries) < 1+d.IntN(6); at += 1 + d.Uint64N(3) {
+		e, steps := store.Entry{Index: at}, []step(nil)
+		if d.IntN(8) > 0 {
+			steps = d.steps(m)
+			e.Batch = trip(t, batchOf(steps))
+		}
+		r := store.Result{Skipped: true}
+		if at > m.applied {
+			r = m.applyEntry(at, steps)
+		}
+		entries, want, all = append(entries, e), append(want, r), append(all, kinds(steps))
+	}
+	got, err := s.ApplyEntries(context.Background(), entries)
+	require.NoError(t, err)
+	require.Len(t, got, len(want))
+	for i := range want {
+		requireResult(t, want[i], got[i], "entry %d: %v", entries[i].Index, all[i])
+	}
+}
+
+// requireResult compares the result of an entry with that of the model.
+func requireResult(t *testing.T, want, got store.Result, of string, args ...any) {
+	t.Helper()
+	requireRefusal(t, want.Err, got.Err)
+	want.Err, got.Err = nil, nil
+	require.Equal(t, want, got, append([]any{of}, args...)...)
 }
 
 func kinds(steps []step) (k []string) {

@@ -171,6 +171,14 @@ func (st *State) Differing(loaded *State) []Count {
 		{"quarantined allocations", st.Counts.Quarantined.Load(), loaded.Counts.Quarantined.Load()},
 	}
 	var differing []Count
+	for _, c := range []Count{ // these may be ahead of the file, never behind
+		{"applied index", int64(st.Applied()), int64(loaded.Applied())},
+		{"floor of entries", int64(st.Kept.Load()), int64(loaded.Kept.Load())},
+	} {
+		if c.Got < c.Want {
+			differing = append(differing, c)
+		}
+	}
 	for _, c := range all {
 		if c.Got != c.Want {
 			differing = append(differing, c)
