@@ -73,6 +73,9 @@ func (s *Store) Hold() (release func()) {
 	return func() { close(hold) }
 }
 
+// Path returns the path of the file.
+func (s *Store) Path() string { return s.state.Load().File.Path() }
+
 // Queued returns the length of the committer's queue.
 func (s *Store) Queued() int { return s.queued() }
 

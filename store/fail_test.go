@@ -14,12 +14,19 @@ import (
 	"allocstore/store/internal/logfile"
 )
 
-// openBreakable opens a store. breakDisk closes the file under it, so that later commits fail.
+// openBreakable opens a store; see OpenBreakable.
 func openBreakable(t *testing.T) (s *Store, path string, breakDisk func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "fail.db")
+	s, breakDisk = OpenBreakable(t, path)
+	return s, path, breakDisk
+}
+
+// OpenBreakable opens a store. breakDisk closes the file under it, so that later commits fail.
+func OpenBreakable(t *testing.T, path string) (s *Store, breakDisk func()) {
 	t.Helper()
 	var mu sync.Mutex
 	var disk *os.File
-	path = filepath.Join(t.TempDir(), "fail.db")
 	s, err := Open(path, &Options{DetectMutation: true, openFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -28,7 +35,7 @@ func openBreakable(t *testing.T) (s *Store, path string, breakDisk func()) {
 		return f, err
 	}})
 	require.NoError(t, err)
-	return s, path, func() {
+	return s, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		require.NoError(t, disk.Close())
