@@ -90,6 +90,7 @@ func testFormat(t *testing.T, format int) {
 	fill(t, fresh)
 	old := open(t, path, nil)
 	require.Equal(t, fresh.LastIndex(), old.LastIndex())
+	require.Equal(t, old.LastIndex(), old.AppliedIndex(), "a file without a note")
 	var want, got []string
 	for a, err := range fresh.All() {
 		require.NoError(t, err)
