@@ -263,9 +263,18 @@ func (v *survivor) act() error {
 
 // write applies a batch. If that fails, the outcome is unknown.
 func (v *survivor) write() error {
-	steps, want := v.steps(true), v.last+1+v.Uint64N(2)*v.Uint64N(5)
-	_, err := v.s.ApplyAt(context.Background(), want, batchOf(steps))
-	v.apply(want, steps)
+	steps, want := v.steps(true), v.applied+1+v.Uint64N(2)*v.Uint64N(5)
+	if v.IntN(2) == 0 {
+		_, err := v.s.ApplyAt(context.Background(), want, batchOf(steps))
+		v.give(want, steps)
+		if err != nil {
+			return err
+		}
+		return v.note()
+	}
+	_, err := v.s.ApplyEntries(context.Background(), []store.Entry{{Index: want, Batch: batchOf(steps)}, {Index: want + 1}})
+	v.give(want, steps)
+	v.give(want+1, nil)
 	if err != nil {
 		return err
 	}
@@ -274,13 +283,13 @@ func (v *survivor) write() error {
 
 // note notes that all batches so far were acknowledged.
 func (v *survivor) note() error {
-	v.acked = v.last
-	return v.disk.note(v.last)
+	v.acked = v.applied
+	return v.disk.note(v.applied)
 }
 
 // clone returns a copy that changes independently.
 func (h *history) clone() *history {
-	return &history{states: maps.Clone(h.states), current: h.current, last: h.last}
+	return &history{states: maps.Clone(h.states), current: h.current, last: h.last, applied: h.applied, empty: maps.Clone(h.empty)}
 }
 
 // rewind has the history end at the index of the opened store s: later batches are lost, and
@@ -289,8 +298,9 @@ func (h *history) rewind(s *store.Store, acked uint64) error {
 	if err := h.matches(s, acked); err != nil {
 		return err
 	}
-	h.last, h.current = s.LastIndex(), make(map[string]*schema.Allocation)
+	h.last, h.applied, h.current = s.LastIndex(), s.AppliedIndex(), make(map[string]*schema.Allocation)
 	maps.DeleteFunc(h.states, func(index uint64, _ *state) bool { return index > h.last })
+	maps.DeleteFunc(h.empty, func(index uint64, _ bool) bool { return index > h.applied })
 	for a, err := range s.All() {
 		if err != nil {
 			return err

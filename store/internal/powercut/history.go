@@ -22,11 +22,14 @@ type history struct {
 	states  map[uint64]*state
 	current map[string]*schema.Allocation // read-only, as are the allocations
 	last    uint64
+
+	applied uint64          // the highest index that was given, and not below last
+	empty   map[uint64]bool // the indexes that were given and changed nothing
 }
 
 // newHistory returns the history of a store that was just created.
 func newHistory() *history {
-	return &history{states: map[uint64]*state{1: {content: content{}}}, last: 1}
+	return &history{states: map[uint64]*state{1: {content: content{}}}, last: 1, applied: 1, empty: make(map[uint64]bool)}
 }
 
 // A step is one write of a batch.
@@ -89,13 +92,21 @@ func (h *history) apply(index uint64, steps []step) bool {
 		}
 	}
 	h.states[index] = &state{all, changed}
-	h.current, h.last = next, index
+	h.current, h.last, h.applied = next, index, index
 	return true
+}
+
+// give adds a batch at an index of the caller's, which counts as applied even if nothing changes.
+func (h *history) give(index uint64, steps []step) {
+	if !h.apply(index, steps) {
+		h.applied, h.empty[index] = index, true
+	}
 }
 
 // revert adds the state after a restore, at a new index. The feed does not show it.
 func (h *history) revert(to *saved) {
-	h.last++
+	h.applied++
+	h.last = h.applied
 	h.states[h.last] = &state{content: to.content}
 	h.current = to.current
 }

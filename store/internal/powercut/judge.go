@@ -49,21 +49,22 @@ func (h *history) judgeStore(dir string, acked uint64, used bool) (v verdict) {
 	}
 	v.index = s.LastIndex()
 	v.err = h.matches(s, acked)
+	var next uint64
 	if used && v.err == nil {
-		v.err = use(s)
+		next, v.err = use(s)
 	}
 	if v.err = errors.Join(v.err, s.Close()); v.err != nil || !used {
 		return v
 	}
-	v.err = reopen(path, v.index+1)
+	v.err = reopen(path, next)
 	return v
 }
 
 // matches returns an error if s is in no state that it may be in.
 func (h *history) matches(s *store.Store, acked uint64) error {
 	k := s.LastIndex()
-	if k < acked {
-		return fmt.Errorf("index %d was acknowledged, the store is at %d", acked, k)
+	if err := h.matchesApplied(k, s.AppliedIndex(), acked); err != nil {
+		return err
 	}
 	want := h.states[k]
 	if want == nil {
@@ -84,6 +85,23 @@ func (h *history) matches(s *store.Store, acked uint64) error {
 	}
 	for err := range s.Check(context.Background()) {
 		return fmt.Errorf("check at index %d: %w", k, err)
+	}
+	return nil
+}
+
+// matchesApplied returns an error if a store whose last index is k has lost an acknowledged index, or has an
+// applied index that its content does not have: one saved apart from its data.
+func (h *history) matchesApplied(k, applied, acked uint64) error {
+	if applied < max(acked, k) {
+		return fmt.Errorf("index %d was acknowledged, the store is at %d and has applied %d", acked, k, applied)
+	}
+	if applied > k && !h.empty[applied] {
+		return fmt.Errorf("the applied index is %d, which no entry without a change was given; the last is %d", applied, k)
+	}
+	for index := range h.states {
+		if k < index && index <= applied {
+			return fmt.Errorf("the applied index is %d, and the content lacks the batch at %d", applied, index)
+		}
 	}
 	return nil
 }
@@ -157,17 +175,17 @@ func (h *history) follow(s *store.Store, k uint64) error {
 	return nil
 }
 
-// use writes to a store in any state.
-func use(s *store.Store) error {
-	next := s.LastIndex() + 1
+// use writes to a store in any state, and returns the index.
+func use(s *store.Store) (uint64, error) {
+	next := s.AppliedIndex() + 1
 	applied, err := s.Upsert(context.Background(), &schema.Allocation{ID: idOf(idCount), Name: "after the power cut", Job: &schema.Job{ID: "job"}})
 	if err != nil {
-		return fmt.Errorf("writing to it: %w", err)
+		return 0, fmt.Errorf("writing to it: %w", err)
 	}
 	if applied.Index != next {
-		return fmt.Errorf("writing to it: index %d, should be %d", applied.Index, next)
+		return 0, fmt.Errorf("writing to it: index %d, should be %d", applied.Index, next)
 	}
-	return nil
+	return next, nil
 }
 
 // reopen opens the store once more after use.
@@ -176,8 +194,8 @@ func reopen(path string, index uint64) error {
 	if err != nil {
 		return fmt.Errorf("opening it again: %w", err)
 	}
-	if s.LastIndex() != index {
-		err = fmt.Errorf("opening it again: index %d, should be %d", s.LastIndex(), index)
+	if s.LastIndex() != index || s.AppliedIndex() != index {
+		err = fmt.Errorf("opening it again: index %d, applied %d, should be %d", s.LastIndex(), s.AppliedIndex(), index)
 	}
 	for fault := range s.Check(context.Background()) {
 		err = errors.Join(err, fmt.Errorf("opening it again: %w", fault))

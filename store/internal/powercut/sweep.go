@@ -196,7 +196,7 @@ func (t *trial) start() (ok bool, err error) {
 	if err := t.matches(t.s, t.last); err != nil {
 		return false, fmt.Errorf("opened again: %w", err)
 	}
-	return true, t.disk.note(t.s.LastIndex())
+	return true, t.disk.note(t.s.AppliedIndex())
 }
 
 // end closes a store that has not failed.
@@ -207,26 +207,46 @@ func (t *trial) end() error {
 	return t.watched.ended(store.ErrClosed, store.ErrClosed)
 }
 
-// write applies a batch.
+// write applies a batch, every other time as an entry before one without a batch.
 func (t *trial) write(round int) (ok bool, err error) {
 	steps := t.generator.steps(true)
-	want := t.last + 1
-	applied, err := t.s.ApplyAt(context.Background(), want, batchOf(steps))
+	want, done := t.applied+1, t.applied+1
+	var applied store.Applied
+	if round%2 == 0 {
+		applied, err = t.s.ApplyAt(context.Background(), want, batchOf(steps))
+	} else {
+		done++
+		var results []store.Result
+		results, err = t.s.ApplyEntries(context.Background(), []store.Entry{{Index: want, Batch: batchOf(steps)}, {Index: done}})
+		if len(results) > 0 {
+			applied = results[0].Applied
+		}
+	}
 	if err == nil {
-		if !t.apply(want, steps) || applied.Index != want {
+		if !t.gave(want, done, steps) || applied.Index != want {
 			return false, fmt.Errorf("round %d: index %d, should be %d", round, applied.Index, want)
 		}
-		return true, t.disk.note(want)
+		return true, t.disk.note(done)
 	}
 	t.reported = true
 	if errors.Is(err, store.ErrNoSpace) {
 		return false, t.refused()
 	}
-	t.assumeDone = func() { t.apply(want, steps) }
+	t.assumeDone = func() { t.gave(want, done, steps) }
 	if !errors.Is(err, store.ErrFailed) {
 		return false, fmt.Errorf("round %d: a write that failed returns %w", round, err)
 	}
 	return false, t.failed()
+}
+
+// gave adds a batch with a change to the history, and an entry without one if done is another index. Otherwise it
+// returns false.
+func (t *trial) gave(want, done uint64, steps []step) bool {
+	t.give(want, steps)
+	if done > want {
+		t.give(done, nil)
+	}
+	return t.last == want
 }
 
 // refused checks a store that has refused a write for lack of room, and closes it. Nothing was
@@ -292,7 +312,7 @@ func (t *trial) failed() error {
 	if err != nil {
 		return fmt.Errorf("reading the failed store: %w", err)
 	}
-	if err := use(t.s); !errors.Is(err, store.ErrFailed) {
+	if _, err := use(t.s); !errors.Is(err, store.ErrFailed) {
 		return fmt.Errorf("a write to the failed store returns %w", err)
 	}
 	if err := t.watched.ended(store.ErrFailed, store.ErrFailed); err != nil {
@@ -308,12 +328,13 @@ func (t *trial) recover() (err error) {
 	if t.run.s, err = store.Open(t.path, &t.options); err != nil {
 		return err
 	}
-	if t.assumeDone != nil && t.s.LastIndex() == t.last+1 {
+	if t.assumeDone != nil && t.s.LastIndex() == t.applied+1 {
 		t.assumeDone()
 	}
 	err = t.matches(t.s, t.last)
 	if err == nil {
 		err = t.disk.note(t.last)
+		t.applied = t.s.AppliedIndex()
 	}
 	for i := 0; i < afterRecovery && err == nil; i++ {
 		err = t.one(true)

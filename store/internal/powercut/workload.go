@@ -111,12 +111,15 @@ func (r *run) perform() (*recording, error) {
 	return &recording{record, r.history}, err
 }
 
-// open opens the store, and notes its index.
+// open opens the store, and notes its index, which Close has made durable.
 func (r *run) open() (err error) {
 	if r.s, err = store.Open(r.path, &r.options); err != nil {
 		return err
 	}
-	return r.disk.note(r.s.LastIndex())
+	if r.s.AppliedIndex() != r.applied {
+		return fmt.Errorf("opened at the applied index %d, should be at %d", r.s.AppliedIndex(), r.applied)
+	}
+	return r.disk.note(r.applied)
 }
 
 // play runs all rounds.
@@ -154,7 +157,10 @@ func (r *run) save() error {
 	var b bytes.Buffer
 	_, err := r.s.Backup(context.Background(), &b)
 	r.saved = &saved{b.Bytes(), r.states[r.last].content, r.current}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.disk.note(r.applied) // a backup makes it durable
 }
 
 // restoreSaved restores the backup.
@@ -200,8 +206,8 @@ func (r *run) round(round int) error {
 		if w.err != nil {
 			return w.err
 		}
-		if w.index != r.last+1 || !r.apply(w.index, w.steps) {
-			return fmt.Errorf("a batch with a change was given index %d after %d", w.index, r.last)
+		if w.index != r.applied+1 || !r.apply(w.index, w.steps) {
+			return fmt.Errorf("a batch with a change was given index %d after %d", w.index, r.applied)
 		}
 	}
 	return nil
@@ -235,24 +241,70 @@ func (r *run) noteSeen() (stop func() error) {
 	}
 }
 
-// one applies a single batch: at the next index, or with gap at one up to 4 later.
-func (r *run) one(gap bool) (err error) {
+// one applies a single batch: at the next index, or with gap at one up to 4 later, by ApplyAt or among
+// other entries.
+func (r *run) one(gap bool) error {
 	steps := r.generator.steps(gap)
-	var applied store.Applied
-	want := r.last + 1
+	want := r.applied + 1
 	if gap {
 		want += r.Uint64N(5)
-		applied, err = r.s.ApplyAt(context.Background(), want, batchOf(steps))
-	} else {
-		applied, err = r.s.Apply(context.Background(), batchOf(steps))
+		if r.IntN(3) > 0 {
+			return r.entries(want, steps)
+		}
+		applied, err := r.s.ApplyAt(context.Background(), want, batchOf(steps))
+		if err != nil {
+			return err
+		}
+		r.give(want, steps)
+		return r.noteApplied(applied.Index, r.last)
 	}
+	applied, err := r.s.Apply(context.Background(), batchOf(steps))
 	if err != nil {
 		return err
 	}
-	if r.apply(want, steps); applied.Index != r.last {
-		return fmt.Errorf("a batch was given index %d, should be %d", applied.Index, r.last)
+	r.apply(want, steps)
+	return r.noteApplied(applied.Index, r.last)
+}
+
+// noteApplied notes the index of a batch, which should be another one otherwise.
+func (r *run) noteApplied(index, want uint64) error {
+	if index != want {
+		return fmt.Errorf("a batch was given index %d, should be %d", index, want)
 	}
-	return r.disk.note(applied.Index)
+	return r.disk.note(index)
+}
+
+// entries applies a batch with a change between an entry that was applied before and, often, one without a batch.
+// The same transaction makes its index durable. Sometimes another one without a change follows, which no
+// transaction has yet.
+func (r *run) entries(want uint64, steps []step) error {
+	all := []store.Entry{{Index: want, Batch: batchOf(steps)}}
+	if r.applied > 1 {
+		all = slices.Insert(all, 0, store.Entry{Index: r.applied})
+	}
+	last := want
+	if r.IntN(3) > 0 {
+		last += 1 + r.Uint64N(2)
+		all = append(all, store.Entry{Index: last})
+	}
+	results, err := r.s.ApplyEntries(context.Background(), all)
+	if err != nil {
+		return err
+	}
+	r.give(want, steps)
+	if last > want {
+		r.give(last, nil)
+	}
+	if err := r.noteApplied(results[len(results)-1].Index, want); err != nil {
+		return err
+	}
+	if err := r.disk.note(last); err != nil || r.IntN(2) == 0 {
+		return err
+	}
+	if _, err = r.s.ApplyEntries(context.Background(), []store.Entry{{Index: last + 1}}); err == nil {
+		r.give(last+1, nil)
+	}
+	return err
 }
 
 // batchOf returns the steps as a batch.
