@@ -25,10 +25,14 @@ type BackupInfo struct {
 
 // Backup writes the store as it is at its last index to w: all allocations, the feed as far
 // as it is kept, and the remembered deletions. Writes, reads and waits go on meanwhile and
-// are not in it. AppliedIndex is durable when Backup begins to write, and is in the backup too. Damaged content is copied as it is. Backup blocks until everything is
-// written, for as long as w takes. It holds neither a lock nor a transaction while it writes
+// are not in it. AppliedIndex is in it too, and is durable when Backup begins to write. Damaged content
+// is copied as it is. Backup blocks until everything is written, for as long as w takes. It holds neither a lock nor a transaction while it writes
 // to w, but compaction removes nothing until it is done. It needs a few megabytes of memory,
 // however large the store is.
+//
+// If the store has failed or its disk is full, its own AppliedIndex may not be durable. A replica then
+// returns ErrFailed or ErrNoSpace, since its log may be cut after a backup; any other store is written as it
+// was published last.
 //
 // Errors: ctx's error, which is checked between writes; ErrClosed; ErrCorrupt; w's error;
 // ErrRestored if the store was restored meanwhile. After an error, Restore refuses the bytes
@@ -82,7 +86,7 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 	defer s.maintenance.unlock()
 	applied := s.AppliedIndex() // of a failed store: not above the snapshot's content
 	err = s.committer.barrier(func() (err error) {
-		if err := s.saveApplied(); err != nil {
+		if err := s.saveApplied(); err != nil && (s.opts.Replicated || !errors.Is(err, ErrNoSpace)) {
 			return err
 		}
 		if b.sn, err = s.Snapshot(); err == nil {
@@ -92,7 +96,7 @@ func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, ErrNoSpace) {
+	if err != nil && !s.opts.Replicated {
 		b.sn, err = s.Snapshot() // of a failed store, whose content sum is unknown
 	}
 	if err != nil {

@@ -31,6 +31,10 @@ write is compared by content; one that changes nothing takes no index and wakes 
 Apply has answered, every later read sees the batch. A snapshot shows exactly the batches up to
 its index. Get may see a batch shortly before LastIndex and Snapshot do; it is durable by then.
 
+A log that several stores apply is written by [Store.ApplyEntries]: all of them get the same content and
+the same results. [Store.AppliedIndex] counts the entries that changed nothing too, and
+[Store.WaitApplied] waits for one. Options.Replicated makes a store one of several replicas.
+
 A wait ends on a change above the given index, its timeout, a restore, Close or failure. It
 ends at once if compaction may have removed a deletion of the ID, or a departure from the list. A
 reader that passes the index of the result to its next wait misses nothing; package watch has the
@@ -115,7 +119,8 @@ it.
 # Reading the source
 
 A write: batch.go encodes it in the caller's goroutine, conditions.go adds its conditions, and
-apply.go queues it. internal/batchcodec has the bytes of a batch in a raft log. committer.go takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
+apply.go queues it; entries.go queues the entries of a raft log, of which internal/batchcodec has
+the bytes, and applied.go says how far the log was applied. committer.go takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
 waiters, answer. group_writer.go has the first two: it plans, commits by one transaction and one
 sync, and publishes. Package internal/plan works out the changes of each batch against the batches
 before it; its comment has the steps.
@@ -155,6 +160,7 @@ All paths are relative to this directory.
     allocations, and internal/state/jobs.go keeps decoded jobs, which are never dropped
   - a way to lose the file: lookout.go notices it, and internal/logfile/database.go contains
     memory faults
+  - a number of the manifest, which older releases must keep: internal/logfile/note.go
   - a step of the commit: committer.go calls the steps, group_writer.go has those for one group
 */
 package store

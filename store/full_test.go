@@ -122,3 +122,43 @@ func TestFullDisk(t *testing.T) {
 	RequireSound(t, s)
 	require.NoError(t, s.Close())
 }
+
+// TestEntriesOnAFullDisk applies entries until the disk is full. That is the error of the call, since another store may have
+// room: the entries before the error are applied, and the same call goes on when there is room.
+func TestEntriesOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	var end atomic.Int64
+	end.Store(3 << 20)
+	path := filepath.Join(t.TempDir(), "full.db")
+	s, err := Open(path, &Options{DetectMutation: true, Replicated: true, diskEnd: end.Load, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	var entries []Entry
+	for n := range 3000 {
+		e := Entry{Index: uint64(10 + n), Batch: new(Batch)}
+		e.Batch.Upsert(fullAlloc(n))
+		entries = append(entries, e)
+	}
+	got, err := s.ApplyEntries(t.Context(), entries)
+	require.ErrorIs(t, err, ErrNoSpace)
+	require.NotEmpty(t, got)
+	require.NoError(t, s.Err())
+	for i, r := range got {
+		require.Equal(t, Result{Applied: Applied{Index: entries[i].Index}}, r)
+	}
+	applied := entries[len(got)-1].Index
+	require.Equal(t, []uint64{applied, applied}, []uint64{s.LastIndex(), s.AppliedIndex()})
+	require.Equal(t, len(got), s.Stats().Allocations, "no entry after the refused one is applied")
+	_, err = s.ApplyEntries(t.Context(), []Entry{{Index: applied + 1, Mark: true}})
+	require.True(t, err == nil || errors.Is(err, ErrNoSpace), "%v", err)
+	marked := err == nil
+
+	end.Store(1 << 40)
+	again, err := s.ApplyEntries(t.Context(), entries)
+	require.NoError(t, err)
+	for i, r := range again {
+		require.Equal(t, i < len(got) || i == len(got) && marked, r.Skipped, "entry %d of %d", i, len(got))
+		require.NoError(t, r.Err)
+	}
+	require.Equal(t, entries[len(entries)-1].Index, s.AppliedIndex())
+	shut(t, s)
+}

@@ -18,7 +18,8 @@ The comment on device has the exact assumptions.
 Every such image is opened with store.Open. The store must open, at the last
 acknowledged index or a later one of the workload, and every way of reading it (the
 list, Get, the feed from its floor on, Check) must show the state after exactly that
-batch. One image in four is written to and opened again.
+batch, and its applied index may only be ahead of it by entries that changed nothing.
+One image in four is written to and opened again.
 
 One assumption goes beyond what a disk promises: a sector that is written with the
 bytes that it has already keeps them, power cut or not. Open relies on it when it

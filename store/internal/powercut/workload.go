@@ -136,7 +136,9 @@ func (r *run) play() error {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 		if round%r.restore == r.restore/2 {
-			err = r.save()
+			if err = r.save(); err == nil {
+				err = r.disk.note(r.applied) // which the backup has made durable
+			}
 		} else if round%r.restore == 0 {
 			err = r.restoreSaved()
 		}
@@ -144,7 +146,7 @@ func (r *run) play() error {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 		if round%r.reopen == 0 {
-			if err := errors.Join(r.s.Close(), r.open()); err != nil {
+			if err := errors.Join(r.nothing(), r.s.Close(), r.open()); err != nil {
 				return fmt.Errorf("round %d: %w", round, err)
 			}
 		}
@@ -152,15 +154,24 @@ func (r *run) play() error {
 	return nil
 }
 
+// nothing applies an entry without a batch, whose index no transaction has yet.
+func (r *run) nothing() error {
+	_, err := r.s.ApplyEntries(context.Background(), []store.Entry{{Index: r.applied + 1}})
+	if err == nil {
+		r.give(r.applied+1, nil)
+	}
+	return err
+}
+
 // save makes a backup.
 func (r *run) save() error {
+	if err := r.nothing(); err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	_, err := r.s.Backup(context.Background(), &b)
 	r.saved = &saved{b.Bytes(), r.states[r.last].content, r.current}
-	if err != nil {
-		return err
-	}
-	return r.disk.note(r.applied) // a backup makes it durable
+	return err
 }
 
 // restoreSaved restores the backup.
@@ -301,10 +312,7 @@ func (r *run) entries(want uint64, steps []step) error {
 	if err := r.disk.note(last); err != nil || r.IntN(2) == 0 {
 		return err
 	}
-	if _, err = r.s.ApplyEntries(context.Background(), []store.Entry{{Index: last + 1}}); err == nil {
-		r.give(last+1, nil)
-	}
-	return err
+	return r.nothing()
 }
 
 // batchOf returns the steps as a batch.
