@@ -65,11 +65,11 @@ func (s *Store) replaceable() error {
 	return ErrReadOnly
 }
 
-// Close closes the store and loses nothing: every answered write is on the disk, and so is AppliedIndex. The group of
-// writes under way is finished and answered. Queued writes, waits, snapshots and feeds get
-// ErrClosed, as does every later call except LastIndex and Stats. Close blocks until running
-// reads and maintenance have ended. It returns why the store has failed, if it has (see Err); the
-// error of closing the file; or ErrMutated.
+// Close closes the store and loses nothing: every answered write is on the disk, and AppliedIndex is
+// made durable. The group of writes under way is finished and answered. Queued writes, waits, snapshots
+// and feeds get ErrClosed, as does every later call except LastIndex, AppliedIndex and Stats. Close blocks
+// until running reads and maintenance have ended. It returns why the store has failed, if it has (see
+// Err); the error of closing the file; ErrNoSpace if AppliedIndex could not be written; or ErrMutated.
 // Calling it again does nothing and returns nil.
 func (s *Store) Close() error {
 	var err error

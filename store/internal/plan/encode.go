@@ -43,8 +43,9 @@ func (d *draft) encode(of side) error {
 // FreeStatus is the length of a status and its description, together, that no limit refuses.
 const FreeStatus = 256
 
-// checkSize refuses an edited part above the batch's limit if it is longer than before the edits, a short status aside. So an allocation from before the limit was lowered can be stopped,
-// and no event makes it longer.
+// checkSize refuses an edited part above the batch's limit if it is longer than before the edits, a
+// short status aside. So an allocation from before the limit was lowered can be stopped, and no event
+// makes it longer.
 func (d *draft) checkSize(of side, now *schema.Allocation, size int) error {
 	limit := d.p.limits.AllocationBytes
 	if size <= limit {
