@@ -3,8 +3,10 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,14 @@ func waitApplied(ctx context.Context, s *store.Store, index uint64) chan error {
 	return done
 }
 
+// goroutines returns the number of goroutines in the bubble of the caller. Other tests have theirs.
+func goroutines() int {
+	stacks := make([]byte, 1<<22)
+	own := string(stacks[:runtime.Stack(stacks, false)])
+	bubble := regexp.MustCompile(`synctest bubble \d+\]`).FindString(own)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), bubble)
+}
+
 // TestWaitApplied ends each wait at its own index, with its context, and by Close. A wait takes no goroutine but
 // the waiter's.
 func TestWaitApplied(t *testing.T) {
@@ -29,7 +39,8 @@ func TestWaitApplied(t *testing.T) {
 		s := openToClose(t, tempPath(t, "wait.db"), nil)
 		require.NoError(t, s.WaitApplied(t.Context(), 1))
 		ctx, cancel := context.WithCancel(t.Context())
-		before := runtime.NumGoroutine()
+		synctest.Wait()
+		before := goroutines()
 		canceled := waitApplied(ctx, s, 10)
 		waits := map[uint64]chan error{}
 		for _, at := range []uint64{30, 5, 20, 7, 6, 40} {
@@ -43,7 +54,7 @@ func TestWaitApplied(t *testing.T) {
 			}
 		}
 		blocked(5, 6, 7, 20, 30, 40)
-		require.Equal(t, before+7, runtime.NumGoroutine())
+		require.Equal(t, before+7, goroutines())
 		_, err := s.ApplyEntries(t.Context(), []store.Entry{{Index: 6}})
 		require.NoError(t, err)
 		blocked(7, 20, 30, 40)
