@@ -15,6 +15,9 @@ which allocation is affected, and the rest of the file can be served. Checksums 
 find content that is missing or out of date. The [ContentSum] does: it has one number
 for each record and job, and every transaction stores it anew.
 
+A [Visible] is an allocation without its history, for the digest by which replicas compare their
+content. Records would not do: a Prev depends on what was compacted.
+
 Invariants:
 
   - Keys ascend in the order of the writes; key 0.0 is no record.
