@@ -15,7 +15,7 @@ import (
 // quarantined record and job (see ErrCorrupt). Any other fault in the file ends the check. No
 // error means: the structure of all pages, the checksums of all records and jobs, their
 // order, their references and the sum of all content are right; every allocation can be
-// decoded; and the table, the lists and the counts are those that Open would load from the
+// decoded; and the table, the lists, the counts and the digest are those that Open would load from the
 // file.
 //
 // It reads the file a second time as Open does, which takes as long and as much memory, and
@@ -126,9 +126,9 @@ func (c *check) waitPublished(ctx context.Context) error {
 	return nil
 }
 
-// compareCounts compares the counts, if nothing was written since the state was loaded.
+// compareCounts compares the counts and the digest, if nothing was written since the state was loaded.
 func (c *check) compareCounts(context.Context) error {
-	var differing []state.Count
+	var differing []error
 	err := c.committer.barrier(func() error {
 		if c.used.Index.Last() == c.loaded.Index.Last() {
 			differing = c.used.Differing(c.loaded)
@@ -138,8 +138,8 @@ func (c *check) compareCounts(context.Context) error {
 	if err != nil {
 		return nil // failed or closed meanwhile: the counts may be of half a group
 	}
-	for _, n := range differing {
-		if err := c.note(fmt.Errorf("%w: %s: %d are counted, the file has %d", ErrCorrupt, n.Name, n.Got, n.Want)); err != nil {
+	for _, fault := range differing {
+		if err := c.note(fault); err != nil {
 			return err
 		}
 	}

@@ -56,8 +56,9 @@ func TestCheckFinds(t *testing.T) {
 			elsewhere := lists.Placement{lists.ByNode: "other", lists.ByJob: "job"}
 			republish(st, first, first, st.Lists.Place(&elsewhere, 0))
 		}, `not in the list of node "node"`},
-		"a count": {func(_ *testing.T, st *state.State) { st.Counts.Allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
-		"bytes":   {func(_ *testing.T, st *state.State) { st.Size.Live.Add(-1) }, "bytes of live records"},
+		"a count":    {func(_ *testing.T, st *state.State) { st.Counts.Allocations.Add(1) }, "allocations: 3 are counted, the file has 2"},
+		"the digest": {func(_ *testing.T, st *state.State) { st.PublishIndex(0, 1) }, "the digest is"},
+		"bytes":      {func(_ *testing.T, st *state.State) { st.Size.Live.Add(-1) }, "bytes of live records"},
 		"a lost record": {inFile(func(_ *state.State, tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("log")).Delete(record.Key{Index: 3}.AppendTo(nil))
 		}), "the content's sum"},

@@ -171,7 +171,7 @@ func (g *groupWriter) publish() {
 func (g *groupWriter) publishMark(index uint64) {
 	g.c.readers.WithOldest(index, func(uint64) { g.st.Floor.Store(index) })
 	g.st.Restored.Store(index)
-	g.st.Index.Publish(index)
+	g.st.PublishIndex(index, 0)
 	g.c.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: index})
 }
 
@@ -201,7 +201,11 @@ func (g *groupWriter) publishVersions(batch []plan.Change) {
 // publishIndex raises the last index to that of a batch, and notifies the waiters.
 func (g *groupWriter) publishIndex(batch []plan.Change) {
 	index := batch[0].Key.Index
-	g.st.Index.Publish(index)
+	digest := uint64(0)
+	for i := range batch {
+		digest += batch[i].Digest
+	}
+	g.st.PublishIndex(index, digest)
 	waited := lists.ClassSet(g.c.watch.Waited())
 	for i := range batch {
 		g.c.watch.Notify(batch[i].ID, index)

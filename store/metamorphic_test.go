@@ -21,11 +21,12 @@ type operation struct {
 	refusal error
 	last    uint64 // LastIndex afterwards
 	applied uint64 // AppliedIndex afterwards
+	digest  uint64 // Digest afterwards
 }
 
 // operations makes n random operations. Half of them have an index of the caller's, with gaps between
 // the indexes, or one that is too low. Entries come in rows.
-func operations(d dice, m *model, n int) []operation {
+func operations(t *testing.T, d dice, m *model, n int) []operation {
 	log := make([]operation, n)
 	for i := range log {
 		e := &log[i]
@@ -46,7 +47,7 @@ func operations(d dice, m *model, n int) []operation {
 		default:
 			e.want, e.refusal = m.apply(e.steps)
 		}
-		e.last, e.applied = m.last, m.applied
+		e.last, e.applied, e.digest = m.last, m.applied, digestOf(t, m.current)
 	}
 	return log
 }
@@ -95,7 +96,7 @@ func TestMetamorphic(t *testing.T) {
 	t.Parallel()
 	forSeeds(t, 2, func(t *testing.T, seed uint64) {
 		m := newModel()
-		log := operations(dice{rand.New(rand.NewPCG(seed, 0))}, m, 300)
+		log := operations(t, dice{rand.New(rand.NewPCG(seed, 0))}, m, 300)
 		for n, opts := range settings {
 			r := &runner{
 				dice: dice{rand.New(rand.NewPCG(seed, uint64(n)+1))}, t: t, opts: opts,
@@ -232,6 +233,7 @@ func (r *runner) run(log []operation) {
 		require.Equal(r.t, e.last, r.s.LastIndex())
 		require.Equal(r.t, e.applied, r.s.AppliedIndex())
 		require.NoError(r.t, r.s.WaitApplied(context.Background(), e.applied))
+		requireDigest(r.t, e.last, e.digest, r.s)
 		switch r.IntN(30) {
 		case 3, 4:
 			r.probe(e.last)
@@ -243,6 +245,7 @@ func (r *runner) run(log []operation) {
 		case 2:
 			require.NoError(r.t, r.s.Sweep(context.Background()))
 		}
+		requireDigest(r.t, e.last, e.digest, r.s)
 	}
 }
 
@@ -299,6 +302,8 @@ func (r *runner) reopen(last uint64) {
 func (r *runner) end(m *model) {
 	for range 2 {
 		require.Equal(r.t, m.last, r.s.LastIndex())
+		requireDigest(r.t, m.last, digestOf(r.t, m.current), r.s)
+		requireDigest(r.t, m.last, digestOf(r.t, m.current), restored(r.t, r.s))
 		sn, err := r.s.Snapshot()
 		require.NoError(r.t, err)
 		compareSnapshot(r.t, m, sn, r.dice)

@@ -256,6 +256,7 @@ func runModel(t *testing.T, seed uint64, rounds int, opts *store.Options) {
 			require.Equal(t, want, got, "the result of %v", kinds(steps))
 		}
 		require.Equal(t, m.applied, s.AppliedIndex())
+		requireDigest(t, m.last, digestOf(t, m.current), s)
 		switch d.IntN(14) {
 		case 0:
 			for _, sn := range snapshots {
@@ -364,6 +365,7 @@ func kinds(steps []step) (k []string) {
 func compare(t *testing.T, m *model, s *store.Store, d dice) {
 	t.Helper()
 	require.Equal(t, m.last, s.LastIndex())
+	requireDigest(t, m.last, digestOf(t, m.current), s)
 	sn, err := s.Snapshot()
 	require.NoError(t, err)
 	compareSnapshot(t, m, sn, d)

@@ -136,7 +136,7 @@ func (p *Plan) Newest(id *schema.ID) *state.Version {
 func (d *draft) start() error {
 	d.alive, d.job = true, d.base.Job
 	d.damaged = d.p.st.Damaged.Covers(d.base)
-	if !d.base.HasNext() || d.damaged {
+	if !d.base.HasNext() || d.p.st.Damaged.HasRecord(d.base.Pair().Newest()) {
 		return nil
 	}
 	newest, err := d.p.tx.Version(d.id, d.base.Pair().Newest())

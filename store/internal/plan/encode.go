@@ -139,8 +139,18 @@ func (d *draft) change(r *record.Record, k record.Key) error {
 		Change: state.Change{ID: d.id, V: v, Before: d.base, Linked: d.next.Set && d.next != d.baseNext},
 		Key:    k,
 		Value:  r.AppendTo(d.p.arena.alloc(r.Size()), k),
+		Digest: d.digestChange(v),
 	})
 	return nil
+}
+
+// digestChange returns what the new version v adds to the digest.
+func (d *draft) digestChange(v *state.Version) uint64 {
+	n := v.DigestNumber(&d.id, &d.next.ID)
+	if d.base != nil {
+		n -= d.base.DigestNumber(&d.id, &d.baseNext.ID)
+	}
+	return n
 }
 
 // place returns the place of the allocation after the batch.

@@ -43,8 +43,9 @@ type Plan struct {
 // A Change is one new version and its record.
 type Change struct {
 	state.Change
-	Key   record.Key
-	Value []byte // in the arena
+	Key    record.Key
+	Value  []byte // in the arena
+	Digest uint64 // to be added to the digest
 }
 
 // Limits are the bounds of a batch. A text for their names precedes "BatchBytes" and "AllocationBytes" in

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"maps"
+	"sync/atomic"
 
 	"allocstore/schema"
+	"allocstore/store"
 )
 
 // A content has the canonical bytes of each allocation of a store, by ID.
@@ -13,7 +15,8 @@ type content map[string]string
 // A state is the store after one batch.
 type state struct {
 	content
-	changes content // the allocations that the batch changed; "" for a deleted one
+	changes content       // the allocations that the batch changed; "" for a deleted one
+	digest  atomic.Uint64 // the store's, as it was first seen; 0 before
 }
 
 // A history has the expected state of a store after each of its batches. It implements the
@@ -91,7 +94,7 @@ func (h *history) apply(index uint64, steps []step) bool {
 			all[id] = bytes
 		}
 	}
-	h.states[index] = &state{all, changed}
+	h.states[index] = &state{content: all, changes: changed}
 	h.current, h.last, h.applied = next, index, index
 	return true
 }
@@ -138,6 +141,16 @@ func (want content) equal(got content) error {
 		if _, ok := want[id]; !ok {
 			return fmt.Errorf("allocation %s should not be there", id)
 		}
+	}
+	return nil
+}
+
+// sameDigest returns an error if the digest of s is not the one that was first seen of this state.
+func (want *state) sameDigest(s *store.Store, index uint64) error {
+	at, digest := s.Digest()
+	want.digest.CompareAndSwap(0, digest)
+	if first := want.digest.Load(); at != index || digest != first {
+		return fmt.Errorf("the digest is %x of index %d, should be %x of index %d", digest, at, first, index)
 	}
 	return nil
 }

@@ -74,6 +74,9 @@ func (h *history) matches(s *store.Store, acked uint64) error {
 	if err == nil {
 		err = want.equal(got)
 	}
+	if err == nil {
+		err = want.sameDigest(s, k)
+	}
 	if err != nil {
 		return fmt.Errorf("content at index %d: %w", k, err)
 	}

@@ -253,15 +253,25 @@ func (t *trial) gave(want, done uint64, steps []step) bool {
 // refused checks a store that has refused a write for lack of room, and closes it. Nothing was
 // written, and the store is well, unless compaction meanwhile had room and failed all the same.
 func (t *trial) refused() error {
-	got, err := contentOf(t.s)
-	if err == nil {
-		err = t.states[t.last].equal(got)
-	}
-	if err != nil {
+	if err := t.unchanged(); err != nil {
 		return fmt.Errorf("after a write without room: %w", err)
 	}
-	if err = t.end(); errors.Is(t.s.Err(), store.ErrFailed) {
+	err := t.end()
+	if errors.Is(t.s.Err(), store.ErrFailed) {
 		return nil
+	}
+	return err
+}
+
+// unchanged returns an error if the store does not have the content and the digest of the last index.
+func (t *trial) unchanged() error {
+	want := t.states[t.last]
+	got, err := contentOf(t.s)
+	if err == nil {
+		err = want.equal(got)
+	}
+	if err == nil {
+		err = want.sameDigest(t.s, t.last)
 	}
 	return err
 }
@@ -303,10 +313,7 @@ func (t *trial) failed() error {
 	if last := t.s.LastIndex(); last != t.last {
 		return fmt.Errorf("failed at index %d, and shows %d", t.last, last)
 	}
-	got, err := contentOf(t.s)
-	if err == nil {
-		err = t.states[t.last].equal(got)
-	}
+	err := t.unchanged()
 	if err == nil {
 		err = lookUp(t.s, t.states[t.last].content)
 	}

@@ -132,6 +132,9 @@ func (r *run) play() error {
 			compacted <- nil
 		}
 		err := r.round(round)
+		if err == nil {
+			err = r.states[r.last].sameDigest(r.s, r.last)
+		}
 		if err = errors.Join(err, <-compacted); err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}

@@ -152,16 +152,13 @@ func (c *comparison) members(ctx context.Context, these, those *lists.Lists, mis
 	return nil
 }
 
-// A Count is one number as the state in use has it and as the file has it.
-type Count struct {
-	Name      string
-	Got, Want int64
-}
-
-// Differing returns the counts in which st and loaded, which are at the same index, differ.
-// The committer must not run meanwhile.
-func (st *State) Differing(loaded *State) []Count {
-	all := []Count{
+// Differing returns a fault for each count in which st and loaded, which are at the same index,
+// differ, and for the digest. The committer must not run meanwhile.
+func (st *State) Differing(loaded *State) (faults []error) {
+	for _, c := range []struct {
+		name      string
+		got, want int64
+	}{
 		{"allocations", st.Counts.Allocations.Load(), loaded.Counts.Allocations.Load()},
 		{"tombstones", st.Counts.Tombstones.Load(), loaded.Counts.Tombstones.Load()},
 		{"bytes of records", st.Size.Log.Load(), loaded.Size.Log.Load()},
@@ -169,22 +166,31 @@ func (st *State) Differing(loaded *State) []Count {
 		{"bytes of jobs", st.Size.Jobs.Load(), loaded.Size.Jobs.Load()},
 		{"jobs", int64(st.Jobs.Len()), int64(loaded.Jobs.Len())},
 		{"quarantined allocations", st.Counts.Quarantined.Load(), loaded.Counts.Quarantined.Load()},
-	}
-	var differing []Count
-	for _, c := range []Count{ // these may be ahead of the file, never behind
-		{"applied index", int64(st.Applied()), int64(loaded.Applied())},
-		{"floor of entries", int64(st.Kept.Load()), int64(loaded.Kept.Load())},
 	} {
-		if c.Got < c.Want {
-			differing = append(differing, c)
+		if c.got != c.want {
+			faults = append(faults, miscounted(c.name, c.got, c.want))
 		}
 	}
-	for _, c := range all {
-		if c.Got != c.Want {
-			differing = append(differing, c)
+	for _, c := range []struct {
+		name      string
+		got, want uint64
+	}{ // these may be ahead of the file, never behind
+		{"applied index", st.Applied(), loaded.Applied()},
+		{"floor of entries", st.Kept.Load(), loaded.Kept.Load()},
+	} {
+		if c.got < c.want {
+			faults = append(faults, miscounted(c.name, int64(c.got), int64(c.want)))
 		}
 	}
-	return differing
+	_, got := st.Digest()
+	if _, want := loaded.Digest(); got != want && !loaded.Damaged.exceeds(&st.Damaged) { // else it has lost content
+		faults = append(faults, fmt.Errorf("%w: the digest is %x, that of the file's content is %x", record.ErrCorrupt, got, want))
+	}
+	return faults
+}
+
+func miscounted(name string, got, want int64) error {
+	return fmt.Errorf("%w: %s: %d are counted, the file has %d", record.ErrCorrupt, name, got, want)
 }
 
 // DecodeEach decodes every allocation that is not quarantined, without keeping it, and reports

@@ -75,6 +75,25 @@ func TestCompareFinds(t *testing.T) {
 	}
 }
 
+// TestDifferingFindsTheDigest changes the digest of one of two states of the same log. It is not compared
+// with that of a file whose content is damaged since.
+func TestDifferingFindsTheDigest(t *testing.T) {
+	t.Parallel()
+	used, loaded := twoRecords(t), twoRecords(t)
+	index, digest := used.Digest()
+	require.EqualValues(t, 3, index)
+	require.NotZero(t, digest)
+	used.PublishIndex(index, 1)
+	faults := used.Differing(loaded)
+	require.Len(t, faults, 1)
+	require.ErrorIs(t, faults[0], record.ErrCorrupt)
+	require.ErrorContains(t, faults[0], "digest")
+	loaded.Damaged.addRecord(record.Key{Index: 2}, damagedRecord{})
+	require.Empty(t, used.Differing(loaded))
+	used.Damaged.addRecord(record.Key{Index: 2}, damagedRecord{})
+	require.Len(t, used.Differing(loaded), 1, "damage that both have is in both digests")
+}
+
 // place places an allocation in other lists at an index. An index above that of its version makes
 // a version too.
 func place(st *State, id schema.ID, index uint64, to lists.Placement) {

@@ -20,9 +20,11 @@ Invariants:
     Its reader asks the version at its index whether an ID belongs to it.
   - Index is raised only after the table and the lists have everything up to it.
   - A version's content never changes. A decoded allocation is never changed.
+  - The digest is the sum of the numbers of the live allocations at Index. A change has the difference
+    that it makes, so a version needs no number of its own.
   - A record that the newest version or an open reader needs is in the file.
 
-Locks: those of Lists, Jobs, LogSize, Quarantine and the table's shards are leaves, held for
+Locks: those of Lists, Jobs, LogSize, Quarantine, the digest and the table's shards are leaves, held for
 memory accesses only. The evictor's comes before those of the shards. Lookups in the table take
 no lock. Decode, AsOf, Assemble, VersionAt, DecodeEach and loading read the file.
 

@@ -92,7 +92,7 @@ func (q *Quarantine) update(change func()) {
 }
 
 // exceeds reports whether q has damage that o has not, or other bytes in its place.
-// Neither may be in use.
+// Neither may change meanwhile.
 func (q *Quarantine) exceeds(o *Quarantine) bool {
 	for k, r := range q.mu.records {
 		if was, ok := o.mu.records[k]; !ok || was != r {

@@ -135,11 +135,12 @@ func (b *rebuilder) changeLists(v *Version, was lists.Place, rec *scanned) {
 	}
 }
 
-// finish counts the allocations and tombstones, each of which must have both its parts, and
-// fills the lists.
+// finish counts the allocations and tombstones, each of which must have both its parts, adds up the
+// digest, and fills the lists.
 func (b *rebuilder) finish() error {
 	counts := &b.st.Counts
 	members := make([]lists.Member, 0, max(b.alive, 0))
+	digest := uint64(0)
 	for id, v := range b.st.Table.All() {
 		b.st.Size.Live.Add(v.Bytes())
 		switch {
@@ -150,13 +151,24 @@ func (b *rebuilder) finish() error {
 		default:
 			counts.Allocations.Add(1)
 			members = append(members, lists.Member{ID: id, Place: v.Place})
+			digest += b.digestNumber(&id, v)
 			if b.st.Damaged.Covers(v) {
 				counts.Quarantined.Add(1)
 			}
 		}
 	}
 	b.lists.Finish(members, b.st.Index.Last())
+	b.st.PublishIndex(b.st.Index.Last(), digest)
 	return nil
+}
+
+// digestNumber returns the number of an allocation in the digest.
+func (b *rebuilder) digestNumber(id *schema.ID, v *Version) uint64 {
+	var next schema.ID
+	if v.HasNext() && !b.st.Damaged.HasRecord(v.Pair().Newest()) {
+		next = b.next[*id]
+	}
+	return v.DigestNumber(id, &next)
 }
 
 // A slab allocates a few values at once. They are freed together.

@@ -13,8 +13,8 @@ import (
 )
 
 // FuzzRebuild rebuilds a state from a log of any records. It must not panic. A log that is
-// accepted must give, for each ID, the version of its latest record, and lists that have the
-// existing allocations and no other.
+// accepted must give, for each ID, the version of its latest record, lists that have the existing
+// allocations and no other, and the digest of what the latest records say.
 func FuzzRebuild(f *testing.F) {
 	f.Add([]byte{0, 3, 0, 0, 1, 3, 1, 0, 0, 2, 0, 0}, uint8(0))
 	f.Add([]byte{0, 3, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0}, uint8(2))
@@ -44,9 +44,38 @@ func FuzzRebuild(f *testing.F) {
 			}
 			require.Equal(t, !v.Tombstone(), st.Lists.Has(lists.Name{Kind: lists.Everything}, id))
 		}
+		_, digest := st.Digest()
+		require.Equal(t, fuzzDigest(records), digest)
 		require.EqualValues(t, living, st.Counts.Allocations.Load())
 		require.EqualValues(t, len(latest)-living, st.Counts.Tombstones.Load())
 	})
+}
+
+// fuzzDigest returns the digest of the allocations that the records make.
+func fuzzDigest(records []scanned) (sum uint64) {
+	allocs := map[schema.ID]record.Visible{}
+	for _, r := range records {
+		v := allocs[r.ID]
+		if r.Tombstone() {
+			delete(allocs, r.ID)
+			continue
+		}
+		v.ID, v.Modified, v.HasNext, v.Next = r.ID, r.Key.Index, r.Flags&record.FlagNext != 0, r.Next
+		if r.Damaged {
+			v.Next = schema.ID{}
+		}
+		if r.Flags&record.FlagSched != 0 {
+			v.Scheduled, v.Created, v.Job, v.SchedSum = r.Key.Index, r.Created, r.Job, r.sums[0]
+		}
+		if r.Flags&record.FlagClient != 0 {
+			v.ClientSum = r.sums[1]
+		}
+		allocs[r.ID] = v
+	}
+	for _, v := range allocs {
+		sum += v.DigestNumber()
+	}
+	return sum
 }
 
 // rebuildFrom gives the records to a rebuilder, as a scan does.
@@ -88,8 +117,18 @@ func fuzzRecords(ops []byte) []scanned {
 			r.Flags |= record.FlagClient
 		}
 		damaged := ops[3]&4 != 0 && !r.Tombstone()
+		n, sums := uint32(len(records)), [2]uint32{}
+		if !damaged {
+			sums = [2]uint32{3*n + 1, 5*n + 2}
+		}
+		if r.Flags&record.FlagNext != 0 {
+			r.Next = schema.ID{ops[3] >> 3}
+		}
+		if r.Flags&record.FlagSched != 0 {
+			r.Created = uint64(ops[0]) + 1
+		}
 		e := logfile.Entry{Key: k, Value: make([]byte, 100), Damaged: damaged, Record: r}
-		records = append(records, scanned{Entry: e, sched: schema.Placement{NodeID: string(ops[:1])}})
+		records = append(records, scanned{Entry: e, sums: sums, sched: schema.Placement{NodeID: string(ops[:1])}})
 		versions[id] = r.PairAt(k)
 	}
 	return records

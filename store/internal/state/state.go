@@ -32,6 +32,7 @@ type State struct {
 	Damaged  Quarantine  // the damage in the file that the store can live with
 	Counts   Counts
 	Manifest logfile.Manifest // as of the last commit; the committer's
+	digest   digest           // of the content at Index
 
 	// Begun is the index of the newest batch that was published, or is being published, since
 	// the state was loaded. No version in the table is newer.
@@ -152,7 +153,7 @@ func (ch *Change) OfLists() lists.Change {
 }
 
 // Publish makes a change visible in the table, the lists and the counts. It does not
-// raise Index. The caller has raised Begun. The table comes before the lists: a reader that finds an ID in a list finds its
+// raise Index; see PublishIndex. The caller has raised Begun. The table comes before the lists: a reader that finds an ID in a list finds its
 // version in the table.
 func (st *State) Publish(ch *Change) {
 	if ch.Before != nil && st.Damaged.Covers(ch.Before) {
