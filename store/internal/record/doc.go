@@ -16,7 +16,7 @@ find content that is missing or out of date. The [ContentSum] does: it has one n
 for each record and job, and every transaction stores it anew.
 
 A [Visible] is an allocation without its history, for the digest by which replicas compare their
-content. Records would not do: a Prev depends on what was compacted.
+content. The checksums of records would not do: they cover Prev, which depends on compaction.
 
 Invariants:
 
