@@ -98,34 +98,54 @@ func (sel Selector) query() (q lists.Query, err error) {
 	return q, err
 }
 
-// fill makes q the query of the selector. Its frame is small, since a wait for a list begins with it.
+// fill makes q, which is zero, the query of the selector. Its frame is small, since a wait for a list
+// begins with it.
 func (sel *Selector) fill(q *lists.Query) error {
-	q.Variant, q.Name.Text = sel.variant, sel.text
+	q.Variant = sel.variant
+	q.Name.Kind = sel.kind.list()
 	switch sel.kind {
-	case nodeSelector:
-		q.Name.Kind = lists.ByNode
-	case jobSelector:
-		q.Name.Kind = lists.ByJob
-	case evalSelector:
-		q.Name.Kind = lists.ByEval
+	case noSelector:
+		return zeroSelector()
 	case prefixSelector:
 		return sel.fillPrefix(q)
-	default:
-		return zeroSelector()
 	}
+	q.Name.Text = sel.text
 	q.IDs = lists.All()
 	return nil
 }
 
-// fillPrefix is fill for a prefix.
+// fillPrefix is the rest of fill for a prefix.
+//
+//go:noinline
 func (sel *Selector) fillPrefix(q *lists.Query) (err error) {
-	q.Name = lists.Name{Kind: lists.Everything}
 	q.Prefix = sel.text
 	q.IDs.Low, q.IDs.High, err = schema.IDRange(sel.text)
 	return err
 }
 
+//go:noinline
 func zeroSelector() error { return fmt.Errorf("%w: the zero Selector names no list", ErrInvalid) }
+
+// list returns the name of the list. A prefix selects some of all.
+func (sel *Selector) list() (n lists.Name) {
+	if n.Kind = sel.kind.list(); n.Named() {
+		n.Text = sel.text
+	}
+	return n
+}
+
+// list returns the kind of the lists that are selected.
+func (k selectorKind) list() lists.Kind {
+	switch k {
+	case nodeSelector:
+		return lists.ByNode
+	case jobSelector:
+		return lists.ByJob
+	case evalSelector:
+		return lists.ByEval
+	}
+	return lists.Everything
+}
 
 // selectorOf returns the selector that has the query q.
 func selectorOf(q *lists.Query) Selector {

@@ -128,23 +128,31 @@ func (s *Store) waitList(ctx context.Context, sel Selector, opts QueryOptions) (
 type listWait struct {
 	s    *Store
 	w    *watch.Waiter
-	q    lists.Query
+	sel  Selector
 	base uint64 // not below the min; 0 if that is
-
-	deadline time.Time // not after that of w
 }
 
 // newListWait returns a wait for a list, which has not begun.
 //
 //go:noinline
 func (s *Store) newListWait(w *watch.Waiter, sel Selector, min uint64) (*listWait, error) {
-	l := &listWait{s: s, w: w, base: min}
-	if err := sel.fill(&l.q); err != nil {
+	if err := sel.watch(w, min); err != nil {
 		return nil, err
 	}
-	class, id := l.q.Watch()
+	return &listWait{s, w, sel, min}, nil
+}
+
+// watch has w wait for the list. Its query, as large as all of a listWait, is gone when it returns.
+//
+//go:noinline
+func (sel *Selector) watch(w *watch.Waiter, min uint64) error {
+	var q lists.Query
+	if err := sel.fill(&q); err != nil {
+		return err
+	}
+	class, id := q.Watch()
 	w.WatchClass(min, watch.Class(class), id)
-	return l, nil
+	return nil
 }
 
 // begin returns the end of a wait that need not block. If there is neither a result nor an error,
@@ -159,7 +167,6 @@ func (l *listWait) begin(ctx context.Context, d time.Duration) (*ListResult, err
 	if r, err := l.result(0); r != nil || err != nil {
 		return r, err
 	}
-	l.deadline = time.Now().Add(d)
 	l.s.watch.ExpireAfter(l.w, d)
 	return l.register()
 }
@@ -194,7 +201,7 @@ func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 	for {
 		st := l.s.state.Load()
 		last, mark := st.Indexes()
-		index := st.Lists.Index(l.q.Name, l.q.Variant)
+		index := st.Lists.Index(l.sel.list(), l.sel.variant)
 		full := Outcome(0)
 		switch {
 		case l.w.Min() == 0:
@@ -203,7 +210,7 @@ func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 			full = Restored
 		case kind == 0 && l.base < st.Lists.Floor(): // at first, or since the last look
 			full = Compacted
-		case kind == watch.Expired && l.base < st.Lists.Floor() && !st.Lists.Trimmed().Before(l.deadline):
+		case kind == watch.Expired && l.base < st.Lists.Floor() && !st.Lists.Trimmed().Before(l.s.watch.Deadline(l.w)):
 			full = Compacted
 		case kind != watch.Changed && index <= l.base:
 			l.base = max(l.base, last)
@@ -238,7 +245,11 @@ func (l *listWait) read(full Outcome) (*ListResult, error) {
 	if full == 0 && l.w.Min() < st.Restored.Load() { // marked since the last look
 		full = Restored
 	}
-	c := listReader{sn: sn, st: st, q: &l.q, result: new(ListResult), reported: make(map[schema.ID]bool)}
+	q, err := l.sel.query()
+	if err != nil {
+		return nil, err
+	}
+	c := listReader{sn: sn, st: st, q: &q, result: new(ListResult), reported: make(map[schema.ID]bool)}
 	if full == 0 {
 		c.above = l.base
 	}

@@ -68,6 +68,11 @@ func (r *Registry) ExpireAfter(w *Waiter, d time.Duration) {
 	w.deadline = max(now+min(int64(d), never-now), 1)
 }
 
+// Deadline returns when w expires, by the last ExpireAfter.
+func (r *Registry) Deadline(w *Waiter) time.Time {
+	return r.shards[0].clock.origin.Add(time.Duration(w.deadline))
+}
+
 // Register has w wait for the IDs of the last [Waiter.Watch]. Until it is deregistered, w
 // receives at most one signal; after a terminal broadcast it receives that one at once.
 // If w is still registered, it is deregistered first.
