@@ -113,7 +113,7 @@ func TestBatchBinaryModel(t *testing.T) {
 				switch id := d.id(); d.IntN(100) {
 				case 0:
 					write = faulty[d.IntN(len(faulty))]
-				case 1, 2, 3:
+				case 1, 2, 3, 4, 5, 6, 7, 8:
 					write = func(b *store.Batch) { b.Expect(id, 0) }
 				}
 				write(a)

@@ -174,18 +174,21 @@ func (l *Log) putJob(tx logfile.Tx, id string) *state.Job {
 // publish makes the batch visible.
 func (l *Log) publish(writes []Write, changes map[schema.ID]*change) {
 	st, written := l.State, 0
+	var digest uint64
 	for i := range writes {
 		ch := changes[writes[i].ID]
+		digest += ch.V.DigestNumber(&ch.ID, nil)
 		written += ch.size
 		st.Size.Live.Add(ch.V.Bytes())
 		if ch.Before != nil {
 			st.Size.Live.Add(-ch.Before.Bytes())
+			digest -= ch.Before.DigestNumber(&ch.ID, nil)
 		}
 		st.Publish(&ch.Change)
 	}
 	if len(writes) > 0 {
 		st.Size.Wrote(st.Manifest.Last, len(writes), int64(written))
-		st.Index.Publish(st.Manifest.Last)
+		st.PublishIndex(st.Manifest.Last, digest)
 	}
 	st.Lists.DropUnused()
 	st.FloorStored()
