@@ -10,6 +10,9 @@ func PlacementOf(p schema.Placement) Placement {
 	return Placement{ByNode: p.NodeID, ByJob: p.JobID, ByEval: p.EvalID}
 }
 
+// In reports whether an allocation of that placement is in the list.
+func (p *Placement) In(n Name) bool { return !n.Named() || p[n.Kind] == n.Text }
+
 // A Place says which lists an allocation is in. It has the numbers of three lists, of a node, a job
 // and an evaluation, where a Placement has their names. The zero value is in no list.
 type Place struct {
@@ -67,4 +70,33 @@ func (p *Place) set() int {
 		return 1
 	}
 	return 0
+}
+
+// A Matcher tells whether a place is in one list, without the lock. It knows the allocations that
+// were in their lists when it was made: one that was not there yet may be in a list that has been
+// created since. The floor must stay below the allocation's departure: until then its list keeps the
+// number.
+type Matcher struct {
+	name   Name
+	number uint32
+	absent bool // the list did not exist
+}
+
+// Matcher returns a Matcher of the list, which need not exist.
+func (ls *Lists) Matcher(n Name) Matcher {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	l := ls.getLocked(n)
+	if l == nil {
+		return Matcher{name: n, absent: true}
+	}
+	return Matcher{name: n, number: l.number}
+}
+
+// Holds reports whether an allocation at p is in the list.
+func (m *Matcher) Holds(p *Place) bool {
+	if m.name.Named() {
+		return p.kind == placed && !m.absent && p.numbers[m.name.Kind] == m.number
+	}
+	return p.kind != nowhere
 }

@@ -36,6 +36,9 @@ func (g *rig) beginSpan() {
 	}
 	s.want = g.o.members(s.view, s.ids, known)
 	s.c.Init(g.ls, &Query{Name: s.name, Variant: s.variant, IDs: s.ids}, s.at)
+	if g.next(2) == 0 {
+		s.c.limit = 1 + g.next(40)
+	}
 	g.spans = append(g.spans, s)
 }
 
