@@ -137,9 +137,9 @@ internal/backupstream defines; check.go compares the file with the memory.
 
 Below: internal/plan folds the writes of a batch, and knows no queue and no waiter.
 internal/compaction finds dead records, removes them with the next commits and rewrites the file;
-internal/logcopy reads the log in steps for it and for backups. internal/state is the content of one
-file in memory and loads it, internal/lists is its lists of IDs, internal/logfile is the file and
-hides bbolt, internal/record is the format of records and keys. internal/readers knows the indexes
+internal/logcopy reads the log in steps for it and for backups, and internal/membership finds for
+follow.go the effects of its records on a list. internal/state is the content of one file in memory
+and loads it, internal/lists is its lists of IDs, internal/logfile is the file and hides bbolt, internal/record is the format of records and keys. internal/readers knows the indexes
 that are being read at, and internal/mutation finds allocations that a reader changed.
 
 # Where to add

@@ -3,16 +3,15 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"math"
-	"slices"
 	"time"
 
 	"allocstore/schema"
 	"allocstore/store/internal/lists"
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/membership"
 	"allocstore/store/internal/record"
+	"allocstore/store/internal/state"
 	"allocstore/watch"
 )
 
@@ -43,8 +42,8 @@ type ListChange struct {
 // that again.
 //
 // It blocks while there is nothing to read, holds up no writer, and keeps some hundred changes in
-// memory, and the IDs of the allocations that have left the list above its position. While it is
-// open, compaction keeps the records that it has not read.
+// memory, however slow its reader. While it is open, compaction keeps the records that it has not read,
+// and the store their departures.
 //
 // The sequence ends with a zero ListChange and an error: ErrInvalid for the zero Selector;
 // ErrInvalidID for a prefix that no ID can start with; otherwise as that of Changes. A quarantined
@@ -67,8 +66,10 @@ func (s *Store) Follow(ctx context.Context, sel Selector, after uint64) iter.Seq
 //
 // It reads the log as a feed does, but only where the list has changed: while the list's index stays,
 // it moves its position to the last index without reading. When the list changes, it reads from that
-// change on. It takes the records of allocations that are in the list, or left it above the position,
-// and compares the allocation before each record with the one after.
+// change on.
+//
+// A record does not say which lists its allocation was in. Package membership finds that out by the
+// file. So a follower keeps nothing from one record to the next, and its memory is that of one chunk.
 type follower struct {
 	s    *Store
 	q    lists.Query
@@ -76,8 +77,8 @@ type follower struct {
 	feed feed // its position in the log, and its registration as a reader
 	w    *watch.Waiter
 
-	found []logfile.Entry // the records that concern the list
-	chunk []ListChange
+	members membership.Reader
+	chunk   []ListChange
 }
 
 // followEvery is the time after which a follower whose list does not change moves its position on, so
@@ -223,147 +224,64 @@ const recordsPerRead = 1024
 // read fills the chunk with the changes in the next records, up to the index last, and returns
 // where to go on.
 func (f *follower) read(last uint64) (next record.Key, err error) {
-	f.chunk = f.chunk[:0]
+	f.chunk, f.members = f.chunk[:0], membership.NewReader(f.feed.st, &f.q)
+	next = record.FirstAfter(last)
+	n, size := 0, 0
 	err = f.feed.st.File.View(func(t logfile.Tx) error {
-		var fault error // of the record after those that were found
-		next, fault = f.entries(t, last)
-		size := 0
-		for i := range f.found {
-			e := &f.found[i]
-			if len(f.chunk) >= feedChunk || size >= feedBytes {
+		for e, err := range t.Records(f.feed.next) {
+			if err != nil || e.Key.Index > last {
+				return err
+			}
+			if n == recordsPerRead || len(f.chunk) == feedChunk || size >= feedBytes {
 				next = e.Key
 				return nil
 			}
-			size += len(e.Value)
-			if err := f.add(t, e); err != nil {
+			n++
+			if !f.q.IDs.Has(e.ID) {
+				continue
+			}
+			before := len(f.chunk)
+			if err := f.add(t, &e); err != nil {
 				return err
 			}
+			if len(f.chunk) > before {
+				size += len(e.Value)
+			}
 		}
-		return fault
+		return nil
 	})
-	f.found = f.found[:0] // they alias the file
-	return next, err
-}
-
-// entries finds the next records of allocations that are in the list or have left it above the
-// position, and returns where to go on. The departures are read after the members: a member may
-// leave meanwhile, and is among the departures then.
-func (f *follower) entries(t logfile.Tx, last uint64) (next record.Key, err error) {
-	st, n := f.feed.st, 0
-	member := make(map[schema.ID]bool)
-	next, f.found = record.FirstAfter(last), f.found[:0]
-	var e logfile.Entry
-	for e, err = range t.Records(f.feed.next) {
-		if err != nil || e.Key.Index > last {
-			break
-		}
-		if n == recordsPerRead {
-			next = e.Key
-			break
-		}
-		n++
-		if f.q.IDs.Has(e.ID) {
-			f.found = append(f.found, e)
-			member[e.ID] = st.Lists.Has(f.q.Name, e.ID)
-		}
-	}
-	gone, _ := st.Lists.Since(&f.q, f.feed.next.Index-1, math.MaxUint64)
-	for _, d := range gone {
-		member[d.ID] = true
-	}
-	f.found = slices.DeleteFunc(f.found, func(e logfile.Entry) bool { return !member[e.ID] })
 	return next, err
 }
 
 // add adds the change that the record made in the list, if it made one.
 func (f *follower) add(t logfile.Tx, e *logfile.Entry) error {
-	after, err := f.version(t, e.ID, e.PairAt(e.Key))
-	if err != nil {
-		return err
-	}
-	var left lists.Reason // 0: it did not leave
-	var changed bool      // it arrived, or changed in the list
-	before, err := f.before(t, e)
+	v := f.feed.st.Table.Get(&e.ID)
+	left, changed, err := f.members.Effect(t, e, v)
 	switch {
-	case err == nil:
-		left, changed = f.compare(before, after)
-	case errors.Is(err, ErrCorrupt):
-		left, changed = f.remembered(e, after)
-	default:
+	case err != nil:
 		return err
-	}
-	switch {
 	case left != 0:
 		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Gone: &Departure{ID: e.ID.String(), Index: e.Key.Index, Reason: DepartureReason(left)}})
 	case changed:
-		if after, err = f.s.handOut(after, nil); err != nil {
+		a, err := f.version(t, e, v)
+		if err != nil {
 			return err
 		}
-		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Alloc: after})
+		f.chunk = append(f.chunk, ListChange{Index: e.Key.Index, Alloc: a})
 	}
 	return nil
 }
 
-// compare returns the reason why the allocation left the list, 0 if it did not, and whether it arrived
-// or changed in it.
-func (f *follower) compare(before, after *schema.Allocation) (left lists.Reason, changed bool) {
-	was, is := f.q.Holds(before), f.q.Holds(after)
-	switch {
-	case is:
-		return 0, !was || f.counts(before, after)
-	case !was:
-		return 0, false
-	case after == nil:
-		return lists.Removed, false
-	case !f.q.Name.Holds(after):
-		return lists.Moved, false
+// version returns the allocation after the record, to be handed out.
+func (f *follower) version(t logfile.Tx, e *logfile.Entry, v *state.Version) (a *schema.Allocation, err error) {
+	p := e.PairAt(e.Key)
+	if v != nil && v.Pair() == p {
+		a = v.Current()
 	}
-	return lists.Terminated, false
-}
-
-// remembered is compare if the allocation before cannot be read: the history of the list tells the
-// effect of the record. So a stream passes the deletion of a quarantined allocation.
-func (f *follower) remembered(e *logfile.Entry, after *schema.Allocation) (left lists.Reason, changed bool) {
-	gone, touches := f.feed.st.Lists.Since(&f.q, e.Key.Index-1, e.Key.Index)
-	of := func(d lists.Departure) bool { return d.ID == e.ID }
-	if f.q.Holds(after) {
-		return 0, !f.q.Placements() || after.AllocModifyIndex == after.ModifyIndex || slices.ContainsFunc(touches, of)
-	}
-	if i := slices.IndexFunc(gone, of); i >= 0 {
-		left = gone[i].Reason
-	}
-	return left, false
-}
-
-// counts reports whether a change of a member that stays counts as a change of the list.
-func (f *follower) counts(before, after *schema.Allocation) bool {
-	return !f.q.Placements() || after.AllocModifyIndex == after.ModifyIndex ||
-		after.NextAllocation != "" && after.NextAllocation != before.NextAllocation
-}
-
-// version returns the allocation that p locates, nil for a tombstone.
-func (f *follower) version(t logfile.Tx, id schema.ID, p record.Pair) (*schema.Allocation, error) {
-	if v := f.feed.st.Table.Get(&id); v != nil && v.Pair() == p {
-		if a := v.Current(); a != nil {
-			return a, nil
+	if a == nil {
+		if a, err = f.feed.st.Assemble(t, e.ID, p); err != nil {
+			return nil, err
 		}
 	}
-	return f.feed.st.Assemble(t, id, p)
-}
-
-// before returns the allocation before the record, nil if it did not exist. If the record inserts
-// it, compaction may have removed the version before, a tombstone.
-func (f *follower) before(t logfile.Tx, e *logfile.Entry) (*schema.Allocation, error) {
-	if e.Prev == (record.Pair{}) {
-		return nil, nil
-	}
-	a, err := f.version(t, e.ID, e.Prev)
-	inserts := e.Flags&record.FlagSched != 0 && e.Created == e.Key.Index
-	if err != nil && inserts && e.Prev.Newest().Index <= f.feed.st.Floor.Load() {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("before record %v: %w", e.Key, err)
-	}
-	return a, nil
+	return f.s.handOut(a, nil)
 }

@@ -63,5 +63,31 @@ func TestQuarantinedHasNotMoved(t *testing.T) {
 	r, err := s.WaitList(t.Context(), store.Node("node1"), store.QueryOptions{MinQueryIndex: before})
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	require.Equal(t, store.ListResult{Index: at, Outcome: store.Changed}, r)
+	requireFollowEnds(t, s, before)
 	require.NoError(t, s.Close())
+
+	s = openToClose(t, path, &store.Options{Logger: silent})
+	remove(t, s, idOf(1)) // it is known now that the allocation is in no list, but not that it was not
+	requireFollowEnds(t, s, before)
+	require.NoError(t, s.Close())
+}
+
+// requireFollowEnds requires that streams which begin before the damaged change of the first allocation
+// end at it, in every list that may have got it or lost it, and that others pass it.
+func requireFollowEnds(t *testing.T, s *store.Store, before uint64) {
+	t.Helper()
+	for _, sel := range []store.Selector{
+		store.Node("node1"), store.Node("elsewhere"), store.Job("job").NonTerminal(), store.Everything(), store.Prefix(idOf(1)).NonTerminal().Placements(),
+	} {
+		for ch, err := range s.Follow(t.Context(), sel, before) {
+			require.ErrorIs(t, err, store.ErrCorrupt, "%v", sel)
+			require.Zero(t, ch, "%v", sel)
+		}
+	}
+	upsert(t, s, placed(2))
+	for ch, err := range s.Follow(t.Context(), store.Prefix(idOf(2)), before) {
+		require.NoError(t, err)
+		require.Equal(t, mustGet(t, s, 2), ch.Alloc)
+		break
+	}
 }

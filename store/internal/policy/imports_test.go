@@ -41,7 +41,7 @@ var (
 
 const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/backupstream " +
 	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/lists store/internal/state " +
-	"store/internal/plan store/internal/batchcodec store/internal/logcopy store/internal/compaction"
+	"store/internal/plan store/internal/batchcodec store/internal/logcopy store/internal/compaction store/internal/membership"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -59,6 +59,7 @@ var units = []unit{
 	{"store/internal/lists", "schema", codecs, ships},
 	{"store/internal/state", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/boltfile", both, ships},
 	{"store/internal/plan", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/state", both, ships},
+	{"store/internal/membership", "store/internal/lists store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store/internal/logcopy", "schema store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store/internal/compaction", "schema store/internal/readers store/internal/record store/internal/logfile " +
 		"store/internal/state store/internal/logcopy", both, ships},
