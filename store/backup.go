@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
-	"allocstore/store/internal/backupstream"
+	"allocstore/store/internal/backup"
 	"allocstore/store/internal/compaction"
-	"allocstore/store/internal/logcopy"
-	"allocstore/store/internal/logfile"
-	"allocstore/store/internal/record"
 )
 
 // BackupInfo describes a backup.
@@ -23,178 +21,137 @@ type BackupInfo struct {
 	Bytes   int64
 }
 
+// A Backup is the store as it was when PrepareBackup returned it, to be written at any time. It keeps
+// compaction from removing records, and their memory: close it. Its methods may be called from any
+// goroutine, several Writes at a time too.
+type Backup struct {
+	s      *Store
+	sn     *Snapshot
+	is     backup.Content
+	resume func() // has the sweeper go on
+	closed sync.Once
+}
+
 // Backup writes the store as it is at its last index to w: all allocations, the feed as far
-// as it is kept, and the remembered deletions. Writes, reads and waits go on meanwhile and
-// are not in it. AppliedIndex is in it too, and is durable when Backup begins to write. Damaged content
-// is copied as it is. Backup blocks until everything is written, for as long as w takes. It holds neither a lock nor a transaction while it writes
-// to w, but compaction removes nothing until it is done. It needs a few megabytes of memory,
-// however large the store is.
-//
-// If the store has failed or its disk is full, its own AppliedIndex may not be durable. A replica then
-// returns ErrFailed or ErrNoSpace, since its log may be cut after a backup; any other store is written as it
-// was published last.
-//
-// Errors: ctx's error, which is checked between writes; ErrClosed; ErrCorrupt; w's error;
-// ErrRestored if the store was restored meanwhile. After an error, Restore refuses the bytes
-// that were written.
+// as it is kept, and the remembered deletions. It is PrepareBackup, Write and Close, with their errors.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	if w == nil {
 		return BackupInfo{}, fmt.Errorf("%w: Backup to a nil writer", ErrInvalid)
 	}
-	b := backup{w: w}
-	end, err := b.begin(ctx, s)
+	if err := ctx.Err(); err != nil {
+		return BackupInfo{}, fmt.Errorf("backup: %w", err)
+	}
+	b, err := s.PrepareBackup()
 	if err != nil {
-		return BackupInfo{}, fmt.Errorf("backup: %w", err)
+		return BackupInfo{}, err
 	}
-	defer end()
-	if err := b.run(ctx); err != nil {
-		return BackupInfo{}, fmt.Errorf("backup: %w", err)
-	}
-	return b.info, nil
+	defer b.Close()
+	return b.Write(ctx, w)
 }
 
-// A backup copies the log up to a snapshot's index, some records in each transaction.
-// Nothing is removed from the log meanwhile. Otherwise a backup could have an allocation's
-// insert and lack its tombstone, and bring the allocation back to life.
+// PrepareBackup returns the store as it is at its last index, and makes its AppliedIndex durable. It blocks for the
+// group of writes under way and for a sync, and not for compaction or any other maintenance. Compaction
+// removes nothing until the Backup is closed; a pass that is under way ends.
 //
-// So the copied records are all that existed at the index, and have the content sum of that
-// commit. The sums are compared at the end: a page that changed since the file was opened
-// does not get into a backup.
-type backup struct {
-	sn   *Snapshot
-	w    io.Writer
-	info BackupInfo
-
-	want    record.ContentSum // of the records, if it is known
-	known   bool
-	records record.ContentSum // of the records that were copied
-
-	log      *logcopy.Copy
-	notes    uint64           // 1 if the stream has a note
-	buf      []byte           // goes to w next
-	manifest logfile.Manifest // of the copied content
-}
-
-// begin pauses the sweeper between two passes, and notes the snapshot, the content sum at
-// its index, and the marks. Call end when the backup is done.
-func (b *backup) begin(ctx context.Context, s *Store) (end func(), err error) {
-	ctx, stop := s.untilClosed(ctx)
-	defer stop()
-	if err := s.maintenance.lock(ctx); err != nil {
-		return nil, causeOf(ctx, err)
-	}
-	defer s.maintenance.unlock()
-	applied := s.AppliedIndex() // of a failed store: not above the snapshot's content
-	err = s.committer.barrier(func() (err error) {
+// If the store has failed or its disk is full, its own AppliedIndex may not be durable. A replica then
+// returns ErrFailed or ErrNoSpace, since its log may be cut after a backup; any other store is written as it
+// was published last. The only other error is ErrClosed.
+func (s *Store) PrepareBackup() (*Backup, error) {
+	b := &Backup{s: s}
+	err := s.committer.barrier(func() error {
 		if err := s.saveApplied(); err != nil && (s.opts.Replicated || !errors.Is(err, ErrNoSpace)) {
 			return err
 		}
-		if b.sn, err = s.Snapshot(); err == nil {
-			st := s.state.Load()
-			applied = st.Applied()
-			b.want, b.known = st.Manifest.Sum-st.Jobs.SumWithout(nil), true
-		}
-		return err
+		st := s.state.Load()
+		records := st.Manifest.Sum - st.Jobs.SumWithout(nil)
+		b.is.Records = &records
+		return b.pin()
 	})
-	if err != nil && !s.opts.Replicated {
-		b.sn, err = s.Snapshot() // of a failed store, whose content sum is unknown
+	if err != nil && !s.opts.Replicated && s.failed() != nil {
+		<-s.committer.stopped
+		b.is.Records = nil // unknown
+		err = b.pin()
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("backup: %w", err)
 	}
-	st := s.state.Load()
-	b.info.Index = b.sn.index
-	b.log = logcopy.New(st, b.sn.index)
-	b.manifest.Last = b.sn.index
-	b.manifest.SetApplied(applied, st.Kept.Load())
-	b.info.Applied = b.manifest.Applied()
-	b.manifest.Floor, b.manifest.Restored = st.Floor.Load(), st.Restored.Load()
-	resume := s.sweeper.Pause()
-	return func() {
-		_ = b.sn.Close()
-		resume()
-		compaction.Wake(s.state.Load(), s.sweepDue)
-	}, nil
+	return b, nil
 }
 
-func (b *backup) run(ctx context.Context) error {
-	b.buf = backupstream.AppendMagic(b.buf)
-	b.buf = backupstream.AppendHead(b.buf, backupstream.Head{Index: b.info.Index})
-	if note := b.manifest.Note; note != "" { // a job to older releases, and counted as one
-		b.buf = backupstream.AppendFrame(b.buf, backupstream.JobFrame, []byte(note))
-		b.notes = 1
-	}
-	for more := true; more; {
-		var err error
-		if more, err = b.read(ctx); err == nil && more {
-			err = b.flush()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if b.known && b.records != b.want {
-		return fmt.Errorf("%w: what was read is not what was written: the records' sum is %x, and should be %x", ErrCorrupt, b.records, b.want)
-	}
-	b.foot()
-	return b.flush()
-}
-
-// read appends as many frames as one transaction may read to buf, and reports whether there
-// are more.
-func (b *backup) read(ctx context.Context) (more bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	err = b.log.File().View(func(t logfile.Tx) (err error) {
-		_, more, err = b.log.Step(t, b.job, b.record)
+// pin notes the state, its numbers and its content sum, and pauses compaction. No group is under way.
+//
+// So a backup may begin in the middle of a pass. The records that the pass has removed are in no
+// committed transaction any more, and those that it has found stay. The pass removes in the order of the
+// keys: an allocation's insert went before or with its tombstone, as after a crash in the middle of a pass.
+// The floor is that of memory, which is not below that of any removal, and not above the snapshot.
+func (b *Backup) pin() (err error) {
+	if b.sn, err = b.s.Snapshot(); err != nil {
 		return err
-	})
-	if _, e := b.sn.state(); e != nil {
-		return false, e
 	}
-	return more, err
-}
-
-// record appends the frame of a record.
-func (b *backup) record(e *logfile.Entry) error {
-	if e.Damaged {
-		b.info.Damaged++
-	}
-	b.info.Records++
-	b.records.Add(record.SumNumber(e.Key, e.Value))
-	b.buf = backupstream.AppendFrame(b.buf, backupstream.RecordFrame, e.Key.AppendTo(nil), e.Value)
+	st, m := b.sn.st.Load(), &b.is.Manifest
+	b.is.State = st
+	m.Last, m.Floor, m.Restored = b.sn.index, st.Floor.Load(), st.Restored.Load()
+	m.SetApplied(st.Applied(), st.Kept.Load())
+	b.resume = b.s.sweeper.Pause()
 	return nil
 }
 
-// job appends the frame of a job.
-func (b *backup) job(h record.JobHash, body []byte, damaged bool) error {
-	if damaged {
-		b.info.Damaged++
-		b.buf = backupstream.AppendFrame(b.buf, backupstream.DamagedJobFrame, h[:], body)
-	} else {
-		b.buf = backupstream.AppendFrame(b.buf, backupstream.JobFrame, body)
+// Index returns the index of the backup: the store's last index when it was prepared.
+func (b *Backup) Index() uint64 { return b.is.Manifest.Last }
+
+// AppliedIndex returns the store's AppliedIndex when the backup was prepared. It is durable.
+func (b *Backup) AppliedIndex() uint64 { return b.is.Manifest.Applied() }
+
+// Write writes the backup to w. It may be called again, and writes the same content each time. Damaged content
+// is copied as it is. Write blocks until everything is written, for as long as w takes. Reads, waits and writes go on; it
+// holds neither a lock nor a transaction while it writes to w. It needs a few megabytes of memory,
+// however large the store is.
+//
+// Errors: ctx's error, which is checked between writes; ErrClosed, also if the Backup is closed; ErrCorrupt;
+// w's error; ErrRestored if the store was restored meanwhile; ErrCompacted if it has caught up. After an
+// error, Restore refuses the bytes that were written.
+func (b *Backup) Write(ctx context.Context, w io.Writer) (BackupInfo, error) {
+	if w == nil {
+		return BackupInfo{}, fmt.Errorf("%w: Backup to a nil writer", ErrInvalid)
 	}
-	b.info.Jobs++
-	b.manifest.Sum.Add(h.SumNumber())
-	return nil
+	counts, err := b.is.Write(ctx, w, b.valid)
+	if err != nil {
+		return BackupInfo{}, fmt.Errorf("backup: %w", err)
+	}
+	return BackupInfo{b.Index(), b.AppliedIndex(), counts.Records, counts.Jobs, counts.Damaged, counts.Bytes}, nil
 }
 
-// foot appends the last frame.
-func (b *backup) foot() {
-	b.manifest.Sum += b.records
-	b.buf = backupstream.AppendFoot(b.buf, backupstream.Foot{
-		Floor: b.manifest.Floor, Restored: b.manifest.Restored,
-		Records: uint64(b.info.Records), Jobs: uint64(b.info.Jobs) + b.notes, Sum: b.manifest.Total(),
-	})
-}
-
-func (b *backup) flush() error {
-	n, err := b.w.Write(b.buf)
-	b.info.Bytes += int64(n)
-	if err == nil && n < len(b.buf) {
-		err = io.ErrShortWrite
+// valid returns why the file cannot be copied any more, or nil.
+func (b *Backup) valid() error {
+	st, err := b.sn.state()
+	if err == nil && st != b.is.State {
+		err = fmt.Errorf("%w: a later state of another replica has replaced the file", ErrCompacted)
 	}
-	b.buf = b.buf[:0]
 	return err
+}
+
+// Close releases the backup: compaction goes on. Write returns ErrClosed from then on. Close does not block. Calling
+// it again does nothing. It always returns nil, which makes a Backup an io.Closer.
+func (b *Backup) Close() error {
+	b.closed.Do(func() {
+		_ = b.sn.Close()
+		b.resume()
+		compaction.Wake(b.s.state.Load(), b.s.sweepDue)
+	})
+	return nil
+}
+
+// ReadBackupInfo returns the Index and the Applied of the backup that r begins with. All other fields are 0,
+// since it reads only the first bytes: some hundred, or up to 64 KiB of a job in a backup that has no
+// applied index of its own. It verifies what it reads, and not what follows: the stream may be cut short.
+//
+// Errors: ErrCorrupt if the beginning is damaged or no backup; ErrFormatVersion; r's error; ErrInvalid for a nil r.
+func ReadBackupInfo(r io.Reader) (info BackupInfo, err error) {
+	if r == nil {
+		return BackupInfo{}, fmt.Errorf("%w: ReadBackupInfo from a nil reader", ErrInvalid)
+	}
+	if info.Index, info.Applied, err = backup.ReadHead(r); err != nil {
+		return BackupInfo{}, fmt.Errorf("read a backup's head: %w", err)
+	}
+	return info, nil
 }

@@ -14,12 +14,12 @@ func TestBackupHasTheFloorOfItsIndex(t *testing.T) {
 	s := openTemp(t, nil)
 	upsert(t, s, testAlloc(1))
 	var stream bytes.Buffer
-	b := backup{w: &stream}
-	end, err := b.begin(t.Context(), s)
+	b, err := s.PrepareBackup()
 	require.NoError(t, err)
-	defer end()
+	defer b.Close()
 	s.state.Load().Floor.Store(7)
-	require.NoError(t, b.run(t.Context()))
+	_, err = b.Write(t.Context(), &stream)
+	require.NoError(t, err)
 	s.state.Load().Floor.Store(0)
 	require.NoError(t, s.Restore(t.Context(), &stream))
 }

@@ -54,7 +54,8 @@ const (
 // The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed, after
 // everything published; ErrCompacted, at once, if changes above after have been removed;
 // ErrFutureIndex, at once, if after is above the last index, unless Options.Replicated is set;
-// ErrRestored if the store is restored; ErrCorrupt, at a damaged change. After the last four a reader starts over from a
+// ErrRestored if the store is restored; ErrCorrupt, at a damaged change. ErrCompacted also ends it in a replica that catches
+// up with a state that has forgotten the next changes. After the last four a reader starts over from a
 // Snapshot and its Index: a feed cannot pass a damaged change until compaction has removed it.
 // An index that this store has returned is never a future one.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
@@ -77,9 +78,13 @@ func (f *feed) run(ctx context.Context, after uint64, yield func(Change, error) 
 		if err := f.wait(ctx); err != nil {
 			return err
 		}
+		st := f.st
 		err := f.read()
-		if e := f.c.restoredSince(f.st, f.after); e != nil {
+		if e := f.follow(); e != nil {
 			return e
+		}
+		if err != nil && f.st != st {
+			continue // the old file is closed
 		}
 		for _, ch := range f.chunk {
 			if err := ctx.Err(); err != nil {
@@ -146,7 +151,7 @@ func (f *feed) wait(ctx context.Context) error {
 	}
 }
 
-// ended returns why the feed ends wherever it is, or nil.
+// ended returns why the feed ends wherever it is, or nil. The feed may have another state afterwards.
 func (f *feed) ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -154,7 +159,16 @@ func (f *feed) ended(ctx context.Context) error {
 	if f.c.closed.Load() {
 		return ErrClosed
 	}
-	return f.c.restoredSince(f.st, f.after)
+	return f.follow()
+}
+
+// follow has the feed go on in the state of the store.
+func (f *feed) follow() error {
+	st, err := f.c.follow(f.st, f.after, f.next.Index-1)
+	if err == nil {
+		f.st = st
+	}
+	return err
 }
 
 // read fills the chunk with the next changes, up to the last published index.

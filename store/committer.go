@@ -53,13 +53,15 @@ type committer struct {
 		changed     *sync.Cond
 		waiting     []*request
 		maintenance *maintenance // nil without any
-		err         error        // why nothing is accepted any more
+		barriers    []*barrier
+		err         error // why nothing is accepted any more
 	}
 	stopped chan struct{} // closed when the goroutine has ended
 
 	// The rest belongs to the goroutine.
 	group       []*request
 	maintenance *maintenance
+	barriers    []*barrier
 }
 
 // A commitEnv is the committer's environment: the functions that it needs of a store. A test
@@ -105,8 +107,8 @@ func (c *committer) stop() {
 // refuse answers all queued batches with err, and all later ones.
 func (c *committer) refuse(err error) {
 	c.queue.Lock()
-	waiting, m := c.queue.waiting, c.queue.maintenance
-	c.queue.waiting, c.queue.maintenance = nil, nil
+	waiting, m, barriers := c.queue.waiting, c.queue.maintenance, c.queue.barriers
+	c.queue.waiting, c.queue.maintenance, c.queue.barriers = nil, nil, nil
 	if c.queue.err != ErrClosed { // which may replace a failure, never the reverse
 		c.queue.err = err
 	}
@@ -114,6 +116,7 @@ func (c *committer) refuse(err error) {
 	c.queue.Unlock()
 	answerAll(waiting, err)
 	m.finish(err)
+	finishAll(barriers, err)
 }
 
 // refusal returns why nothing is accepted any more.
@@ -184,19 +187,19 @@ func (c *committer) run() {
 	for c.next() {
 		small := len(c.group) < largeGroup
 		c.commitGroup()
-		c.runBarrier()
+		c.runBarriers()
 		if small {
 			runtime.Gosched() // the writers just answered may have more for the next group
 		}
 	}
 }
 
-// next blocks until there are batches or maintenance, and moves the front of the queue into
+// next blocks until there are batches, maintenance or barriers, and moves the front of the queue into
 // the group. It returns false when the queue is closed.
 func (c *committer) next() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
-	for c.queue.err == nil && len(c.queue.waiting) == 0 && c.queue.maintenance == nil && c.maintenance == nil {
+	for c.queue.err == nil && len(c.queue.waiting)+len(c.queue.barriers) == 0 && c.queue.maintenance == nil && c.maintenance == nil {
 		c.queue.changed.Wait()
 	}
 	if c.queue.err != nil {
@@ -210,6 +213,7 @@ func (c *committer) next() bool {
 	if c.maintenance == nil {
 		c.maintenance, c.queue.maintenance = c.queue.maintenance, nil
 	}
+	c.barriers, c.queue.barriers = c.queue.barriers, nil
 	c.group = append(c.group[:0], c.queue.waiting[:n]...)
 	c.queue.waiting = slices.Delete(c.queue.waiting, 0, n)
 	return true
@@ -265,17 +269,18 @@ func (c *committer) giveUp(cause error) {
 	answerAll(c.group, err)
 	c.maintenance.finish(err)
 	c.maintenance = nil
+	finishAll(c.barriers, err)
+	c.barriers = nil
 	c.refuse(err)
 }
 
-// maintenance is work for the committer besides batches: removals, or a barrier.
+// maintenance is work that the committer does beside the batches: removals, some with each group.
 type maintenance struct {
 	removals *compaction.Removals
-	barrier  func() error // runs once, between two groups
 	done     chan error
 }
 
-// removes returns the removals, or nil for other maintenance.
+// removes returns the removals, or nil without maintenance.
 func (m *maintenance) removes() *compaction.Removals {
 	if m == nil {
 		return nil
@@ -290,10 +295,10 @@ func (m *maintenance) finish(err error) {
 	}
 }
 
-// do has the committer do maintenance, and blocks until it is done. The caller holds the
-// maintenance lock, so there is one at a time.
-func (c *committer) do(m *maintenance) error {
-	m.done = make(chan error, 1)
+// remove removes dead records, and blocks until all are gone. The caller holds the maintenance lock, so
+// there are no other removals.
+func (c *committer) remove(r *compaction.Removals) error {
+	m := &maintenance{removals: r, done: make(chan error, 1)}
 	c.queue.Lock()
 	err := c.queue.err
 	if err == nil {
@@ -307,30 +312,50 @@ func (c *committer) do(m *maintenance) error {
 	return <-m.done
 }
 
-// remove removes dead records, and blocks until all are gone.
-func (c *committer) remove(r *compaction.Removals) error {
-	return c.do(&maintenance{removals: r})
+// A barrier is a function that runs once, between two groups.
+type barrier struct {
+	fn   func() error
+	done chan error
+}
+
+// finishAll reports the end of barriers.
+func finishAll(all []*barrier, err error) {
+	for _, b := range all {
+		b.done <- err
+	}
 }
 
 // barrier has the committer call fn between two groups, and returns fn's error. If that is
-// ErrOutcomeUnknown the store fails. A read-only store has no groups.
+// ErrOutcomeUnknown the store fails. Removals may be under way: some are committed, and no others are begun.
+// Barriers run in the order of the calls, from any goroutine. A read-only store has no groups.
 func (c *committer) barrier(fn func() error) error {
 	if c.readOnly {
 		return fn()
 	}
-	return c.do(&maintenance{barrier: fn})
+	b := &barrier{fn, make(chan error, 1)}
+	c.queue.Lock()
+	err := c.queue.err
+	if err == nil {
+		c.queue.barriers = append(c.queue.barriers, b)
+		c.queue.changed.Signal()
+	}
+	c.queue.Unlock()
+	if err != nil {
+		return err
+	}
+	return <-b.done
 }
 
-// runBarrier runs the barrier, if there is one.
-func (c *committer) runBarrier() {
-	if c.maintenance == nil || c.maintenance.barrier == nil {
-		return
+// runBarriers runs the barriers.
+func (c *committer) runBarriers() {
+	for len(c.barriers) > 0 {
+		b := c.barriers[0]
+		err := b.fn()
+		if errors.Is(err, logfile.ErrOutcomeUnknown) {
+			c.giveUp(err)
+			return
+		}
+		b.done <- err
+		c.barriers = c.barriers[1:]
 	}
-	err := c.maintenance.barrier()
-	if errors.Is(err, logfile.ErrOutcomeUnknown) {
-		c.giveUp(err)
-		return
-	}
-	c.maintenance.finish(err)
-	c.maintenance = nil
 }

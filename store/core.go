@@ -56,9 +56,12 @@ import (
 // index that it has read, reads that again; one that finds it at or below sees both or neither. A
 // snapshot is from before the mark if its index is below Restored, and a feed if the index it began after is.
 //
-// A restore exchanges the state by one store of the pointer, then notifies all waiters and
+// A restore or CatchUp exchanges the state by one store of the pointer, then notifies all waiters and
 // feeds. A reader loads the pointer once. If it finds another state afterwards, it was
-// reading content that is no longer the store's.
+// reading content that is no longer the store's, and follow says what becomes of it. After a restore it
+// ends: the index of the restore is above all that were read before. After CatchUp the new state has the same history, so
+// at the reader's index it has the same content, unless its floor is higher. What the reader had in memory stays
+// right, since the old state does not change any more; the old file is closed, so a failed read is repeated.
 //
 // Locks: those of readers, tail and mutations, the committer's queue, those of watch and those
 // inside the state are leaves; no lock is acquired while one is held. The evictor's lock of
@@ -129,13 +132,18 @@ func (c *core) enter() (st *state.State, at uint64) {
 	return st, at
 }
 
-// restoredSince returns ErrRestored if st is not the store's state any more, or was restored above the
-// index.
-func (c *core) restoredSince(st *state.State, index uint64) error {
-	if c.state.Load() != st || st.Restored.Load() > index {
-		return fmt.Errorf("%w after index %d", ErrRestored, index)
+// follow returns the state with which a reader goes on that has been using st. The reader began at one
+// index and has read up to another. It gets ErrRestored if the store was restored since it began, and ErrCompacted if the
+// store has caught up with a state that has forgotten what it has not read.
+func (c *core) follow(st *state.State, began, at uint64) (*state.State, error) {
+	now := c.state.Load()
+	if now.Restored.Load() > began {
+		return nil, fmt.Errorf("%w after index %d", ErrRestored, began)
 	}
-	return nil
+	if floor := now.Floor.Load(); now != st && floor > at {
+		return nil, fmt.Errorf("%w: index %d was read, and the store has caught up with a state that has changes after %d", ErrCompacted, at, floor)
+	}
+	return now, nil
 }
 
 // decode returns the allocation of v, which is no tombstone. The caller has entered, and v

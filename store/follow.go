@@ -162,7 +162,7 @@ func (f *follower) block(ctx context.Context) {
 	f.s.watch.ExpireAfter(f.w, followEvery)
 	f.s.watch.Register(f.w)
 	defer f.s.watch.Deregister(f.w)
-	if !f.skip() {
+	if f.feed.ended(ctx) != nil || !f.skip() { // it may have caught up since
 		return
 	}
 	select {
@@ -198,9 +198,13 @@ func (f *follower) advance(to record.Key) {
 func (f *follower) yieldChanges(ctx context.Context, yield func(ListChange, error) bool) (more bool, err error) {
 	last := f.feed.st.Index.Last()
 	for f.feed.next.Index <= last && !f.feed.next.Exhausted() {
+		st := f.feed.st
 		next, err := f.read(last)
 		if e := f.feed.ended(ctx); e != nil {
 			return false, e
+		}
+		if err != nil && f.feed.st != st {
+			continue // the old file is closed
 		}
 		for _, ch := range f.chunk {
 			if err := ctx.Err(); err != nil {

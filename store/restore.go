@@ -1,18 +1,14 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"allocstore/index"
-	"allocstore/schema"
-	"allocstore/store/internal/backupstream"
+	"allocstore/store/internal/backup"
 	"allocstore/store/internal/ctxio"
-	"allocstore/store/internal/logcopy"
 	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/plan"
 	"allocstore/store/internal/record"
@@ -62,20 +58,26 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	from := ctxio.NewReader(ctx, r)
-	defer from.Close()
-	rs := &restoration{Successor: n, s: s, from: backupstream.NewReader(from, s.opts.maxFrame())}
-	if err := rs.read(ctx); err != nil {
+	if err := s.build(ctx, n, r); err != nil {
 		return err
 	}
-	if err := rs.Sync(); err != nil {
+	if err := n.Sync(); err != nil {
 		return err
 	}
 	if err := s.maintenance.lock(ctx); err != nil {
 		return err
 	}
 	defer s.maintenance.unlock()
-	return rs.run(ctx)
+	loaded, err := backup.Load(ctx, n, s.opts.state())
+	if err != nil {
+		return err
+	}
+	return s.committer.barrier(func() error {
+		if err := s.markRestored(n); err != nil {
+			return err
+		}
+		return s.exchange(n, loaded, watch.Signal{Kind: watch.Restored, Index: n.Last})
+	})
 }
 
 // newSuccessor makes the new file, while the store's is not being replaced.
@@ -90,183 +92,52 @@ func (s *Store) newSuccessor(ctx context.Context) (*logfile.Successor, error) {
 	return s.state.Load().File.NewSuccessor()
 }
 
+// build writes the backup to the new file. It returns when ctx ends, also if r blocks.
+func (s *Store) build(ctx context.Context, n *logfile.Successor, r io.Reader) error {
+	from := ctxio.NewReader(ctx, r)
+	defer from.Close()
+	return backup.Build(ctx, n, from, s.opts.maxFrame())
+}
+
 // maxFrame returns the largest size of a backup's frame: a record with two parts, each with a
-// status above the limit. It is at least 64 MiB, for backups of stores with other options.
+// status above the limit. It is at least 64 MiB, for backups of stores with other options. In a replica the
+// limits are those of its entries.
 func (o *Options) maxFrame() int64 {
-	return max(64<<20, int64(2*(o.MaxAllocationBytes+2*plan.FreeStatus)+record.MaxOverhead))
+	bytes := o.MaxAllocationBytes
+	if o.Replicated {
+		bytes = maxMaxAllocationBytes
+	}
+	return max(64<<20, 2*(int64(bytes)+2*plan.FreeStatus)+record.MaxOverhead)
 }
 
-// A restoration reads a backup into a new file, loads a state from it, and exchanges that
-// for the store's.
-type restoration struct {
-	*logfile.Successor
-	s      *Store
-	from   *backupstream.Reader
-	loaded *state.State
-
-	records, jobs uint64
-	after         record.Key // of the latest record
-}
-
-// read writes the whole stream to the new file.
-func (rs *restoration) read(ctx context.Context) error {
-	if err := rs.from.ReadMagic(); err != nil {
-		return err
-	}
-	at := rs.from.Offset()
-	kind, payload, err := rs.from.Next()
-	if err != nil {
-		return err
-	}
-	head, err := backupstream.ParseHead(payload)
-	if err != nil || kind != backupstream.HeadFrame || head.Index < index.Created || head.Index == math.MaxUint64 {
-		return rs.from.CorruptAt(at, record.ErrShape)
-	}
-	rs.Last = head.Index
-	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := rs.Fill(func(to logfile.Tx) (err error) {
-			more, err = rs.readSome(to)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return rs.from.ExpectEnd()
-}
-
-// readSome writes the next frames in one transaction, and reports whether there are more.
-func (rs *restoration) readSome(to logfile.Tx) (more bool, err error) {
-	for start := rs.from.Offset(); rs.from.Offset()-start < logcopy.StepBytes; {
-		at := rs.from.Offset()
-		kind, payload, err := rs.from.Next()
-		if err != nil {
-			return false, err
-		}
-		if err := rs.frame(to, kind, payload); err != nil {
-			return false, rs.from.CorruptAt(at, err)
-		}
-		if kind == backupstream.FootFrame {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// frame writes the content of one frame. The payload is valid until it returns.
-func (rs *restoration) frame(to logfile.Tx, kind backupstream.Kind, payload []byte) error {
-	switch kind {
-	case backupstream.JobFrame:
-		rs.jobs++
-		if logfile.IsNote(payload) {
-			return rs.note(payload)
-		}
-		return rs.PutJob(to, record.HashJob(record.UnsafeString(payload)), bytes.Clone(payload))
-	case backupstream.DamagedJobFrame:
-		rs.jobs++
-		if len(payload) < len(record.JobHash{}) {
-			return record.ErrShort
-		}
-		h := record.JobHash(payload)
-		return rs.PutJob(to, h, bytes.Clone(payload[len(h):]))
-	case backupstream.RecordFrame:
-		rs.records++
-		return rs.record(to, payload)
-	case backupstream.FootFrame:
-		return rs.foot(to, payload)
-	}
-	return record.ErrShape
-}
-
-// note takes the note of the backup, which foot writes with the manifest.
-func (rs *restoration) note(payload []byte) (err error) {
-	if rs.Note != "" {
-		return record.ErrShape
-	}
-	rs.Note, err = logfile.ParseNote(payload)
-	return err
-}
-
-// record writes a record.
-func (rs *restoration) record(to logfile.Tx, payload []byte) error {
-	if len(payload) < record.KeyLen {
-		return record.ErrShort
-	}
-	k, value := record.ParseKey(payload), bytes.Clone(payload[record.KeyLen:]) // the transaction keeps it
-	if !k.After(rs.after) || k.Index > rs.Last {
-		return record.ErrShape
-	}
-	if _, err := record.Parse(k, value); err != nil && err != record.ErrDamaged {
-		return err
-	}
-	rs.after = k
-	return rs.Put(to, k, value)
-}
-
-// foot compares the content with the numbers in the last frame, and writes the manifest.
-func (rs *restoration) foot(to logfile.Tx, payload []byte) error {
-	foot, err := backupstream.ParseFoot(payload)
-	if err != nil {
-		return err
-	}
-	rs.Floor, rs.Restored = foot.Floor, foot.Restored
-	if foot.Records != rs.records || foot.Jobs != rs.jobs || foot.Sum != rs.Total() {
-		return record.ErrChecksum
-	}
-	return errors.Join(rs.PutMarks(to), rs.Manifest.Put(to))
-}
-
-// run loads a state from the new file as Open would, decodes every allocation, and
-// exchanges the state.
-func (rs *restoration) run(ctx context.Context) (err error) {
-	if rs.loaded, err = state.LoadRaw(ctx, rs.Raw(), rs.s.opts.state()); err != nil {
-		return err
-	}
-	rs.loaded.File = rs.File
-	err = rs.loaded.DecodeEach(ctx, func(id schema.ID, err error) error {
-		return fmt.Errorf("%w: allocation %v: %w", ErrCorrupt, id, err)
-	})
-	if err != nil {
-		return err
-	}
-	return rs.s.committer.barrier(rs.finish)
-}
-
-// finish exchanges the state. Only the committer calls it, between two groups. A reader
-// has the old state or the new one; see core.
-func (rs *restoration) finish() error {
-	if err := rs.mark(); err != nil {
-		return err
-	}
-	s := rs.s
-	old := s.state.Load().File
-	if err := rs.TakePlace(old); err != nil {
-		return err
-	}
-	rs.InheritFrom(old)
-	rs.loaded.MarkRestored(rs.Manifest)
-	s.sweeper.Reset()
-	s.state.Store(rs.loaded)
-	s.applied.Raise(rs.loaded.Applied())
-	s.watch.Broadcast(watch.Signal{Kind: watch.Restored, Index: rs.Last})
-	s.tail.Wake()
-	return nil
-}
-
-// mark marks the restore in the new file, at an index that the store has not had, and makes
+// markRestored marks the restore in the new file, at an index that the store has not had, and makes
 // the file durable.
-func (rs *restoration) mark() error {
-	applied := rs.s.AppliedIndex()
-	if rs.Last <= applied {
+func (s *Store) markRestored(n *logfile.Successor) error {
+	if applied := s.AppliedIndex(); n.Last <= applied {
 		next, err := index.Next(applied)
 		if err != nil {
 			return err
 		}
-		rs.Last = next
+		n.Last = next
 	}
-	rs.Floor, rs.Restored = rs.Last, rs.Last
-	return rs.Seal()
+	n.Floor, n.Restored = n.Last, n.Last
+	return n.Seal()
+}
+
+// exchange gives the new file, which is durable, the place of the store's, and its state that of the store's. All
+// waiters receive the signal. Only the committer calls it, between two groups, for the holder of the
+// maintenance lock. A reader has the old state or the new one; see core.
+func (s *Store) exchange(n *logfile.Successor, loaded *state.State, signal watch.Signal) error {
+	old := s.state.Load().File
+	if err := n.TakePlace(old); err != nil {
+		return err
+	}
+	n.InheritFrom(old)
+	loaded.TakeOver(n.Manifest)
+	s.sweeper.Reset()
+	s.state.Store(loaded)
+	s.applied.Raise(loaded.Applied())
+	s.watch.Broadcast(signal)
+	s.tail.Wake()
+	return nil
 }

@@ -48,7 +48,8 @@ func (sn *Snapshot) Close() error {
 // not be changed. It blocks while it reads the file.
 //
 // Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrRestored if the store was restored
-// since; ErrCorrupt if the allocation is quarantined.
+// since; ErrCompacted if it has caught up since, and its floor is above the index; ErrCorrupt if the allocation
+// is quarantined.
 func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
@@ -61,27 +62,33 @@ func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	return a, err
 }
 
-// state returns the snapshot's state, ErrClosed if the snapshot or its store is closed, and
-// ErrRestored if the store was restored since.
+// state returns the state to read, which may be another one each time; ErrClosed if the snapshot or its
+// store is closed, and the errors of core.follow.
 func (sn *Snapshot) state() (*state.State, error) {
 	st := sn.st.Load()
 	if st == nil || sn.c.closed.Load() {
 		return nil, ErrClosed
 	}
-	return st, sn.c.restoredSince(st, sn.index)
+	return sn.c.follow(st, sn.index, sn.index)
 }
 
-// at returns the allocation at the snapshot's index, or nil if it did not exist.
+// at returns the allocation at the snapshot's index, or nil if it did not exist. If the read fails because the
+// store has caught up, which closes the old file, it reads again.
 func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
-	st, err := sn.state()
-	if err != nil {
-		return nil, err
+	for {
+		st, err := sn.state()
+		if err != nil {
+			return nil, err
+		}
+		a, err := sn.read(st, id)
+		now, e := sn.state()
+		if e != nil {
+			return nil, e
+		}
+		if err == nil || now == st {
+			return sn.c.handOut(a, err)
+		}
 	}
-	a, err := sn.read(st, id)
-	if _, e := sn.state(); e != nil {
-		return nil, e
-	}
-	return sn.c.handOut(a, err)
 }
 
 func (sn *Snapshot) read(st *state.State, id schema.ID) (*schema.Allocation, error) {

@@ -210,7 +210,7 @@ func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 			full = Restored
 		case kind == 0 && l.base < st.Lists.Floor(): // at first, or since the last look
 			full = Compacted
-		case kind == watch.Expired && l.base < st.Lists.Floor() && !st.Lists.Trimmed().Before(l.s.watch.Deadline(l.w)):
+		case kind == watch.Expired && l.base < st.Lists.Floor() && !st.Forgot().Before(l.s.watch.Deadline(l.w)):
 			full = Compacted
 		case kind != watch.Changed && index <= l.base:
 			l.base = max(l.base, last)
@@ -220,8 +220,8 @@ func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 			return nil, nil
 		}
 		r, err := l.read(full)
-		if errors.Is(err, ErrRestored) && !l.s.closed.Load() {
-			continue // with the restored state
+		if (errors.Is(err, ErrRestored) || err != nil && l.s.state.Load() != st) && !l.s.closed.Load() {
+			continue // with the new state
 		}
 		if r == nil && err == nil && kind == watch.Expired {
 			r = &ListResult{Index: l.s.atLeast(l.w.Min(), max(last, 1)), Outcome: TimedOut}

@@ -24,8 +24,8 @@ Invariants:
   - A rewrite copies no content other than the committed one, and loses none of it but jobs that no
     record names.
 
-Locks: the package has no lock of its own. Sweep, Reset, Pause and Rewrite are called by the holder of the store's
-maintenance lock, so one pass or rewrite runs at a time. The committer alone calls Apply, Committed
+Locks: the package has no lock of its own. Sweep, Reset and Rewrite are called by the holder of the store's
+maintenance lock, so one pass or rewrite runs at a time. The committer alone calls Apply, Committed, Pause
 and the function that a rewrite gives to its barrier. Raising the floor takes the lock of the
 readers, which is a leaf.
 */

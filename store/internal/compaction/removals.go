@@ -2,6 +2,7 @@ package compaction
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"allocstore/schema"
 	"allocstore/store/internal/logfile"
@@ -16,11 +17,15 @@ type Removals struct {
 	// Dead are the records that were not removed yet.
 	Dead []DeadRecord
 
-	floor uint64       // of the pass
-	now   []DeadRecord // of Dead, the ones of the current transaction
-	err   error        // why the rest stays: ErrNoSpace
-	paced bool         // some were removed along with the records of writers
+	floor  uint64        // of the pass
+	pauses *atomic.Int32 // of the sweeper; nil for none
+	now    []DeadRecord  // of Dead, the ones of the current transaction
+	err    error         // why the rest stays: ErrNoSpace, or errPaused
+	paced  bool          // some were removed along with the records of writers
 }
+
+// errPaused ends the removals of a sweeper that was paused.
+var errPaused = errors.New("compaction is paused")
 
 // A DeadRecord is a record that no reader needs.
 type DeadRecord struct {
@@ -44,10 +49,14 @@ const (
 
 // Apply removes some of the records in tx, along with that many written records, and puts the
 // floor of the pass into m and tx. newest returns the newest version of an ID as of tx. A full
-// disk removes nothing, and ends the removals with an error; see Done. After any other error tx
-// must not be committed.
+// disk removes nothing, and ends the removals with an error; see Done. So does Pause. After any other error
+// tx must not be committed.
 func (r *Removals) Apply(tx logfile.Tx, m *logfile.Manifest, written int, newest func(*schema.ID) *state.Version) error {
 	if r == nil {
+		return nil
+	}
+	if r.pauses != nil && r.pauses.Load() > 0 {
+		r.stop(errPaused)
 		return nil
 	}
 	n := len(r.Dead)
@@ -57,7 +66,7 @@ func (r *Removals) Apply(tx logfile.Tx, m *logfile.Manifest, written int, newest
 	}
 	n, err := roomFor(tx, n)
 	if errors.Is(err, logfile.ErrNoSpace) {
-		r.now, r.err, r.Dead = nil, err, nil
+		r.stop(err)
 		return nil
 	}
 	if err != nil {
@@ -81,6 +90,9 @@ func (r *Removals) Apply(tx logfile.Tx, m *logfile.Manifest, written int, newest
 	m.Floor = max(m.Floor, r.floor) // a restore may have been marked since the pass began
 	return m.PutMarks(tx)
 }
+
+// stop ends the removals. The rest stays.
+func (r *Removals) stop(why error) { r.now, r.err, r.Dead = nil, why, nil }
 
 // removedBytes bounds the bytes that the removal of one record writes: the page that it was in.
 const removedBytes = 4 << 10
@@ -112,7 +124,7 @@ func (r *Removals) Committed(st *state.State) {
 }
 
 // Done reports whether nothing is left to remove, and why the records could not be removed:
-// ErrNoSpace, or nil if they were. Nil removals are never done.
+// ErrNoSpace, a pause, or nil if they were. Nil removals are never done.
 func (r *Removals) Done() (done bool, err error) {
 	if r == nil {
 		return false, nil

@@ -101,8 +101,9 @@ func (sw *Sweeper) Passes() uint64 { return sw.passes.Load() }
 // Reset makes the sweeper one that has not swept: the store has another state.
 func (sw *Sweeper) Reset() { sw.swept = 0 }
 
-// Pause keeps Sweep from removing anything until resume is called. The holder of the maintenance
-// lock calls Pause, so no pass is under way. Any goroutine calls resume, once.
+// Pause keeps every record until resume is called. A pass that is under way removes nothing from now on, and
+// ends at its next step; its floor stays, and a later pass starts over. A call between two groups of the
+// committer finds no transaction that removes records; any other only ends the pass. Any goroutine calls resume, once.
 func (sw *Sweeper) Pause() (resume func()) {
 	sw.pauses.Add(1)
 	return func() { sw.pauses.Add(-1) }
@@ -121,8 +122,8 @@ func (sw *Sweeper) forgettable(st *state.State) (index uint64, bytes int64) {
 	return st.Size.RetainedFrom(sw.env.FeedRetention, oldest)
 }
 
-// Sweep makes one pass: it sweeps the log once, unless there is nothing new to sweep or the
-// sweeper is paused. It blocks until the records are removed. The caller holds the maintenance lock.
+// Sweep makes one pass: it sweeps the log once, unless there is nothing new to sweep. If the sweeper is
+// paused, before or meanwhile, the pass ends without an error. It blocks until the records are removed. The caller holds the maintenance lock.
 //
 // Errors: ctx's error, that of reading the file, or that of Env.Remove. Some records may be
 // removed all the same.
@@ -143,6 +144,9 @@ func (sw *Sweeper) Sweep(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if sw.pauses.Load() > 0 {
+			return nil
+		}
 		sw.env.Look()
 		start := time.Now()
 		found, err := w.find(next)
@@ -151,8 +155,8 @@ func (sw *Sweeper) Sweep(ctx context.Context) error {
 		}
 		paced := false
 		if len(found.dead) > 0 {
-			r := &Removals{Dead: found.dead, floor: floor}
-			if err := sw.env.Remove(r); err != nil {
+			r := &Removals{Dead: found.dead, floor: floor, pauses: &sw.pauses}
+			if err := sw.env.Remove(r); err != nil && err != errPaused {
 				return err
 			}
 			paced = r.paced

@@ -41,7 +41,8 @@ var (
 
 const storeParts = "store/internal/ctxio store/internal/readers store/internal/mutation store/internal/backupstream " +
 	"store/internal/boltfile store/internal/record store/internal/logfile store/internal/lists store/internal/state " +
-	"store/internal/plan store/internal/batchcodec store/internal/logcopy store/internal/compaction store/internal/membership"
+	"store/internal/plan store/internal/batchcodec store/internal/logcopy store/internal/backup store/internal/compaction " +
+	"store/internal/membership"
 
 // units is the direction of imports, from the bottom up. A package below store/internal needs a row.
 var units = []unit{
@@ -61,6 +62,8 @@ var units = []unit{
 	{"store/internal/plan", "schema index store/internal/lists store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store/internal/membership", "store/internal/lists store/internal/record store/internal/logfile store/internal/state", both, ships},
 	{"store/internal/logcopy", "schema store/internal/record store/internal/logfile store/internal/state", both, ships},
+	{"store/internal/backup", "schema index store/internal/record store/internal/backupstream store/internal/logfile " +
+		"store/internal/state store/internal/logcopy", both, ships},
 	{"store/internal/compaction", "schema store/internal/readers store/internal/record store/internal/logfile " +
 		"store/internal/state store/internal/logcopy", both, ships},
 	{"store/internal/batchcodec", "schema store/internal/lists store/internal/record store/internal/plan", both, ships},

@@ -27,7 +27,7 @@ const maxUpward = 10
 // goroutines and what they work with, the core that all share, and the public values. A line is a layer; its files have
 // an order too.
 var layers = []string{
-	"open stats check restore backup compact",
+	"open stats check catch_up restore backup compact",
 	"entries applied apply follow changes wait_list list_reader list pager waiter observation wait get snapshot",
 	"store group_writer sweeper lookout committer",
 	"conditions batch",

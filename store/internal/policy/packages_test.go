@@ -22,7 +22,7 @@ const (
 
 // decoders are the packages that decode bytes of a file or a request.
 var decoders = []string{
-	"schema", "store", "store/internal/backupstream", "store/internal/batchcodec", "store/internal/boltfile",
+	"schema", "store", "store/internal/backup", "store/internal/backupstream", "store/internal/batchcodec", "store/internal/boltfile",
 	"store/internal/record", "store/internal/state",
 }
 

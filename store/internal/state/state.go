@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"allocstore/index"
 	"allocstore/schema"
@@ -21,7 +22,7 @@ import (
 // entries that no reader needs; the sweeper raises the floor.
 //
 // A reader keeps the *State that it began with. When the store has another one, the store
-// was restored: the old file is closed, and the reader starts over or reports it.
+// was restored or has caught up: the old file is closed, and the reader goes on with the new one or reports it.
 type State struct {
 	File     *logfile.File
 	Index    index.Index // the last published index
@@ -52,6 +53,8 @@ type State struct {
 	applied atomic.Uint64 // see Applied
 
 	Codec schema.Codec // interns strings of the allocations that it decodes
+
+	since time.Time // when it took over from another state; zero if it was opened
 
 	residentBytes int64
 	hasFreelist   bool // of the file as it was loaded
@@ -208,15 +211,25 @@ func (st *State) IDs() int { return int(st.Counts.Allocations.Load() + st.Counts
 // could have taken the floor back, and the lists would have forgotten more than the file.
 func (st *State) FloorStored() { st.Lists.Trim(st.Manifest.Floor) }
 
-// MarkRestored makes the state, which is not in use yet, one that was restored at an index.
-// The manifest has that index.
-func (st *State) MarkRestored(m logfile.Manifest) {
+// TakeOver makes the state, which has been loaded and is not in use yet, the one in use. The manifest
+// is that of its file, which may have been marked since.
+func (st *State) TakeOver(m logfile.Manifest) {
 	st.Manifest = m
 	st.Restored.Store(m.Restored)
 	st.Floor.Store(m.Floor)
 	st.Lists.Trim(m.Floor)
 	st.Index.Publish(m.Last)
 	st.Apply(m.Applied(), m.Note.Kept())
+	st.since = time.Now()
+}
+
+// Forgot returns when the state in use may have forgotten departures last: when the lists did, or when
+// the state took over from another one. It is zero if it never has.
+func (st *State) Forgot() time.Time {
+	if at := st.Lists.Trimmed(); at.After(st.since) {
+		return at
+	}
+	return st.since
 }
 
 // Applied returns the applied index: everything at or below it has been applied, and can be read. It
