@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,8 +29,23 @@ func craft(flags record.Flags, job, sched, client string) []byte {
 	return backupstream.AppendFoot(b, backupstream.Foot{Records: 1, Jobs: 1, Sum: m.Total()})
 }
 
+// catchUp gives a stream that Restore has accepted to a new replica, which takes it unless it has damage, or an index
+// below that of a new store.
+func catchUp(t *testing.T, stream []byte, info BackupInfo) {
+	s := openTemp(t, &Options{Replicated: true})
+	defer shut(t, s)
+	err := s.CatchUp(context.Background(), bytes.NewReader(stream))
+	if err != nil {
+		require.True(t, errors.Is(err, ErrCorrupt) || errors.Is(err, ErrInvalid), "%v", err)
+		require.Equal(t, uint64(1), s.AppliedIndex())
+		return
+	}
+	require.Equal(t, []uint64{info.Index, info.Applied}, []uint64{s.LastIndex(), s.AppliedIndex()})
+	require.Empty(t, Faults(s))
+}
+
 // FuzzRestore restores streams of arbitrary bytes, and streams with valid checksums. If Restore
-// accepts a stream, Check must find no fault and every allocation must be readable.
+// accepts a stream, Check must find no fault and every allocation must be readable, and a replica can catch up with it.
 func FuzzRestore(f *testing.F) {
 	s := openTemp(f, nil)
 	a := testAlloc(7)
@@ -55,9 +71,12 @@ func FuzzRestore(f *testing.F) {
 		if len(stream) == 0 {
 			stream = craft(record.Flags(flags), string(job), string(sched), string(client))
 		}
+		info, unread := ReadBackupInfo(bytes.NewReader(stream))
 		if s.Restore(context.Background(), bytes.NewReader(stream)) != nil {
 			return
 		}
+		require.NoError(t, unread, "the head of a whole stream")
+		catchUp(t, stream, info)
 		require.Empty(t, Faults(s))
 		for _, err := range s.All() {
 			require.NoError(t, err)

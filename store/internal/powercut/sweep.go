@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,12 @@ import (
 var sweepWorkload = workload{
 	name: "fail at step n", rounds: 7, writers: 1, ids: 6, largest: 300, compact: 3, restore: 6, reopen: 5, gaps: 5,
 	options: store.Options{FeedRetention: -1, InitialMmapBytes: 32 << 10},
+}
+
+// replicaWorkload is the one for a replica.
+var replicaWorkload = workload{
+	name: "fail at step n, a replica", rounds: 4, writers: 1, ids: 6, largest: 300, compact: 3, restore: never, reopen: never, gaps: 5, catchUp: 2,
+	options: store.Options{Replicated: true, FeedRetention: -1, InitialMmapBytes: 32 << 10},
 }
 
 // afterRecovery is the number of batches that a store is given after recovery.
@@ -106,8 +113,9 @@ type trial struct {
 	reported bool // the store has returned an error
 
 	// assumeDone adds the failed change, whose outcome is unknown, to the history. It is
-	// nil if there is no such change.
+	// nil if there is no such change. assumedAt is the index of that change, 0 for the next one.
 	assumeDone func()
+	assumedAt  uint64
 }
 
 // endure runs the workload with the fault, and then recovers without it. Violations are
@@ -151,7 +159,7 @@ func (t *trial) checkReported() error {
 		return nil
 	}
 	for _, op := range t.Ops {
-		noRoom := t.saved != nil && op.Kind == OpTruncate && op.Err == syscall.ENOSPC
+		noRoom := (t.saved != nil || t.catchUp > 0) && op.Kind == OpTruncate && op.Err == syscall.ENOSPC
 		if op.Err != 0 && op.Kind != OpUnlink && op.Kind != OpLink && !op.leavesHole() && !noRoom {
 			return fmt.Errorf("%v failed, and no error was returned", op.Kind)
 		}
@@ -174,6 +182,9 @@ func (t *trial) play() error {
 		}
 		if ok && err == nil && round%t.restore == 0 {
 			ok, err = t.restoreSaved()
+		}
+		if ok && err == nil && t.catchUp > 0 && round%t.catchUp == 0 {
+			ok, err = t.goAhead()
 		}
 		if ok && round%t.reopen == 0 {
 			if err = t.end(); err == nil {
@@ -213,7 +224,7 @@ func (t *trial) write(round int) (ok bool, err error) {
 	steps := t.generator.steps(true)
 	want, done := t.applied+1, t.applied+1
 	var applied store.Applied
-	if round%2 == 0 {
+	if round%2 == 0 && !t.options.Replicated {
 		applied, err = t.s.ApplyAt(context.Background(), want, batchOf(steps))
 	} else {
 		done++
@@ -320,7 +331,12 @@ func (t *trial) failed() error {
 	if err != nil {
 		return fmt.Errorf("reading the failed store: %w", err)
 	}
-	if _, err := use(t.s); !errors.Is(err, store.ErrFailed) {
+	if t.options.Replicated {
+		_, err = t.s.ApplyEntries(context.Background(), []store.Entry{{Index: t.applied + 100}})
+	} else {
+		_, err = use(t.s)
+	}
+	if !errors.Is(err, store.ErrFailed) {
 		return fmt.Errorf("a write to the failed store returns %w", err)
 	}
 	if err := t.watched.ended(store.ErrFailed, store.ErrFailed); err != nil {
@@ -336,7 +352,7 @@ func (t *trial) recover() (err error) {
 	if t.run.s, err = store.Open(t.path, &t.options); err != nil {
 		return err
 	}
-	if t.assumeDone != nil && t.s.LastIndex() == t.applied+1 {
+	if t.assumeDone != nil && t.s.LastIndex() == cmp.Or(t.assumedAt, t.applied+1) {
 		t.assumeDone()
 	}
 	err = t.matches(t.s, t.last)

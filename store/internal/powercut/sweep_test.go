@@ -15,3 +15,13 @@ func TestFailAtEveryStep(t *testing.T) {
 	require.Greater(t, got.Steps, 80)
 	t.Logf("%+v, %+v", *got, *got.Images)
 }
+
+// TestFailAtEveryStepOfAReplica does the same with a replica that catches up.
+func TestFailAtEveryStepOfAReplica(t *testing.T) {
+	d := mounted(t)
+	sw := sweeper{replicaWorkload, cutter{budget: 20, seed: 2, maxBad: 1}, true}
+	got, err := sw.sweep(d)
+	require.NoError(t, err)
+	require.Greater(t, got.Steps, 60)
+	t.Logf("%+v, %+v", *got, *got.Images)
+}

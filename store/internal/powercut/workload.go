@@ -30,7 +30,11 @@ type workload struct {
 	restore int // the state of half as many rounds before
 	reopen  int
 	gaps    int // an index of the caller's, with a gap before it
+	catchUp int // with a replica that is ahead; 0 for never. With options.Replicated alone, and one writer
 }
+
+// never is a number of rounds that no workload has.
+const never = 1 << 20
 
 // workloads are those of the power cuts.
 var workloads = []workload{
@@ -41,6 +45,8 @@ var workloads = []workload{
 	{name: "large values", rounds: 50, writers: 2, ids: idCount / 2, largest: 9000, compact: 13, restore: 30, reopen: 11, gaps: 50,
 		options: store.Options{FeedRetention: -1, InitialMmapBytes: 64 << 10, ResidentBytes: 4096}},
 	{name: "defaults", rounds: 60, writers: 2, ids: idCount / 4, largest: 600, compact: 31, restore: 40, reopen: 29, gaps: 50},
+	{name: "replica", rounds: 60, writers: 1, ids: idCount, largest: 600, compact: 23, restore: never, reopen: 17, gaps: 5, catchUp: 7,
+		options: store.Options{Replicated: true, FeedRetention: -1, InitialMmapBytes: 32 << 10}},
 }
 
 // ext4Workload is the one for a real file system.
@@ -144,6 +150,9 @@ func (r *run) play() error {
 			}
 		} else if round%r.restore == 0 {
 			err = r.restoreSaved()
+		}
+		if err == nil && r.catchUp > 0 && round%r.catchUp == 0 {
+			err = r.goAhead()
 		}
 		if err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
@@ -255,14 +264,14 @@ func (r *run) noteSeen() (stop func() error) {
 	}
 }
 
-// one applies a single batch: at the next index, or with gap at one up to 4 later, by ApplyAt or among
+// one applies a single batch: at the next index, or with gap, and in a replica, at one up to 4 later, by ApplyAt or among
 // other entries.
 func (r *run) one(gap bool) error {
-	steps := r.generator.steps(gap)
+	steps := r.generator.steps(gap || r.options.Replicated)
 	want := r.applied + 1
-	if gap {
+	if gap || r.options.Replicated {
 		want += r.Uint64N(5)
-		if r.IntN(3) > 0 {
+		if r.options.Replicated || r.IntN(3) > 0 {
 			return r.entries(want, steps)
 		}
 		applied, err := r.s.ApplyAt(context.Background(), want, batchOf(steps))
