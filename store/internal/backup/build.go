@@ -42,8 +42,8 @@ func Build(ctx context.Context, n *logfile.Successor, from io.Reader, maxFrame i
 	return b.from.ExpectEnd()
 }
 
-// Load loads the state of a file that Build has written, as Open would, and decodes every allocation.
-// Options.ResidentBytes bounds how many stay decoded. It blocks while it reads.
+// Load loads the state of a file that Build has written, as Open would, and decodes every allocation once, on
+// all processors, without keeping it. It blocks while it reads.
 //
 // Errors: record.ErrCorrupt, also with the first allocation that cannot be decoded; or ctx's.
 func Load(ctx context.Context, n *logfile.Successor, o *state.Options) (*state.State, error) {

@@ -8,7 +8,6 @@ import (
 
 	"allocstore/schema"
 	"allocstore/store/internal/lists"
-	"allocstore/store/internal/logfile"
 	"allocstore/store/internal/record"
 )
 
@@ -191,33 +190,6 @@ func (st *State) Differing(loaded *State) (faults []error) {
 
 func miscounted(name string, got, want int64) error {
 	return fmt.Errorf("%w: %s: %d are counted, the file has %d", record.ErrCorrupt, name, got, want)
-}
-
-// DecodeEach decodes every allocation that is not quarantined, without keeping it, and reports
-// those that no reader could use. It stops when fault returns an error, or ctx ends.
-func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) error) error {
-	for id, v := range st.Table.All() {
-		if st.Damaged.Covers(v) {
-			continue
-		}
-		err := st.File.View(func(t logfile.Tx) error {
-			a, err := st.Assemble(t, id, v.Pair())
-			if err == nil && a != nil {
-				err = usable(a)
-			}
-			return err
-		})
-		if err != nil {
-			err = fault(id, err)
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // usable returns why no reader could use a: a nil entry, a number that JSON has no form for, or a
