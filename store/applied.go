@@ -7,7 +7,7 @@ import "context"
 // can be read: ApplyEntries skips it, ApplyAt refuses it, and Apply takes the index after it. It does
 // not block.
 //
-// Every commit writes it with its data. If later entries changed nothing, Close and Backup make it
+// Every commit writes it with its data. If later entries changed nothing, Close and PrepareBackup make it
 // durable. After a crash it may be lower than it was, and never above the content of the file: apply
 // the entries above it again.
 func (s *Store) AppliedIndex() uint64 { return s.state.Load().Applied() }

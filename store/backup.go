@@ -143,7 +143,7 @@ func (b *Backup) Close() error {
 
 // ReadBackupInfo returns the Index and the Applied of the backup that r begins with. All other fields are 0,
 // since it reads only the first bytes: some hundred, or up to 64 KiB of a job in a backup that has no
-// applied index of its own. It verifies what it reads, and not what follows: the stream may be cut short.
+// applied index of its own. It verifies these bytes alone: the stream may be cut short after them.
 //
 // Errors: ErrCorrupt if the beginning is damaged or no backup; ErrFormatVersion; r's error; ErrInvalid for a nil r.
 func ReadBackupInfo(r io.Reader) (info BackupInfo, err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"allocstore/store/internal/backupstream"
 	"allocstore/store/internal/compaction"
+	"allocstore/store/internal/logfile"
 )
 
 // contentAt returns the IDs and indexes of all allocations, in the order of the IDs.
@@ -258,4 +261,32 @@ func TestCatchUpIsKilled(t *testing.T) {
 func writeCopy(t *testing.T, from, to string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(to, readFile(t, from), 0o600))
+}
+
+// TestCatchUpWithImpossibleNumbers gives a replica streams with valid checksums and sums, whose numbers no store has.
+func TestCatchUpWithImpossibleNumbers(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t, &Options{Replicated: true})
+	stream := func(m logfile.Manifest) []byte {
+		b := backupstream.AppendHead(backupstream.AppendMagic(nil), backupstream.Head{Index: m.Last})
+		foot := backupstream.Foot{Floor: m.Floor, Restored: m.Restored, Sum: m.Total()}
+		if m.Note != "" {
+			b, foot.Jobs = backupstream.AppendFrame(b, backupstream.JobFrame, []byte(m.Note)), 1
+		}
+		return backupstream.AppendFoot(b, foot)
+	}
+	for name, m := range map[string]logfile.Manifest{
+		"index 0":                       {},
+		"no next index":                 {Last: math.MaxUint64},
+		"a floor above the index":       {Last: 5, Floor: 6},
+		"a restore above the index":     {Last: 5, Restored: 6},
+		"a floor of the largest number": {Last: 5, Floor: math.MaxUint64},
+		"nothing more to apply":         {Last: 5, Note: logfile.NewNote(math.MaxUint64, 0)},
+		"entries' floor above them":     {Last: 5, Note: logfile.NewNote(7, 8)},
+	} {
+		require.ErrorIs(t, s.CatchUp(t.Context(), bytes.NewReader(stream(m))), ErrCorrupt, name)
+		require.Equal(t, []uint64{1, 1}, []uint64{s.LastIndex(), s.AppliedIndex()}, name)
+	}
+	require.NoError(t, s.CatchUp(t.Context(), bytes.NewReader(stream(logfile.Manifest{Last: 5, Floor: 5, Note: logfile.NewNote(7, 5)}))))
+	require.Equal(t, []uint64{5, 7}, []uint64{s.LastIndex(), s.AppliedIndex()})
 }

@@ -16,10 +16,10 @@ import (
 // CatchUp replaces the content of a replica by a later one of the same history: a backup of another replica that
 // has applied more of the log. It is PrepareCatchUp and Apply, with their errors.
 //
-// LastIndex, AppliedIndex and the floors become the backup's. No reader's index goes back, and nobody is
+// LastIndex, AppliedIndex and the floors become the backup's. No reader's index goes back, and no reader is
 // told of a restore, unless an entry between the two states marks one. Reads go on: a wait, a list's
-// wait and a feed return what has changed in between, as if the entries had been applied; a wait for
-// anything that did not change goes on. Snapshots show their index as before. Only a reader whose index is
+// wait and a feed return the changes in between, as if the entries had been applied; a wait without
+// a change goes on. Snapshots show their index as before. Only a reader whose index is
 // below the new floor, where compaction has forgotten what happened, is told so: a wait is Compacted, a
 // feed, a snapshot and a Backup get ErrCompacted. A Backup gets it in any case.
 func (s *Store) CatchUp(ctx context.Context, r io.Reader) error {
@@ -78,7 +78,7 @@ func (s *Store) prepareCatchUp(ctx context.Context, r io.Reader) (in *Install, e
 	if err := s.build(ctx, n, r); err != nil {
 		return nil, err
 	}
-	if err := s.mayFollow(&n.Manifest); err != nil {
+	if err := backup.MayFollow(&n.Manifest, s.state.Load()); err != nil {
 		return nil, err
 	}
 	if err := n.Seal(); err != nil {
@@ -92,24 +92,6 @@ func (s *Store) prepareCatchUp(ctx context.Context, r io.Reader) (in *Install, e
 		return nil, faults[0]
 	}
 	return &Install{s: s, n: n, loaded: loaded}, nil
-}
-
-// mayFollow returns why the content of m cannot follow that of the store, or nil.
-func (s *Store) mayFollow(m *logfile.Manifest) error {
-	st := s.state.Load()
-	last, restored := st.Indexes()
-	applied, kept := st.Applied(), st.Kept.Load()
-	if m.Applied() < applied {
-		return fmt.Errorf("the backup is older than the store, which has applied the log up to %d: %w", applied, &IndexRegressionError{Index: m.Applied(), Last: applied})
-	}
-	numbers, own := [3]uint64{m.Last, m.Restored, m.Note.Kept()}, [3]uint64{last, restored, kept}
-	for i, what := range []string{"last index", "last restore", "floor of its entries"} {
-		if numbers[i] < own[i] || m.Applied() == applied && numbers[i] != own[i] {
-			return fmt.Errorf("%w: the backup has another history: at the applied index %d its %s is %d, and the store's at %d is %d",
-				ErrInvalid, m.Applied(), what, numbers[i], applied, own[i])
-		}
-	}
-	return nil
 }
 
 // Index returns the LastIndex that the store will have.
@@ -150,7 +132,7 @@ func (in *Install) apply(ctx context.Context) error {
 		return err
 	}
 	err := s.committer.barrier(func() error {
-		if err := s.mayFollow(&in.n.Manifest); err != nil {
+		if err := backup.MayFollow(&in.n.Manifest, s.state.Load()); err != nil {
 			return err
 		}
 		last := s.LastIndex()

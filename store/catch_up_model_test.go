@@ -25,7 +25,7 @@ func brief(a *schema.Allocation) string {
 	return fmt.Sprintf("%s at %d: %x\n", a.ID, a.ModifyIndex, sha256.Sum256([]byte(text(a))))
 }
 
-// A mirror is what one reader of a store knows, by ID. It never looks at the store but by its own calls.
+// A mirror is the knowledge of one reader of a store, by ID. It never looks at the store but by its own calls.
 type mirror struct {
 	mu    sync.Mutex
 	known map[string]string // ID to text
@@ -44,7 +44,7 @@ func (m *mirror) to(index uint64) error {
 	return nil
 }
 
-// text returns what the reader knows, in the order of the IDs.
+// text returns the known allocations, in the order of the IDs.
 func (m *mirror) text() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -232,7 +232,7 @@ func mirrorAll(t *testing.T, s *store.Store) *mirrored {
 	return f
 }
 
-// compare waits until every mirror shows what the store has.
+// compare waits until every mirror shows the content of the store.
 func (f *mirrored) compare() {
 	for name, m := range f.all {
 		want, err := textsOf(f.want[name]())
@@ -254,7 +254,7 @@ func textsOf(all store.Allocations) (string, error) {
 	return b.String(), nil
 }
 
-// A keptSnapshot is a snapshot and what it has shown.
+// A keptSnapshot is a snapshot and the content that it has shown.
 type keptSnapshot struct {
 	*store.Snapshot
 	content string
@@ -273,7 +273,7 @@ func (sn *keptSnapshot) compare(t *testing.T, floor uint64) {
 }
 
 // TestCatchUpInTurns has a replica catch up from the backups of another one in between entries of its own. After each
-// step it must be the same store, and all its readers must know what it has; snapshots must not change.
+// step it must be the same store, and all its readers must know its content; snapshots must not change.
 func TestCatchUpInTurns(t *testing.T) {
 	t.Parallel()
 	forSeeds(t, 3, func(t *testing.T, seed uint64) {

@@ -58,9 +58,9 @@ import (
 //
 // A restore or CatchUp exchanges the state by one store of the pointer, then notifies all waiters and
 // feeds. A reader loads the pointer once. If it finds another state afterwards, it was
-// reading content that is no longer the store's, and follow says what becomes of it. After a restore it
+// reading content that is no longer the store's, and calls follow. After a restore it
 // ends: the index of the restore is above all that were read before. After CatchUp the new state has the same history, so
-// at the reader's index it has the same content, unless its floor is higher. What the reader had in memory stays
+// at the reader's index it has the same content, unless its floor is higher. The content that the reader had in memory stays
 // right, since the old state does not change any more; the old file is closed, so a failed read is repeated.
 //
 // Locks: those of readers, tail and mutations, the committer's queue, those of watch and those
@@ -78,8 +78,8 @@ type core struct {
 
 	mutations *mutation.Detector // nil without Options.DetectMutation
 
-	// maintenance is held by a pass of the sweeper, and by Compact, Check, Restore and the
-	// start of a backup: nothing is forgotten and no file is replaced meanwhile.
+	// maintenance is held by a pass of the sweeper, and by Compact, Check, Restore and Install.Apply:
+	// nothing is forgotten and no file is replaced meanwhile. A backup does without; see Backup.pin.
 	maintenance maintenanceLock
 	sweepDue    chan struct{} // wakes the sweeper
 
@@ -134,7 +134,7 @@ func (c *core) enter() (st *state.State, at uint64) {
 
 // follow returns the state with which a reader goes on that has been using st. The reader began at one
 // index and has read up to another. It gets ErrRestored if the store was restored since it began, and ErrCompacted if the
-// store has caught up with a state that has forgotten what it has not read.
+// store has caught up with a state that has forgotten changes after that.
 func (c *core) follow(st *state.State, began, at uint64) (*state.State, error) {
 	now := c.state.Load()
 	if now.Restored.Load() > began {

@@ -33,7 +33,8 @@ its index. Get may see a batch shortly before LastIndex and Snapshot do; it is d
 
 A log that several stores apply is written by [Store.ApplyEntries]: all of them get the same content and
 the same results. [Store.AppliedIndex] counts the entries that changed nothing too, and
-[Store.WaitApplied] waits for one. Options.Replicated makes a store one of several replicas.
+[Store.WaitApplied] waits for one. Options.Replicated makes a store one of several replicas. One that
+is behind takes the backup of another by [Store.CatchUp], and all its readers go on.
 
 A wait ends on a change above the given index, its timeout, a restore, Close or failure. It
 ends at once if compaction may have removed a deletion of the ID, or a departure from the list. A
@@ -79,7 +80,8 @@ which reveals missing or stale pages. Damage limited to the content of known all
 them unreadable, and the store opens and serves all others. Any other damage is [ErrCorrupt].
 [Store.Check] verifies an open store, its memory included.
 
-[Store.Backup] writes the store at one index while writes go on. [Store.Restore] verifies a
+[Store.Backup] writes the store at one index while writes go on, and [Store.PrepareBackup] takes that
+index at once, to be written later. [Store.Restore] verifies a
 whole backup, and then exchanges the content at one moment, under a new index.
 
 Two writers cannot open one store: Open locks the file, and a lock file beside it, because
@@ -132,8 +134,8 @@ which is the struct that the parts of a store share; its comment has the order i
 becomes visible.
 
 Maintenance: sweeper.go is compaction in the background and compact.go that on demand, by package
-internal/compaction. backup.go and restore.go exchange a stream of frames, which
-internal/backupstream defines; check.go compares the file with the memory.
+internal/compaction. backup.go, restore.go and catch_up.go exchange a stream of frames by package
+internal/backup; internal/backupstream defines the frames. check.go compares the file with the memory.
 
 Below: internal/plan folds the writes of a batch, and knows no queue and no waiter.
 internal/compaction finds dead records, removes them with the next commits and rewrites the file;

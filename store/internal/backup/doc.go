@@ -4,7 +4,7 @@ bytes of a stream are those of package backupstream.
 
 [Content] is the content of one backup; its Write copies the log. [Build] writes a stream of any bytes into a
 [logfile.Successor], and [Load] loads a state from that file. [ReadHead] reads the indexes of a stream and
-leaves the rest alone. Package store uses them for backups, restores, and replicas that catch up.
+leaves the rest alone. [MayFollow] compares a stream with a state that it is to replace. Package store uses them for backups, restores, and replicas that catch up.
 
 The hard idea: a stream is proved by numbers, not by trust. Write adds up the records that it copies, and
 compares with the sum of the commit at that index: a page that is out of date does not get into a backup.
