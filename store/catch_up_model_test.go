@@ -327,6 +327,8 @@ func TestCatchUpInTurns(t *testing.T) {
 			}
 			if len(entries) == 0 {
 				require.Equal(t, []uint64{ahead.LastIndex(), ahead.AppliedIndex()}, []uint64{s.LastIndex(), s.AppliedIndex()})
+				_, want := ahead.Digest()
+				requireDigest(t, ahead.LastIndex(), want, s)
 				require.Equal(t, contentOf(t, ahead), contentOf(t, s))
 			}
 			f.compare()
