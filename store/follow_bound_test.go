@@ -45,6 +45,19 @@ func leaveAndReturn(t *testing.T, s *Store, times int) (last uint64) {
 	return last
 }
 
+// placeAway places all of them on the node, and returns the index before.
+func placeAway(t *testing.T, s *Store) (first uint64) {
+	t.Helper()
+	first = upsert(t, s, testAlloc(0))
+	var b Batch
+	for n := range away {
+		b.Upsert(awayAlloc(n))
+	}
+	_, err := s.Apply(t.Context(), &b)
+	require.NoError(t, err)
+	return first
+}
+
 func awayAlloc(n int) *schema.Allocation {
 	a := testAlloc(1)
 	a.ID = schema.ID{1, byte(n >> 8), byte(n)}.String()
@@ -76,18 +89,12 @@ func heapInUse() int64 {
 func TestFollowIsBounded(t *testing.T) {
 	const step, kept = 512 << 10, 1 << 20 // bytes
 	s := openTemp(t, &Options{FeedRetention: -1, ResidentBytes: 1 << 20})
-	first := upsert(t, s, testAlloc(0))
-	var b Batch
-	for n := range away {
-		b.Upsert(awayAlloc(n))
-	}
-	_, err := s.Apply(t.Context(), &b)
-	require.NoError(t, err)
+	first := placeAway(t, s)
 
 	sel := Node("node").NonTerminal()
 	feed, stopFeed := iter.Pull2(s.Changes(t.Context(), first))
 	defer stopFeed()
-	_, err, _ = feed()
+	_, err, _ := feed()
 	require.NoError(t, err)
 	var streams []func() (ListChange, error, bool)
 	for _, after := range []uint64{first, 0} {
@@ -126,13 +133,7 @@ func TestFollowIsBounded(t *testing.T) {
 func TestFollowLooksOnce(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t, &Options{FeedRetention: math.MaxInt})
-	first := upsert(t, s, testAlloc(0))
-	var b Batch
-	for n := range away {
-		b.Upsert(awayAlloc(n))
-	}
-	_, err := s.Apply(t.Context(), &b)
-	require.NoError(t, err)
+	first := placeAway(t, s)
 	const times = 21 // divisible by the kinds of leaving
 	last := leaveAndReturn(t, s, times)
 	const records = (1 + 2*times) * away

@@ -17,15 +17,17 @@ type Selector struct {
 	text    string // a name, or a prefix of an ID in its canonical form
 }
 
+// A selectorKind is that of the list, and one more, so that the zero Selector names no list.
 type selectorKind uint8
 
 const (
-	noSelector selectorKind = iota
-	nodeSelector
-	jobSelector
-	evalSelector
-	prefixSelector
+	nodeSelector   = selectorKind(lists.ByNode) + 1
+	jobSelector    = selectorKind(lists.ByJob) + 1
+	evalSelector   = selectorKind(lists.ByEval) + 1
+	prefixSelector = selectorKind(lists.Everything) + 1
 )
+
+func (k selectorKind) list() lists.Kind { return lists.Kind(k - 1) }
 
 // Node selects the allocations that are placed on a node. The node's ID is compared as a whole:
 // "node1" does not find the allocations of "node10".
@@ -104,7 +106,7 @@ func (sel *Selector) fill(q *lists.Query) error {
 	q.Variant = sel.variant
 	q.Name.Kind = sel.kind.list()
 	switch sel.kind {
-	case noSelector:
+	case 0:
 		return zeroSelector()
 	case prefixSelector:
 		return sel.fillPrefix(q)
@@ -134,29 +136,7 @@ func (sel *Selector) list() (n lists.Name) {
 	return n
 }
 
-// list returns the kind of the lists that are selected.
-func (k selectorKind) list() lists.Kind {
-	switch k {
-	case nodeSelector:
-		return lists.ByNode
-	case jobSelector:
-		return lists.ByJob
-	case evalSelector:
-		return lists.ByEval
-	}
-	return lists.Everything
-}
-
 // selectorOf returns the selector that has the query q.
 func selectorOf(q *lists.Query) Selector {
-	sel := Selector{kind: prefixSelector, variant: q.Variant, text: q.Prefix}
-	switch q.Name.Kind {
-	case lists.ByNode:
-		sel.kind, sel.text = nodeSelector, q.Name.Text
-	case lists.ByJob:
-		sel.kind, sel.text = jobSelector, q.Name.Text
-	case lists.ByEval:
-		sel.kind, sel.text = evalSelector, q.Name.Text
-	}
-	return sel
+	return Selector{kind: selectorKind(q.Name.Kind) + 1, variant: q.Variant, text: q.Name.Text + q.Prefix} // one of them is empty
 }

@@ -205,6 +205,7 @@ func TestExpireReachesAll(t *testing.T) {
 			ws[i] = watch.NewWaiter()
 			r.ExpireAfter(ws[i], time.Minute)
 			register(r, ws[i], 0, idOf(1))
+			require.Zero(t, time.Now().Add(time.Minute).Sub(r.Deadline(ws[i])), "the deadline that it was given")
 		}
 		time.Sleep(time.Minute - 1)
 		synctest.Wait()

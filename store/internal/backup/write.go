@@ -50,7 +50,6 @@ type writer struct {
 
 	log      *logcopy.Copy
 	records  record.ContentSum // of the records that were copied
-	notes    uint64            // 1 if the stream has a note
 	buf      []byte            // goes to w next
 	manifest logfile.Manifest  // of the copied content
 }
@@ -60,7 +59,6 @@ func (w *writer) run(ctx context.Context) error {
 	w.buf = backupstream.AppendHead(w.buf, backupstream.Head{Index: w.manifest.Last})
 	if note := w.manifest.Note; note != "" { // a job to older releases, and counted as one
 		w.buf = backupstream.AppendFrame(w.buf, backupstream.JobFrame, []byte(note))
-		w.notes = 1
 	}
 	for more := true; more; {
 		var err error
@@ -121,9 +119,13 @@ func (w *writer) job(h record.JobHash, body []byte, damaged bool) error {
 // foot appends the last frame.
 func (w *writer) foot() {
 	w.manifest.Sum += w.records
+	jobs := uint64(w.counts.Jobs)
+	if w.manifest.Note != "" {
+		jobs++
+	}
 	w.buf = backupstream.AppendFoot(w.buf, backupstream.Foot{
 		Floor: w.manifest.Floor, Restored: w.manifest.Restored,
-		Records: uint64(w.counts.Records), Jobs: uint64(w.counts.Jobs) + w.notes, Sum: w.manifest.Total(),
+		Records: uint64(w.counts.Records), Jobs: jobs, Sum: w.manifest.Total(),
 	})
 }
 

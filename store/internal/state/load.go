@@ -49,6 +49,7 @@ func (st *State) loadFile(ctx context.Context, f *boltfile.File) error {
 		return err
 	}
 	st.Index.Publish(stored.Last)
+	st.Begun.Store(stored.Last)
 	st.applied.Store(stored.Applied())
 	st.Kept.Store(stored.Note.Kept())
 	st.Floor.Store(stored.Floor)

@@ -35,8 +35,8 @@ type State struct {
 	Manifest logfile.Manifest // as of the last commit; the committer's
 	digest   digest           // of the content at Index
 
-	// Begun is the index of the newest batch that was published, or is being published. No version in the
-	// table is newer. In a state that was opened it is 0 before the first: no reader is of an earlier index.
+	// Begun is the last index, or that of the batch that is being published. No version in the table is
+	// newer.
 	Begun atomic.Uint64
 
 	// Floor is the index up to which deletions and superseded changes may have been
@@ -218,7 +218,6 @@ func (st *State) TakeOver(m logfile.Manifest) {
 	st.Restored.Store(m.Restored)
 	st.Floor.Store(m.Floor)
 	st.Lists.Trim(m.Floor)
-	st.Begun.Store(m.Last) // after CatchUp there are readers of earlier indexes
 	st.Index.Publish(m.Last)
 	st.Apply(m.Applied(), m.Note.Kept())
 	st.since = time.Now()
