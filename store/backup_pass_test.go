@@ -30,8 +30,8 @@ func contentAt(t *testing.T, s *Store) []string {
 	return all
 }
 
-// storeToSweep returns a store with some thousand dead records, so that a pass has several steps: allocations that
-// were placed, reported and deleted again, and others.
+// storeToSweep returns a store with some thousand dead records, so that a pass has several steps:
+// allocations that were placed, reported and deleted again, and others.
 func storeToSweep(t *testing.T) *Store {
 	t.Helper()
 	s := openTemp(t, &Options{FeedRetention: -1})
@@ -55,8 +55,9 @@ func storeToSweep(t *testing.T) *Store {
 	return s
 }
 
-// hookSteps has fn called at every step of a pass over s: before and after each search, before each removal, in the
-// middle of each, when some of its records are removed, and after it. It returns how often fn was called so far.
+// hookSteps has fn called at every step of a pass over s: before and after each search, before each
+// removal, in the middle of each, when some of its records are removed, and after it. It returns
+// how often fn was called so far.
 func hookSteps(t *testing.T, s *Store, fn func(step string)) {
 	env := compaction.Env{State: s.state.Load, Readers: &s.readers, FeedRetention: -1, Look: func() { fn("look") }}
 	env.Remove = func(r *compaction.Removals) error {
@@ -71,7 +72,7 @@ func hookSteps(t *testing.T, s *Store, fn func(step string)) {
 		queued := func() (removal, barrier bool) {
 			s.committer.queue.Lock()
 			defer s.committer.queue.Unlock()
-			return s.committer.queue.maintenance != nil, len(s.committer.queue.barriers) > 0
+			return s.committer.queue.removal != nil, len(s.committer.queue.barriers) > 0
 		}
 		for removal := false; !removal; removal, _ = queued() {
 			time.Sleep(time.Microsecond)
@@ -100,8 +101,8 @@ func hookSteps(t *testing.T, s *Store, fn func(step string)) {
 	s.sweeper.Sweeper = compaction.NewSweeper(env)
 }
 
-// TestBackupAtEveryStep prepares a backup at every step of a pass and of a rewrite. The pass ends; the backup, written
-// afterwards, is the store at its index, and later passes remove the rest.
+// TestBackupAtEveryStep prepares a backup at every step of a pass and of a rewrite. The pass ends;
+// the backup, written afterwards, is the store at its index, and later passes remove the rest.
 func TestBackupAtEveryStep(t *testing.T) {
 	t.Parallel()
 	reached := map[string]int{}
@@ -159,7 +160,8 @@ func TestBackupAtEveryStep(t *testing.T) {
 	require.Greater(t, reached["removing"], 1)
 }
 
-// TestPrepareBackupBesideMaintenance prepares backups while another holds the maintenance lock, as Compact and Check do.
+// TestPrepareBackupBesideMaintenance prepares backups while another holds the maintenance lock, as
+// Compact and Check do.
 func TestPrepareBackupBesideMaintenance(t *testing.T) {
 	t.Parallel()
 	s := storeToSweep(t)
@@ -188,7 +190,8 @@ func TestPrepareBackupBesideMaintenance(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
-// TestCatchUpIsKilled opens copies of a replica's directory, as a kill leaves it, before and after the exchange.
+// TestCatchUpIsKilled opens copies of a replica's directory, as a kill leaves it, before and after
+// the exchange.
 func TestCatchUpIsKilled(t *testing.T) {
 	t.Parallel()
 	ahead, s := openTemp(t, &Options{Replicated: true}), openTemp(t, &Options{Replicated: true})
@@ -263,7 +266,8 @@ func writeCopy(t *testing.T, from, to string) {
 	require.NoError(t, os.WriteFile(to, readFile(t, from), 0o600))
 }
 
-// TestCatchUpWithImpossibleNumbers gives a replica streams with valid checksums and sums, whose numbers no store has.
+// TestCatchUpWithImpossibleNumbers gives a replica streams with valid checksums and sums, whose
+// numbers no store has.
 func TestCatchUpWithImpossibleNumbers(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t, &Options{Replicated: true})

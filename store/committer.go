@@ -49,19 +49,19 @@ type committer struct {
 	readOnly bool
 
 	queue struct {
-		sync.Mutex  // guards the rest; a leaf lock, held for a few pointers
-		changed     *sync.Cond
-		waiting     []*request
-		maintenance *maintenance // nil without any
-		barriers    []*barrier
-		err         error // why nothing is accepted any more
+		sync.Mutex // guards the rest; a leaf lock, held for a few pointers
+		changed    *sync.Cond
+		waiting    []*request
+		removal    *removal // nil without any
+		barriers   []*barrier
+		err        error // why nothing is accepted any more
 	}
 	stopped chan struct{} // closed when the goroutine has ended
 
 	// The rest belongs to the goroutine.
-	group       []*request
-	maintenance *maintenance
-	barriers    []*barrier
+	group    []*request
+	removal  *removal
+	barriers []*barrier
 }
 
 // A commitEnv is the committer's environment: the functions that it needs of a store. A test
@@ -107,15 +107,15 @@ func (c *committer) stop() {
 // refuse answers all queued batches with err, and all later ones.
 func (c *committer) refuse(err error) {
 	c.queue.Lock()
-	waiting, m, barriers := c.queue.waiting, c.queue.maintenance, c.queue.barriers
-	c.queue.waiting, c.queue.maintenance, c.queue.barriers = nil, nil, nil
+	waiting, rm, barriers := c.queue.waiting, c.queue.removal, c.queue.barriers
+	c.queue.waiting, c.queue.removal, c.queue.barriers = nil, nil, nil
 	if c.queue.err != ErrClosed { // which may replace a failure, never the reverse
 		c.queue.err = err
 	}
 	c.queue.changed.Signal()
 	c.queue.Unlock()
 	answerAll(waiting, err)
-	m.finish(err)
+	rm.finish(err)
 	finishAll(barriers, err)
 }
 
@@ -183,7 +183,7 @@ func (c *committer) withdrawCall(of *call, err error) {
 // run commits groups until the queue is closed.
 func (c *committer) run() {
 	defer close(c.stopped)
-	defer func() { c.maintenance.finish(c.refusal()) }()
+	defer func() { c.removal.finish(c.refusal()) }()
 	for c.next() {
 		small := len(c.group) < largeGroup
 		c.commitGroup()
@@ -194,12 +194,12 @@ func (c *committer) run() {
 	}
 }
 
-// next blocks until there are batches, maintenance or barriers, and moves the front of the queue into
+// next blocks until there are batches, removals or barriers, and moves the front of the queue into
 // the group. It returns false when the queue is closed.
 func (c *committer) next() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
-	for c.queue.err == nil && len(c.queue.waiting)+len(c.queue.barriers) == 0 && c.queue.maintenance == nil && c.maintenance == nil {
+	for c.queue.err == nil && len(c.queue.waiting)+len(c.queue.barriers) == 0 && c.queue.removal == nil && c.removal == nil {
 		c.queue.changed.Wait()
 	}
 	if c.queue.err != nil {
@@ -210,8 +210,8 @@ func (c *committer) next() bool {
 		size += c.queue.waiting[n].size()
 		n++
 	}
-	if c.maintenance == nil {
-		c.maintenance, c.queue.maintenance = c.queue.maintenance, nil
+	if c.removal == nil {
+		c.removal, c.queue.removal = c.queue.removal, nil
 	}
 	c.barriers, c.queue.barriers = c.queue.barriers, nil
 	c.group = append(c.group[:0], c.queue.waiting[:n]...)
@@ -246,7 +246,7 @@ func answerAll(rs []*request, err error) {
 
 // commitGroup takes the group through its steps.
 func (c *committer) commitGroup() {
-	answers, err := c.env.commit(c.group, c.maintenance.removes(), c.putBack)
+	answers, err := c.env.commit(c.group, c.removal.records(), c.putBack)
 	if err != nil {
 		c.giveUp(err)
 		return
@@ -257,9 +257,9 @@ func (c *committer) commitGroup() {
 		r.answered <- answers[i]
 	}
 	c.group = c.group[:0]
-	if done, err := c.maintenance.removes().Done(); done {
-		c.maintenance.finish(err)
-		c.maintenance = nil
+	if done, err := c.removal.records().Done(); done {
+		c.removal.finish(err)
+		c.removal = nil
 	}
 }
 
@@ -267,49 +267,49 @@ func (c *committer) commitGroup() {
 func (c *committer) giveUp(cause error) {
 	err := c.env.fail(cause)
 	answerAll(c.group, err)
-	c.maintenance.finish(err)
-	c.maintenance = nil
+	c.removal.finish(err)
+	c.removal = nil
 	finishAll(c.barriers, err)
 	c.barriers = nil
 	c.refuse(err)
 }
 
-// maintenance is work that the committer does beside the batches: removals, some with each group.
-type maintenance struct {
+// A removal is one call of remove: the committer removes some of its records with each group.
+type removal struct {
 	removals *compaction.Removals
 	done     chan error
 }
 
-// removes returns the removals, or nil without maintenance.
-func (m *maintenance) removes() *compaction.Removals {
-	if m == nil {
+// records returns the records to remove, nil for a nil removal.
+func (r *removal) records() *compaction.Removals {
+	if r == nil {
 		return nil
 	}
-	return m.removals
+	return r.removals
 }
 
-// finish reports the end of the maintenance, unless it is nil.
-func (m *maintenance) finish(err error) {
-	if m != nil {
-		m.done <- err
+// finish reports the end of the removal, unless it is nil.
+func (r *removal) finish(err error) {
+	if r != nil {
+		r.done <- err
 	}
 }
 
-// remove removes dead records, and blocks until all are gone. The caller holds the maintenance lock, so
-// there are no other removals.
+// remove removes dead records, and blocks until all are gone. The caller holds the maintenance
+// lock, so there are no other removals.
 func (c *committer) remove(r *compaction.Removals) error {
-	m := &maintenance{removals: r, done: make(chan error, 1)}
+	rm := &removal{removals: r, done: make(chan error, 1)}
 	c.queue.Lock()
 	err := c.queue.err
 	if err == nil {
-		c.queue.maintenance = m
+		c.queue.removal = rm
 		c.queue.changed.Signal()
 	}
 	c.queue.Unlock()
 	if err != nil {
 		return err
 	}
-	return <-m.done
+	return <-rm.done
 }
 
 // A barrier is a function that runs once, between two groups.
@@ -326,8 +326,9 @@ func finishAll(all []*barrier, err error) {
 }
 
 // barrier has the committer call fn between two groups, and returns fn's error. If that is
-// ErrOutcomeUnknown the store fails. Removals may be under way: some are committed, and no others are begun.
-// Barriers run in the order of the calls, from any goroutine. A read-only store has no groups.
+// ErrOutcomeUnknown the store fails. Removals may be under way: some are committed, and no others
+// are begun. Barriers run in the order of the calls, from any goroutine. A read-only store has no
+// groups.
 func (c *committer) barrier(fn func() error) error {
 	if c.readOnly {
 		return fn()

@@ -24,7 +24,7 @@ type Allocations = iter.Seq2[*schema.Allocation, error]
 // there.
 //
 // Other errors end the sequence: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no
-// ID can start with; ErrClosed; ErrRestored; ErrMutated.
+// ID can start with; ErrClosed; ErrRestored; ErrCompacted as of [Snapshot.Get]; ErrMutated.
 func (sn *Snapshot) List(sel Selector) Allocations {
 	return func(yield func(*schema.Allocation, error) bool) {
 		q, err := sel.query()
@@ -122,8 +122,8 @@ func (sn *Snapshot) eachUnplaced(st *state.State, q *lists.Query, fn func(schema
 // was taken, or the scheduler has written them: then it looks at all of them, and may read the file.
 //
 // Errors: ErrInvalid for the zero Selector; ErrInvalidID for a prefix that no ID can start with;
-// ErrClosed; ErrRestored; ErrCorrupt, with the number of the other allocations, if the node, job and
-// evaluation of one are unknown.
+// ErrClosed; ErrRestored; ErrCompacted as of [Snapshot.Get]; ErrCorrupt, with the number of the
+// other allocations, if the node, job and evaluation of one are unknown.
 func (sn *Snapshot) Len(sel Selector) (int, error) {
 	q, err := sel.query()
 	if err != nil {
