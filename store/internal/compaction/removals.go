@@ -48,9 +48,9 @@ const (
 )
 
 // Apply removes some of the records in tx, along with that many written records, and puts the
-// floor of the pass into m and tx. newest returns the newest version of an ID as of tx. A full
-// disk removes nothing, and ends the removals with an error; see Done. So does Pause. After any other error
-// tx must not be committed.
+// floor of the pass into m and tx. newest returns the newest version of an ID as of tx. On a full
+// disk, or after Sweeper.Pause, it removes nothing, and the removals end; Done then has the reason.
+// After an error tx must not be committed.
 func (r *Removals) Apply(tx logfile.Tx, m *logfile.Manifest, written int, newest func(*schema.ID) *state.Version) error {
 	if r == nil {
 		return nil
@@ -118,9 +118,7 @@ func (r *Removals) Committed(st *state.State) {
 			st.RecordRemoved(d.id, d.key, d.size, d.forget)
 		}
 	}
-	if r.err == nil {
-		r.Dead = r.Dead[len(r.now):]
-	}
+	r.Dead = r.Dead[len(r.now):]
 }
 
 // Done reports whether nothing is left to remove, and why the records could not be removed:

@@ -23,9 +23,9 @@ import (
 // file, renames it and goes on with it. Readers are in short transactions: a running one
 // ends in the old file, the next one begins in the new.
 //
-// Errors: ctx's error; ErrCorrupt if the copy differs from the committed content; that of reading the old
-// file, of writing the new one, or of barrier. After an error the old file is in use, unless the
-// error is ErrOutcomeUnknown.
+// Errors: ctx's error; ErrCorrupt if the copy differs from the committed content; that of reading
+// the old file, of writing the new one, or of barrier. After an error the old file is in use,
+// unless the error is ErrOutcomeUnknown.
 func Rewrite(ctx context.Context, st *state.State, barrier func(fn func() error) error) (err error) {
 	n, err := st.File.NewSuccessor()
 	if err != nil {
@@ -48,15 +48,15 @@ type rewrite struct {
 	damaged  []record.JobHash // jobs that were copied damaged
 }
 
-// maxCatchUps bounds how often the records written meanwhile are copied before the writers
+// maxRounds bounds how often the records written meanwhile are copied before the writers
 // have to wait.
-const maxCatchUps = 8
+const maxRounds = 8
 
 // fill copies everything, apart from a few last records. Each round copies and syncs the records
 // written during the one before, until they are few; only the rest delays writers.
 func (rw *rewrite) fill(ctx context.Context) error {
-	for range maxCatchUps {
-		copied, err := rw.catchUp(ctx)
+	for range maxRounds {
+		copied, err := rw.round(ctx)
 		if err == nil {
 			err = rw.Sync()
 		}
@@ -67,8 +67,8 @@ func (rw *rewrite) fill(ctx context.Context) error {
 	return nil
 }
 
-// catchUp copies all records so far, and returns their bytes.
-func (rw *rewrite) catchUp(ctx context.Context) (bytes int, err error) {
+// round copies all records so far, and returns their bytes.
+func (rw *rewrite) round(ctx context.Context) (bytes int, err error) {
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return bytes, err

@@ -54,7 +54,7 @@ type Env struct {
 	// FeedRetention is the number of latest changes that are kept at least.
 	FeedRetention int
 
-	// Replicated: the floor never passes the state's Kept.
+	// Replicated says that the floor never passes the state's Kept.
 	Replicated bool
 
 	// Remove has the committer remove the records, and returns when the removals are done, with
@@ -101,9 +101,11 @@ func (sw *Sweeper) Passes() uint64 { return sw.passes.Load() }
 // Reset makes the sweeper one that has not swept: the store has another state.
 func (sw *Sweeper) Reset() { sw.swept = 0 }
 
-// Pause keeps every record until resume is called. A pass that is under way removes nothing from now on, and
-// ends at its next step; its floor stays, and a later pass starts over. A call between two groups of the
-// committer finds no transaction that removes records; any other only ends the pass. Any goroutine calls resume, once.
+// Pause keeps every record until resume is called. A pass that is under way removes nothing from
+// now on, and ends at its next step; its floor stays, and a later pass starts over. Called between
+// two groups of the committer, Pause keeps the records from its return on; called at any other
+// time, some may still be removed in the transaction under way. Any goroutine may call resume,
+// once.
 func (sw *Sweeper) Pause() (resume func()) {
 	sw.pauses.Add(1)
 	return func() { sw.pauses.Add(-1) }
@@ -122,8 +124,9 @@ func (sw *Sweeper) forgettable(st *state.State) (index uint64, bytes int64) {
 	return st.Size.RetainedFrom(sw.env.FeedRetention, oldest)
 }
 
-// Sweep makes one pass: it sweeps the log once, unless there is nothing new to sweep. If the sweeper is
-// paused, before or meanwhile, the pass ends without an error. It blocks until the records are removed. The caller holds the maintenance lock.
+// Sweep makes one pass: it sweeps the log once, unless there is nothing new to sweep. If the
+// sweeper is paused, before or meanwhile, the pass ends without an error. It blocks until the
+// records are removed. The caller holds the maintenance lock.
 //
 // Errors: ctx's error, that of reading the file, or that of Env.Remove. Some records may be
 // removed all the same.
