@@ -22,6 +22,7 @@ type Batch struct {
 	ConditionFaults []error
 
 	// Jobs has the jobs of the ops. Append does not look at it.
+	//
 	// Invariant: ops with equal jobs have the same pointer.
 	Jobs map[record.JobHash]*plan.Job
 }

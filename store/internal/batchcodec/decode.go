@@ -74,10 +74,11 @@ type reader struct {
 
 // fail records that want was not found at offset at.
 func (r *reader) fail(at int, want string) {
-	r.failed(fmt.Errorf("%w: offset %d: want %s", schema.ErrMalformed, at, want))
+	r.stop(fmt.Errorf("%w: offset %d: want %s", schema.ErrMalformed, at, want))
 }
 
-func (r *reader) failed(err error) {
+// stop keeps the first error, and moves to the end.
+func (r *reader) stop(err error) {
 	if r.err == nil {
 		r.err = err
 	}
@@ -93,7 +94,7 @@ func (r *reader) in(list string, i int) {
 
 // malformedPart records that the bytes at offset at are not those of a part.
 func (r *reader) malformedPart(at int, err error) {
-	r.failed(fmt.Errorf("%d bytes at offset %d: %w", r.off-at, at, err))
+	r.stop(fmt.Errorf("%d bytes at offset %d: %w", r.off-at, at, err))
 }
 
 func (r *reader) byte(want string) byte {
@@ -117,20 +118,13 @@ func (r *reader) bytes(n int, want string) string {
 
 // number returns a number, which has its shortest form and is at most limit.
 func (r *reader) number(want string, limit int) int {
-	at, v := r.off, uint64(0)
-	for shift := 0; r.off < len(r.src) && shift < 63; shift += 7 {
-		c := r.src[r.off]
-		r.off++
-		if v |= uint64(c&0x7f) << shift; c >= 0x80 {
-			continue
-		}
-		if v > uint64(limit) || c == 0 && shift > 0 {
-			break
-		}
-		return int(v)
+	v, n := binary.Uvarint(record.UnsafeBytes(r.src[r.off:]))
+	if n <= 0 || v > uint64(limit) || n > 1 && r.src[r.off+n-1] == 0 {
+		r.fail(r.off, want)
+		return 0
 	}
-	r.fail(at, want)
-	return 0
+	r.off += n
+	return int(v)
 }
 
 // count returns a number of elements that have at least size bytes each.
@@ -183,7 +177,8 @@ func (r *reader) condition(c *plan.Condition) {
 	}
 }
 
-// list reads the list of a condition. Its text is copied, because an error of Apply may hold it for long.
+// list reads the list of a condition. Its text is copied, because an error of Apply may hold it for
+// long.
 func (r *reader) list(kind byte, q *lists.Query) {
 	at := r.off
 	q.Variant = lists.Variant(r.byte("a variant"))

@@ -25,19 +25,19 @@ the bytes. Jobs and parts are MessagePack, as package schema encodes them for th
 copies the bytes that the batch has, and encodes events alone. Everything else about a write is
 derived from these bytes, so no two fields of a batch can contradict each other.
 
-The hard idea: a batch has one encoding. So there is one form of each number, prefix and ID, jobs are
-numbered as they are used, and encoded parts are encoded again and compared.
-[Decode] refuses all other bytes. It checks the shape and not the content: the rules of Validate may
-differ between releases, and the replicas of a store must agree. A write or a condition that was
-refused when it was added is a fault. It has its message and its kind, and refuses the batch on
-every replica alike.
+The hard idea: a batch has one encoding. So there is one form of each number, prefix and ID, jobs
+are numbered as they are used, and encoded parts are encoded again and compared. [Decode] refuses
+all other bytes. It checks the shape and not the content: the rules of Validate may differ between
+releases, and the replicas of a store must agree. A write or a condition that was refused when it
+was added is a fault. It has its message and its kind, and refuses the batch on every replica alike.
 
-A release that adds a field to the bytes, also within a part, raises the version of those batches that
-use it, and reads all earlier versions. So a node of an older release refuses a field that it would lose.
+A release that adds a field to the bytes, also within a part, raises the version of those batches
+that use it, and reads all earlier versions. So a node of an older release refuses a field that it
+would lose.
 
 Invariants:
 
-  - Append of a decoded batch gives the bytes that were decoded.
+  - Append of a decoded batch returns the bytes that were decoded.
   - Decode accepts any bytes and never panics. It allocates at most 30 times the length of data, beside
     the parts: they are decoded one after the other, in memory that is bounded as for a file, and
     forgotten.
