@@ -159,7 +159,7 @@ func (g *groupWriter) publish() {
 	}
 	g.st.Lists.DropUnused()
 	g.st.FloorStored() // after the changes: it removes empty lists, and these may fill one
-	g.st.Apply(g.plan.Applied(), g.plan.Kept())
+	g.st.SetApplied(g.plan.Applied(), g.plan.Kept())
 	g.c.applied.Raise(g.plan.Applied())
 	g.c.tail.Wake()
 	compaction.Wake(g.st, g.c.sweepDue)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"allocstore/schema"
 	"allocstore/store/internal/lists"
@@ -190,60 +189,4 @@ func (st *State) Differing(loaded *State) (faults []error) {
 
 func miscounted(name string, got, want int64) error {
 	return fmt.Errorf("%w: %s: %d are counted, the file has %d", record.ErrCorrupt, name, got, want)
-}
-
-// usable returns why no reader could use a: a nil entry, a number that JSON has no form for, or a
-// PreviousAllocation that is not an ID. No release has written one. It is not Validate, which
-// grows stricter about input while stored content stays as it is.
-func usable(a *schema.Allocation) error {
-	for name, ts := range a.TaskStates {
-		if ts == nil {
-			return fmt.Errorf("task %q has a nil state", name)
-		}
-	}
-	for name, r := range a.TaskResources {
-		if r == nil {
-			return fmt.Errorf("task %q has nil resources", name)
-		}
-	}
-	if a.PreviousAllocation != "" {
-		if _, err := schema.ParseID(a.PreviousAllocation); err != nil {
-			return fmt.Errorf("previous allocation: %w", err)
-		}
-	}
-	if a.Metrics != nil {
-		for name, score := range a.Metrics.Scores {
-			if !finite(score) {
-				return fmt.Errorf("score %q is %v", name, score)
-			}
-		}
-	}
-	if a.Job == nil {
-		return nil
-	}
-	for _, g := range a.Job.TaskGroups {
-		for _, t := range g.Tasks {
-			if !finite(t.Config) {
-				return fmt.Errorf("config of task %q has a number that is NaN or infinite", t.Name)
-			}
-		}
-	}
-	return nil
-}
-
-// finite reports whether a decoded free-form value has no number that is NaN or infinite.
-func finite(v any) bool {
-	switch v := v.(type) {
-	case float64:
-		return !math.IsNaN(v) && !math.IsInf(v, 0)
-	case []any:
-		return !slices.ContainsFunc(v, func(e any) bool { return !finite(e) })
-	case map[string]any:
-		for _, e := range v {
-			if !finite(e) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -75,8 +75,8 @@ func TestCompareFinds(t *testing.T) {
 	}
 }
 
-// TestDifferingFindsTheDigest changes the digest of one of two states of the same log. It is not compared
-// with that of a file whose content is damaged since.
+// TestDifferingFindsTheDigest changes the digest of one of two states of the same log. It is not
+// compared with that of a file whose content is damaged since.
 func TestDifferingFindsTheDigest(t *testing.T) {
 	t.Parallel()
 	used, loaded := twoRecords(t), twoRecords(t)

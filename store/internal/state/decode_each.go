@@ -2,7 +2,10 @@ package state
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"runtime"
+	"slices"
 	"sync"
 
 	"allocstore/schema"
@@ -64,8 +67,8 @@ func (st *State) DecodeEach(ctx context.Context, fault func(schema.ID, error) er
 	return context.Cause(ctx)
 }
 
-// decodePage decodes some allocations in one transaction, or in another one after each fault: a fault of
-// the mapped file ends the transaction.
+// decodePage decodes some allocations in one transaction, or in another one after each fault: a
+// fault of the mapped file ends the transaction.
 func (st *State) decodePage(ctx context.Context, page []located, report func(schema.ID, error)) {
 	for n := 0; n < len(page) && ctx.Err() == nil; n++ {
 		err := st.File.View(func(t logfile.Tx) error {
@@ -84,4 +87,60 @@ func (st *State) decodePage(ctx context.Context, page []located, report func(sch
 			report(page[min(n, len(page)-1)].id, err)
 		}
 	}
+}
+
+// usable returns why no reader could use a: a nil entry, a number that JSON has no form for, or a
+// PreviousAllocation that is not an ID. No release has written one. It is not Validate, which
+// grows stricter about input while stored content stays as it is.
+func usable(a *schema.Allocation) error {
+	for name, ts := range a.TaskStates {
+		if ts == nil {
+			return fmt.Errorf("task %q has a nil state", name)
+		}
+	}
+	for name, r := range a.TaskResources {
+		if r == nil {
+			return fmt.Errorf("task %q has nil resources", name)
+		}
+	}
+	if a.PreviousAllocation != "" {
+		if _, err := schema.ParseID(a.PreviousAllocation); err != nil {
+			return fmt.Errorf("previous allocation: %w", err)
+		}
+	}
+	if a.Metrics != nil {
+		for name, score := range a.Metrics.Scores {
+			if !finite(score) {
+				return fmt.Errorf("score %q is %v", name, score)
+			}
+		}
+	}
+	if a.Job == nil {
+		return nil
+	}
+	for _, g := range a.Job.TaskGroups {
+		for _, t := range g.Tasks {
+			if !finite(t.Config) {
+				return fmt.Errorf("config of task %q has a number that is NaN or infinite", t.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// finite reports whether a decoded free-form value has no number that is NaN or infinite.
+func finite(v any) bool {
+	switch v := v.(type) {
+	case float64:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !finite(e) })
+	case map[string]any:
+		for _, e := range v {
+			if !finite(e) {
+				return false
+			}
+		}
+	}
+	return true
 }

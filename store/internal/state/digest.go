@@ -12,11 +12,11 @@ import (
 // remembered.
 //
 // Quarantined allocations are in it with what is left of them: a damaged part counts as empty, and
-// a damaged newest record as one with the NextAllocation of zeros. A job counts by its hash, damaged
+// a damaged newest record as one whose NextAllocation is all zeros. A job counts by its hash, damaged
 // or not.
 type digest struct {
 	mu struct {
-		sync.Mutex // guards sum, and that Index is raised with it; a leaf lock, held for two stores
+		sync.Mutex // guards sum, and Index while both change; a leaf lock, held for two assignments
 		sum        uint64
 	}
 }

@@ -24,8 +24,8 @@ Invariants:
     that it makes, so a version needs no number of its own.
   - A record that the newest version or an open reader needs is in the file.
 
-Locks: those of Lists, Jobs, LogSize, Quarantine, the digest and the table's shards are leaves, held for
-memory accesses only. The evictor's comes before those of the shards. Lookups in the table take
+Locks: those of Lists, Jobs, LogSize, Quarantine, the digest and the table's shards are leaves, held
+for memory accesses only. The evictor's comes before those of the shards. Lookups in the table take
 no lock. Decode, AsOf, Assemble, VersionAt, DecodeEach and loading read the file.
 
 The allocations, jobs and versions that methods return are shared and must not be changed.

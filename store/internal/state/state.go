@@ -21,8 +21,9 @@ import (
 // the state in use. Readers only fill and evict decoded allocations and jobs, and forget list
 // entries that no reader needs; the sweeper raises the floor.
 //
-// A reader keeps the *State that it began with. When the store has another one, the store
-// was restored or has caught up: the old file is closed, and the reader goes on with the new one or reports it.
+// A reader keeps the *State that it began with. When the store has another one, the store was
+// restored or has caught up: the old file is closed, and the reader goes on with the new one or
+// reports it.
 type State struct {
 	File     *logfile.File
 	Index    index.Index // the last published index
@@ -44,7 +45,7 @@ type State struct {
 	Floor atomic.Uint64
 
 	// Restored is the index of the last restore, 0 without one. A mark raises it while the state is in
-	// use, just before Index: a reader that finds it above the last index reads that again.
+	// use, just before Index. So a reader that finds it above the last index reads both again.
 	Restored atomic.Uint64
 
 	// Kept is the highest floor that an entry had. The committer raises it.
@@ -155,9 +156,9 @@ func (ch *Change) OfLists() lists.Change {
 	return c
 }
 
-// Publish makes a change visible in the table, the lists and the counts. It does not
-// raise Index; see PublishIndex. The caller has raised Begun. The table comes before the lists: a reader that finds an ID in a list finds its
-// version in the table.
+// Publish makes a change visible in the table, the lists and the counts. It does not raise Index;
+// see PublishIndex. The caller has raised Begun. The table comes before the lists: a reader that
+// finds an ID in a list finds its version in the table.
 func (st *State) Publish(ch *Change) {
 	if ch.Before != nil && st.Damaged.Covers(ch.Before) {
 		st.Counts.Quarantined.Add(-1)
@@ -219,7 +220,7 @@ func (st *State) TakeOver(m logfile.Manifest) {
 	st.Floor.Store(m.Floor)
 	st.Lists.Trim(m.Floor)
 	st.Index.Publish(m.Last)
-	st.Apply(m.Applied(), m.Note.Kept())
+	st.SetApplied(m.Applied(), m.Note.Kept())
 	st.since = time.Now()
 }
 
@@ -236,8 +237,8 @@ func (st *State) Forgot() time.Time {
 // is at least the last index.
 func (st *State) Applied() uint64 { return max(st.applied.Load(), st.Index.Last()) }
 
-// Indexes returns the last index, and that of the last restore, which is not above it. A mark that is just
-// being published is waited for; see Restored.
+// Indexes returns the last index, and that of the last restore, which is not above it. A mark that
+// is just being published is waited for; see Restored.
 func (st *State) Indexes() (last, restored uint64) {
 	for {
 		last, restored = st.Index.Last(), st.Restored.Load()
@@ -248,9 +249,9 @@ func (st *State) Indexes() (last, restored uint64) {
 	}
 }
 
-// Apply makes i the applied index, and kept the highest floor of an entry. Only the committer calls it,
-// once everything up to i is published.
-func (st *State) Apply(i, kept uint64) {
+// SetApplied sets the applied index, and the highest floor of an entry. Only the committer calls it,
+// once everything up to that index is published.
+func (st *State) SetApplied(applied, kept uint64) {
 	st.Kept.Store(kept)
-	st.applied.Store(i)
+	st.applied.Store(applied)
 }

@@ -16,10 +16,10 @@ import (
 // A Table maps every ID that the store remembers to its newest version. A lookup costs
 // the hash of the ID and one slot.
 //
-// It is an open-addressed hash table with linear probing by pairs of slots, divided into shards. A slot is
-// half a cache line and has all that Get needs: the ID, the pointer to the version, and
-// the pointer to the decoded allocation. So a lookup of a resident allocation misses the
-// cache once, where a map of strings misses it three times (group, string, value).
+// It is an open-addressed hash table with linear probing by pairs of slots, divided into shards. A
+// slot is half a cache line and has all that Get needs: the ID, the pointer to the version, and the
+// pointer to the decoded allocation. So a lookup of a resident allocation misses the cache once,
+// where a map of strings misses it three times (group, string, value).
 //
 // One goroutine puts (the committer, or Open before there is one); any number look up
 // without a lock. A slot is empty while its version is nil. put fills an empty slot by
