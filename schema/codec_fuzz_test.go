@@ -17,9 +17,9 @@ const (
 	atLeast = 64 << 10
 )
 
-// fuzzCodec checks the properties of a decoder for any bytes: no panic, memory in proportion to
-// the input, and for bytes that decode a canonical encoding.
-// The Check method, which may be nil, takes exactly the canonical encodings.
+// fuzzCodec checks the properties of a decoder for any bytes: no panic, memory in proportion to the
+// input, and for bytes that decode a canonical encoding. The Check method, which may be nil, takes
+// exactly the canonical encodings.
 func fuzzCodec[T any](f *testing.F, decode func(string) (T, error), encode func(T) []byte, check func(string) error) {
 	a := withEvents(documented(), MaxTaskEvents)
 	later, err := DecodeJSON(fixture(f, "allocation-later.json"))

@@ -2,18 +2,18 @@ package store
 
 import "context"
 
-// AppliedIndex returns the highest index that a caller has given to ApplyAt or ApplyEntries, whether or
-// not its batch changed anything, and at least LastIndex. Everything at or below it has been applied and
-// can be read: ApplyEntries skips it, ApplyAt refuses it, and Apply takes the index after it. It does
-// not block.
+// AppliedIndex returns the highest index that a caller has given to ApplyAt or ApplyEntries,
+// whether or not its batch changed anything, and at least LastIndex. Everything at or below it has
+// been applied and can be read: ApplyEntries skips it, ApplyAt refuses it, and Apply takes the
+// index after it. It does not block.
 //
-// Every commit writes it with its data. If later entries changed nothing, Close and PrepareBackup make it
-// durable. After a crash it may be lower than it was, and never above the content of the file: apply
-// the entries above it again.
+// Every commit writes it with its data. If later entries changed nothing, Close and PrepareBackup
+// make it durable. After a crash it may be lower than before, and is never above the content of the
+// file: apply the entries above it again.
 func (s *Store) AppliedIndex() uint64 { return s.state.Load().Applied() }
 
-// WaitApplied blocks until AppliedIndex is at least index. Then every read that begins shows the entries
-// up to it.
+// WaitApplied blocks until AppliedIndex is at least index. Then every read that begins shows the
+// entries up to it.
 //
 // Errors: ctx's error as soon as ctx ends; ErrClosed; ErrFailed or ErrDetached if it would block in a
 // store that has failed.

@@ -31,8 +31,8 @@ func goroutines() int {
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), bubble)
 }
 
-// TestWaitApplied ends each wait at its own index, with its context, and by Close. A wait takes no goroutine but
-// the waiter's.
+// TestWaitApplied ends each wait at its own index, with its context, and by Close. A wait takes no
+// goroutine but the waiter's.
 func TestWaitApplied(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -75,7 +75,8 @@ func TestWaitApplied(t *testing.T) {
 	})
 }
 
-// TestAppliedIsVisible has readers wait for the index of each entry. All entries up to it can be read then.
+// TestAppliedIsVisible has readers wait for the index of each entry. All entries up to it can be
+// read then.
 func TestAppliedIsVisible(t *testing.T) {
 	t.Parallel()
 	s := open(t, tempPath(t, "visible.db"), nil)
@@ -193,8 +194,8 @@ func TestMark(t *testing.T) {
 	})
 }
 
-// TestMarkBesideReaders marks restores while compaction runs and readers go on. No result leads a reader past a mark
-// without telling of it, and no index goes back.
+// TestMarkBesideReaders marks restores while compaction runs and readers go on. No result leads a
+// reader past a mark without telling of it, and no index goes back.
 func TestMarkBesideReaders(t *testing.T) {
 	t.Parallel()
 	s := open(t, tempPath(t, "marks.db"), &store.Options{FeedRetention: -1})

@@ -20,16 +20,16 @@ import (
 // Errors that change nothing: the faults of the batch's writes and conditions (see [Batch]), a
 // *ConflictError for the first condition that does not hold, ErrNoJob, ErrTooLarge, ErrNoSpace,
 // ErrInvalid for a nil batch or an update that would empty a placement's fields (see
-// [Batch.Upsert]), ErrCorrupt for a quarantined allocation, ErrClosed, ErrReadOnly, ErrReplicated. After
-// ErrFailed the batch may be on the disk or not.
+// [Batch.Upsert]), ErrCorrupt for a quarantined allocation, ErrClosed, ErrReadOnly, ErrReplicated.
+// After ErrFailed the batch may be on the disk or not.
 func (s *Store) Apply(ctx context.Context, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, nil)
 }
 
-// ApplyAt is Apply at the caller's index, for example that of a raft log. Gaps are fine. An
-// index at or below AppliedIndex is refused with an *IndexRegressionError, even for an empty
-// batch, and even if the batch that had the index changed nothing. After any other error the index may be
-// used again. ApplyEntries applies many batches in one commit.
+// ApplyAt is Apply at the caller's index, for example that of a raft log. Gaps are fine. An index
+// at or below AppliedIndex is refused with an *IndexRegressionError, even for an empty batch, and
+// even if the batch that had the index changed nothing. After any other error the index may be used
+// again. ApplyEntries applies many batches in one commit.
 func (s *Store) ApplyAt(ctx context.Context, index uint64, b *Batch) (Applied, error) {
 	return s.apply(ctx, b, &index)
 }

@@ -329,8 +329,8 @@ func BenchmarkBatchBinary(b *testing.B) {
 	}
 }
 
-// FuzzUnmarshalBatch applies batches of any bytes to a store with some content. Nothing panics, and the
-// content can be read, written as JSON and opened again.
+// FuzzUnmarshalBatch applies batches of any bytes to a store with some content. Nothing panics, and
+// the content can be read, written as JSON and opened again.
 func FuzzUnmarshalBatch(f *testing.F) {
 	for _, b := range []*store.Batch{everyWrite(f), everyFault(), new(store.Batch)} {
 		f.Add([]byte(marshal(f, b)))

@@ -13,15 +13,16 @@ import (
 	"allocstore/watch"
 )
 
-// CatchUp replaces the content of a replica by a later one of the same history: a backup of another replica that
-// has applied more of the log. It is PrepareCatchUp and Apply, with their errors.
+// CatchUp replaces the content of a replica by a later one of the same history: a backup of another
+// replica that has applied more of the log. It is PrepareCatchUp and Apply, with their errors.
 //
-// LastIndex, AppliedIndex and the floors become the backup's. No reader's index goes back, and no reader is
-// told of a restore, unless an entry between the two states marks one. Reads go on: a wait, a list's
-// wait and a feed return the changes in between, as if the entries had been applied; a wait without
-// a change goes on. Snapshots show their index as before. Only a reader whose index is
-// below the new floor, where compaction has forgotten what happened, is told so: a wait is Compacted, a
-// feed, a snapshot and a Backup get ErrCompacted. A Backup gets it in any case.
+// LastIndex, AppliedIndex and the floors become the backup's. No reader's index goes back, and no
+// reader is told of a restore, unless an entry between the two states marks one. Reads go on: a
+// wait, a list's wait and a feed return the changes in between, as if the entries had been applied;
+// a wait without a change goes on. Snapshots show their index as before. Only a reader whose index
+// is below the new floor, where compaction has forgotten what happened, is told so: a wait is
+// Compacted, a feed and a snapshot get ErrCompacted. A Backup gets ErrCompacted in any case, since
+// its file is gone.
 func (s *Store) CatchUp(ctx context.Context, r io.Reader) error {
 	in, err := s.PrepareCatchUp(ctx, r)
 	if err != nil {
@@ -30,8 +31,8 @@ func (s *Store) CatchUp(ctx context.Context, r io.Reader) error {
 	return errors.Join(in.Apply(ctx), in.Close())
 }
 
-// An Install is a later state of a replica, whole and durable in a file beside the store's. Close it. Its methods may
-// be called from any goroutine.
+// An Install is a later state of a replica, whole and durable in a file beside the store's. Close it
+// when it is no longer needed. Its methods may be called from any goroutine.
 type Install struct {
 	s      *Store
 	n      *logfile.Successor
@@ -40,15 +41,16 @@ type Install struct {
 	closed bool       // it was applied, or is closed; guarded by mu
 }
 
-// PrepareCatchUp builds the file of a backup while it arrives, makes it durable, verifies it as Open does, and
-// decodes its allocations. The store stays as it is, and can be used, until Apply. Until Apply or Close there
-// are two files, and the memory of two tables. A crash leaves the old content; Open removes the file.
+// PrepareCatchUp builds the file of a backup while it arrives, makes it durable, verifies it as
+// Open does, and decodes its allocations. The store stays as it is, and can be used, until Apply.
+// Until Apply or Close there are two files, and the memory of two tables. A crash leaves the old
+// content; Open removes the file.
 //
 // Errors: ErrInvalid if the store is no replica, or the backup has another history;
-// ErrIndexRegression, as an *IndexRegressionError, if the backup's Applied is below AppliedIndex; ErrCorrupt if the stream is
-// damaged, cut short, no backup, or has damaged content; ErrFormatVersion; r's error; ctx's error;
-// ErrClosed; ErrFailed; ErrReadOnly; or that of writing the file, on a full disk ErrNoSpace. None of them
-// changes anything.
+// ErrIndexRegression, as an *IndexRegressionError, if the backup's Applied is below AppliedIndex;
+// ErrCorrupt if the stream is damaged, cut short, no backup, or has damaged content;
+// ErrFormatVersion; r's error; ctx's error; ErrClosed; ErrFailed; ErrReadOnly; or that of writing
+// the file, on a full disk ErrNoSpace. None of them changes anything.
 func (s *Store) PrepareCatchUp(ctx context.Context, r io.Reader) (*Install, error) {
 	switch {
 	case r == nil:
@@ -100,13 +102,15 @@ func (in *Install) Index() uint64 { return in.n.Last }
 // AppliedIndex returns the AppliedIndex that the store will have.
 func (in *Install) AppliedIndex() uint64 { return in.n.Manifest.Applied() }
 
-// Apply exchanges the content: the file takes the store's name, in one step on the disk, and its state that of
-// the store. It pauses the writes for two calls of the system. It waits first for running Compact, Check and Restore;
-// a pass of compaction in the background ends. Then it waits for running reads of the old file.
+// Apply exchanges the content: the file takes the store's name, in one step on the disk, and its
+// state replaces the store's. Writes pause for the rename and the sync of the directory. Apply
+// waits first for a running Compact, Check or Restore; a pass of compaction in the background ends.
+// Then it waits for running reads of the old file.
 //
-// Errors: ErrIndexRegression or ErrInvalid as of PrepareCatchUp, if the store has gone on meanwhile; ctx's error; ErrClosed,
-// also after Apply or Close; ErrFailed; or that of the file system. After an error the store is as it was,
-// with one exception: if it is unknown whether the new name is durable, the store fails.
+// Errors: ErrIndexRegression or ErrInvalid as of PrepareCatchUp, if the store has gone on
+// meanwhile; ctx's error; ErrClosed, also after Apply or Close; ErrFailed; or that of the file
+// system. After an error the store is as it was, with one exception: if it is unknown whether the
+// new name is durable, the store fails.
 func (in *Install) Apply(ctx context.Context) error {
 	ctx, stop := in.s.untilClosed(ctx)
 	defer stop()

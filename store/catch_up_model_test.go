@@ -25,7 +25,8 @@ func brief(a *schema.Allocation) string {
 	return fmt.Sprintf("%s at %d: %x\n", a.ID, a.ModifyIndex, sha256.Sum256([]byte(text(a))))
 }
 
-// A mirror is the knowledge of one reader of a store, by ID. It never looks at the store but by its own calls.
+// A mirror is the knowledge of one reader of a store, by ID. It never looks at the store but by its
+// own calls.
 type mirror struct {
 	mu    sync.Mutex
 	known map[string]string // ID to text
@@ -272,8 +273,9 @@ func (sn *keptSnapshot) compare(t *testing.T, floor uint64) {
 	require.Equal(t, sn.content, got, "the snapshot at %d", sn.Index())
 }
 
-// TestCatchUpInTurns has a replica catch up from the backups of another one in between entries of its own. After each
-// step it must be the same store, and all its readers must know its content; snapshots must not change.
+// TestCatchUpInTurns has a replica catch up from the backups of another one in between entries of
+// its own. After each step it must be the same store, and all its readers must know its content;
+// snapshots must not change.
 func TestCatchUpInTurns(t *testing.T) {
 	t.Parallel()
 	forSeeds(t, 3, func(t *testing.T, seed uint64) {

@@ -61,7 +61,8 @@ func TestCatchUp(t *testing.T) {
 	}
 }
 
-// TestCatchUpRefuses gives a replica streams that it cannot take. It stays as it was, and leaves no file.
+// TestCatchUpRefuses gives a replica streams that it cannot take. It stays as it was, and leaves no
+// file.
 func TestCatchUpRefuses(t *testing.T) {
 	t.Parallel()
 	old := replicaOf(t, store.Options{})

@@ -14,7 +14,8 @@ import (
 	"allocstore/store"
 )
 
-// readersDuringCatchUp are blocked at index 6 when the replica catches up. Each returns a word for how it ended.
+// readersDuringCatchUp are blocked at index 6 when the replica catches up. Each returns a word for
+// how it ended.
 var readersDuringCatchUp = map[string]func(ctx context.Context, s *store.Store) string{
 	"Wait for a changed one":   func(ctx context.Context, s *store.Store) string { return waited(ctx, s, 2) },
 	"Wait for one that stays":  func(ctx context.Context, s *store.Store) string { return waited(ctx, s, 3) },
@@ -78,8 +79,9 @@ func feedEnd(index uint64, err error) string {
 	return fmt.Sprint("change at ", index)
 }
 
-// TestReadersDuringCatchUp has readers of all kinds blocked when the store catches up, from histories with a low and with a high
-// floor, and with a mark. A reader returns if there is something for it, and waits its time otherwise.
+// TestReadersDuringCatchUp has readers of all kinds blocked when the store catches up, from
+// histories with a low and with a high floor, and with a mark. A reader returns if there is
+// something for it, and waits its time otherwise.
 func TestReadersDuringCatchUp(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

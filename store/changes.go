@@ -54,10 +54,10 @@ const (
 // The sequence ends with a zero Change and an error: ctx's own; ErrClosed; ErrFailed, after
 // everything published; ErrCompacted, at once, if changes above after have been removed;
 // ErrFutureIndex, at once, if after is above the last index, unless Options.Replicated is set;
-// ErrRestored if the store is restored; ErrCorrupt, at a damaged change. ErrCompacted also ends it in a replica that catches
-// up with a state that has forgotten the next changes. After the last four a reader starts over from a
-// Snapshot and its Index: a feed cannot pass a damaged change until compaction has removed it.
-// An index that this store has returned is never a future one.
+// ErrRestored if the store is restored; ErrCorrupt, at a damaged change. ErrCompacted also ends it
+// in a replica that catches up with a state that has forgotten the next changes. After the last
+// four a reader starts over from a Snapshot and its Index: a feed cannot pass a damaged change
+// until compaction has removed it. An index that this store has returned is never a future one.
 func (s *Store) Changes(ctx context.Context, after uint64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		f := feed{c: &s.core, st: s.state.Load(), after: after, next: record.FirstAfter(after)}

@@ -50,18 +50,20 @@ import (
 // applied again after a crash, and change nothing again. See logfile.Note for how the file keeps it,
 // and saveApplied.
 //
-// A mark (Entry.Mark) tells of a restore on the state in use. It has an index of its own, at which nothing
-// changes. The committer raises the floor, then Restored, then the index, then notifies all waiters. So
-// the index never shows a mark that Restored does not. A reader that finds Restored above the last
-// index that it has read, reads that again; one that finds it at or below sees both or neither. A
-// snapshot is from before the mark if its index is below Restored, and a feed if the index it began after is.
+// A mark (Entry.Mark) tells of a restore on the state in use. It has an index of its own, at which
+// nothing changes. The committer raises the floor, then Restored, then the index, then notifies all
+// waiters. So the index never shows a mark that Restored does not. A reader that finds Restored
+// above the last index that it has read, reads that again; one that finds it at or below sees both
+// or neither. A snapshot with an index below Restored is from before the mark, as is a feed that
+// began after such an index.
 //
-// A restore or CatchUp exchanges the state by one store of the pointer, then notifies all waiters and
-// feeds. A reader loads the pointer once. If it finds another state afterwards, it was
-// reading content that is no longer the store's, and calls follow. After a restore it
-// ends: the index of the restore is above all that were read before. After CatchUp the new state has the same history, so
-// at the reader's index it has the same content, unless its floor is higher. The content that the reader had in memory stays
-// right, since the old state does not change any more; the old file is closed, so a failed read is repeated.
+// A restore or CatchUp exchanges the state by one store of the pointer, then notifies all waiters
+// and feeds. A reader loads the pointer once. If it finds another state afterwards, it was reading
+// content that is no longer the store's, and calls follow. After a restore the reader ends: the
+// index of the restore is above all that were read before. After CatchUp it goes on: the new state
+// has the same history, so at the reader's index it has the same content, unless its floor is
+// higher. The content that the reader had in memory stays right, since the old state does not
+// change any more; the old file is closed, so a failed read is repeated.
 //
 // Locks: those of readers, tail and mutations, the committer's queue, those of watch and those
 // inside the state are leaves; no lock is acquired while one is held. The evictor's lock of
@@ -132,9 +134,9 @@ func (c *core) enter() (st *state.State, at uint64) {
 	return st, at
 }
 
-// follow returns the state with which a reader goes on that has been using st. The reader began at one
-// index and has read up to another. It gets ErrRestored if the store was restored since it began, and ErrCompacted if the
-// store has caught up with a state that has forgotten changes after that.
+// follow returns the state with which a reader of st goes on. The reader began at the index began,
+// and has read up to at. It gets ErrRestored if the store was restored since it began, and
+// ErrCompacted if the store has caught up with a state that has forgotten changes above at.
 func (c *core) follow(st *state.State, began, at uint64) (*state.State, error) {
 	now := c.state.Load()
 	if now.Restored.Load() > began {
@@ -229,7 +231,8 @@ func (c *core) fail(cause error) error {
 // saveApplied makes the applied index durable, and the highest floor of an entry with it. It writes
 // nothing if they are. Only the committer calls it, between two groups, or Close after the committer.
 //
-// ErrNoSpace means that nothing was written. After ErrOutcomeUnknown the content of the disk is unknown.
+// ErrNoSpace means that nothing was written. After ErrOutcomeUnknown the content of the disk is
+// unknown.
 func (c *core) saveApplied() error {
 	st := c.state.Load()
 	if c.opts.ReadOnly || !st.Manifest.SetApplied(st.Applied(), st.Kept.Load()) {

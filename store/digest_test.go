@@ -60,8 +60,9 @@ func restored(t *testing.T, s *store.Store) *store.Store {
 	return other
 }
 
-// TestDigestStays compacts a store, opens it again, reads it, and restores its backup and a backup of
-// that. The digest stays, and is that of the allocations that the store returns. A closed store has it.
+// TestDigestStays compacts a store, opens it again, reads it, and restores its backup and a backup
+// of that. The digest stays, and is that of the allocations that the store returns. A closed store
+// has it.
 func TestDigestStays(t *testing.T) {
 	t.Parallel()
 	s := storeWithHistory(t, "digest.db")
@@ -94,9 +95,9 @@ func TestDigestStays(t *testing.T) {
 	requireDigest(t, index, digest, open(t, path, &store.Options{ReadOnly: true}))
 }
 
-// TestDigestForgetsHistory brings two stores to equal content at equal indexes in different ways. Only
-// one has allocations that are deleted, versions in between, and a client's part that was written in one
-// piece. The digests are equal at the end, and not before.
+// TestDigestForgetsHistory brings two stores to equal content at equal indexes in different ways.
+// Only one has allocations that are deleted, versions in between, and a client's part that was
+// written in one piece. The digests are equal at the end, and not before.
 func TestDigestForgetsHistory(t *testing.T) {
 	t.Parallel()
 	direct := open(t, tempPath(t, "direct.db"), nil)
@@ -200,8 +201,8 @@ func TestDigestHasEveryField(t *testing.T) {
 	require.Greater(t, n, 100, "changes")
 }
 
-// TestDigestBelongsToItsIndex reads digests beside writes, and compares each with what the writer got at
-// that index.
+// TestDigestBelongsToItsIndex reads digests beside writes, and compares each with what the writer
+// got at that index.
 func TestDigestBelongsToItsIndex(t *testing.T) {
 	t.Parallel()
 	s := open(t, tempPath(t, "pairs.db"), nil)
@@ -278,9 +279,9 @@ func TestDigestOfGroups(t *testing.T) {
 	requireDigest(t, s.LastIndex(), digestOf(t, content), s)
 }
 
-// TestDigestOfQuarantined damages what an allocation needs that has a NextAllocation. Its digest is then
-// another one, unless only the job is damaged. The deletion of the allocation removes what it has in the
-// digest, as it does in a store without damage.
+// TestDigestOfQuarantined damages what an allocation needs that has a NextAllocation. Its digest is
+// then another one, unless only the job is damaged. The deletion of the allocation removes what it
+// has in the digest, as it does in a store without damage.
 func TestDigestOfQuarantined(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -31,10 +31,10 @@ write is compared by content; one that changes nothing takes no index and wakes 
 Apply has answered, every later read sees the batch. A snapshot shows exactly the batches up to
 its index. Get may see a batch shortly before LastIndex and Snapshot do; it is durable by then.
 
-A log that several stores apply is written by [Store.ApplyEntries]: all of them get the same content and
-the same results. [Store.AppliedIndex] counts the entries that changed nothing too, and
-[Store.WaitApplied] waits for one. Options.Replicated makes a store one of several replicas. One that
-is behind takes the backup of another by [Store.CatchUp], and all its readers go on.
+A log that several stores apply is written by [Store.ApplyEntries]: all of them get the same content
+and the same results. [Store.AppliedIndex] counts the entries that changed nothing too, and
+[Store.WaitApplied] waits for one. Options.Replicated makes a store one of several replicas. One
+that is behind takes the backup of another by [Store.CatchUp], and all its readers go on.
 
 A wait ends on a change above the given index, its timeout, a restore, Close or failure. It
 ends at once if compaction may have removed a deletion of the ID, or a departure from the list. A
@@ -80,9 +80,9 @@ which reveals missing or stale pages. Damage limited to the content of known all
 them unreadable, and the store opens and serves all others. Any other damage is [ErrCorrupt].
 [Store.Check] verifies an open store, its memory included.
 
-[Store.Backup] writes the store at one index while writes go on, and [Store.PrepareBackup] takes that
-index at once, to be written later. [Store.Restore] verifies a
-whole backup, and then exchanges the content at one moment, under a new index.
+[Store.Backup] writes the store at one index while writes go on, and [Store.PrepareBackup] takes
+that index at once, to be written later. [Store.Restore] verifies a whole backup, and then exchanges
+the content at one moment, under a new index.
 
 Two writers cannot open one store: Open locks the file, and a lock file beside it, because
 compaction and restores exchange the file.
@@ -122,10 +122,11 @@ it.
 
 A write: batch.go encodes it in the caller's goroutine, conditions.go adds its conditions, and
 apply.go queues it; entries.go queues the entries of a raft log, of which internal/batchcodec has
-the bytes, and applied.go says how far the log was applied. committer.go takes the queued batches as a group and calls the steps of a commit: commit, publish, wake the
-waiters, answer. group_writer.go has the first two: it plans, commits by one transaction and one
-sync, and publishes. Package internal/plan works out the changes of each batch against the batches
-before it; its comment has the steps.
+the bytes, and applied.go says how far the log was applied. committer.go takes the queued batches as
+a group and calls the steps of a commit: commit, publish, wake the waiters, answer. group_writer.go
+has the first two: it plans, commits by one transaction and one sync, and publishes. Package
+internal/plan works out the changes of each batch against the batches before it; its comment has the
+steps.
 
 A read: get.go, snapshot.go and list.go, whose lists selector.go names. A wait for allocations:
 wait.go blocks, waiter.go and observation.go say when it ends. A wait for a list: wait_list.go. A
@@ -141,8 +142,9 @@ Below: internal/plan folds the writes of a batch, and knows no queue and no wait
 internal/compaction finds dead records, removes them with the next commits and rewrites the file;
 internal/logcopy reads the log in steps for it and for backups, and internal/membership finds for
 follow.go the effects of its records on a list. internal/state is the content of one file in memory
-and loads it, internal/lists is its lists of IDs, internal/logfile is the file and hides bbolt, internal/record is the format of records and keys. internal/readers knows the indexes
-that are being read at, and internal/mutation finds allocations that a reader changed.
+and loads it, internal/lists is its lists of IDs, internal/logfile is the file and hides bbolt,
+internal/record is the format of records and keys. internal/readers knows the indexes that are being
+read at, and internal/mutation finds allocations that a reader changed.
 
 # Where to add
 

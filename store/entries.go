@@ -23,18 +23,18 @@ type Entry struct {
 	// Limits bound the batch. They belong to the entry since the Options of the stores may differ.
 	Limits Limits
 
-	// Mark marks a restore at Index: the entries before it have replaced the content, as an operator's
-	// backup does. Every wait returns once with Restored. Snapshots and feeds from before get
-	// ErrRestored, and readers that ask for changes before the mark get ErrCompacted. LastIndex becomes
-	// Index. Batch is nil.
+	// Mark marks a restore at Index: the entries before it have replaced the content, as an
+	// operator's backup does. Every wait returns once with Restored. Snapshots and feeds from
+	// before get ErrRestored, and readers that ask for changes before the mark get ErrCompacted.
+	// LastIndex becomes Index. Batch is nil.
 	Mark bool
 }
 
-// Limits are the limits of an entry. They mean the same on every store, so no option takes the place of
-// a zero.
+// Limits are the limits of an entry. They mean the same on every store, so no option takes the
+// place of a zero.
 type Limits struct {
-	// AllocationBytes and BatchBytes are as MaxAllocationBytes and MaxBatchBytes of Options. 0 means no
-	// limit, apart from 512 MiB for one write.
+	// AllocationBytes and BatchBytes are as MaxAllocationBytes and MaxBatchBytes of Options. 0
+	// means no limit, apart from 512 MiB for one write.
 	AllocationBytes, BatchBytes int
 
 	// Floor makes ExpectList equal on all stores, which have compacted up to different indexes: with
@@ -48,17 +48,18 @@ type Limits struct {
 type Result struct {
 	Applied
 
-	// Err says why the batch changes nothing: one of the errors of Apply that are due to the batch. All
-	// stores refuse it with the same error, and the entry counts as applied.
+	// Err says why the batch changes nothing: one of the errors of Apply that are due to the batch.
+	// All stores refuse it with the same error, and the entry counts as applied.
 	Err error
 
 	// Skipped says that Index was not above AppliedIndex. The entry was applied before.
 	Skipped bool
 }
 
-// ApplyEntries applies entries in the order of their indexes, which must rise; gaps are fine. They go to the
-// disk in one commit, or in several if they are large. When it returns without an error, all entries are
-// applied, and their changes are on the disk and visible to every reader. It blocks until then.
+// ApplyEntries applies entries in the order of their indexes, which must rise; gaps are fine. They
+// go to the disk in one commit, or in several if they are large. When it returns without an error,
+// all entries are applied, and their changes are on the disk and visible to every reader. It blocks
+// until then.
 //
 // A batch that is refused has its error in its Result, and the entries after it are applied. The
 // results depend on the entries and the content alone: not on Options, on the grouping of the
@@ -117,7 +118,7 @@ func (s *Store) requestEntries(entries []Entry) ([]*request, *call) {
 		in, e, r := &entries[i], &all[i], s.requests.Get().(*request)
 		*e = entry{call: of, index: in.Index, limits: in.Limits.plan(), floor: in.Limits.Floor, mark: in.Mark}
 		if e.fault = in.check(&e.limits); e.floor > e.index {
-			e.floor = 0 // which is the fault
+			e.floor = 0 // the fault: the entry has no floor
 		}
 		r.batch, r.at, r.entry = in.Batch, &e.index, e
 		rs[i] = r
@@ -133,8 +134,8 @@ func (s *Store) forget(rs []*request) {
 	}
 }
 
-// awaitEntries returns the answers to the requests of a call. If ctx ends, it withdraws those that are still
-// queued.
+// awaitEntries returns the answers to the requests of a call. If ctx ends, it withdraws those that
+// are still queued.
 func (s *Store) awaitEntries(ctx context.Context, rs []*request, of *call) (results []Result, err error) {
 	results = make([]Result, 0, len(rs))
 	done := ctx.Done()
@@ -166,7 +167,7 @@ func (l *Limits) plan() plan.Limits {
 	}
 }
 
-// check returns why the entry changes nothing on any store, or nil.
+// check returns why the entry changes nothing, on any store, or nil.
 func (e *Entry) check(limits *plan.Limits) error {
 	switch l := &e.Limits; {
 	case l.Floor > e.Index:

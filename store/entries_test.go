@@ -329,8 +329,8 @@ func (r *replica) run(entries []func() store.Entry, size func(left int) int) {
 	}
 }
 
-// kill goes on with a copy of the file, and applies the entries above its applied index again, with the
-// same results.
+// kill goes on with a copy of the file, and applies the entries above its applied index again, with
+// the same results.
 func (r *replica) kill(before []func() store.Entry) {
 	r.path = tempPath(r.t, "killed.db")
 	writeFile(r.t, r.path, readFile(r.t, r.s.Path()))
@@ -354,9 +354,9 @@ func (r *replica) kill(before []func() store.Entry) {
 	require.Equal(r.t, applied, r.s.AppliedIndex())
 }
 
-// TestIndexSavedApartFromItsData fails the nth operation of the disk, for every n, and copies the file then. The
-// index in it is never ahead of its content: etcd 3.5 stored the index of an entry in a transaction before that
-// of its data. Applying the rest gives the whole content.
+// TestIndexSavedApartFromItsData fails the nth operation of the disk, for every n, and copies the
+// file then. The index in it is never ahead of its content: etcd 3.5 stored the index of an entry
+// in a transaction before that of its data. Applying the rest gives the whole content.
 func TestIndexSavedApartFromItsData(t *testing.T) {
 	t.Parallel()
 	var entries []store.Entry

@@ -75,7 +75,8 @@ var (
 	// is an *IndexRegressionError with both indexes.
 	ErrIndexRegression = index.ErrRegression
 
-	// ErrReplicated: the store was opened with Options.Replicated, and is written by ApplyEntries alone.
+	// ErrReplicated: the store was opened with Options.Replicated, and is written by ApplyEntries
+	// alone.
 	ErrReplicated = errors.New("the store is a replica, which is written by its log alone")
 
 	// ErrFutureIndex: a reader of Changes or Follow named an index above the last one, so it has

@@ -42,8 +42,8 @@ type ListChange struct {
 // that again.
 //
 // It blocks while there is nothing to read, holds up no writer, and keeps some hundred changes in
-// memory, however slow its reader. While it is open, compaction keeps the records that it has not read,
-// and the store their departures.
+// memory, however slow its reader. While it is open, compaction keeps the records that it has not
+// read, and the store their departures.
 //
 // The sequence ends with a zero ListChange and an error: ErrInvalid for the zero Selector;
 // ErrInvalidID for a prefix that no ID can start with; otherwise as that of Changes. A quarantined

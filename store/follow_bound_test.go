@@ -16,8 +16,8 @@ import (
 // away is the number of allocations that leave a list and are back, again and again.
 const away = 2000
 
-// leaveAndReturn has all of them leave the node, and be back, that many times: they move, or are deleted,
-// or end. It returns the last index.
+// leaveAndReturn has all of them leave the node, and be back, that many times: they move, or are
+// deleted, or end. It returns the last index.
 func leaveAndReturn(t *testing.T, s *Store, times int) (last uint64) {
 	t.Helper()
 	for i := range 2 * times {
@@ -82,10 +82,10 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestFollowIsBounded has followers stand still while 200,000 allocations leave their list: one among
-// the changes, and one among the members of its beginning. The next step of each must not depend on how many
-// have left, and neither keeps more than a feed that stands at the same index. Other tests would
-// disturb it, so it is not parallel.
+// TestFollowIsBounded has followers stand still while 200,000 allocations leave their list: one
+// among the changes, and one among the members of its beginning. The next step of each must not
+// depend on how many have left, and neither keeps more than a feed that stands at the same index.
+// Other tests would disturb it, so it is not parallel.
 func TestFollowIsBounded(t *testing.T) {
 	const step, kept = 512 << 10, 1 << 20 // bytes
 	s := openTemp(t, &Options{FeedRetention: -1, ResidentBytes: 1 << 20})

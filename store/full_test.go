@@ -123,8 +123,9 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestEntriesOnAFullDisk applies entries until the disk is full. That is the error of the call, since another store may have
-// room: the entries before the error are applied, and the same call goes on when there is room.
+// TestEntriesOnAFullDisk applies entries until the disk is full. That is the error of the call,
+// since another store may have room: the entries before the error are applied, and the same call
+// goes on when there is room.
 func TestEntriesOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	var end atomic.Int64

@@ -72,8 +72,8 @@ func TestQuarantinedHasNotMoved(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// requireFollowEnds requires that streams which begin before the damaged change of the first allocation
-// end at it, in every list that may have got it or lost it, and that others pass it.
+// requireFollowEnds requires that streams which begin before the damaged change of the first
+// allocation end at it, in every list that may have got it or lost it, and that others pass it.
 func requireFollowEnds(t *testing.T, s *store.Store, before uint64) {
 	t.Helper()
 	for _, sel := range []store.Selector{

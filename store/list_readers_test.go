@@ -141,7 +141,8 @@ func (r *readerRun) write() {
 	}
 }
 
-// restore restores the present content, or marks a restore. Every reader is told once, with all members.
+// restore restores the present content, or marks a restore. Every reader is told once, with all
+// members.
 func (r *readerRun) restore() {
 	m := r.m
 	if r.IntN(2) == 0 {

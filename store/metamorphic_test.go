@@ -215,8 +215,8 @@ func (r *runner) drain(last uint64) {
 	r.drainList(last)
 }
 
-// run applies the operations and compares each result. Entries are applied in groups of any size, after
-// some that were applied before.
+// run applies the operations and compares each result. Entries are applied in groups of any size,
+// after some that were applied before.
 func (r *runner) run(log []operation) {
 	r.open()
 	for i, n := 0, 1; i < len(log); i += n {

@@ -320,7 +320,8 @@ func batchOf(steps []step) *store.Batch {
 	return b
 }
 
-// applyEntries applies some entries in one call. Some have been applied before, and some have no batch.
+// applyEntries applies some entries in one call. Some have been applied before, and some have no
+// batch.
 func applyEntries(t *testing.T, m *model, s *store.Store, d dice) {
 	t.Helper()
 	var entries []store.Entry

@@ -107,8 +107,9 @@ func unchanged(st *state.State, w *watch.Waiter, last, mark uint64) observation 
 	return o
 }
 
-// observed returns the observation of an ID whose newest version is v. The caller has read
-// last, the last index, before v: an absent ID has no change up to it. mark is the index of the last restore.
+// observed returns the observation of an ID whose newest version is v. The caller has read last,
+// the last index, before v: an absent ID has no change up to it. mark is the index of the last
+// restore.
 func observed(st *state.State, id *schema.ID, v *state.Version, last, mark uint64) observation {
 	o := observation{st: st, id: id, v: v, index: last, outcome: NotFound}
 	if v != nil {

@@ -69,13 +69,14 @@ type Options struct {
 	// alone: Apply, ApplyAt, the shorthands and Restore return ErrReplicated. All replicas begin with
 	// empty stores, or with the same backup.
 	//
-	//  - Open refuses a damaged file with ErrCorrupt, since the replica would refuse writes that the others
-	//    take: install it anew from another one. An entry that finds damage later fails the store.
+	//  - Open refuses a damaged file with ErrCorrupt, since the replica would refuse writes that
+	//    the others take: install it anew from another one. An entry that finds damage later fails
+	//    the store.
 	//  - Compaction keeps the changes above the highest Limits.Floor of all entries, and all of them
 	//    before the first entry that has one.
-	//  - A reader may come from a replica that is ahead. Changes and Follow wait for an index above the
-	//    last one, and no result of a wait has an Index below its MinQueryIndex. The Alloc of one that
-	//    timed out may be older: its ModifyIndex tells.
+	//  - A reader may come from a replica that is ahead. Changes and Follow wait for an index above
+	//    the last one, and no result of a wait has an Index below its MinQueryIndex. After TimedOut
+	//    the Alloc may be older than that Index; its ModifyIndex tells.
 	Replicated bool
 
 	// ResidentBytes bounds the memory of decoded allocations, their jobs aside; see

@@ -37,7 +37,8 @@ func TestReplicatedIsWrittenByEntries(t *testing.T) {
 	require.NoError(t, s.Compact(t.Context()), "maintenance goes on")
 }
 
-// TestReplicaRefusesDamage opens damaged files as replicas. The error says what to do, and releases the file.
+// TestReplicaRefusesDamage opens damaged files as replicas. The error says what to do, and releases
+// the file.
 func TestReplicaRefusesDamage(t *testing.T) {
 	t.Parallel()
 	for name, d := range damages {
@@ -51,8 +52,8 @@ func TestReplicaRefusesDamage(t *testing.T) {
 	}
 }
 
-// TestDamageFailsAReplica damages the file of an open store, so that an entry cannot be applied. Other nodes may take it:
-// the error is that of the call, and the replica fails.
+// TestDamageFailsAReplica damages the file of an open store, so that an entry cannot be applied.
+// Other nodes may take it: the error is that of the call, and the replica fails.
 func TestDamageFailsAReplica(t *testing.T) {
 	t.Parallel()
 	for _, replicated := range []bool{false, true} {
@@ -87,8 +88,8 @@ func TestDamageFailsAReplica(t *testing.T) {
 	}
 }
 
-// TestReaderFromAReplicaAhead has readers that know of indexes above the last one. They wait, and no result has an index
-// below theirs.
+// TestReaderFromAReplicaAhead has readers that know of indexes above the last one. They wait, and
+// no result has an index below theirs.
 func TestReaderFromAReplicaAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -143,8 +144,8 @@ func TestReaderFromAReplicaAhead(t *testing.T) {
 	})
 }
 
-// TestFloorOfEntries compacts a replica that is to keep nothing. It keeps what is above the highest Floor of all
-// entries, also when it is opened again, and when a backup of it is restored.
+// TestFloorOfEntries compacts a replica that is to keep nothing. It keeps what is above the highest
+// Floor of all entries, also when it is opened again, and when a backup of it is restored.
 func TestFloorOfEntries(t *testing.T) {
 	t.Parallel()
 	path, opts := tempPath(t, "floor.db"), &store.Options{Replicated: true, FeedRetention: -1}
@@ -187,8 +188,8 @@ func TestFloorOfEntries(t *testing.T) {
 	conflict(s, 12, 3, store.ErrConflict)
 }
 
-// TestDamagedNote damages the note in the file. It is damage like that of a job: the store opens at its last index, and a
-// replica does not.
+// TestDamagedNote damages the note in the file. It is damage like that of a job: the store opens at
+// its last index, and a replica does not.
 func TestDamagedNote(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t, "note.db")

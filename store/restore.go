@@ -29,11 +29,11 @@ import (
 // decoded. The file takes the store's name when it is durable, so a crash leaves the old
 // content or the new. Meanwhile there are two files, and the memory of two tables.
 //
-// Errors: ErrCorrupt if the stream is damaged, cut short or no backup, also ErrTooLarge if a
-// record in it may be larger than this store takes; ErrFormatVersion for another version;
-// r's error; ctx's error; ErrClosed; ErrFailed; ErrReadOnly; or the error of writing the
-// file; or ErrReplicated. After an error the store goes on as it was, with one exception: if it is unknown
-// whether the new name is durable, the store fails.
+// Errors: ErrCorrupt if the stream is damaged, cut short or no backup, also ErrTooLarge if a record
+// in it may be larger than this store takes; ErrFormatVersion for another version; r's error; ctx's
+// error; ErrClosed; ErrFailed; ErrReadOnly; or the error of writing the file; or ErrReplicated.
+// After an error the store goes on as it was, with one exception: if it is unknown whether the new
+// name is durable, the store fails.
 func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 	if r == nil {
 		return fmt.Errorf("%w: Restore from a nil reader", ErrInvalid)
@@ -100,8 +100,8 @@ func (s *Store) build(ctx context.Context, n *logfile.Successor, r io.Reader) er
 }
 
 // maxFrame returns the largest size of a backup's frame: a record with two parts, each with a
-// status above the limit. It is at least 64 MiB, for backups of stores with other options. In a replica the
-// limits are those of its entries.
+// status above the limit. It is at least 64 MiB, for backups of stores with other options. In a
+// replica the limits are those of its entries.
 func (o *Options) maxFrame() int64 {
 	bytes := o.MaxAllocationBytes
 	if o.Replicated {
@@ -124,9 +124,10 @@ func (s *Store) markRestored(n *logfile.Successor) error {
 	return n.Seal()
 }
 
-// exchange gives the new file, which is durable, the place of the store's, and its state that of the store's. All
-// waiters receive the signal. Only the committer calls it, between two groups, for the holder of the
-// maintenance lock. A reader has the old state or the new one; see core.
+// exchange puts the new file, which is durable, in the place of the store's file, and the state loaded
+// from it in the place of the store's state. All waiters receive the signal. Only the committer calls
+// it, between two groups, for the holder of the maintenance lock. A reader has the old state or the
+// new one; see core.
 func (s *Store) exchange(n *logfile.Successor, loaded *state.State, signal watch.Signal) error {
 	old := s.state.Load().File
 	if err := n.TakePlace(old); err != nil {

@@ -29,8 +29,8 @@ func craft(flags record.Flags, job, sched, client string) []byte {
 	return backupstream.AppendFoot(b, backupstream.Foot{Records: 1, Jobs: 1, Sum: m.Total()})
 }
 
-// catchUp gives a stream that Restore has accepted to a new replica, which takes it unless it has damage, or an index
-// below that of a new store.
+// catchUp gives a stream that Restore has accepted to a new replica, which takes it unless it has
+// damage, or an index below that of a new store.
 func catchUp(t *testing.T, stream []byte, info BackupInfo) {
 	s := openTemp(t, &Options{Replicated: true})
 	defer shut(t, s)
@@ -45,7 +45,8 @@ func catchUp(t *testing.T, stream []byte, info BackupInfo) {
 }
 
 // FuzzRestore restores streams of arbitrary bytes, and streams with valid checksums. If Restore
-// accepts a stream, Check must find no fault and every allocation must be readable, and a replica can catch up with it.
+// accepts a stream, Check must find no fault and every allocation must be readable, and a replica
+// can catch up with it.
 func FuzzRestore(f *testing.F) {
 	s := openTemp(f, nil)
 	a := testAlloc(7)

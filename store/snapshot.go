@@ -47,9 +47,9 @@ func (sn *Snapshot) Close() error {
 // Get returns the allocation as it was at the snapshot's index, which is shared and must
 // not be changed. It blocks while it reads the file.
 //
-// Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrRestored if the store was restored
-// since; ErrCompacted if it has caught up since, and its floor is above the index; ErrCorrupt if the allocation
-// is quarantined.
+// Errors: ErrNotFound; ErrInvalidID; ErrClosed; ErrRestored if the store was restored since;
+// ErrCompacted if it has caught up since, and its floor is above the index; ErrCorrupt if the
+// allocation is quarantined.
 func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	parsed, err := schema.ParseID(id)
 	if err != nil {
@@ -62,8 +62,8 @@ func (sn *Snapshot) Get(id string) (*schema.Allocation, error) {
 	return a, err
 }
 
-// state returns the state to read, which may be another one each time; ErrClosed if the snapshot or its
-// store is closed, and the errors of core.follow.
+// state returns the state to read, which may be another one each time; ErrClosed if the snapshot or
+// its store is closed, and the errors of core.follow.
 func (sn *Snapshot) state() (*state.State, error) {
 	st := sn.st.Load()
 	if st == nil || sn.c.closed.Load() {
@@ -72,8 +72,8 @@ func (sn *Snapshot) state() (*state.State, error) {
 	return sn.c.follow(st, sn.index, sn.index)
 }
 
-// at returns the allocation at the snapshot's index, or nil if it did not exist. If the read fails because the
-// store has caught up, which closes the old file, it reads again.
+// at returns the allocation at the snapshot's index, or nil if it did not exist. If the read fails
+// because the store has caught up, which closes the old file, it reads again.
 func (sn *Snapshot) at(id schema.ID) (*schema.Allocation, error) {
 	for {
 		st, err := sn.state()

@@ -12,8 +12,8 @@ import (
 //
 // It is a core, which all parts share, and the two goroutines that work on it: the
 // committer writes batches, and the sweeper finds records for compaction to remove. Each API has
-// a file: get.go, snapshot.go, wait.go, changes.go, apply.go, list.go, compact.go, check.go,
-// backup.go, restore.go, stats.go.
+// a file: get.go, snapshot.go, wait.go, wait_list.go, changes.go, follow.go, apply.go, entries.go,
+// applied.go, list.go, compact.go, check.go, backup.go, restore.go, catch_up.go, stats.go.
 type Store struct {
 	core
 
@@ -45,14 +45,15 @@ func newStore(o Options, st *state.State) *Store {
 // It does not block.
 func (s *Store) LastIndex() uint64 { return s.state.Load().Index.Last() }
 
-// Digest returns the last index and a digest of the content at it. Stores with equal allocations have
-// equal digests, whatever was written before, deleted, compacted, restored or opened again. All fields
-// of an allocation count, its indexes too; a deletion leaves nothing. So replicas that have applied the
-// same batches at the same indexes compare their digests of an equal index to find a fault.
+// Digest returns the last index and a digest of the content at it. Stores with equal allocations
+// have equal digests, whatever was written before, deleted, compacted, restored or opened again.
+// All fields of an allocation count, its indexes too; a deletion leaves nothing. So replicas that
+// have applied the same batches at the same indexes compare their digests of an equal index to find
+// a fault.
 //
-// A digest is a sum of 64-bit numbers of checksums: it finds accidents, with one in 2^32 missed, and is
-// no proof against deliberate changes. A quarantined allocation counts without its damaged content (see
-// ErrCorrupt). A release that stores fields differently may compute other digests.
+// A digest is a sum of 64-bit numbers of checksums: it finds accidents, with one in 2^32 missed,
+// and is no proof against deliberate changes. A quarantined allocation counts without its damaged
+// content (see ErrCorrupt). A release that stores fields differently may compute other digests.
 //
 // Digest takes some tens of nanoseconds and does not wait for writes. A closed store has it too.
 func (s *Store) Digest() (index, digest uint64) { return s.state.Load().Digest() }
@@ -77,12 +78,12 @@ func (s *Store) replaceable() error {
 	return ErrReadOnly
 }
 
-// Close closes the store and loses nothing: every answered write is on the disk, and AppliedIndex is
-// made durable. The group of writes under way is finished and answered. Queued writes, waits, snapshots
-// and feeds get ErrClosed, as does every later call except LastIndex, AppliedIndex, Digest and Stats. Close blocks
-// until running reads and maintenance have ended. It returns why the store has failed, if it has (see
-// Err); the error of closing the file; ErrNoSpace if AppliedIndex could not be written; or ErrMutated.
-// Calling it again does nothing and returns nil.
+// Close closes the store and loses nothing: every answered write is on the disk, and AppliedIndex
+// is made durable. The group of writes under way is finished and answered. Queued writes, waits,
+// snapshots and feeds get ErrClosed, as does every later call except LastIndex, AppliedIndex,
+// Digest and Stats. Close blocks until running reads and maintenance have ended. It returns why the
+// store has failed, if it has (see Err); the error of closing the file; ErrNoSpace if AppliedIndex
+// could not be written; or ErrMutated. Calling it again does nothing and returns nil.
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {

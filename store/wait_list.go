@@ -194,9 +194,10 @@ func (l *listWait) wake() (*ListResult, error) {
 
 // result returns what the wait returns, or nil to go on waiting. kind is the signal received, 0 for
 // none. The last index is read before the list's: a list without a change above the base has not
-// changed up to it. The list's is read before the floor, since the list may be forgotten. After the
-// signal of a change it is not asked: the list may have been forgotten since. So it may after the
-// deadline; a change before that has another signal.
+// changed up to it. The list's is read before the floor, since the list may be forgotten. For the same
+// reason it does not count after the signal of a change, nor at the deadline if the floor has risen
+// above the base since. A floor that rose before the deadline hides nothing: a change would have sent
+// its own signal.
 func (l *listWait) result(kind watch.Kind) (*ListResult, error) {
 	for {
 		st := l.s.state.Load()

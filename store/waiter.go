@@ -51,8 +51,8 @@ func (s *Store) wake(w *watch.Waiter) (*WaitResult, error) {
 	return s.register(w)
 }
 
-// kindOf returns the kind of a signal, or 0 for that of a restore in a replica: a wait with a future min has
-// seen the restore on another replica, and goes on. All others find it by their min.
+// kindOf returns the kind of a signal. For a restore in a replica it is 0: a wait with a min above the
+// restore has seen it on another replica, and goes on. All other waits find the restore by their min.
 func (c *core) kindOf(signal *watch.Signal) watch.Kind {
 	if c.opts.Replicated && signal.Kind == watch.Restored {
 		return 0

@@ -20,8 +20,8 @@ import (
 // Build writes a whole stream to the new file n, whose manifest becomes that of the stream. Nothing is
 // durable yet. maxFrame bounds the bytes of a frame.
 //
-// It blocks for as long as from does. Errors: those of a backupstream.Reader; ctx's, checked between two
-// transactions; and that of writing the file.
+// It blocks for as long as from does. Errors: those of a backupstream.Reader; ctx's, checked
+// between two transactions; and that of writing the file.
 func Build(ctx context.Context, n *logfile.Successor, from io.Reader, maxFrame int64) error {
 	b := &builder{Successor: n, from: backupstream.NewReader(from, maxFrame)}
 	if err := b.head(); err != nil {
@@ -42,8 +42,8 @@ func Build(ctx context.Context, n *logfile.Successor, from io.Reader, maxFrame i
 	return b.from.ExpectEnd()
 }
 
-// Load loads the state of a file that Build has written, as Open would, and decodes every allocation once, on
-// all processors, without keeping it. It blocks while it reads.
+// Load loads the state of a file that Build has written, as Open would, and decodes every
+// allocation once, on all processors, without keeping it. It blocks while it reads.
 //
 // Errors: record.ErrCorrupt, also with the first allocation that cannot be decoded; or ctx's.
 func Load(ctx context.Context, n *logfile.Successor, o *state.Options) (*state.State, error) {

@@ -9,9 +9,9 @@ import (
 	"allocstore/store/internal/state"
 )
 
-// MayFollow returns why the content of m cannot be a later one of the history of st, or nil. It compares numbers
-// that never fall in a history: the applied index and, as of it, the others. Two histories that have the same
-// numbers are not told apart.
+// MayFollow returns why m cannot be the manifest of a later state of the history of st, or nil. It
+// compares the numbers that never fall in a history. With equal applied indexes the others must be
+// equal too. Two histories that have the same numbers are not told apart.
 //
 // Errors: index.ErrRegression if m has applied less; schema.ErrInvalid for another history.
 func MayFollow(m *logfile.Manifest, st *state.State) error {

@@ -9,7 +9,8 @@ import (
 	"allocstore/store/internal/record"
 )
 
-// maxNoteFrame is more bytes than a note has, also one of a later release, and few to read for nothing.
+// maxNoteFrame bounds the frame that ReadHead reads as a note. It leaves room for the numbers of later
+// releases.
 const maxNoteFrame = 64 << 10
 
 // ReadHead returns the index of a backup and its applied index. It reads no more than the head and the

@@ -29,11 +29,12 @@ type Counts struct {
 	Bytes                  int64
 }
 
-// Write writes the content to w. valid is called after each read of the file: its error, such as that of
-// a state whose file was replaced, ends the backup.
+// Write writes the content to w. It calls valid after each read of the file, and ends with its error:
+// the file may have been replaced meanwhile.
 //
-// It blocks until everything is written. It returns ctx's error between two writes; record.ErrCorrupt if
-// the records differ from those that were committed; and the errors of w and valid.
+// It blocks until everything is written. It returns ctx's error between two writes;
+// record.ErrCorrupt if the records differ from those that were committed; and the errors of w and
+// valid.
 func (c *Content) Write(ctx context.Context, w io.Writer, valid func() error) (Counts, error) {
 	wr := writer{Content: c, w: w, valid: valid, log: logcopy.New(c.State, c.Manifest.Last), manifest: c.Manifest}
 	wr.manifest.Sum = 0
@@ -116,7 +117,7 @@ func (w *writer) job(h record.JobHash, body []byte, damaged bool) error {
 	return nil
 }
 
-// foot appends the last frame.
+// foot appends the last frame, which counts the note as a job.
 func (w *writer) foot() {
 	w.manifest.Sum += w.records
 	jobs := uint64(w.counts.Jobs)

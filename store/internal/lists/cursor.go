@@ -59,8 +59,8 @@ func (c *Cursor) Next() []schema.ID {
 	return page
 }
 
-// page returns the next page. Only copying is done under the lock. If left is cut, its last ID ends the
-// page at the latest, and a page that is short ends there.
+// page returns the next page. Only copying is done under the lock. If left is cut, its last ID ends
+// the page at the latest, and a page that is short ends there.
 func (c *Cursor) page() []schema.ID {
 	c.left = slices.DeleteFunc(c.left, func(id schema.ID) bool { return !c.rest.Has(id) })
 	if len(c.left) == 0 && c.cut {

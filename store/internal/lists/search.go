@@ -6,11 +6,11 @@ import (
 	"allocstore/schema"
 )
 
-// search returns the first position whose ID is not below id. of returns the ID of each position
-// up to last; the IDs ascend. id is above the first one, and not above the last.
+// search returns the first position whose ID is not below id. of returns the ID of a position, from 0
+// to last; the IDs ascend. id is above the lowest of them, and not above the highest.
 //
-// It begins where id is if the IDs are spread evenly, as random ones are, and goes on from there in
-// steps that double. So it touches one or two cache lines, where a binary search of 256 IDs
+// It begins where id would be if the IDs were spread evenly, as random ones are, and goes on from
+// there in steps that double. So it touches one or two cache lines, where a binary search of 256 IDs
 // touches five, one after the other. For other IDs it takes up to twice as long as a binary search.
 func search(last int, of func(int) *schema.ID, lowest, highest, id *schema.ID) int {
 	low, high := 1, last // Invariant: the IDs before low are below id, the one at high is not.
@@ -30,8 +30,8 @@ func search(last int, of func(int) *schema.ID, lowest, highest, id *schema.ID) i
 	return low
 }
 
-// guess returns about where id is, if the IDs from the lowest to the highest are spread evenly over
-// the positions up to last.
+// guess returns the position where id would be if the IDs from the lowest to the highest were spread
+// evenly over the positions up to last.
 func guess(last int, lowest, highest, id *schema.ID) int {
 	low, high, is := leading(lowest), leading(highest), leading(id)
 	if is >= high {

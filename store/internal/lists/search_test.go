@@ -12,8 +12,8 @@ import (
 )
 
 // TestSearch compares with a binary search, in IDs that are spread evenly and in ones that are not.
-// Each search looks at no more than 18 of at most 256 IDs, and on average
-// at less than 5 if they are spread evenly.
+// Each search looks at no more than 18 of at most 256 IDs, and on average at less than 5 if they
+// are spread evenly.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))

@@ -74,8 +74,8 @@ func (n Note) hash() (h record.JobHash) {
 // Applied returns the applied index, which is at least the last index.
 func (m *Manifest) Applied() uint64 { return max(m.Last, m.Note.Applied()) }
 
-// SetApplied makes the numbers of a Note those of the manifest. It reports whether the file lacks one of
-// them, and has to be written.
+// SetApplied sets the applied index of the manifest and the highest floor of an entry. It reports
+// whether the file lacks one of them, and has to be written.
 func (m *Manifest) SetApplied(applied, kept uint64) (changed bool) {
 	if applied > m.Last && applied != m.Note.Applied() || kept != m.Note.Kept() {
 		m.Note = NewNote(applied, kept)
@@ -99,15 +99,15 @@ func (m *Manifest) putNote(t Tx) error {
 	return jobs.Put(h[:], []byte(m.Note))
 }
 
-// findNote notes whether the file of a Tx has the Note that the manifest names.
+// findNote looks whether the file of a Tx has the Note that the manifest names.
 func (m *Manifest) findNote(t Tx) {
 	if t.jobs().Get(m.noted[:]) == nil {
 		m.noted = record.JobHash{}
 	}
 }
 
-// TakeNote takes an entry of the jobs bucket if it is the Note, and reports whether it was. A damaged one is
-// left as a damaged job.
+// TakeNote takes an entry of the jobs bucket if it is the Note, and reports whether it was. A damaged
+// Note counts as a damaged job.
 func (m *StoredManifest) TakeNote(key, body []byte) (bool, error) {
 	if h := record.HashJob(record.UnsafeString(body)); !IsNote(body) || string(key) != string(h[:]) {
 		return false, nil

@@ -62,8 +62,8 @@ func TestTakeNote(t *testing.T) {
 	require.ErrorIs(t, err, record.ErrCorrupt, "two notes")
 }
 
-// TestSetApplied changes the note only when the last index does not tell the applied one, or the floor has
-// changed.
+// TestSetApplied changes the note only when the last index does not tell the applied one, or the
+// floor has changed.
 func TestSetApplied(t *testing.T) {
 	t.Parallel()
 	m := Manifest{Last: 9}

@@ -2,11 +2,11 @@
 Package membership finds the effect of each record of the log on a list: whether its allocation left
 the list, and whether it arrived or changed in it.
 
-The hard idea: the lists know the newest members alone, and a reader of the log may be far behind. But a
-record names the version that it replaces, and the records of both versions are in the file. The name
-and the statuses of a version decide, so a [Reader] looks at these and decodes nothing else. While the
-newest version in the table has the same part, the table tells them. Otherwise the Reader reads
-the record that has the part.
+The hard idea: the lists know the newest members alone, and a reader of the log may be far behind.
+But a record names the version that it replaces, and the records of both versions are in the file.
+The name and the statuses of a version decide, so a [Reader] looks at these and decodes nothing
+else. While the newest version in the table has the same part, the table tells them. Otherwise the
+Reader reads the record that has the part.
 
 If the version before is damaged, the history of the list tells the effect. So a reader passes the
 deletion of a quarantined allocation. If the version after is damaged, it may be in the list, and the

@@ -73,8 +73,8 @@ func (s *standing) reason() lists.Reason {
 	return lists.Terminated
 }
 
-// standing returns the standing of the version that p locates, which is e's or an earlier one. v is the
-// newest version, or nil.
+// standing returns the standing of the version that p locates, which is the one after e or an earlier
+// one. v is the newest version, or nil.
 func (r *Reader) standing(t logfile.Tx, e *logfile.Entry, v *state.Version, p record.Pair) (s standing, err error) {
 	known := v != nil && !v.Place.Unplaced()
 	sched, client := known && p.Sched == v.Pair().Sched, known && p.Client == v.Pair().Client
@@ -161,8 +161,8 @@ func (r *Reader) linked(t logfile.Tx, e *logfile.Entry) (bool, error) {
 	return before.Flags&record.FlagNext == 0 || before.Next != e.Next, err
 }
 
-// remembered is Effect if the version before cannot be read: the history of the list tells the effect
-// of the record. So a stream passes the deletion of a quarantined allocation.
+// remembered is Effect for a record whose version before cannot be read. The history of the list
+// tells its effect, so a stream passes the deletion of a quarantined allocation.
 func (r *Reader) remembered(e *logfile.Entry, is *standing) (left lists.Reason, changed bool) {
 	gone, touches := r.st.Lists.Since(r.q, e.Key.Index-1, e.Key.Index)
 	of := func(d lists.Departure) bool { return d.ID == e.ID }

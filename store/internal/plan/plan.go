@@ -36,8 +36,7 @@ type Plan struct {
 
 	broken error // of the file, when room for the group was made
 	bytes  int64 // of the records that were put into the transaction
-
-	size int // bytes of the parts in all batches of the group, refused ones too
+	size   int   // bytes of the parts in all batches of the group, refused ones too
 }
 
 // A Change is one new version and its record.
@@ -48,8 +47,7 @@ type Change struct {
 	Digest uint64 // to be added to the digest
 }
 
-// Limits are the bounds of a batch. A text for their names precedes "BatchBytes" and "AllocationBytes" in
-// errors.
+// Limits are the bounds of a batch. In errors Of precedes their names, such as "Options.Max".
 type Limits struct {
 	BatchBytes, AllocationBytes int
 	Of                          string
@@ -61,8 +59,9 @@ type Batch struct {
 	Conditions []Condition
 	Limits     Limits
 
-	// At is the caller's index, or nil for the next one. Entry says that the batch is an entry: its index
-	// counts as applied even if the batch is refused. Floor is the entry's own; see Plan.Kept.
+	// At is the caller's index, or nil for the next one. Entry says that the batch is an entry: its
+	// index counts as applied even if the batch is refused. Floor is the entry's own; see
+	// Plan.Kept.
 	At    *uint64
 	Entry bool
 	Floor uint64
@@ -114,9 +113,9 @@ func (p *Plan) Last() uint64 { return p.last }
 // Applied returns the applied index as of the latest batch, which is not below Last.
 func (p *Plan) Applied() uint64 { return p.applied }
 
-// Kept returns the highest floor that an entry had, as of the latest batch. Changes above it are known on
-// every node, so a condition on a list holds on all of them or on none. Below it no condition of an
-// entry holds.
+// Kept returns the highest floor that an entry had, as of the latest batch. Changes above it are
+// known on every node, so a condition on a list holds on all of them or on none. Below it no
+// condition of an entry holds.
 func (p *Plan) Kept() uint64 { return p.kept }
 
 // Restored returns the index of the last restore or mark, as of the latest batch.
@@ -129,8 +128,8 @@ func (p *Plan) Size() int { return p.size }
 func (p *Plan) PublishJobs() { p.jobs.publish() }
 
 // Add plans a batch, and puts its records into the transaction. refused says why the batch changes
-// nothing: a *Conflict, another fault of the batch, or no room. err is an error of the file, after which
-// the group cannot be committed.
+// nothing: a *Conflict, another fault of the batch, or no room. err is an error of the file, after
+// which the group cannot be committed.
 func (p *Plan) Add(b *Batch) (a Applied, refused, err error) {
 	defer p.drafts.reset()
 	p.written, p.edited = 0, 0
@@ -231,9 +230,8 @@ func (p *Plan) indexFor(given *uint64) (uint64, error) {
 	return index.Next(p.applied)
 }
 
-// charge adds n bytes of allocation id to a total of the batch, and refuses the batch above its limit,
-// unless they are the first: the limit may have been lowered since they
-// were stored.
+// charge adds n bytes of allocation id to a total of the batch. Above the limit it refuses the batch,
+// unless these bytes are the first: the limit may have been lowered since they were stored.
 func (p *Plan) charge(total *int, n int, id schema.ID) error {
 	if *total += n; *total > p.limits.BatchBytes && *total > n {
 		return fmt.Errorf("%w: batch: %d bytes up to allocation %v, with the stored content that is written again; %sBatchBytes is %d",

@@ -32,9 +32,9 @@ change of a name fails: once or from then on, with EIO or ENOSPC, for every n un
 nothing fails. The store must fail, wake its waiters and feeds with ErrFailed, and
 still show all that it had published. Opened again on a working disk, it must hold
 every acknowledged batch, and beyond them at most the one whose outcome was unknown;
-a compaction, a restore or a CatchUp is done as a whole or not at all. The store is then written
-to, and its power is cut as above. A failed sync covers nothing, and no later sync
-makes up for it.
+a compaction, a restore or a CatchUp is done as a whole or not at all. The store is
+then written to, and its power is cut as above. A failed sync covers nothing, and no
+later sync makes up for it.
 
 # Chains
 

@@ -92,8 +92,8 @@ func (h *history) matches(s *store.Store, acked uint64) error {
 	return nil
 }
 
-// matchesApplied returns an error if a store whose last index is k has lost an acknowledged index, or has an
-// applied index that its content does not have: one saved apart from its data.
+// matchesApplied returns an error if a store whose last index is k has lost an acknowledged index,
+// or has an applied index that its content does not have: one saved apart from its data.
 func (h *history) matchesApplied(k, applied, acked uint64) error {
 	if applied < max(acked, k) {
 		return fmt.Errorf("index %d was acknowledged, the store is at %d and has applied %d", acked, k, applied)

@@ -251,8 +251,8 @@ func (t *trial) write(round int) (ok bool, err error) {
 	return false, t.failed()
 }
 
-// gave adds a batch with a change to the history, and an entry without one if done is another index. Otherwise it
-// returns false.
+// gave adds a batch with a change to the history, and an entry without one if done is another
+// index. Otherwise it returns false.
 func (t *trial) gave(want, done uint64, steps []step) bool {
 	t.give(want, steps)
 	if done > want {

@@ -264,8 +264,8 @@ func (r *run) noteSeen() (stop func() error) {
 	}
 }
 
-// one applies a single batch: at the next index, or with gap, and in a replica, at one up to 4 later, by ApplyAt or among
-// other entries.
+// one applies a single batch: at the next index, or with gap, and in a replica, at one up to 4
+// later, by ApplyAt or among other entries.
 func (r *run) one(gap bool) error {
 	steps := r.generator.steps(gap || r.options.Replicated)
 	want := r.applied + 1
@@ -297,9 +297,9 @@ func (r *run) noteApplied(index, want uint64) error {
 	return r.disk.note(index)
 }
 
-// entries applies a batch with a change between an entry that was applied before and, often, one without a batch.
-// The same transaction makes its index durable. Sometimes another one without a change follows, which no
-// transaction has yet.
+// entries applies a batch with a change between an entry that was applied before and, often, one
+// without a batch. The same transaction makes its index durable. Sometimes another one without a
+// change follows, which no transaction has yet.
 func (r *run) entries(want uint64, steps []step) error {
 	all := []store.Entry{{Index: want, Batch: batchOf(steps)}}
 	if r.applied > 1 {

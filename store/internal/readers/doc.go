@@ -2,10 +2,10 @@
 Package readers knows the readers of a store: the indexes that they read at, and the feeds that
 wait for the next commit or for an index.
 
-A [Set] has the index of every open snapshot, running list, feed and read of the file.
-Compaction and the lists ask it for the oldest one, and forget the past up to there. A [Tail]
-wakes all feeds that have read everything. A [Gate] wakes the goroutines that wait for the applied index,
-each when it is reached.
+A [Set] has the index of every open snapshot, running list, feed and read of the file. Compaction
+and the lists ask it for the oldest one, and forget the past up to there. A [Tail] wakes all feeds
+that have read everything. A [Gate] wakes the goroutines that wait for the applied index, each when
+it is reached.
 
 The hard idea: an index must not be forgotten between the moment at which a reader chooses it and
 the moment at which the reader is known. Enter therefore chooses it under the lock, and the caller

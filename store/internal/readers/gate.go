@@ -24,8 +24,8 @@ type Pass struct {
 // Opened returns a channel that is closed when the index is reached, or by Wake.
 func (p *Pass) Opened() <-chan struct{} { return p.opened }
 
-// Enter begins a wait for an index. Call Enter first, then look whether the index is reached, then receive
-// from Opened: a Raise after the look closes it. Call Leave in the end.
+// Enter begins a wait for an index. Call Enter first, then look whether the index is reached, then
+// receive from Opened: a Raise after the look closes it. Call Leave in the end.
 func (g *Gate) Enter(index uint64) *Pass {
 	p := &Pass{opened: make(chan struct{}), index: index}
 	g.mu.Lock()
