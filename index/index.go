@@ -32,7 +32,7 @@ var (
 // RegressionError is an ErrRegression with both its indexes.
 type RegressionError struct {
 	Index uint64 // the requested index
-	Last  uint64 // the last index
+	Last  uint64 // the index that it must be above
 }
 
 // Error names both indexes.

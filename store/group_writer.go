@@ -111,14 +111,14 @@ func (g *groupWriter) planOne(r *request) (a answer, mark uint64, err error) {
 	case e.index <= g.plan.Applied():
 		return answer{skipped: true}, 0, nil
 	case e.fault != nil:
-		g.plan.Pass(e.index, e.floor)
+		g.plan.SetApplied(e.index, e.floor)
 		a = answer{err: e.fault, refused: true}
 	case e.mark:
 		mark = e.index
 		a.err, err = g.plan.Mark(e.index, e.floor)
 		a.applied.Index = e.index
 	case r.batch == nil:
-		g.plan.Pass(e.index, e.floor)
+		g.plan.SetApplied(e.index, e.floor)
 		a.applied.Index = g.plan.Last()
 	default:
 		a, err = g.planBatch(r, &plan.Batch{Limits: e.limits, Entry: true, Floor: e.floor})

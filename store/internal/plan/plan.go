@@ -148,7 +148,7 @@ func (p *Plan) Add(b *Batch) (a Applied, refused, err error) {
 		a = Applied{}
 	}
 	if b.At != nil && (refused == nil || b.Entry && !LocalFault(refused)) {
-		p.Pass(*b.At, b.Floor)
+		p.SetApplied(*b.At, b.Floor)
 	}
 	p.size += p.written
 	return a, refused, p.put(p.changes[first:])
@@ -160,15 +160,15 @@ func LocalFault(refused error) bool {
 	return errors.Is(refused, logfile.ErrNoSpace) || errors.Is(refused, record.ErrCorrupt)
 }
 
-// Pass makes an index above the applied one the applied index, and takes the floor of its entry.
-func (p *Plan) Pass(index, floor uint64) { p.applied, p.kept = index, max(p.kept, floor) }
+// SetApplied sets the applied index, which must rise, and raises Kept to the floor of the entry.
+func (p *Plan) SetApplied(index, floor uint64) { p.applied, p.kept = index, max(p.kept, floor) }
 
 // Mark marks a restore at an index above the applied one. refused says that there is no room.
 func (p *Plan) Mark(index, floor uint64) (refused, err error) {
 	if refused = p.room(nil); refused != nil || p.broken != nil {
 		return refused, p.broken
 	}
-	p.Pass(index, floor)
+	p.SetApplied(index, floor)
 	p.last, p.restored = index, index
 	return nil, nil
 }
