@@ -1,0 +1,4 @@
+/*
+Package raftstore runs a store on several machines.
+*/
+package raftstore

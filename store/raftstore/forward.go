@@ -1,0 +1,80 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"allocstore/store"
+)
+
+// Kinds of requests to the leader. The first byte of a request is its kind.
+const (
+	requestPropose = iota + 1 // an entry
+	requestLease              // the index of a read under the leader's lease
+	requestVerify             // the index of a linearizable read
+)
+
+// forward sends a request to the leader, and returns the answer.
+func (n *Node) forward(ctx context.Context, kind byte, payload []byte) ([]byte, error) {
+	leader, id := n.raft.LeaderWithID()
+	switch {
+	case leader == "":
+		return nil, fmt.Errorf("%w: no leader is known", ErrNotLeader)
+	case n.config.Forward == nil:
+		return nil, fmt.Errorf("%w: the leader is %s at %s, and Config.Forward is nil", ErrNotLeader, id, leader)
+	case id == n.config.ID:
+		return nil, fmt.Errorf("%w: this node has just become it or lost it", ErrNotLeader)
+	}
+	answer, err := n.config.Forward(ctx, leader, append([]byte{kind}, payload...))
+	switch {
+	case err == nil || errors.Is(err, ErrNotLeader):
+		return answer, err
+	default:
+		return nil, fmt.Errorf("%w: forward to %s at %s: %w", ErrOutcomeUnknown, id, leader, err)
+	}
+}
+
+// Handle is the leader's end of Config.Forward: it takes a request of another node, and returns the answer. Every outcome,
+// errors included, is an answer. It blocks for as long as the request needs. The error is store.ErrClosed, or
+// ErrHalted: then the request has not been looked at. The caller must not change the request until Handle returns.
+func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
+	if err := n.available(); err != nil {
+		return nil, err
+	}
+	if len(request) == 0 {
+		return appendFailure(nil, fmt.Errorf("%w: an empty request", store.ErrInvalid)), nil
+	}
+	switch kind, payload := request[0], request[1:]; kind {
+	case requestPropose:
+		return n.handlePropose(ctx, payload), nil
+	case requestLease, requestVerify:
+		at, err := n.readIndex(ctx, kind == requestVerify)
+		if err != nil {
+			return appendFailure(nil, err), nil
+		}
+		return appendIndex(at), nil
+	default:
+		return appendFailure(nil, fmt.Errorf("%w: request of kind %d", store.ErrFormatVersion, kind)), nil
+	}
+}
+
+// handlePropose proposes an entry of another node. An entry that this node cannot decode is refused: in the log it would
+// halt all nodes.
+func (n *Node) handlePropose(ctx context.Context, payload []byte) []byte {
+	e, err := decodeEntry(payload)
+	if err == nil && e.mark {
+		err = fmt.Errorf("%w: a mark was forwarded", store.ErrInvalid)
+	}
+	if err == nil {
+		_, err = e.entryAt(1)
+	}
+	if err != nil {
+		return appendFailure(nil, err)
+	}
+	o, err := n.propose(ctx, &e)
+	if err != nil {
+		return appendFailure(nil, err)
+	}
+	return appendOutcome(nil, &o)
+}

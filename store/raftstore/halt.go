@@ -1,0 +1,94 @@
+package raftstore
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+)
+
+// A halt is the end of a node whose store cannot apply an entry. Raft has no error of an FSM: it would lead on, take
+// a snapshot under an index that the store does not have, and cut the log. So from the first error on
+// the FSM applies and answers nothing, the log is neither cut nor extended, and the node leaves raft.
+type halt struct {
+	cause   atomic.Pointer[error] // an ErrHalted; set once
+	once    sync.Once
+	raft    *raft.Raft    // set before started is closed
+	started chan struct{} // closed when raft has started
+	left    chan struct{} // closed when the node has left raft
+	tell    func(error)   // Config.Halted, or nil
+	note    func(error)   // logs the cause
+}
+
+// err returns an ErrHalted with the cause, or nil.
+func (h *halt) err() error {
+	if err := h.cause.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// begin halts the node and returns at once. Only the first call has an effect.
+func (h *halt) begin(cause error) error {
+	h.once.Do(func() {
+		err := fmt.Errorf("%w: %w; if the store cannot be opened again, remove the node from the cluster, "+
+			"remove its directory, and let it join anew", ErrHalted, cause)
+		h.cause.Store(&err)
+		go h.leave(err)
+	})
+	return h.err()
+}
+
+// leave gives the leadership away, stops raft and tells the owner. Another node is elected sooner if it is told. If no
+// node takes the leadership, raft stops anyway.
+func (h *halt) leave(err error) {
+	h.note(err)
+	<-h.started
+	if h.raft.State() == raft.Leader {
+		_ = h.raft.LeadershipTransfer().Error() // within an election timeout
+	}
+	_ = h.raft.Shutdown().Error()
+	close(h.left)
+	if h.tell != nil {
+		h.tell(err)
+	}
+}
+
+// wait blocks until a halted node has left raft.
+func (h *halt) wait() {
+	if h.err() != nil {
+		<-h.left
+	}
+}
+
+// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends.
+type guardedLog struct {
+	raft.LogStore
+	halt *halt
+}
+
+// IsMonotonic says that the log has no gaps, as a raft.MonotonicLogStore.
+func (l *guardedLog) IsMonotonic() bool {
+	m, ok := l.LogStore.(raft.MonotonicLogStore)
+	return ok && m.IsMonotonic()
+}
+
+// StoreLog is StoreLogs of one entry.
+func (l *guardedLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
+
+// StoreLogs appends entries.
+func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
+	if err := l.halt.err(); err != nil {
+		return err
+	}
+	return l.LogStore.StoreLogs(logs)
+}
+
+// DeleteRange removes entries.
+func (l *guardedLog) DeleteRange(low, high uint64) error {
+	if err := l.halt.err(); err != nil {
+		return err
+	}
+	return l.LogStore.DeleteRange(low, high)
+}

@@ -1,0 +1,125 @@
+package raftstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/metadb"
+
+	"allocstore/store"
+)
+
+// Open opens the node in a directory, which it creates, and starts raft. A new node belongs to no cluster, until
+// it calls Bootstrap or the leader calls Join for it. Before raft starts, Open compares the store with the
+// log, finishes an installation that was interrupted, and applies entries that the store lacks and the log still
+// has.
+//
+// Errors: store.ErrInvalid for wrong settings; ErrLogMismatch; those of store.Open, among them ErrLocked and
+// ErrCorrupt, after which the node is installed anew; those of the log and of raft. Open has closed what it
+// opened then, except Transport. It blocks until the store is read, and does not wait for a leader.
+func Open(dir string, c *Config) (*Node, error) {
+	if c == nil {
+		c = new(Config)
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	n := &Node{config: *c}
+	n.config.Logger = cmp.Or(c.Logger, slog.Default())
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted, note: func(err error) {
+		n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err)
+	}}
+	if err := n.open(dir); err != nil {
+		n.stop()
+		return nil, fmt.Errorf("open %s: %w", dir, errors.Join(err, n.closeFiles()))
+	}
+	return n, nil
+}
+
+func (n *Node) open(dir string) (err error) {
+	logDir := filepath.Join(dir, logName)
+	if err := os.MkdirAll(logDir, 0o777); err != nil {
+		return err
+	}
+	if err := syncDir(dir); err != nil {
+		return err
+	}
+	o := n.config.storeOptions()
+	n.limits = limits(o)
+	if n.store, err = store.Open(filepath.Join(dir, storeName), o); err != nil {
+		if errors.Is(err, store.ErrCorrupt) {
+			err = fmt.Errorf("%w; %s", err, anew)
+		}
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(dir, restoreDirName)); err != nil {
+		return err
+	}
+	log := newHCLogger(n.config.Logger)
+	n.meta = new(metadb.BoltMetaDB)
+	segments := wal.WithSegmentSize(cmp.Or(n.config.segmentBytes, wal.DefaultSegmentSize))
+	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments); err != nil {
+		return err
+	}
+	r := &recovery{dir: dir, store: n.store, log: n.wal}
+	if err := r.run(); err != nil {
+		return err
+	}
+	n.fsm = newFSM(n.store, dir, r.meta, n.halt)
+	n.fsm.reached = n.config.reached
+	return n.start()
+}
+
+// start starts raft.
+func (n *Node) start() error {
+	c := raft.DefaultConfig()
+	c.MaxAppendEntries = 1024 // they are applied in one commit
+	if n.config.Raft != nil {
+		n.config.Raft(c)
+	}
+	c.LocalID = n.config.ID
+	c.Logger = newHCLogger(n.config.Logger)
+	c.NoSnapshotRestoreOnStart = true // the store has it, and more
+	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{n.wal, n.halt})
+	if err != nil {
+		return err
+	}
+	t, ours := n.config.Transport.(*Transport)
+	if ours && n.config.Forward == nil {
+		n.config.Forward = t.Forward
+	}
+	n.raft, err = raft.NewRaft(c, n.fsm, cache, n.wal, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	if err != nil {
+		return err
+	}
+	n.halt.raft = n.raft
+	close(n.halt.started)
+	n.tasks.Go(n.lead)
+	if ours {
+		t.Serve(n.Handle)
+	}
+	return nil
+}
+
+// lead proposes an entry whenever this node becomes the leader. The entry is applied on all nodes, unlike those
+// that raft writes for itself: then the place of the store's content is known, and so is the end of the log.
+func (n *Node) lead() {
+	for {
+		select {
+		case leads := <-n.raft.LeaderCh():
+			if leads {
+				_, _ = n.propose(n.ctx, &entry{}) // a new leader tries again
+			}
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"allocstore/store"
+)
+
+// Consistency says how fresh the reads after a Read are.
+type Consistency int
+
+const (
+	// Stale reads show what this node has applied, however long ago it last heard of the leader.
+	Stale Consistency = iota
+
+	// Leader reads show every batch that was answered before the Read began, as long as clocks run at about the
+	// same speed and no process is paused: a leader that has heard of a majority within
+	// raft.Config.LeaderLeaseTimeout believes that it is the only one. It costs no message of its own.
+	Leader
+
+	// Linearizable reads show every batch that was answered before the Read began. The leader asks a majority whether
+	// it still leads. No clock matters.
+	Linearizable
+)
+
+// ReadInfo describes the state of a node as of a Read.
+type ReadInfo struct {
+	// Index is the index up to which the store shows the log: all reads that begin after the Read show at least it.
+	Index uint64
+
+	// LastContact is the time since this node last heard of the leader. It is 0 on the leader, and below 0 if the
+	// node has not heard of any.
+	LastContact time.Duration
+
+	// KnownLeader says whether the node knows a leader.
+	KnownLeader bool
+}
+
+// Read waits until reads of Store are as fresh as asked, on any node, and returns how fresh that is. A follower asks
+// the leader for the index, and waits until it has applied it.
+//
+// Errors: ErrNotLeader if there is no leader, it cannot be reached, or Config.Forward is nil on a follower; ctx's error;
+// ErrHalted; store.ErrClosed; store.ErrInvalid for another Consistency. Stale never blocks.
+func (n *Node) Read(ctx context.Context, c Consistency) (ReadInfo, error) {
+	if err := errors.Join(ctx.Err(), n.available()); err != nil {
+		return ReadInfo{}, err
+	}
+	switch c {
+	case Stale:
+		return n.readInfo(), nil
+	case Leader, Linearizable:
+	default:
+		return ReadInfo{}, fmt.Errorf("%w: Consistency %d", store.ErrInvalid, c)
+	}
+	at, err := n.readIndexAnywhere(ctx, c == Linearizable)
+	if err != nil {
+		return ReadInfo{}, err
+	}
+	if err := n.show(ctx, at); err != nil {
+		return ReadInfo{}, err
+	}
+	return n.readInfo(), nil
+}
+
+// readInfo returns the state of this node.
+func (n *Node) readInfo() ReadInfo {
+	leader, _ := n.raft.LeaderWithID()
+	i := ReadInfo{Index: n.store.AppliedIndex(), KnownLeader: leader != "", LastContact: -1}
+	if n.raft.State() == raft.Leader {
+		i.LastContact = 0
+	} else if last := n.raft.LastContact(); !last.IsZero() {
+		i.LastContact = max(time.Since(last), 0)
+	}
+	return i
+}
+
+// readIndexAnywhere returns the index of a read, from this node or the leader.
+func (n *Node) readIndexAnywhere(ctx context.Context, verify bool) (uint64, error) {
+	if n.raft.State() == raft.Leader {
+		at, err := n.readIndex(ctx, verify)
+		if !errors.Is(err, ErrNotLeader) {
+			return at, err
+		}
+	}
+	kind := byte(requestLease)
+	if verify {
+		kind = requestVerify
+	}
+	answer, err := n.forward(ctx, kind, nil)
+	if err == nil {
+		var at uint64
+		if at, err = decodeReadIndex(answer); err == nil {
+			return at, nil
+		}
+	}
+	if errors.Is(err, ErrOutcomeUnknown) && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %s", ErrNotLeader, err.Error()) // a read changes nothing
+	}
+	return 0, err
+}
+
+// readIndex returns, as the leader, an index such that a store which shows it shows all batches that were answered
+// before the call. The index is taken first, and the leadership is verified afterwards.
+func (n *Node) readIndex(ctx context.Context, verify bool) (uint64, error) {
+	if n.raft.State() != raft.Leader {
+		return 0, fmt.Errorf("%w: this node follows", ErrNotLeader)
+	}
+	if err := n.finishTerms(ctx); err != nil {
+		return 0, err
+	}
+	at, err := n.lastShown(n.raft.CommitIndex())
+	if err != nil {
+		return 0, err
+	}
+	if verify {
+		err = n.verify(ctx)
+	}
+	if n.raft.State() != raft.Leader {
+		err = fmt.Errorf("%w: the leadership was lost", ErrNotLeader)
+	}
+	return at, err
+}
+
+// verify asks a majority of the nodes whether this one leads.
+func (n *Node) verify(ctx context.Context) error {
+	verified := make(chan error, 1)
+	go func() { verified <- n.raft.VerifyLeader().Error() }()
+	select {
+	case err := <-verified:
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrNotLeader, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.ctx.Done():
+		return store.ErrClosed
+	}
+}
+
+// finishTerms waits until an entry of the current term is applied. Before that the leader does not know which entries of
+// earlier terms are committed.
+func (n *Node) finishTerms(ctx context.Context) error {
+	term := n.raft.CurrentTerm()
+	if n.fsm.shown.Load().term == term {
+		return nil
+	}
+	if _, err := n.propose(ctx, &entry{}); errors.Is(err, ErrOutcomeUnknown) && ctx.Err() == nil && n.available() == nil {
+		return fmt.Errorf("%w: %s", ErrNotLeader, err.Error())
+	} else if err != nil {
+		return err
+	}
+	if n.raft.CurrentTerm() != term {
+		return fmt.Errorf("%w: the term has ended", ErrNotLeader)
+	}
+	return nil
+}
+
+// lastShown returns the last entry, up to a committed index, that stores apply. Entries of raft's own are applied by no
+// store: a wait for one of them might never end.
+func (n *Node) lastShown(committed uint64) (uint64, error) {
+	given := n.fsm.shown.Load().index
+	for i := committed; i > given; i-- {
+		var log raft.Log
+		if err := n.wal.GetLog(i, &log); err != nil {
+			return 0, fmt.Errorf("log entry %d: %w", i, err)
+		}
+		if log.Type == raft.LogCommand || log.Type == raft.LogConfiguration {
+			return i, nil
+		}
+	}
+	return given, nil
+}

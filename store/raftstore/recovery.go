@@ -1,0 +1,126 @@
+package raftstore
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hashicorp/raft"
+
+	"allocstore/store"
+)
+
+// anew is the way back of a node whose directory is lost.
+const anew = "remove the node from the cluster, remove its directory, and let it join anew"
+
+// A recovery compares the three things in a node's directory before raft starts: the store, the log, and the
+// newest snapshot's meta. A node that starts with things that do not belong together would skip entries
+// that its store lacks, or wait for ever for entries that no log has.
+//
+//	log.first - 1 <= meta.Index                   nothing is missing between the snapshot and the log
+//	meta.Index <= AppliedIndex                    the store has what the log may lack; else the log gives it
+//	AppliedIndex <= max(log.last, meta.Held, 1)   the store has nothing that was never in this log
+type recovery struct {
+	dir   string
+	store *store.Store
+	log   raft.LogStore
+	meta  *meta
+
+	first, last uint64 // of the log; 0 and 0 if it is empty
+}
+
+func (r *recovery) run() error {
+	if err := r.finishInstall(); err != nil {
+		return err
+	}
+	if err := r.measure(); err != nil {
+		return err
+	}
+	if err := r.checkEnds(); err != nil {
+		return err
+	}
+	if err := r.replay(); err != nil {
+		return err
+	}
+	return r.cutLog()
+}
+
+// finishInstall makes the snapshot whose installation was interrupted the newest one, if the store has its content.
+func (r *recovery) finishInstall() (err error) {
+	name, next := filepath.Join(r.dir, metaName), filepath.Join(r.dir, nextMetaName)
+	if r.meta, err = readMeta(name); err != nil {
+		return err
+	}
+	begun, err := readMeta(next)
+	if err != nil {
+		return err
+	}
+	if begun.Index <= r.meta.Index || begun.Index > r.store.AppliedIndex() {
+		return removeSynced(next)
+	}
+	r.meta = begun
+	return rename(next, name)
+}
+
+func (r *recovery) measure() (err error) {
+	if r.first, err = r.log.FirstIndex(); err != nil {
+		return err
+	}
+	r.last, err = r.log.LastIndex()
+	return err
+}
+
+func (r *recovery) checkEnds() error {
+	applied, held := r.store.AppliedIndex(), max(r.last, r.meta.Index, r.meta.Held, 1)
+	switch {
+	case r.first > r.meta.Index+1 && r.last > r.meta.Index:
+		return fmt.Errorf("%w: the log begins at %d, and the newest snapshot is at %d; %s", ErrLogMismatch, r.first, r.meta.Index, anew)
+	case applied > held:
+		return fmt.Errorf("%w: the store has applied the log up to %d, and the log ends at %d: it was removed, or is another one's; "+
+			"to begin a cluster with the content of a store, restore its backup by Node.Restore; otherwise %s", ErrLogMismatch, applied, held, anew)
+	case applied < r.meta.Index && (r.last < r.meta.Index || r.first > applied+1):
+		return fmt.Errorf("%w: the store has applied the log up to %d, the newest snapshot is at %d, and the log has only the entries %d to %d: "+
+			"the store is an old copy, or a new one; %s", ErrLogMismatch, applied, r.meta.Index, r.first, r.last, anew)
+	}
+	return nil
+}
+
+// replay applies the entries up to the snapshot that the store lacks. They are committed. Raft begins after the
+// snapshot.
+func (r *recovery) replay() error {
+	for i := r.store.AppliedIndex() + 1; i <= r.meta.Index; i++ {
+		var log raft.Log
+		if err := r.log.GetLog(i, &log); err != nil {
+			return fmt.Errorf("log entry %d: %w", i, err)
+		}
+		e := store.Entry{Index: i}
+		if log.Type == raft.LogCommand {
+			var err error
+			if e, err = storeEntry(i, log.Data); err != nil {
+				return err
+			}
+		}
+		if _, err := r.store.ApplyEntries(context.Background(), []store.Entry{e}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cutLog removes a log that an installed snapshot has replaced: one that ends before it, or has another entry at
+// its index. Raft does so after an installation, which a crash may have prevented. The log takes no entry after a gap.
+func (r *recovery) cutLog() error {
+	if r.last == 0 || r.meta.Index == 0 || r.meta.Index < r.first {
+		return nil
+	}
+	if r.last >= r.meta.Index {
+		var log raft.Log
+		if err := r.log.GetLog(r.meta.Index, &log); err != nil {
+			return fmt.Errorf("log entry %d: %w", r.meta.Index, err)
+		}
+		if log.Term == r.meta.Term {
+			return nil
+		}
+	}
+	return r.log.DeleteRange(r.first, r.last)
+}

@@ -1,0 +1,119 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"allocstore/store"
+)
+
+// restoreGap is added to the last index of the log for the index of a restore, which is chosen before the log
+// stops: gaps are fine.
+const restoreGap = 1 << 16
+
+// Restore replaces the content of all nodes by that of a backup, of this cluster or any store. It has one index,
+// which is the same on all nodes. At it readers are told Restored, as after store.Restore; it is above all indexes of the
+// log and of the backup. Only the leader can restore.
+//
+// The backup is verified, and brought to the index, in a directory beside the store, before raft hears of it. Restore
+// returns when this node shows the content, and a majority has it. It blocks until then. Batches that are proposed meanwhile
+// are lost, or get ErrOutcomeUnknown. The node needs room for three times the backup.
+//
+// Errors: ErrNotLeader; those of store.Restore, for a wrong backup: nothing has changed. ErrOutcomeUnknown if the
+// leadership was lost: call Read, and look. ErrHalted; store.ErrClosed; ctx's error before raft is involved.
+func (n *Node) Restore(ctx context.Context, r io.Reader) error {
+	if !n.closing.TryRLock() {
+		return store.ErrClosed
+	}
+	defer n.closing.RUnlock()
+	if err := n.available(); err != nil {
+		return err
+	}
+	if n.raft.State() != raft.Leader {
+		return fmt.Errorf("restore: %w: this node follows", ErrNotLeader)
+	}
+	if err := n.restore(ctx, r); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) restore(ctx context.Context, r io.Reader) (err error) {
+	dir := n.fsm.path(restoreDirName)
+	if err := os.Mkdir(dir, 0o777); err != nil { // another Restore is running
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, storeName)
+	if err := n.fill(ctx, path, r); err != nil {
+		return err
+	}
+	o := n.config.storeOptions()
+	s, err := store.Open(path, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	at := max(n.raft.LastIndex()+restoreGap, s.AppliedIndex()) + 2
+	_, err = s.ApplyEntries(ctx, []store.Entry{{Index: at - 1, Limits: store.Limits{Floor: at - 1}}, {Index: at, Mark: true}})
+	if err != nil {
+		return err
+	}
+	return n.replace(ctx, s, at)
+}
+
+// fill restores the backup into a new store.
+func (n *Node) fill(ctx context.Context, path string, r io.Reader) (err error) {
+	o := n.config.storeOptions()
+	o.Replicated = false
+	s, err := store.Open(path, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Restore(ctx, r)
+}
+
+// replace lets raft replace the content of all nodes by that of s, which is at the index.
+func (n *Node) replace(ctx context.Context, s *store.Store, at uint64) (err error) {
+	b, err := s.PrepareBackup()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	info, err := b.Write(ctx, io.Discard)
+	if err != nil {
+		return err
+	}
+	from, to := io.Pipe()
+	defer from.Close()
+	go func() {
+		_, err := to.Write([]byte{operatorStream})
+		if err == nil {
+			_, err = b.Write(ctx, to)
+		}
+		_ = to.CloseWithError(err) // always nil
+	}()
+	var timeout time.Duration
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = max(time.Until(deadline), 1)
+	}
+	m := &raft.SnapshotMeta{Version: raft.SnapshotVersionMax, Index: at - 1, Size: 1 + info.Bytes}
+	err = n.raft.Restore(m, from, timeout)
+	switch {
+	case n.halt.err() != nil:
+		return n.halt.err()
+	case errors.Is(err, raft.ErrNotLeader) && n.store.AppliedIndex() < at:
+		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return nil
+}

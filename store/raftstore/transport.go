@@ -1,0 +1,283 @@
+package raftstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"allocstore/store"
+)
+
+// The first byte of a connection says whom it is for.
+const (
+	raftStream    = 'r'
+	forwardStream = 'f'
+)
+
+// Defaults of TransportOptions.
+const (
+	defaultTimeout   = 10 * time.Second
+	handshakeTimeout = 10 * time.Second
+	raftPool         = 4 // connections to each node
+)
+
+// TransportOptions are the settings of a Transport.
+type TransportOptions struct {
+	// Advertise is the address that other nodes dial. "" means that of the listener, which must not be a wildcard then.
+	Advertise string
+
+	// TLS encrypts all connections: it is used to listen and to dial. For mutual TLS it has Certificates, RootCAs,
+	// ClientCAs and ClientAuth of [tls.RequireAndVerifyClientCert]. The name of the dialed host is verified unless
+	// ServerName is set. Nil means plain TCP, for networks that only the nodes can reach: whoever reaches the port writes.
+	TLS *tls.Config
+
+	// Timeout bounds each message of raft, and dialing. Default 10 s. Snapshots have as much for each 256 KiB.
+	Timeout time.Duration
+
+	// MaxRequestBytes bounds a forwarded request, and an answer. Default 128 MiB; it is above MaxBatchBytes of all nodes.
+	MaxRequestBytes int
+
+	// Logger receives the messages of raft's transport. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// A Transport connects nodes by TCP: raft's own messages, and requests that are forwarded to the leader, on one
+// port. Its methods may be called from any goroutine. Close it through the Node that uses it, or by hand if Open failed.
+type Transport struct {
+	*raft.NetworkTransport
+	mux    *mux
+	client *client
+}
+
+// NewTransport listens on a TCP address, and returns a transport for one node. Errors: store.ErrInvalid for a wildcard
+// that cannot be advertised, and those of the network.
+func NewTransport(address string, o *TransportOptions) (*Transport, error) {
+	var c TransportOptions
+	if o != nil {
+		c = *o
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.MaxRequestBytes <= 0 {
+		c.MaxRequestBytes = 128 << 20
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMux(l, &c)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	t := &Transport{mux: m, client: newClient(&c, m.dial)}
+	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: m, MaxPool: raftPool, Timeout: c.Timeout, Logger: newHCLogger(c.Logger),
+	})
+	return t, nil
+}
+
+// Serve gives the requests of other nodes to handle. Open calls it with Node.Handle.
+func (t *Transport) Serve(handle func(context.Context, []byte) ([]byte, error)) {
+	t.mux.serve(handle)
+}
+
+// Forward sends a request to the node at an address, and returns its answer. It blocks until the answer arrives. The error is
+// an ErrNotLeader if the request was not sent; after ctx's and any other error it may have been handled.
+func (t *Transport) Forward(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error) {
+	return t.client.do(ctx, string(to), request)
+}
+
+// Close closes the port and all connections, also those that other nodes have opened.
+func (t *Transport) Close() error {
+	t.client.close()
+	return t.NetworkTransport.Close() // and the mux
+}
+
+// A mux accepts connections and gives them to raft or to the forwarded requests, by their first byte. It is raft's
+// StreamLayer.
+type mux struct {
+	net.Listener
+	options *TransportOptions
+	addr    net.Addr
+	toRaft  chan net.Conn
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		open   map[net.Conn]struct{} // accepted
+		handle func(context.Context, []byte) ([]byte, error)
+		closed bool
+	}
+}
+
+var _ raft.StreamLayer = (*mux)(nil)
+
+func newMux(l net.Listener, o *TransportOptions) (*mux, error) {
+	m := &mux{Listener: l, options: o, addr: l.Addr(), toRaft: make(chan net.Conn)}
+	if o.Advertise != "" {
+		a, err := net.ResolveTCPAddr("tcp", o.Advertise)
+		if err != nil {
+			return nil, fmt.Errorf("%w: TransportOptions.Advertise: %w", store.ErrInvalid, err)
+		}
+		m.addr = namedAddr{a, o.Advertise}
+	} else if a, ok := m.addr.(*net.TCPAddr); ok && a.IP.IsUnspecified() {
+		return nil, fmt.Errorf("%w: %v is no address to dial: set TransportOptions.Advertise", store.ErrInvalid, a)
+	}
+	m.mu.open = make(map[net.Conn]struct{})
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.tasks.Go(m.acceptAll)
+	return m, nil
+}
+
+// A namedAddr is an address by its name.
+type namedAddr struct {
+	net.Addr
+	name string
+}
+
+func (a namedAddr) String() string { return a.name }
+
+// Addr returns the address that other nodes dial.
+func (m *mux) Addr() net.Addr { return m.addr }
+
+// acceptAll accepts connections until Close.
+func (m *mux) acceptAll() {
+	for {
+		conn, err := m.Listener.Accept()
+		if err != nil {
+			if m.ctx.Err() != nil {
+				return
+			}
+			select { // too many files, for example
+			case <-time.After(10 * time.Millisecond):
+			case <-m.ctx.Done():
+			}
+			continue
+		}
+		if m.options.TLS != nil {
+			conn = tls.Server(conn, m.options.TLS)
+		}
+		if m.add(conn) {
+			m.tasks.Go(func() { m.route(conn) })
+		}
+	}
+}
+
+// add notes a connection, which Close closes.
+func (m *mux) add(conn net.Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.closed {
+		_ = conn.Close()
+		return false
+	}
+	m.mu.open[conn] = struct{}{}
+	return true
+}
+
+func (m *mux) remove(conn net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.mu.open, conn)
+}
+
+// route reads the first byte of a connection. A client that sends none is cut off.
+func (m *mux) route(conn net.Conn) {
+	var first [1]byte
+	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
+	_, err := conn.Read(first[:])
+	_ = conn.SetDeadline(time.Time{})
+	owned := &ownedConn{Conn: conn, m: m}
+	if err == nil {
+		switch first[0] {
+		case raftStream:
+			select {
+			case m.toRaft <- owned:
+				return
+			case <-m.ctx.Done():
+			}
+		case forwardStream:
+			m.serveConn(owned)
+		}
+	}
+	_ = owned.Close()
+}
+
+// An ownedConn is forgotten when it is closed.
+type ownedConn struct {
+	net.Conn
+	m *mux
+}
+
+// Close closes the connection.
+func (c *ownedConn) Close() error {
+	c.m.remove(c.Conn)
+	return c.Conn.Close()
+}
+
+// Accept returns the next connection for raft.
+func (m *mux) Accept() (net.Conn, error) {
+	select {
+	case conn := <-m.toRaft:
+		return conn, nil
+	case <-m.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Dial opens a connection for raft.
+func (m *mux) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(m.ctx, timeout)
+	defer cancel()
+	return m.dial(ctx, string(address), raftStream)
+}
+
+// dial opens a connection of a kind.
+func (m *mux) dial(ctx context.Context, address string, kind byte) (conn net.Conn, err error) {
+	d := &net.Dialer{Timeout: m.options.Timeout}
+	if m.options.TLS != nil {
+		conn, err = (&tls.Dialer{NetDialer: d, Config: m.options.TLS}).DialContext(ctx, "tcp", address)
+	} else {
+		conn, err = d.DialContext(ctx, "tcp", address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(m.options.Timeout))
+	if _, err = conn.Write([]byte{kind}); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, conn.SetWriteDeadline(time.Time{})
+}
+
+// Close closes the port and the accepted connections, and waits until their requests have ended. Calling it again does
+// nothing.
+func (m *mux) Close() error {
+	m.mu.Lock()
+	if m.mu.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	m.mu.closed = true
+	for conn := range m.mu.open {
+		_ = conn.Close()
+	}
+	m.mu.Unlock()
+	m.stop()
+	err := m.Listener.Close()
+	m.tasks.Wait()
+	return err
+}
