@@ -33,6 +33,7 @@ type cluster struct {
 	tcp   *TransportOptions // nil for the in-memory transport
 	tune  func(*Config)     // before Open, or nil
 	nodes []*testNode
+	alone bool // there is one node
 
 	mu     sync.Mutex // guards what follows
 	links  map[raft.ServerAddress]*testNode
@@ -50,7 +51,7 @@ type testNode struct {
 // newCluster returns n nodes that have elected a leader.
 func newCluster(t *testing.T, n int, tcp *TransportOptions, tune func(*Config)) *cluster {
 	t.Helper()
-	c := &cluster{t: t, dir: t.TempDir(), tcp: tcp, tune: tune, links: make(map[raft.ServerAddress]*testNode)}
+	c := &cluster{t: t, dir: t.TempDir(), tcp: tcp, tune: tune, alone: n == 1, links: make(map[raft.ServerAddress]*testNode)}
 	var members []Member
 	for range n {
 		tn := c.add()
@@ -58,7 +59,10 @@ func newCluster(t *testing.T, n int, tcp *TransportOptions, tune func(*Config)) 
 	}
 	t.Cleanup(c.close)
 	require.NoError(t, c.nodes[0].Bootstrap(members...))
-	c.leader()
+	leads := c.leader()
+	for _, tn := range c.nodes {
+		c.knows(tn, leads)
+	}
 	return c
 }
 
@@ -98,7 +102,11 @@ func (c *cluster) config(tn *testNode) *Config {
 		c.halted = append(c.halted, err)
 	}}
 	config.Raft = func(r *raft.Config) {
-		r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = 500*time.Millisecond, 500*time.Millisecond, 250*time.Millisecond
+		timeout := 700 * time.Millisecond
+		if c.alone {
+			timeout = 50 * time.Millisecond
+		}
+		r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = timeout, timeout, timeout/2
 		r.CommitTimeout = 5 * time.Millisecond
 		r.TrailingLogs = 8
 		r.MaxAppendEntries = 16        // the log's cache keeps as many of those that were cut
@@ -245,21 +253,32 @@ func (c *cluster) follower() *testNode {
 	leads := c.leader()
 	for _, tn := range c.nodes {
 		if tn != leads && tn.Node != nil {
-			c.until("a known leader", func() bool { _, id := tn.raft.LeaderWithID(); return id == leads.id })
+			c.knows(tn, leads)
 			return tn
 		}
 	}
 	return nil
 }
 
-// apply applies a batch on a node.
+// knows waits until a node knows the leader.
+func (c *cluster) knows(tn, leads *testNode) {
+	c.t.Helper()
+	c.until("a known leader", func() bool { _, id := tn.raft.LeaderWithID(); return id == leads.id })
+}
+
+// apply applies a batch on a node. Elections may come between.
 func (c *cluster) apply(tn *testNode, b *store.Batch) store.Applied {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	a, err := tn.Apply(ctx, b)
-	require.NoError(c.t, err)
-	return a
+	for {
+		a, err := tn.Apply(ctx, b)
+		if !errors.Is(err, ErrNotLeader) || ctx.Err() != nil {
+			require.NoError(c.t, err)
+			return a
+		}
+		c.leader()
+	}
 }
 
 // place upserts allocations with the given numbers, each in its own batch.
@@ -284,8 +303,7 @@ func upsert(n uint32) *store.Batch {
 func (c *cluster) equal() []byte {
 	c.t.Helper()
 	leads := c.leader()
-	_, err := leads.Apply(c.t.Context(), new(store.Batch))
-	require.NoError(c.t, err)
+	c.apply(leads, new(store.Batch))
 	at := leads.Store().AppliedIndex()
 	want := content(c.t, leads.Store())
 	for _, tn := range c.nodes {

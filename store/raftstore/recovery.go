@@ -76,8 +76,8 @@ func (r *recovery) checkEnds() error {
 	case r.first > r.meta.Index+1 && r.last > r.meta.Index:
 		return fmt.Errorf("%w: the log begins at %d, and the newest snapshot is at %d; %s", ErrLogMismatch, r.first, r.meta.Index, anew)
 	case applied > held:
-		return fmt.Errorf("%w: the store has applied the log up to %d, and the log ends at %d: it was removed, or is another one's; "+
-			"to begin a cluster with the content of a store, restore its backup by Node.Restore; otherwise %s", ErrLogMismatch, applied, held, anew)
+		return fmt.Errorf("%w: the store has applied entries up to %d, and the log ends at %d: it was removed, or is another one's; "+
+			"to begin a cluster with the content of a store, restore its backup by Node.Restore; otherwise %s", ErrLogMismatch, applied, max(r.last, r.meta.Index), anew)
 	case applied < r.meta.Index && (r.last < r.meta.Index || r.first > applied+1):
 		return fmt.Errorf("%w: the store has applied the log up to %d, the newest snapshot is at %d, and the log has only the entries %d to %d: "+
 			"the store is an old copy, or a new one; %s", ErrLogMismatch, applied, r.meta.Index, r.first, r.last, anew)
