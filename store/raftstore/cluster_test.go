@@ -35,7 +35,7 @@ type cluster struct {
 	nodes []*testNode
 	alone bool // there is one node
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	links  map[raft.ServerAddress]*testNode
 	halted []error
 }

@@ -3,7 +3,7 @@ package raftstore
 import "errors"
 
 var (
-	// ErrNotLeader: the call needs the leader, and this node is not the leader, knows none, or cannot reach it.
+	// ErrNotLeader: the call needs the leader. This node is not the leader, and knows no leader or cannot reach it.
 	// Nothing has happened: the call may be repeated.
 	ErrNotLeader = errors.New("not the leader")
 

@@ -27,7 +27,7 @@ const (
 
 const metaVersion = 1
 
-// A meta is what raft wants to know of a snapshot beside its content, which is the store itself. The file
+// A meta has raft's facts about the newest snapshot. The content of the snapshot is the store itself. The file
 // has the checksum of the rest as its first line.
 //
 // Invariant: the store has durably applied Index before the file says so.

@@ -40,7 +40,7 @@ func TestStartKeepsTheStore(t *testing.T) {
 	require.Equal(t, 70, tn.Store().Stats().Allocations)
 }
 
-// TestSnapshotCopiesNothing: the log is cut, and what raft lists has an index that is durable in the store.
+// TestSnapshotCopiesNothing: the log is cut, and the index that raft lists is durable in the store.
 func TestSnapshotCopiesNothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil, nil)
@@ -254,7 +254,7 @@ func TestRefusalsAreEqual(t *testing.T) {
 	require.Equal(t, string(want), string(c.equal()))
 }
 
-// TestInstallKeepsReaders: an installed snapshot is the same history. Waits and feeds go on, and nobody is told of a
+// TestInstallKeepsReaders: an installed snapshot is the same history. Waits and feeds go on, and no reader is told of a
 // restore.
 func TestInstallKeepsReaders(t *testing.T) {
 	t.Parallel()
@@ -361,7 +361,7 @@ func (c *cluster) installed(tn *testNode, above uint64) {
 	})
 }
 
-// stream returns what a node would send as a snapshot.
+// stream returns a snapshot as the node would send it.
 func stream(t *testing.T, tn *testNode) (*raft.SnapshotMeta, []byte) {
 	t.Helper()
 	s := &snapshots{tn.fsm, tn.ctx}

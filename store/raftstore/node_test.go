@@ -207,3 +207,33 @@ func TestCanceled(t *testing.T) {
 	_, err = c.nodes[0].Store().Get(storetest.ID(1))
 	require.ErrorIs(t, err, store.ErrNotFound, fmt.Sprint(err))
 }
+
+// TestEntryTooLargeForTheLog: the log would write an entry above 64 MiB, and refuse to read it after a restart.
+func TestEntryTooLargeForTheLog(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil, nil)
+	tn := c.nodes[0]
+	last := tn.raft.LastIndex()
+	_, err := tn.propose(t.Context(), &entry{batch: make([]byte, maxEntryBytes)})
+	require.ErrorIs(t, err, store.ErrTooLarge)
+	require.Equal(t, last, tn.raft.LastIndex())
+}
+
+// TestFloorIsRaisedRarely: the floor follows the index with the retention between, in steps, and never goes back.
+func TestFloorIsRaisedRarely(t *testing.T) {
+	t.Parallel()
+	require.EqualValues(t, store.DefaultFeedRetention, retention(nil))
+	require.EqualValues(t, minRetention, retention(&store.Options{FeedRetention: -1}))
+	require.EqualValues(t, 9999, retention(&store.Options{FeedRetention: 9999}))
+	var f floor
+	require.Zero(t, f.next(100, 100))
+	require.EqualValues(t, 1, f.next(101, 100), "the first one, so that compaction begins")
+	require.Zero(t, f.next(100+floorEntries, 100))
+	require.EqualValues(t, 1+floorEntries, f.next(101+floorEntries, 100))
+	f.pass(5)
+	require.Zero(t, f.next(102+floorEntries, 100))
+	f.pass(4 * floorEntries) // of another leader
+	require.Zero(t, f.next(3*floorEntries, 100))
+	f.raised = f.raised.Add(-floorInterval)
+	require.EqualValues(t, 4*floorEntries+1, f.next(4*floorEntries+101, 100))
+}

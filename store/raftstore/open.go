@@ -22,8 +22,8 @@ import (
 // has.
 //
 // Errors: store.ErrInvalid for wrong settings; ErrLogMismatch; those of store.Open, among them ErrLocked and
-// ErrCorrupt, after which the node is installed anew; those of the log and of raft. Open has closed what it
-// opened then, except Transport. It blocks until the store is read, and does not wait for a leader.
+// ErrCorrupt, after which the node is installed anew; those of the log and of raft. After an error all is
+// closed, except Transport. It blocks until the store is read, and does not wait for a leader.
 func Open(dir string, c *Config) (*Node, error) {
 	if c == nil {
 		c = new(Config)

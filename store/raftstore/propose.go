@@ -7,16 +7,21 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/segment"
 
 	"allocstore/store"
 )
+
+// maxEntryBytes bounds an entry. The log would write a larger one, and could not read it. Some room is for the log's own
+// fields.
+const maxEntryBytes = segment.MaxEntrySize - 4096
 
 // Apply applies a batch on all nodes: on the leader it is proposed to raft, on any other node it is forwarded to the
 // leader. When Apply returns without an error, a majority of the nodes has the batch on the disk, and the
 // store of this node shows it. It blocks until then.
 //
 // Errors that are due to the batch are those of store.Apply, on every node alike: *store.ConflictError,
-// ErrInvalid, ErrInvalidID, ErrNoJob, ErrTooLarge. Nothing was changed. Others:
+// ErrInvalid, ErrInvalidID, ErrNoJob, ErrTooLarge, also for a batch above 64 MiB as bytes. Nothing was changed. Others:
 //
 //   - ErrNotLeader: there is no leader, or it cannot be reached, or Config.Forward is nil; or ctx's error before
 //     the batch was proposed. Nothing has happened.
@@ -88,9 +93,13 @@ func (n *Node) propose(ctx context.Context, e *entry) (outcome, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), 1)
 	}
+	data := e.encode()
+	if len(data) > maxEntryBytes {
+		return outcome{}, fmt.Errorf("%w: an entry of %d bytes; the log takes up to %d", store.ErrTooLarge, len(data), maxEntryBytes)
+	}
 	proposed := make(chan raft.ApplyFuture, 1)
 	go func() {
-		f := n.raft.Apply(e.encode(), timeout)
+		f := n.raft.Apply(data, timeout)
 		_ = f.Error()
 		proposed <- f
 	}()

@@ -15,7 +15,7 @@ import (
 type Consistency int
 
 const (
-	// Stale reads show what this node has applied, however long ago it last heard of the leader.
+	// Stale reads show the entries that this node has applied, however long ago it last heard of the leader.
 	Stale Consistency = iota
 
 	// Leader reads show every batch that was answered before the Read began, as long as clocks run at about the

@@ -114,7 +114,7 @@ func TestDamagedStoreIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, anew)
 }
 
-// TestMetaIsWritten reads what it writes, and refuses all else.
+// TestMetaIsWritten reads a file as it was written, and refuses all other bytes.
 func TestMetaIsWritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

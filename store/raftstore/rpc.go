@@ -69,7 +69,7 @@ func (m *mux) handler() func(context.Context, []byte) ([]byte, error) {
 }
 
 // serveConn handles the requests of a connection until it ends, each in a goroutine, and waits for them. The requests of a
-// connection that ends are canceled: nobody reads the answers.
+// connection that ends are canceled: their answers would not be read.
 func (m *mux) serveConn(conn net.Conn) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	var tasks sync.WaitGroup

@@ -118,7 +118,7 @@ func (d *departure) Close() error {
 type arrival struct {
 	s        *snapshots
 	meta     meta
-	size     int64 // of what has arrived
+	size     int64 // of the bytes that have arrived
 	operator bool
 	to       *io.PipeWriter // nil before the first byte, and if the store has the content already
 	done     chan error
@@ -212,7 +212,7 @@ func (a *arrival) release() error {
 	return a.install.Close()
 }
 
-// Cancel drops what has arrived.
+// Cancel drops the bytes that have arrived.
 func (a *arrival) Cancel() error {
 	if a.to == nil {
 		return a.release()

@@ -15,7 +15,7 @@ import (
 	"allocstore/store"
 )
 
-// The first byte of a connection says whom it is for.
+// The first byte of a connection is its kind.
 const (
 	raftStream    = 'r'
 	forwardStream = 'f'
@@ -35,7 +35,7 @@ type TransportOptions struct {
 
 	// TLS encrypts all connections: it is used to listen and to dial. For mutual TLS it has Certificates, RootCAs,
 	// ClientCAs and ClientAuth of [tls.RequireAndVerifyClientCert]. The name of the dialed host is verified unless
-	// ServerName is set. Nil means plain TCP, for networks that only the nodes can reach: whoever reaches the port writes.
+	// ServerName is set. Nil means plain TCP, for networks that only the nodes can reach: every client of the port can write.
 	TLS *tls.Config
 
 	// Timeout bounds each message of raft, and dialing. Default 10 s. Snapshots have as much for each 256 KiB.
@@ -194,7 +194,7 @@ func (m *mux) remove(conn net.Conn) {
 	delete(m.mu.open, conn)
 }
 
-// route reads the first byte of a connection. A client that sends none is cut off.
+// route reads the first byte of a connection. A client that does not send it is cut off.
 func (m *mux) route(conn net.Conn) {
 	var first [1]byte
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))

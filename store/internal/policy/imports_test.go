@@ -70,6 +70,7 @@ var units = []unit{
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
 	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests
+	{"store/raftstore", "schema index store", nil, ships},       // a module of its own, with raft
 	{"store/cmd", "schema watch index store store/httpapi store/internal/ctxio store/internal/logfile", nil, 0},
 	{"store/internal/damagetest", "", nil, 0},
 	{"store/internal/logtest", "schema store/internal/boltfile store/internal/lists store/internal/record store/internal/logfile " +
@@ -172,6 +173,9 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"store/a.go", "m/store/internal/state", true},
 		{"store/httpapi/a.go", "m/store/internal/state", false},
 		{"store/a.go", "m/store/httpapi", false},
+		{"store/a.go", "m/store/raftstore", false},
+		{"store/raftstore/a.go", "m/store", true},
+		{"store/raftstore/a.go", "m/store/internal/logfile", false},
 		{"store/a_test.go", "m/store/httpapi", false},
 		{"store/a_test.go", "m/store/storetest", true},
 		{"store/a.go", "m/store/storetest", false},

@@ -23,7 +23,7 @@ const (
 // decoders are the packages that decode bytes of a file or a request.
 var decoders = []string{
 	"schema", "store", "store/internal/backup", "store/internal/backupstream", "store/internal/batchcodec", "store/internal/boltfile",
-	"store/internal/record", "store/internal/state",
+	"store/internal/record", "store/internal/state", "store/raftstore",
 }
 
 // A pkgRule is a rule about whole packages.
