@@ -160,7 +160,7 @@ func decodeAnswer(b []byte) (o outcome, err error) {
 		o.index = r.number()
 		o.result.Index = r.number()
 		o.result.Unchanged = int(r.number())
-		for range min(r.number(), uint64(len(r.b))) {
+		for count := r.number(); count > 0 && !r.bad; count-- {
 			o.result.Unknown = append(o.result.Unknown, r.text())
 		}
 	case answerRefused:

@@ -17,6 +17,7 @@ type halt struct {
 	raft    *raft.Raft    // set before started is closed
 	started chan struct{} // closed when raft has started
 	left    chan struct{} // closed when the node has left raft
+	down    func()        // ends Node.up
 	tell    func(error)   // Config.Halted, or nil
 	note    func(error)   // logs the cause
 }
@@ -35,6 +36,7 @@ func (h *halt) begin(cause error) error {
 		err := fmt.Errorf("%w: %w; if the store cannot be opened again, remove the node from the cluster, "+
 			"remove its directory, and let it join anew", ErrHalted, cause)
 		h.cause.Store(&err)
+		h.down()
 		go h.leave(err)
 	})
 	return h.err()

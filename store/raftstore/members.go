@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"allocstore/store"
 )
 
 // A Member is a node of the cluster.
@@ -115,7 +113,7 @@ func (n *Node) change(ctx context.Context, what string, begin func(time.Duration
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, ctx.Err())
-	case <-n.ctx.Done():
-		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, store.ErrClosed)
+	case <-n.up.Done():
+		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, n.available())
 	}
 }

@@ -208,13 +208,15 @@ func TestUnknownEntryHalts(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil, nil)
 	tn := c.nodes[0]
-	applied := tn.Store().AppliedIndex()
+	waiting := make(chan error, 1)
+	go func() { waiting <- tn.show(t.Context(), 1<<40) }()
 	f := tn.raft.Apply([]byte{entryVersion + 1, 0, 0, 0, 0}, 0)
 	require.NoError(t, f.Error())
 	_, err := outcomeOf(f.Response())
 	require.ErrorIs(t, err, store.ErrFormatVersion)
 	require.ErrorIs(t, err, ErrHalted)
-	require.Equal(t, applied, tn.Store().AppliedIndex())
+	require.Equal(t, f.Index()-1, tn.Store().AppliedIndex())
+	require.ErrorIs(t, <-waiting, ErrHalted)
 	c.until("its owner is told", func() bool { return len(c.haltedErrors()) == 1 })
 }
 

@@ -68,6 +68,7 @@ type Node struct {
 
 	ctx   context.Context // ends when Close begins
 	stop  context.CancelFunc
+	up    context.Context // ends when Close begins, or the node halts
 	tasks sync.WaitGroup
 
 	// closing makes Close wait for a Restore: raft panics if it stops during one.
@@ -83,7 +84,7 @@ func (n *Node) Store() *store.Store { return n.store }
 // Raft returns raft, for its state, its statistics, and leadership transfers. Its Apply and Restore must not be called.
 func (n *Node) Raft() *raft.Raft { return n.raft }
 
-// Close stops the node: raft, the log and then the store. Running calls end, with ErrOutcomeUnknown if their batch
+// Close stops the node: raft, the log and then the store. It waits for a running Restore. Other running calls end, with ErrOutcomeUnknown if their batch
 // was proposed. The other nodes elect a new leader after an election timeout; a leader that is to be missed for less
 // transfers the leadership first (Raft().LeadershipTransfer). Close blocks until everything is closed. Calling it again
 // returns the same error.

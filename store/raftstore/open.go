@@ -34,9 +34,9 @@ func Open(dir string, c *Config) (*Node, error) {
 	n := &Node{config: *c}
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted, note: func(err error) {
-		n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err)
-	}}
+	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted}
+	n.up, n.halt.down = context.WithCancel(n.ctx)
+	n.halt.note = func(err error) { n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err) }
 	if err := n.open(dir); err != nil {
 		n.stop()
 		return nil, fmt.Errorf("open %s: %w", dir, errors.Join(err, n.closeFiles()))
@@ -116,9 +116,9 @@ func (n *Node) lead() {
 		select {
 		case leads := <-n.raft.LeaderCh():
 			if leads {
-				_, _ = n.propose(n.ctx, &entry{}) // a new leader tries again
+				_, _ = n.propose(n.up, &entry{}) // a new leader tries again
 			}
-		case <-n.ctx.Done():
+		case <-n.up.Done():
 			return
 		}
 	}

@@ -67,7 +67,7 @@ func (n *Node) show(ctx context.Context, index uint64) error {
 // whileUp returns a context that also ends when the node halts or is closed.
 func (n *Node) whileUp(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(n.ctx, cancel)
+	stop := context.AfterFunc(n.up, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
@@ -111,8 +111,8 @@ func (n *Node) propose(ctx context.Context, e *entry) (outcome, error) {
 		return outcomeOf(f.Response())
 	case <-ctx.Done():
 		return outcome{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
-	case <-n.ctx.Done():
-		return outcome{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, store.ErrClosed)
+	case <-n.up.Done():
+		return outcome{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, n.available())
 	}
 }
 

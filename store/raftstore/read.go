@@ -138,8 +138,8 @@ func (n *Node) verify(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-n.ctx.Done():
-		return store.ErrClosed
+	case <-n.up.Done():
+		return n.available()
 	}
 }
 

@@ -320,3 +320,30 @@ func TestInstallOfAnOlderIndex(t *testing.T) {
 	c.open(tn)
 	require.Equal(t, string(before), string(content(t, tn.Store())))
 }
+
+// TestReplacedLogIsRemoved: a log that an installed snapshot has replaced is removed, if a crash kept raft from it. A log that
+// goes on from the snapshot stays.
+func TestReplacedLogIsRemoved(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		first, last, term uint64 // of the log
+		stays             bool
+	}{
+		"ends before":  {1, 9, 2, false},
+		"ends at it":   {1, 10, 2, true},
+		"goes on":      {5, 20, 2, true},
+		"another term": {5, 20, 1, false},
+		"begins after": {11, 20, 2, true},
+		"is empty":     {0, 0, 0, true},
+	} {
+		log := raft.NewInmemStore()
+		for i := c.first; i > 0 && i <= c.last; i++ {
+			require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: c.term}))
+		}
+		r := &recovery{log: log, meta: &meta{Index: 10, Term: 2}, first: c.first, last: c.last}
+		require.NoError(t, r.cutLog(), name)
+		last, err := log.LastIndex()
+		require.NoError(t, err)
+		require.Equal(t, c.stays, last == c.last, name)
+	}
+}
