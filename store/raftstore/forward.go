@@ -63,8 +63,8 @@ func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
 // halt all nodes.
 func (n *Node) handlePropose(ctx context.Context, payload []byte) []byte {
 	e, err := decodeEntry(payload)
-	if err == nil && e.mark {
-		err = fmt.Errorf("%w: a mark was forwarded", store.ErrInvalid)
+	if err == nil && (e.mark || e.audit != nil) {
+		err = fmt.Errorf("%w: a mark or an audit was forwarded", store.ErrInvalid)
 	}
 	if err == nil {
 		_, err = e.entryAt(1)

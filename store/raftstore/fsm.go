@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type fsm struct {
 	shown atomic.Pointer[place]
 
 	floor   floor
+	audit   audit
 	reached func(string) // Config.reached
 }
 
@@ -90,32 +92,36 @@ func (f *fsm) applyLocked(logs []*raft.Log, answers []any) (n int, err error) {
 	if err := f.halt.err(); err != nil {
 		return 0, err
 	}
-	entries, wrong := f.entriesOf(logs)
-	results, err := f.store.ApplyEntries(context.Background(), entries)
-	for i, r := range results {
-		answers[i] = outcome{logs[i].Index, r}
-		f.passLocked(logs[i], &entries[i])
+	for n < len(logs) && err == nil {
+		entries, audit, wrong := entriesOf(logs[n:])
+		var results []store.Result
+		results, err = f.store.ApplyEntries(context.Background(), entries)
+		for i, r := range results {
+			answers[n] = outcome{logs[n].Index, r}
+			f.passLocked(logs[n], &entries[i])
+			n++
+		}
+		if err == nil && audit != nil && !results[len(results)-1].Skipped {
+			err = f.audit.pass(logs[n-1].Index, audit, f.store)
+		}
+		err = cmp.Or(err, wrong)
 	}
-	if err == nil {
-		err = wrong
-	}
-	return len(results), err
+	return n, err
 }
 
-// entriesOf decodes entries up to the first one that it cannot decode.
-func (f *fsm) entriesOf(logs []*raft.Log) ([]store.Entry, error) {
-	entries := make([]store.Entry, 0, len(logs))
+// entriesOf decodes entries up to the first one that it cannot decode, or up to that of an audit.
+func entriesOf(logs []*raft.Log) (entries []store.Entry, audit *digest, err error) {
+	entries = make([]store.Entry, 0, len(logs))
 	for _, log := range logs {
-		e := store.Entry{Index: log.Index}
-		if log.Type == raft.LogCommand {
-			var err error
-			if e, err = storeEntry(log.Index, log.Data); err != nil {
-				return entries, err
-			}
+		e, audit, err := decodeLog(log)
+		if err != nil {
+			return entries, nil, err
 		}
-		entries = append(entries, e)
+		if entries = append(entries, e); audit != nil {
+			return entries, audit, nil
+		}
 	}
-	return entries, nil
+	return entries, nil, nil
 }
 
 // passLocked notes that an entry is applied.

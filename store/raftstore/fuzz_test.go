@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"allocstore/store"
@@ -13,7 +14,7 @@ import (
 // FuzzEntry decodes arbitrary bytes. An entry that decodes is encoded again, and is the same.
 func FuzzEntry(f *testing.F) {
 	data, _ := upsert(1).MarshalBinary()
-	for _, e := range []entry{{}, {mark: true}, {batch: data, limits: store.Limits{AllocationBytes: 1 << 20, BatchBytes: 5, Floor: 77}}, {batch: []byte{}}} {
+	for _, e := range []entry{{}, {mark: true}, {audit: &digest{7, 5, 1 << 63}}, {batch: data, limits: store.Limits{AllocationBytes: 1 << 20, BatchBytes: 5, Floor: 77}}, {batch: []byte{}}} {
 		f.Add(e.encode())
 	}
 	f.Add([]byte{2, 0, 0, 0, 0})
@@ -26,7 +27,7 @@ func FuzzEntry(f *testing.F) {
 		again, err := decodeEntry(e.encode())
 		require.NoError(t, err)
 		require.Equal(t, e, again)
-		_, _ = storeEntry(9, b)
+		_, _, _ = decodeLog(&raft.Log{Index: 9, Type: raft.LogCommand, Data: b})
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
@@ -48,6 +49,9 @@ type Config struct {
 
 	// segmentBytes is the size of the log's files in tests; 0 means 64 MiB. A file goes when all its entries are cut.
 	segmentBytes int
+
+	// auditInterval is the time between audits in tests; 0 means the constant.
+	auditInterval time.Duration
 
 	// reached is called at the steps of an installation, in tests that look at the files then.
 	reached func(step string)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
@@ -109,14 +110,21 @@ func (n *Node) start() error {
 	return nil
 }
 
-// lead proposes an entry whenever this node becomes the leader. The entry is applied on all nodes, unlike those
-// that raft writes for itself: then the place of the store's content is known, and so is the end of the log.
+// lead proposes an audit whenever this node becomes the leader, and now and then while it leads. The first one is needed in any case: unlike
+// the entries that raft writes for itself it is applied on all nodes, so the place of the store's content is known, and the end of the log.
 func (n *Node) lead() {
+	tick := time.NewTicker(cmp.Or(n.config.auditInterval, auditInterval))
+	defer tick.Stop()
 	for {
 		select {
 		case leads := <-n.raft.LeaderCh():
 			if leads {
-				_, _ = n.propose(n.up, &entry{}) // a new leader tries again
+				d, _ := n.fsm.audit.due(0)
+				_, _ = n.propose(n.up, &entry{audit: &d}) // a new leader tries again
+			}
+		case <-tick.C:
+			if n.raft.State() == raft.Leader {
+				n.audit()
 			}
 		case <-n.up.Done():
 			return

@@ -93,12 +93,9 @@ func (r *recovery) replay() error {
 		if err := r.log.GetLog(i, &log); err != nil {
 			return fmt.Errorf("log entry %d: %w", i, err)
 		}
-		e := store.Entry{Index: i}
-		if log.Type == raft.LogCommand {
-			var err error
-			if e, err = storeEntry(i, log.Data); err != nil {
-				return err
-			}
+		e, _, err := decodeLog(&log)
+		if err != nil {
+			return err
 		}
 		if _, err := r.store.ApplyEntries(context.Background(), []store.Entry{e}); err != nil {
 			return err
