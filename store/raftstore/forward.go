@@ -13,6 +13,7 @@ const (
 	requestPropose = iota + 1 // an entry
 	requestLease              // the index of a read under the leader's lease
 	requestVerify             // the index of a linearizable read
+	requestChange             // a change of the members
 )
 
 // forward sends a request to the leader, and returns the answer.
@@ -50,13 +51,20 @@ func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
 		return n.handlePropose(ctx, payload), nil
 	case requestLease, requestVerify:
 		at, err := n.readIndex(ctx, kind == requestVerify)
-		if err != nil {
-			return appendFailure(nil, err), nil
-		}
-		return appendIndex(at), nil
+		return answerOf(at, err), nil
+	case requestChange:
+		return answerOf(0, n.handleChange(ctx, payload)), nil
 	default:
 		return appendFailure(nil, fmt.Errorf("%w: request of kind %d", store.ErrFormatVersion, kind)), nil
 	}
+}
+
+// answerOf returns the answer to a request that has an index or an error.
+func answerOf(index uint64, err error) []byte {
+	if err != nil {
+		return appendFailure(nil, err)
+	}
+	return appendIndex(index)
 }
 
 // handlePropose proposes an entry of another node. An entry that this node cannot decode is refused: in the log it would

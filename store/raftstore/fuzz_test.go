@@ -45,8 +45,8 @@ func FuzzAnswer(f *testing.F) {
 		if err == nil && (len(b) == 0 || b[0] != answerApplied && b[0] != answerRefused) {
 			t.Fatalf("%x is %v", b, o)
 		}
-		if at, err := decodeReadIndex(b); err == nil {
-			again, err := decodeReadIndex(appendIndex(at))
+		if at, err := decodeIndex(b); err == nil {
+			again, err := decodeIndex(appendIndex(at))
 			require.NoError(t, err)
 			require.Equal(t, at, again)
 		}

@@ -2,11 +2,15 @@ package raftstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"allocstore/store"
 )
 
 // A Member is a node of the cluster.
@@ -59,61 +63,143 @@ func (n *Node) Members() ([]Member, error) {
 	return all, nil
 }
 
-// Join adds a member, on the leader. A member that is there gets the new address, and becomes a voter or a non-voter. The
+// Join adds a member, on any node. A member that is there gets the new address, and becomes a voter or a non-voter. The
 // new node runs already, with an empty directory, and is brought up to date afterwards: a large store is best
 // added as a non-voter, and once more as a voter when it has caught up, because a majority includes it from then on.
 // Join blocks until a majority has the change.
 //
-// Errors: ErrNotLeader; ErrOutcomeUnknown: call Members, and repeat Join; ErrHalted; store.ErrClosed.
+// Errors: store.ErrInvalid for an empty ID or address; ErrNotLeader, as for Apply; ErrOutcomeUnknown: call Members, and repeat
+// Join; ErrHalted; store.ErrClosed.
 func (n *Node) Join(ctx context.Context, m Member) error {
-	return n.change(ctx, "join", func(timeout time.Duration) raft.IndexFuture {
-		if m.Voter {
-			return n.raft.AddVoter(m.ID, m.Address, 0, timeout)
-		}
-		return n.joinNonvoter(m, timeout)
-	})
-}
-
-// joinNonvoter adds a member without a vote, or takes its vote away.
-func (n *Node) joinNonvoter(m Member, timeout time.Duration) raft.IndexFuture {
-	if all, err := n.Members(); err == nil {
-		for _, was := range all {
-			if was.ID == m.ID && was.Voter {
-				return n.raft.DemoteVoter(m.ID, 0, timeout)
-			}
-		}
+	if m.ID == "" || m.Address == "" {
+		return fmt.Errorf("join: %w: ID %q, address %q", store.ErrInvalid, m.ID, m.Address)
 	}
-	return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout)
+	return n.changeAnywhere(ctx, &change{Kind: joins, Member: m})
 }
 
-// Leave removes a member, on the leader. It may be a dead node, or the leader itself, which then steps down. A node with
+// Leave removes a member, on any node. It may be a dead node, or the leader itself, which then steps down. A node with
 // a lost directory is removed before it joins again. The errors are those of Join.
 func (n *Node) Leave(ctx context.Context, id raft.ServerID) error {
-	return n.change(ctx, "leave", func(timeout time.Duration) raft.IndexFuture {
-		return n.raft.RemoveServer(id, 0, timeout)
-	})
+	return n.changeAnywhere(ctx, &change{Kind: leaves, Member: Member{ID: id}})
 }
 
-// change changes the members.
-func (n *Node) change(ctx context.Context, what string, begin func(time.Duration) raft.IndexFuture) error {
+// Transfer gives the leadership to a voter, or to the one that has most of the log if id is "". It works on any node, and blocks
+// until the other one leads or an election timeout is over.
+//
+// Errors: ErrNotLeader; raft's if the voter does not take the leadership, after which this leader goes on; ctx's; ErrHalted;
+// store.ErrClosed.
+func (n *Node) Transfer(ctx context.Context, id raft.ServerID) error {
+	return n.changeAnywhere(ctx, &change{Kind: transfers, Member: Member{ID: id}})
+}
+
+// Kinds of changes.
+const (
+	joins     = "join"
+	leaves    = "leave"
+	transfers = "transfer"
+)
+
+// A change is a request to the leader to change a member's place. It travels as JSON.
+type change struct {
+	Kind   string
+	Member Member
+}
+
+// changeAnywhere changes the members here, or on the leader.
+func (n *Node) changeAnywhere(ctx context.Context, c *change) error {
 	if err := errors.Join(ctx.Err(), n.available()); err != nil {
 		return err
 	}
+	if n.raft.State() == raft.Leader {
+		if err := n.change(ctx, c); !errors.Is(err, ErrNotLeader) {
+			return err
+		}
+	}
+	request, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	answer, err := n.forward(ctx, requestChange, request)
+	if err == nil {
+		_, err = decodeIndex(answer)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Kind, err)
+	}
+	return nil
+}
+
+// handleChange changes the members for another node.
+func (n *Node) handleChange(ctx context.Context, request []byte) error {
+	c := new(change)
+	if err := json.Unmarshal(request, c); err != nil {
+		return fmt.Errorf("%w: a change of the members: %w", store.ErrInvalid, err)
+	}
+	return n.change(ctx, c)
+}
+
+// change changes the members, as the leader.
+func (n *Node) change(ctx context.Context, c *change) error {
 	var timeout time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), 1)
 	}
+	if c.Kind == transfers && c.Member.ID == n.config.ID && n.raft.State() == raft.Leader {
+		return nil
+	}
+	begin, err := n.changer(c, timeout)
+	if err != nil {
+		return err
+	}
 	changed := make(chan error, 1)
-	go func() { changed <- begin(timeout).Error() }()
+	go func() { changed <- begin().Error() }()
 	select {
 	case err := <-changed:
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, proposalError(err))
+		switch {
+		case err == nil:
+			return nil
+		case c.Kind != transfers || errors.Is(err, raft.ErrNotLeader):
+			err = proposalError(err)
 		}
-		return nil
+		return fmt.Errorf("%s: %w", c.Kind, err)
 	case <-ctx.Done():
-		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, ctx.Err())
+		return fmt.Errorf("%s: %w: %w", c.Kind, ErrOutcomeUnknown, ctx.Err())
 	case <-n.up.Done():
-		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, n.available())
+		return fmt.Errorf("%s: %w: %w", c.Kind, ErrOutcomeUnknown, n.available())
 	}
+}
+
+// changer returns the call of raft for a change.
+func (n *Node) changer(c *change, timeout time.Duration) (func() raft.Future, error) {
+	m := &c.Member
+	was, err := n.member(m.ID)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Kind == joins && m.Voter:
+		return func() raft.Future { return n.raft.AddVoter(m.ID, m.Address, 0, timeout) }, nil
+	case c.Kind == joins && was.Voter: // AddNonvoter leaves it its vote
+		return func() raft.Future { return n.raft.DemoteVoter(m.ID, 0, timeout) }, nil
+	case c.Kind == joins:
+		return func() raft.Future { return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout) }, nil
+	case c.Kind == leaves:
+		return func() raft.Future { return n.raft.RemoveServer(m.ID, 0, timeout) }, nil
+	case c.Kind == transfers && m.ID == "":
+		return n.raft.LeadershipTransfer, nil
+	case c.Kind == transfers && !was.Voter:
+		return nil, fmt.Errorf("%w: %q is no voter", store.ErrInvalid, m.ID)
+	case c.Kind == transfers:
+		return func() raft.Future { return n.raft.LeadershipTransferToServer(m.ID, was.Address) }, nil
+	}
+	return nil, fmt.Errorf("%w: a change %q", store.ErrInvalid, c.Kind)
+}
+
+// member returns a member, or the zero Member if it is none.
+func (n *Node) member(id raft.ServerID) (Member, error) {
+	all, err := n.Members()
+	if i := slices.IndexFunc(all, func(m Member) bool { return m.ID == id }); i >= 0 {
+		return all[i], err
+	}
+	return Member{}, err
 }

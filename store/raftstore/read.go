@@ -94,7 +94,7 @@ func (n *Node) readIndexAnywhere(ctx context.Context, verify bool) (uint64, erro
 	answer, err := n.forward(ctx, kind, nil)
 	if err == nil {
 		var at uint64
-		if at, err = decodeReadIndex(answer); err == nil {
+		if at, err = decodeIndex(answer); err == nil {
 			return at, nil
 		}
 	}

@@ -95,7 +95,7 @@ func TestMutualTLS(t *testing.T) {
 	defer trans.Close()
 	answer, err := trans.Forward(t.Context(), c.leader().address, []byte{requestLease})
 	require.NoError(t, err)
-	_, err = decodeReadIndex(answer)
+	_, err = decodeIndex(answer)
 	require.NoError(t, err)
 }
 
