@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"time"
 	"github.com/hashicorp/raft"
 )
 
@@ -14,12 +15,14 @@ import (
 type halt struct {
 	cause   atomic.Pointer[error] // an ErrHalted; set once
 	once    sync.Once
-	raft    *raft.Raft    // set before started is closed
-	started chan struct{} // closed when raft has started
-	left    chan struct{} // closed when the node has left raft
-	down    func()        // ends Node.up
-	tell    func(error)   // Config.Halted, or nil
-	note    func(error)   // logs the cause
+	raft    *raft.Raft      // set before started is closed
+	started chan struct{}   // closed when raft has started
+	left    chan struct{}   // closed when the node has left raft
+	down    func()          // ends Node.up
+	closing <-chan struct{} // closed when Node.Close begins
+	restore sync.Mutex      // held while raft restores: it panics if it stops meanwhile
+	tell    func(error)     // Config.Halted, or nil
+	note    func(error)     // logs the cause
 }
 
 // err returns an ErrHalted with the cause, or nil.
@@ -47,9 +50,9 @@ func (h *halt) begin(cause error) error {
 func (h *halt) leave(err error) {
 	h.note(err)
 	<-h.started
-	if h.raft.State() == raft.Leader {
-		_ = h.raft.LeadershipTransfer().Error() // within an election timeout
-	}
+	h.giveUp()
+	h.restore.Lock()
+	defer h.restore.Unlock()
 	_ = h.raft.Shutdown().Error()
 	close(h.left)
 	if h.tell != nil {
@@ -58,6 +61,31 @@ func (h *halt) leave(err error) {
 }
 
 // wait blocks until a halted node has left raft.
+// giveUp gives the leadership away. Raft tries for an election timeout, and never answers if its main goroutine waits
+// for the disk, or if raft stops before it has begun.
+func (h *halt) giveUp() {
+	if h.raft.State() != raft.Leader {
+		return
+	}
+	answered := make(chan struct{})
+	go func() { _ = h.raft.LeadershipTransfer().Error(); close(answered) }()
+	select {
+	case <-answered:
+	case <-time.After(2 * h.raft.ReloadableConfig().ElectionTimeout):
+	case <-h.closing:
+	}
+}
+
+// follows reports whether raft has started and does not lead.
+func (h *halt) follows() bool {
+	select {
+	case <-h.started:
+		return h.raft.State() == raft.Follower
+	default:
+		return false
+	}
+}
+
 func (h *halt) wait() {
 	if h.err() != nil {
 		<-h.left

@@ -171,7 +171,7 @@ func TestFailedStoreGivesUpLeadership(t *testing.T) {
 	require.ErrorIs(t, c.haltedErrors()[0], ErrHalted)
 	require.ErrorIs(t, c.haltedErrors()[0], store.ErrDetached)
 	require.ErrorContains(t, c.haltedErrors()[0], anew)
-	require.Equal(t, raft.Shutdown, tn.raft.State())
+	require.ErrorIs(t, tn.raft.Apply(nil, 0).Error(), raft.ErrRaftShutdown)
 	_, err = tn.fsm.Snapshot()
 	require.ErrorIs(t, err, ErrHalted)
 	cut := &guardedLog{tn.wal, tn.halt}

@@ -34,7 +34,7 @@ func Open(dir string, c *Config) (*Node, error) {
 	n := &Node{config: *c}
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted}
+	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted, closing: n.ctx.Done()}
 	n.up, n.halt.down = context.WithCancel(n.ctx)
 	n.halt.note = func(err error) { n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err) }
 	if err := n.open(dir); err != nil {
