@@ -42,6 +42,7 @@ type fsm struct {
 	// snapshot that was installed. The entries that raft writes for itself are applied by no store.
 	shown atomic.Pointer[place]
 
+	base    atomic.Uint64 // index of the newest snapshot, as in mu.meta
 	floor   floor
 	reached func(string) // Config.reached
 }
@@ -55,6 +56,7 @@ var _ raft.BatchingFSM = (*fsm)(nil)
 func newFSM(s *store.Store, dir string, m *meta, h *halt) *fsm {
 	f := &fsm{store: s, dir: dir, halt: h}
 	f.mu.meta = *m
+	f.base.Store(m.Index)
 	f.mu.at = m.position()
 	f.shown.Store(new(place))
 	return f
@@ -166,6 +168,7 @@ func (f *fsm) Persist(sink raft.SnapshotSink) error {
 		return err
 	}
 	f.mu.meta = m
+	f.base.Store(m.Index)
 	if f.mu.at.index < m.Index {
 		f.mu.at.index, f.mu.at.term = m.Index, m.Term
 	}
@@ -221,6 +224,7 @@ func (f *fsm) installLocked(a *arrival) error {
 	f.mu.meta = m
 	if f.mu.at.index < m.Index {
 		f.mu.at = m.position()
+	f.base.Store(m.Index)
 	}
 	f.shown.Store(&place{m.Index, m.Term})
 	return nil

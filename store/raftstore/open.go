@@ -88,7 +88,7 @@ func (n *Node) start() error {
 	c.LocalID = n.config.ID
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
-	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{n.wal, n.halt})
+	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{LogStore: n.wal, halt: n.halt, base: &n.fsm.base})
 	if err != nil {
 		return err
 	}

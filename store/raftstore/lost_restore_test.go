@@ -1,0 +1,50 @@
+package raftstore
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestLostRestoreHalts: a leader restores, and loses the leadership before any other node has the content. The others go
+// on without it. The node's content and index are those of a history that is not the cluster's: it halts, and
+// neither shows entries of one history on top of the other nor skips them.
+func TestLostRestoreHalts(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]bool{"by a snapshot": true, "by entries": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var c *cluster
+			var old *testNode
+			var once sync.Once
+			c = newCluster(t, 3, nil, func(config *Config) {
+				config.reached = func(string) { once.Do(func() { c.isolate(old) }) }
+			})
+			old = c.leader()
+			c.place(old, 0, 5)
+			c.equal()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			require.ErrorIs(t, old.Restore(ctx, bytes.NewReader(backupOf(t, 5, 100))), ErrOutcomeUnknown)
+			require.Equal(t, 1, old.Store().Stats().Allocations, "the restore was local")
+			next := c.leader()
+			c.place(next, 10, 40)
+			if cut {
+				c.snapshot(next)
+			} else {
+				c.shut(old)
+			}
+			if old.Node == nil {
+				c.open(old)
+			}
+			c.rejoin(old)
+			c.until("it has halted", func() bool { return old.halt.err() != nil })
+			require.ErrorIs(t, old.halt.err(), errLost)
+			c.place(c.leader(), 40, 45)
+			c.equal()
+		})
+	}
+}
