@@ -47,7 +47,7 @@ type fsm struct {
 	reached func(string) // Config.reached
 }
 
-// A place is an index of the log, and the term of its entry.
+// A place is an index of the log, and the term of its entry; 0 after an installation.
 type place struct{ index, term uint64 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
@@ -211,6 +211,8 @@ func (f *fsm) installLocked(a *arrival) error {
 	if err := m.write(f.dir, nextMetaName); err != nil {
 		return err
 	}
+	// Fresh reads wait for a new entry: a leader shows an operator's restore before a majority has it.
+	f.shown.Store(&place{index: f.shown.Load().index})
 	if a.install != nil {
 		f.reach("before the exchange")
 		if err := a.install.Apply(context.Background()); err != nil {
@@ -222,11 +224,11 @@ func (f *fsm) installLocked(a *arrival) error {
 		return f.halt.begin(fmt.Errorf("snapshot at %d was installed: %w", m.Index, err))
 	}
 	f.mu.meta = m
+	f.base.Store(m.Index)
 	if f.mu.at.index < m.Index {
 		f.mu.at = m.position()
-	f.base.Store(m.Index)
 	}
-	f.shown.Store(&place{m.Index, m.Term})
+	f.shown.Store(&place{index: m.Index})
 	return nil
 }
 

@@ -3,9 +3,13 @@ package raftstore
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,4 +51,37 @@ func TestLostRestoreHalts(t *testing.T) {
 			c.equal()
 		})
 	}
+}
+
+// A noInstall is a transport that sends no snapshot.
+type noInstall struct{ *raft.InmemTransport }
+
+func (noInstall) InstallSnapshot(raft.ServerID, raft.ServerAddress, *raft.InstallSnapshotRequest, *raft.InstallSnapshotResponse, io.Reader) error {
+	return errors.New("no snapshot passes")
+}
+
+// TestRestoreIsReadWhenCommitted: the leader shows a restore before a majority has it, and may lose it. A fresh read waits
+// for the majority.
+func TestRestoreIsReadWhenCommitted(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, func(c *Config) { c.Transport = noInstall{c.Transport.(*raft.InmemTransport)} })
+	leads := c.leader()
+	c.place(leads, 0, 5)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- leads.Restore(ctx, bytes.NewReader(backupOf(t, 5, 100))) }()
+	c.until("the leader shows it", func() bool { return leads.Store().Stats().Allocations == 1 })
+	for _, consistency := range []Consistency{Leader, Linearizable} {
+		short, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		_, err := leads.Read(short, consistency)
+		stop()
+		require.Error(t, err, "%v", consistency)
+	}
+	cancel()
+	require.ErrorIs(t, <-done, ErrOutcomeUnknown, "its followers install nothing, and hear of the leader: no end would come")
+	go func() { done <- leads.Restore(t.Context(), bytes.NewReader(backupOf(t, 5, 100, 101))) }()
+	c.until("the leader shows it", func() bool { return leads.Store().Stats().Allocations == 2 })
+	c.shut(leads)
+	require.ErrorIs(t, <-done, ErrOutcomeUnknown)
 }

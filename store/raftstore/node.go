@@ -90,8 +90,8 @@ func (n *Node) Raft() *raft.Raft { return n.raft }
 // returns the same error.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
+		n.stop()         // which ends a Restore as soon as raft may stop
 		n.closing.Lock() // and never unlocked: no Restore begins any more
-		n.stop()
 		n.err = n.close()
 	})
 	return n.err
