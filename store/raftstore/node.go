@@ -31,7 +31,7 @@ type Config struct {
 	Store *store.Options
 
 	// Raft may change raft's configuration, which has raft's defaults, or MaxAppendEntries of 1,024.
-	// LocalID, Logger and NoSnapshotRestoreOnStart are set afterwards. Nil changes nothing.
+	// LocalID, Logger, NoSnapshotRestoreOnStart and ShutdownOnRemove are set afterwards. Nil changes nothing.
 	Raft func(*raft.Config)
 
 	// Forward sends a request to the leader at an address, and returns the answer of its Handle. An error that is

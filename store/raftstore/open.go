@@ -88,6 +88,7 @@ func (n *Node) start() error {
 	c.LocalID = n.config.ID
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
+	c.ShutdownOnRemove = false        // Close could not wait for raft, and the node can join again
 	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{LogStore: n.wal, halt: n.halt, base: &n.fsm.base})
 	if err != nil {
 		return err
