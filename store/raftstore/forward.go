@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
 
 	"allocstore/store"
 )
@@ -27,12 +31,47 @@ func (n *Node) forward(ctx context.Context, kind byte, payload []byte) ([]byte, 
 	case id == n.config.ID:
 		return nil, fmt.Errorf("%w: this node has just become it or lost it", ErrNotLeader)
 	}
+	ctx, cancel := n.whileLeads(ctx, id)
+	defer cancel()
 	answer, err := n.config.Forward(ctx, leader, append([]byte{kind}, payload...))
 	switch {
 	case err == nil || errors.Is(err, ErrNotLeader):
 		return answer, err
-	default:
-		return nil, fmt.Errorf("%w: forward to %s at %s: %w", ErrOutcomeUnknown, id, leader, err)
+	case context.Cause(ctx) == errLeaderChanged:
+		err = errLeaderChanged
+	}
+	return nil, fmt.Errorf("%w: forward to %s at %s: %w", ErrOutcomeUnknown, id, leader, err)
+}
+
+// leaderCheck is the time between two looks whether the leader of a request is still the leader.
+const leaderCheck = 100 * time.Millisecond
+
+var errLeaderChanged = errors.New("the node has lost the leader, or has another one")
+
+// whileLeads returns a context that also ends when the node halts, is closed, or knows that the leader leads no more: a
+// leader that is cut off never answers, and its connection may stay open for minutes.
+func (n *Node) whileLeads(ctx context.Context, leader raft.ServerID) (context.Context, context.CancelFunc) {
+	up, cancel := n.whileUp(ctx)
+	ctx, end := context.WithCancelCause(up)
+	var mu sync.Mutex // guards look
+	var look *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	look = time.AfterFunc(leaderCheck, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, id := n.raft.LeaderWithID(); id != leader {
+			end(errLeaderChanged)
+		} else if ctx.Err() == nil {
+			look.Reset(leaderCheck)
+		}
+	})
+	return ctx, func() {
+		end(nil)
+		mu.Lock()
+		look.Stop()
+		mu.Unlock()
+		cancel()
 	}
 }
 

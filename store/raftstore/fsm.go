@@ -43,12 +43,13 @@ type fsm struct {
 	// snapshot that was installed. The entries that raft writes for itself are applied by no store.
 	shown atomic.Pointer[place]
 
+	base    atomic.Uint64 // index of the newest snapshot, as in mu.meta
 	floor   floor
 	audit   audit
 	reached func(string) // Config.reached
 }
 
-// A place is an index of the log, and the term of its entry.
+// A place is an index of the log, and the term of its entry; 0 after an installation.
 type place struct{ index, term uint64 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
@@ -57,6 +58,7 @@ var _ raft.BatchingFSM = (*fsm)(nil)
 func newFSM(s *store.Store, dir string, m *meta, h *halt) *fsm {
 	f := &fsm{store: s, dir: dir, halt: h}
 	f.mu.meta = *m
+	f.base.Store(m.Index)
 	f.mu.at = m.position()
 	f.shown.Store(new(place))
 	return f
@@ -172,6 +174,7 @@ func (f *fsm) Persist(sink raft.SnapshotSink) error {
 		return err
 	}
 	f.mu.meta = m
+	f.base.Store(m.Index)
 	if f.mu.at.index < m.Index {
 		f.mu.at.index, f.mu.at.term = m.Index, m.Term
 	}
@@ -214,6 +217,8 @@ func (f *fsm) installLocked(a *arrival) error {
 	if err := m.write(f.dir, nextMetaName); err != nil {
 		return err
 	}
+	// Fresh reads wait for a new entry: a leader shows an operator's restore before a majority has it.
+	f.shown.Store(&place{index: f.shown.Load().index})
 	if a.install != nil {
 		f.reach("before the exchange")
 		if err := a.install.Apply(context.Background()); err != nil {
@@ -225,10 +230,11 @@ func (f *fsm) installLocked(a *arrival) error {
 		return f.halt.begin(fmt.Errorf("snapshot at %d was installed: %w", m.Index, err))
 	}
 	f.mu.meta = m
+	f.base.Store(m.Index)
 	if f.mu.at.index < m.Index {
 		f.mu.at = m.position()
 	}
-	f.shown.Store(&place{m.Index, m.Term})
+	f.shown.Store(&place{index: m.Index})
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package raftstore
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -14,12 +16,14 @@ import (
 type halt struct {
 	cause   atomic.Pointer[error] // an ErrHalted; set once
 	once    sync.Once
-	raft    *raft.Raft    // set before started is closed
-	started chan struct{} // closed when raft has started
-	left    chan struct{} // closed when the node has left raft
-	down    func()        // ends Node.up
-	tell    func(error)   // Config.Halted, or nil
-	note    func(error)   // logs the cause
+	raft    *raft.Raft      // set before started is closed
+	started chan struct{}   // closed when raft has started
+	left    chan struct{}   // closed when the node has left raft
+	down    func()          // ends Node.up
+	closing <-chan struct{} // closed when Node.Close begins
+	restore sync.Mutex      // held while raft restores: it panics if it stops meanwhile
+	tell    func(error)     // Config.Halted, or nil
+	note    func(error)     // logs the cause
 }
 
 // err returns an ErrHalted with the cause, or nil.
@@ -47,13 +51,38 @@ func (h *halt) begin(cause error) error {
 func (h *halt) leave(err error) {
 	h.note(err)
 	<-h.started
-	if h.raft.State() == raft.Leader {
-		_ = h.raft.LeadershipTransfer().Error() // within an election timeout
-	}
+	h.giveUp()
+	h.restore.Lock()
+	defer h.restore.Unlock()
 	_ = h.raft.Shutdown().Error()
 	close(h.left)
 	if h.tell != nil {
 		h.tell(err)
+	}
+}
+
+// giveUp gives the leadership away. Raft tries for an election timeout, and never answers if its main goroutine waits
+// for the disk, or if raft stops before it has begun.
+func (h *halt) giveUp() {
+	if h.raft.State() != raft.Leader {
+		return
+	}
+	answered := make(chan struct{})
+	go func() { _ = h.raft.LeadershipTransfer().Error(); close(answered) }()
+	select {
+	case <-answered:
+	case <-time.After(2 * h.raft.ReloadableConfig().ElectionTimeout):
+	case <-h.closing:
+	}
+}
+
+// follows reports whether raft has started and does not lead.
+func (h *halt) follows() bool {
+	select {
+	case <-h.started:
+		return h.raft.State() == raft.Follower
+	default:
+		return false
 	}
 }
 
@@ -64,10 +93,30 @@ func (h *halt) wait() {
 	}
 }
 
+// errLost: this node has an operator's restore that no majority has. Its leader lost the leadership
+// before, and the cluster has gone on without it, at lower indexes.
+var errLost = errors.New("the node has content that the cluster has not kept")
+
 // A guardedLog is a raft.LogStore that a halted node neither cuts nor extends.
 type guardedLog struct {
 	raft.LogStore
 	halt *halt
+	base *atomic.Uint64 // index of the newest snapshot
+
+	missed atomic.Int64 // reads below the base since entries were stored
+}
+
+// maxMissed is the number of reads below the newest snapshot that a follower takes for delayed messages.
+const maxMissed = 8
+
+// GetLog reads an entry. A leader looks below a follower's snapshot for the place where their logs are equal only if
+// the follower's snapshot is not that of the cluster: see errLost.
+func (l *guardedLog) GetLog(index uint64, log *raft.Log) error {
+	err := l.LogStore.GetLog(index, log)
+	if base := l.base.Load(); errors.Is(err, raft.ErrLogNotFound) && index < base && l.halt.follows() && l.missed.Add(1) > maxMissed {
+		return l.halt.begin(fmt.Errorf("%w: it looks for entry %d, and the snapshot is at %d", errLost, index, base))
+	}
+	return err
 }
 
 // IsMonotonic says that the log has no gaps, as a raft.MonotonicLogStore.
@@ -79,11 +128,16 @@ func (l *guardedLog) IsMonotonic() bool {
 // StoreLog is StoreLogs of one entry.
 func (l *guardedLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
 
-// StoreLogs appends entries.
+// StoreLogs appends entries. Entries up to the newest snapshot are committed, and never come again, unless the cluster
+// has gone on without the snapshot: see errLost.
 func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 	if err := l.halt.err(); err != nil {
 		return err
 	}
+	if base := l.base.Load(); len(logs) > 0 && logs[0].Index <= base {
+		return l.halt.begin(fmt.Errorf("%w: it has another entry %d, and the snapshot is at %d", errLost, logs[0].Index, base))
+	}
+	l.missed.Store(0)
 	return l.LogStore.StoreLogs(logs)
 }
 

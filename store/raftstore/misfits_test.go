@@ -171,10 +171,10 @@ func TestFailedStoreGivesUpLeadership(t *testing.T) {
 	require.ErrorIs(t, c.haltedErrors()[0], ErrHalted)
 	require.ErrorIs(t, c.haltedErrors()[0], store.ErrDetached)
 	require.ErrorContains(t, c.haltedErrors()[0], anew)
-	require.Equal(t, raft.Shutdown, tn.raft.State())
+	require.ErrorIs(t, tn.raft.Apply(nil, 0).Error(), raft.ErrRaftShutdown)
 	_, err = tn.fsm.Snapshot()
 	require.ErrorIs(t, err, ErrHalted)
-	cut := &guardedLog{tn.wal, tn.halt}
+	cut := &guardedLog{LogStore: tn.wal, halt: tn.halt, base: &tn.fsm.base}
 	require.ErrorIs(t, cut.DeleteRange(1, 10), ErrHalted)
 	require.ErrorIs(t, cut.StoreLog(&raft.Log{}), ErrHalted)
 	_, err = tn.Read(t.Context(), Stale)

@@ -32,7 +32,7 @@ type Config struct {
 	Store *store.Options
 
 	// Raft may change raft's configuration, which has raft's defaults, or MaxAppendEntries of 1,024.
-	// LocalID, Logger and NoSnapshotRestoreOnStart are set afterwards. Nil changes nothing.
+	// LocalID, Logger, NoSnapshotRestoreOnStart and ShutdownOnRemove are set afterwards. Nil changes nothing.
 	Raft func(*raft.Config)
 
 	// Forward sends a request to the leader at an address, and returns the answer of its Handle. An error that is
@@ -94,8 +94,8 @@ func (n *Node) Raft() *raft.Raft { return n.raft }
 // returns the same error.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
+		n.stop()         // which ends a Restore as soon as raft may stop
 		n.closing.Lock() // and never unlocked: no Restore begins any more
-		n.stop()
 		n.err = n.close()
 	})
 	return n.err

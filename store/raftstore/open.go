@@ -35,7 +35,7 @@ func Open(dir string, c *Config) (*Node, error) {
 	n := &Node{config: *c}
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted}
+	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted, closing: n.ctx.Done()}
 	n.up, n.halt.down = context.WithCancel(n.ctx)
 	n.halt.note = func(err error) { n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err) }
 	if err := n.open(dir); err != nil {
@@ -89,7 +89,8 @@ func (n *Node) start() error {
 	c.LocalID = n.config.ID
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
-	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{n.wal, n.halt})
+	c.ShutdownOnRemove = false        // Close could not wait for raft, and the node can join again
+	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{LogStore: n.wal, halt: n.halt, base: &n.fsm.base})
 	if err != nil {
 		return err
 	}
