@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft-wal/metadb"
 
 	"allocstore/store"
+	"allocstore/store/internal/segmentsize"
 )
 
 // Open opens the node in a directory, which it creates, and starts raft. A new node belongs to no cluster, until
@@ -65,7 +66,7 @@ func (n *Node) open(dir string) (err error) {
 	}
 	log := newHCLogger(n.config.Logger)
 	n.meta = new(metadb.BoltMetaDB)
-	segments := wal.WithSegmentSize(cmp.Or(n.config.segmentBytes, wal.DefaultSegmentSize))
+	segments := wal.WithSegmentSize(cmp.Or(n.config.segmentBytes, segmentsize.Get(), wal.DefaultSegmentSize))
 	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments); err != nil {
 		return err
 	}
