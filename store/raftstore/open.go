@@ -70,7 +70,7 @@ func (n *Node) open(dir string) (err error) {
 	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments); err != nil {
 		return err
 	}
-	r := &recovery{dir: dir, store: n.store, log: n.wal}
+	r := &recovery{dir: dir, store: n.store, log: n.wal, terms: n.wal}
 	if err := r.run(); err != nil {
 		return err
 	}
