@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,8 @@ type halt struct {
 	cause   atomic.Pointer[error] // an ErrHalted; set once
 	once    sync.Once
 	raft    *raft.Raft    // set before started is closed
-	started chan struct{} // closed when raft has started
+	started chan struct{} // closed when raft has started, or Open has failed before
+	ended   chan struct{} // closed by begin
 	left    chan struct{} // closed when the node has left raft
 	down    func()        // ends Node.up
 	tell    func(error)   // Config.Halted, or nil
@@ -36,6 +38,7 @@ func (h *halt) begin(cause error) error {
 		err := fmt.Errorf("%w: %w; if the store cannot be opened again, remove the node from the cluster, "+
 			"remove its directory, and let it join anew", ErrHalted, cause)
 		h.cause.Store(&err)
+		close(h.ended)
 		h.down()
 		go h.leave(err)
 	})
@@ -47,6 +50,10 @@ func (h *halt) begin(cause error) error {
 func (h *halt) leave(err error) {
 	h.note(err)
 	<-h.started
+	if h.raft == nil { // Open returns the error
+		close(h.left)
+		return
+	}
 	if h.raft.State() == raft.Leader {
 		_ = h.raft.LeadershipTransfer().Error() // within an election timeout
 	}
@@ -64,10 +71,12 @@ func (h *halt) wait() {
 	}
 }
 
-// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends.
+// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends. An error of the log halts the node: what is on
+// the disk is unknown then.
 type guardedLog struct {
 	raft.LogStore
-	halt *halt
+	halt  *halt
+	files *logFiles // nil: they are not raft-wal's
 }
 
 // IsMonotonic says that the log has no gaps, as a raft.MonotonicLogStore.
@@ -84,7 +93,10 @@ func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 	if err := l.halt.err(); err != nil {
 		return err
 	}
-	return l.LogStore.StoreLogs(logs)
+	if err := l.LogStore.StoreLogs(logs); err != nil {
+		return l.halt.begin(err)
+	}
+	return l.files.await()
 }
 
 // DeleteRange removes entries.
@@ -92,5 +104,40 @@ func (l *guardedLog) DeleteRange(low, high uint64) error {
 	if err := l.halt.err(); err != nil {
 		return err
 	}
-	return l.LogStore.DeleteRange(low, high)
+	if err := l.LogStore.DeleteRange(low, high); err != nil {
+		return l.halt.begin(err)
+	}
+	return nil
+}
+
+// A guardedTerms is raft's term and vote. An error halts the node.
+type guardedTerms struct {
+	raft.StableStore
+	halt *halt
+}
+
+// Set writes a value.
+func (t *guardedTerms) Set(key, value []byte) error {
+	if err := t.halt.err(); err != nil {
+		return err
+	}
+	if err := t.StableStore.Set(key, value); err != nil {
+		return t.halt.begin(err)
+	}
+	return nil
+}
+
+// SetUint64 writes a number. If it is the term, raft panics after an error. So there is none: the node has halted, and
+// gives no vote, since that is written too, and takes no entry.
+func (t *guardedTerms) SetUint64(key []byte, value uint64) error {
+	err := t.halt.err()
+	if err == nil {
+		if err = t.StableStore.SetUint64(key, value); err != nil {
+			err = t.halt.begin(err)
+		}
+	}
+	if bytes.Equal(key, keyTerm) {
+		return nil
+	}
+	return err
 }

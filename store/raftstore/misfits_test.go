@@ -174,7 +174,7 @@ func TestFailedStoreGivesUpLeadership(t *testing.T) {
 	require.Equal(t, raft.Shutdown, tn.raft.State())
 	_, err = tn.fsm.Snapshot()
 	require.ErrorIs(t, err, ErrHalted)
-	cut := &guardedLog{tn.wal, tn.halt}
+	cut := &guardedLog{LogStore: tn.wal, halt: tn.halt}
 	require.ErrorIs(t, cut.DeleteRange(1, 10), ErrHalted)
 	require.ErrorIs(t, cut.StoreLog(&raft.Log{}), ErrHalted)
 	_, err = tn.Read(t.Context(), Stale)

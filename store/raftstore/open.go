@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"allocstore/store"
 	"allocstore/store/internal/segmentsize"
@@ -35,11 +34,18 @@ func Open(dir string, c *Config) (*Node, error) {
 	n := &Node{config: *c}
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted}
+	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{}), tell: c.Halted}
 	n.up, n.halt.down = context.WithCancel(n.ctx)
 	n.halt.note = func(err error) { n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err) }
-	if err := n.open(dir); err != nil {
+	err := n.open(dir)
+	close(n.halt.started)
+	if err == nil && n.halt.err() != nil {
+		err = errors.Join(n.halt.err(), n.raft.Shutdown().Error())
+	}
+	if err != nil {
 		n.stop()
+		n.halt.wait()
+		n.tasks.Wait()
 		return nil, fmt.Errorf("open %s: %w", dir, errors.Join(err, n.closeFiles()))
 	}
 	return n, nil
@@ -64,10 +70,7 @@ func (n *Node) open(dir string) (err error) {
 	if err := os.RemoveAll(filepath.Join(dir, restoreDirName)); err != nil {
 		return err
 	}
-	log := newHCLogger(n.config.Logger)
-	n.meta = new(metadb.BoltMetaDB)
-	segments := wal.WithSegmentSize(cmp.Or(n.config.segmentBytes, segmentsize.Get(), wal.DefaultSegmentSize))
-	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments); err != nil {
+	if err := n.openLog(logDir, cmp.Or(n.config.segmentBytes, segmentsize.Get(), wal.DefaultSegmentSize)); err != nil {
 		return err
 	}
 	r := &recovery{dir: dir, store: n.store, log: n.wal, terms: n.wal}
@@ -89,7 +92,7 @@ func (n *Node) start() error {
 	c.LocalID = n.config.ID
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
-	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{n.wal, n.halt})
+	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{n.wal, n.halt, n.files})
 	if err != nil {
 		return err
 	}
@@ -97,12 +100,11 @@ func (n *Node) start() error {
 	if ours && n.config.Forward == nil {
 		n.config.Forward = t.Forward
 	}
-	n.raft, err = raft.NewRaft(c, n.fsm, cache, n.wal, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	n.raft, err = raft.NewRaft(c, n.fsm, cache, &guardedTerms{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
 	if err != nil {
 		return err
 	}
 	n.halt.raft = n.raft
-	close(n.halt.started)
 	n.tasks.Go(n.lead)
 	if ours {
 		t.Serve(n.Handle)
