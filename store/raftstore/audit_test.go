@@ -111,6 +111,5 @@ func aloneFSM(t *testing.T) *fsm {
 		}
 		require.NoError(t, s.Close())
 	})
-	h := &halt{started: make(chan struct{}), left: make(chan struct{}), note: func(error) {}, down: func() {}}
-	return newFSM(s, dir, new(meta), h)
+	return newFSM(s, dir, new(meta), newHalt())
 }

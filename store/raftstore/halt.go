@@ -1,7 +1,6 @@
 package raftstore
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -10,20 +9,26 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A halt is the end of a node whose store cannot apply an entry. Raft has no error of an FSM: it would lead on, take
-// a snapshot under an index that the store does not have, and cut the log. So from the first error on
+// A halt is the end of a node whose store cannot apply an entry, or whose log cannot be written. Raft has no error of an FSM:
+// it would lead on, take a snapshot under an index that the store does not have, and cut the log. After an error of
+// the log it would follow without taking an entry, also when the disk works again, or panic. So from the first error on
 // the FSM applies and answers nothing, the log is neither cut nor extended, and the node leaves raft.
 type halt struct {
 	cause   atomic.Pointer[error] // an ErrHalted; set once
 	once    sync.Once
 	raft    *raft.Raft      // set before started is closed
-	started chan struct{}   // closed when raft has started
+	started chan struct{}   // closed when raft has started, or Open has failed before
+	ended   chan struct{}   // closed by begin
 	left    chan struct{}   // closed when the node has left raft
 	down    func()          // ends Node.up
 	closing <-chan struct{} // closed when Node.Close begins
 	restore sync.Mutex      // held while raft restores: it panics if it stops meanwhile
 	tell    func(error)     // Config.Halted, or nil
 	note    func(error)     // logs the cause
+}
+
+func newHalt() *halt {
+	return &halt{started: make(chan struct{}), ended: make(chan struct{}), left: make(chan struct{}), note: func(error) {}, down: func() {}}
 }
 
 // err returns an ErrHalted with the cause, or nil.
@@ -40,6 +45,7 @@ func (h *halt) begin(cause error) error {
 		err := fmt.Errorf("%w: %w; if the store cannot be opened again, remove the node from the cluster, "+
 			"remove its directory, and let it join anew", ErrHalted, cause)
 		h.cause.Store(&err)
+		close(h.ended)
 		h.down()
 		go h.leave(err)
 	})
@@ -51,6 +57,10 @@ func (h *halt) begin(cause error) error {
 func (h *halt) leave(err error) {
 	h.note(err)
 	<-h.started
+	if h.raft == nil { // Open returns the error
+		close(h.left)
+		return
+	}
 	h.giveUp()
 	h.restore.Lock()
 	defer h.restore.Unlock()
@@ -80,7 +90,7 @@ func (h *halt) giveUp() {
 func (h *halt) follows() bool {
 	select {
 	case <-h.started:
-		return h.raft.State() == raft.Follower
+		return h.raft != nil && h.raft.State() == raft.Follower
 	default:
 		return false
 	}
@@ -91,60 +101,4 @@ func (h *halt) wait() {
 	if h.err() != nil {
 		<-h.left
 	}
-}
-
-// errLost: this node has an operator's restore that no majority has. Its leader lost the leadership
-// before, and the cluster has gone on without it, at lower indexes.
-var errLost = errors.New("the node has content that the cluster has not kept")
-
-// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends.
-type guardedLog struct {
-	raft.LogStore
-	halt *halt
-	base *atomic.Uint64 // index of the newest snapshot
-
-	missed atomic.Int64 // reads below the base since entries were stored
-}
-
-// maxMissed is the number of reads below the newest snapshot that a follower takes for delayed messages.
-const maxMissed = 8
-
-// GetLog reads an entry. A leader looks below a follower's snapshot for the place where their logs are equal only if
-// the follower's snapshot is not that of the cluster: see errLost.
-func (l *guardedLog) GetLog(index uint64, log *raft.Log) error {
-	err := l.LogStore.GetLog(index, log)
-	if base := l.base.Load(); errors.Is(err, raft.ErrLogNotFound) && index < base && l.halt.follows() && l.missed.Add(1) > maxMissed {
-		return l.halt.begin(fmt.Errorf("%w: it looks for entry %d, and the snapshot is at %d", errLost, index, base))
-	}
-	return err
-}
-
-// IsMonotonic says that the log has no gaps, as a raft.MonotonicLogStore.
-func (l *guardedLog) IsMonotonic() bool {
-	m, ok := l.LogStore.(raft.MonotonicLogStore)
-	return ok && m.IsMonotonic()
-}
-
-// StoreLog is StoreLogs of one entry.
-func (l *guardedLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
-
-// StoreLogs appends entries. Entries up to the newest snapshot are committed, and never come again, unless the cluster
-// has gone on without the snapshot: see errLost.
-func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
-	if err := l.halt.err(); err != nil {
-		return err
-	}
-	if base := l.base.Load(); len(logs) > 0 && logs[0].Index <= base {
-		return l.halt.begin(fmt.Errorf("%w: it has another entry %d, and the snapshot is at %d", errLost, logs[0].Index, base))
-	}
-	l.missed.Store(0)
-	return l.LogStore.StoreLogs(logs)
-}
-
-// DeleteRange removes entries.
-func (l *guardedLog) DeleteRange(low, high uint64) error {
-	if err := l.halt.err(); err != nil {
-		return err
-	}
-	return l.LogStore.DeleteRange(low, high)
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"allocstore/store"
 )
@@ -66,9 +65,10 @@ type Node struct {
 	halt   *halt
 	limits store.Limits // of this node's entries
 
-	wal  *wal.WAL
-	meta *metadb.BoltMetaDB
-	raft *raft.Raft
+	wal   *wal.WAL
+	files *logFiles
+	meta  *logMeta
+	raft  *raft.Raft
 
 	ctx   context.Context // ends when Close begins
 	stop  context.CancelFunc

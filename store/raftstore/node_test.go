@@ -156,7 +156,7 @@ func TestClosedNode(t *testing.T) {
 	_, err = tn.Handle(t.Context(), []byte{requestLease})
 	require.ErrorIs(t, err, store.ErrClosed)
 	require.ErrorIs(t, tn.Restore(t.Context(), nil), store.ErrClosed)
-	require.ErrorIs(t, tn.Join(t.Context(), Member{ID: "x"}), store.ErrClosed)
+	require.ErrorIs(t, tn.Join(t.Context(), Member{ID: "x", Address: "x"}), store.ErrClosed)
 }
 
 // TestNoForward: without Config.Forward a follower refuses writes and fresh reads, and serves stale ones.

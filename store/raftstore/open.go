@@ -12,9 +12,9 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"allocstore/store"
+	"allocstore/store/internal/segmentsize"
 )
 
 // Open opens the node in a directory, which it creates, and starts raft. A new node belongs to no cluster, until
@@ -35,11 +35,19 @@ func Open(dir string, c *Config) (*Node, error) {
 	n := &Node{config: *c}
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted, closing: n.ctx.Done()}
+	n.halt = newHalt()
+	n.halt.tell, n.halt.closing = c.Halted, n.ctx.Done()
 	n.up, n.halt.down = context.WithCancel(n.ctx)
 	n.halt.note = func(err error) { n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err) }
-	if err := n.open(dir); err != nil {
+	err := n.open(dir)
+	close(n.halt.started)
+	if err == nil && n.halt.err() != nil {
+		err = errors.Join(n.halt.err(), n.raft.Shutdown().Error())
+	}
+	if err != nil {
 		n.stop()
+		n.halt.wait()
+		n.tasks.Wait()
 		return nil, fmt.Errorf("open %s: %w", dir, errors.Join(err, n.closeFiles()))
 	}
 	return n, nil
@@ -64,13 +72,10 @@ func (n *Node) open(dir string) (err error) {
 	if err := os.RemoveAll(filepath.Join(dir, restoreDirName)); err != nil {
 		return err
 	}
-	log := newHCLogger(n.config.Logger)
-	n.meta = new(metadb.BoltMetaDB)
-	segments := wal.WithSegmentSize(cmp.Or(n.config.segmentBytes, wal.DefaultSegmentSize))
-	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments); err != nil {
+	if err := n.openLog(logDir, cmp.Or(n.config.segmentBytes, segmentsize.Get(), wal.DefaultSegmentSize)); err != nil {
 		return err
 	}
-	r := &recovery{dir: dir, store: n.store, log: n.wal}
+	r := &recovery{dir: dir, store: n.store, log: n.wal, terms: n.wal}
 	if err := r.run(); err != nil {
 		return err
 	}
@@ -90,7 +95,8 @@ func (n *Node) start() error {
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
 	c.ShutdownOnRemove = false        // Close could not wait for raft, and the node can join again
-	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{LogStore: n.wal, halt: n.halt, base: &n.fsm.base})
+	log := &guardedLog{LogStore: n.wal, halt: n.halt, files: n.files, base: &n.fsm.base}
+	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), log)
 	if err != nil {
 		return err
 	}
@@ -98,12 +104,11 @@ func (n *Node) start() error {
 	if ours && n.config.Forward == nil {
 		n.config.Forward = t.Forward
 	}
-	n.raft, err = raft.NewRaft(c, n.fsm, cache, n.wal, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	n.raft, err = raft.NewRaft(c, n.fsm, cache, &guardedTerms{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
 	if err != nil {
 		return err
 	}
 	n.halt.raft = n.raft
-	close(n.halt.started)
 	n.tasks.Go(n.lead)
 	if ours {
 		t.Serve(n.Handle)

@@ -24,6 +24,7 @@ type recovery struct {
 	dir   string
 	store *store.Store
 	log   raft.LogStore
+	terms raft.StableStore // raft's term and vote
 	meta  *meta
 
 	first, last uint64 // of the log; 0 and 0 if it is empty
@@ -42,7 +43,10 @@ func (r *recovery) run() error {
 	if err := r.replay(); err != nil {
 		return err
 	}
-	return r.cutLog()
+	if err := r.cutLog(); err != nil {
+		return err
+	}
+	return r.forgetTerm()
 }
 
 // finishInstall makes the snapshot whose installation was interrupted the newest one, if the store has its content.
@@ -120,4 +124,24 @@ func (r *recovery) cutLog() error {
 		}
 	}
 	return r.log.DeleteRange(r.first, r.last)
+}
+
+// Raft's keys.
+var keyTerm, keyVoteTerm = []byte("CurrentTerm"), []byte("LastVoteTerm")
+
+// forgetTerm ends a Bootstrap that was interrupted. Raft stores the term first, and then the members as the first entry of
+// the log. With the term alone it would neither bootstrap nor elect. A node that has never voted, and has no entry, needs
+// no term.
+func (r *recovery) forgetTerm() error {
+	if r.last > 0 || r.meta.Index > 0 {
+		return nil
+	}
+	term, err := r.terms.GetUint64(keyTerm)
+	if err != nil || term == 0 {
+		return err
+	}
+	if voted, err := r.terms.GetUint64(keyVoteTerm); err != nil || voted > 0 {
+		return err
+	}
+	return r.terms.SetUint64(keyTerm, 0)
 }

@@ -39,12 +39,8 @@ func whyNoExt4() string {
 	return ""
 }
 
-// newExt4 makes one, mounted with these options. With barrier=0 it keeps no order.
-func newExt4(d *disk, options string) (_ *ext4, err error) {
-	dir, err := d.newDir()
-	if err != nil {
-		return nil, err
-	}
+// newExt4 makes one in a directory, mounted with these options. With barrier=0 it keeps no order.
+func newExt4(dir, options string) (_ *ext4, err error) {
 	e := &ext4{image: filepath.Join(dir, "image")}
 	if err := os.WriteFile(e.image, nil, 0o600); err != nil {
 		return nil, err
@@ -88,10 +84,14 @@ func performOnExt4(d *disk, options string, seed uint64) (_ *ext4Recording, err 
 	if reason := whyNoExt4(); reason != "" {
 		return nil, errors.New(reason)
 	}
-	if err := d.begin(Fault{}); err != nil {
+	dir, err := d.newDir()
+	if err == nil {
+		err = d.begin(Fault{})
+	}
+	if err != nil {
 		return nil, err
 	}
-	e, err := newExt4(d, options)
+	e, err := newExt4(dir, options)
 	if err != nil {
 		return nil, err
 	}

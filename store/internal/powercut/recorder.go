@@ -81,6 +81,14 @@ func (d *Disk) Note(index uint64, _ *struct{}) error {
 	return nil
 }
 
+// Shown logs that a reader has seen index.
+func (d *Disk) Shown(index uint64, _ *struct{}) error {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	d.r.record.Ops = append(d.r.record.Ops, Op{Kind: OpShown, At: int64(index)})
+	return nil
+}
+
 // Recorded returns the record since Begin.
 func (d *Disk) Recorded(_ struct{}, to *Record) error {
 	d.r.mu.Lock()
