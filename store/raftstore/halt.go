@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -8,8 +9,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A halt is the end of a node whose store cannot apply an entry. Raft has no error of an FSM: it would lead on, take
-// a snapshot under an index that the store does not have, and cut the log. So from the first error on
+// A halt is the end of a node whose store cannot apply an entry, or whose log cannot be written. Raft has no error of an
+// FSM: it would lead on, take a snapshot under an index that the store does not have, and cut the log. After an error of the
+// log it would follow without taking an entry, also when the disk works again, or panic. So from the first error on
 // the FSM applies and answers nothing, the log is neither cut nor extended, and the node leaves raft.
 type halt struct {
 	cause   atomic.Pointer[error] // an ErrHalted; set once
@@ -64,7 +66,7 @@ func (h *halt) wait() {
 	}
 }
 
-// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends.
+// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends. Its first error in doing so halts the node.
 type guardedLog struct {
 	raft.LogStore
 	halt *halt
@@ -84,7 +86,10 @@ func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 	if err := l.halt.err(); err != nil {
 		return err
 	}
-	return l.LogStore.StoreLogs(logs)
+	if err := l.LogStore.StoreLogs(logs); err != nil {
+		return l.halt.begin(fmt.Errorf("append to the log: %w", err))
+	}
+	return nil
 }
 
 // DeleteRange removes entries.
@@ -92,5 +97,46 @@ func (l *guardedLog) DeleteRange(low, high uint64) error {
 	if err := l.halt.err(); err != nil {
 		return err
 	}
-	return l.LogStore.DeleteRange(low, high)
+	if err := l.LogStore.DeleteRange(low, high); err != nil {
+		return l.halt.begin(fmt.Errorf("cut the log: %w", err))
+	}
+	return nil
+}
+
+// A guardedStable is the raft.StableStore of a node: the term, and the latest vote. Its first error halts the node, which then
+// does not vote any more.
+type guardedStable struct {
+	raft.StableStore
+	halt *halt
+}
+
+// termKey is raft's key of the current term.
+var termKey = []byte("CurrentTerm")
+
+// Set writes a value, which is a part of a vote.
+func (s *guardedStable) Set(key, value []byte) error {
+	if err := s.halt.err(); err != nil {
+		return err
+	}
+	return s.failed(s.StableStore.Set(key, value))
+}
+
+// SetUint64 writes a number, which is the current term or a part of a vote. Raft panics after an error of the first. There is
+// none: a node that has halted takes no entry and gives no vote, so it may forget the term.
+func (s *guardedStable) SetUint64(key []byte, value uint64) error {
+	isTerm := bytes.Equal(key, termKey)
+	if err := s.halt.err(); err != nil && !isTerm {
+		return err
+	}
+	if err := s.failed(s.StableStore.SetUint64(key, value)); !isTerm {
+		return err
+	}
+	return nil
+}
+
+func (s *guardedStable) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return s.halt.begin(fmt.Errorf("write the term or the vote: %w", err))
 }
