@@ -30,7 +30,7 @@ changes nodes takes Applied.Index along, and calls Store().WaitApplied. Read mak
   - Linearizable reads show every batch that was acknowledged before. No clock matters.
   - A reader's index never goes back, on one node or from a node that is ahead to one that is behind. The only exception is an
     operator's Restore, which all readers are told, at one index.
-  - A node whose store cannot apply an entry halts: it gives the leadership away, answers nothing, takes no snapshot, keeps
+  - A node whose store cannot apply an entry, or whose log cannot be written, halts: it gives the leadership away, answers nothing, takes no snapshot, keeps
     its log, and tells Config.Halted. Reasons are a full or failing disk, damage, a file that was removed, and an
     entry of a later release.
   - Open compares the store, the log and the newest snapshot before raft starts. It refuses a store that

@@ -13,7 +13,7 @@ var (
 	// caller, came first. A batch without conditions may be applied twice.
 	ErrOutcomeUnknown = errors.New("the outcome is unknown")
 
-	// ErrHalted: the node's store cannot apply an entry of the log. The node has given up the leadership and has
+	// ErrHalted: the node's store cannot apply an entry of the log, or the log cannot be written. The node has given up the leadership and has
 	// left raft, until it is closed and opened again. The message has the reason. See Config.Halted.
 	ErrHalted = errors.New("the node has halted")
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,32 @@ func TestRefusalsTravel(t *testing.T) {
 	unknown.Upsert(mock(1))
 	a := c.apply(tn, &unknown)
 	require.Equal(t, store.Applied{Index: placed.Index, Unknown: []string{storetest.ID(7)}, Unchanged: 1}, a)
+}
+
+// TestRefusalIsNoTimeout: a follower that is cut off from the log, and forwards, returns the refusal of a batch. It does not say
+// that the batch is applied.
+func TestRefusalIsNoTimeout(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	tn := c.follower()
+	c.place(tn, 1, 2)
+	c.isolate(tn)
+	c.mu.Lock()
+	c.links[tn.address] = tn
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var b store.Batch
+	b.Expect(storetest.ID(1), 1)
+	b.Delete(storetest.ID(1))
+	_, err := tn.Apply(ctx, &b)
+	require.ErrorIs(t, err, store.ErrConflict)
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	applied, err := tn.Apply(ctx, upsert(2))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotZero(t, applied.Index, "it is applied, and not shown here")
+	c.rejoin(tn)
 }
 
 // TestReadYourWrites: when Apply returns on a follower, this node shows the batch, although raft's applied index runs

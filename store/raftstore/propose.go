@@ -45,7 +45,7 @@ func (n *Node) Apply(ctx context.Context, b *store.Batch) (store.Applied, error)
 	if err != nil {
 		return store.Applied{}, err
 	}
-	if err := n.show(ctx, o.index); err != nil {
+	if err := n.show(ctx, o.index); err != nil && o.result.Err == nil {
 		return o.result.Applied, fmt.Errorf("the batch is applied at index %d, which this node does not show yet: %w", o.index, err)
 	}
 	return o.result.Applied, o.result.Err

@@ -38,6 +38,10 @@ type TransportOptions struct {
 	// ServerName is set. Nil means plain TCP, for networks that only the nodes can reach: every client of the port can write.
 	TLS *tls.Config
 
+	// Dial opens a TCP connection to the address of a node, as [net.Dialer.DialContext] with "tcp" does. It is for networks where an
+	// advertised address is not the one to dial, as behind a proxy. TLS is added afterwards. Nil dials the address itself.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+
 	// Timeout bounds each message of raft, and dialing. Default 10 s. Snapshots have as much for each 256 KiB.
 	Timeout time.Duration
 
@@ -71,6 +75,11 @@ func NewTransport(address string, o *TransportOptions) (*Transport, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, to string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", to)
+		}
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -247,20 +256,39 @@ func (m *mux) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn,
 
 // dial opens a connection of a kind.
 func (m *mux) dial(ctx context.Context, address string, kind byte) (conn net.Conn, err error) {
-	d := &net.Dialer{Timeout: m.options.Timeout}
-	if m.options.TLS != nil {
-		conn, err = (&tls.Dialer{NetDialer: d, Config: m.options.TLS}).DialContext(ctx, "tcp", address)
-	} else {
-		conn, err = d.DialContext(ctx, "tcp", address)
-	}
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, m.options.Timeout)
+	defer cancel()
+	if conn, err = m.options.Dial(ctx, address); err != nil {
 		return nil, err
+	}
+	if m.options.TLS != nil {
+		if conn, err = m.encrypt(ctx, conn, address); err != nil {
+			return nil, err
+		}
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(m.options.Timeout))
 	if _, err = conn.Write([]byte{kind}); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, conn.SetWriteDeadline(time.Time{})
+}
+
+// encrypt begins TLS on a connection to an address. After an error the connection is closed.
+func (m *mux) encrypt(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	c := m.options.TLS
+	if c.ServerName == "" {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		c = c.Clone()
+		c.ServerName = host
+	}
+	encrypted := tls.Client(conn, c)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return encrypted, nil
 }
 
 // Close closes the port and the accepted connections, and waits until their requests have ended. Calling it again does

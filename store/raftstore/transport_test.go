@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -97,6 +98,37 @@ func TestMutualTLS(t *testing.T) {
 	require.NoError(t, err)
 	_, err = decodeIndex(answer)
 	require.NoError(t, err)
+}
+
+// TestDial: the nodes of a cluster know each other by addresses that only Dial can reach, with TLS and without.
+func TestDial(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]*tls.Config{"plain": nil, "tls": newAuthority(t).mutual()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var server *Transport
+			o := TransportOptions{TLS: config, Logger: quiet, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+				if address != "127.0.0.1:1" {
+					return nil, fmt.Errorf("no route to %s", address)
+				}
+				return new(net.Dialer).DialContext(ctx, "tcp", server.mux.Listener.Addr().String())
+			}}
+			client, err := NewTransport("127.0.0.1:0", &o)
+			require.NoError(t, err)
+			defer client.Close()
+			o.Advertise = "127.0.0.1:1"
+			server, err = NewTransport("127.0.0.1:0", &o)
+			require.NoError(t, err)
+			defer server.Close()
+			server.Serve(func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+			b, err := client.Forward(t.Context(), server.LocalAddr(), []byte("here"))
+			require.NoError(t, err)
+			require.Equal(t, "here", string(b))
+			_, err = client.Forward(t.Context(), "127.0.0.1:2", []byte("there"))
+			require.ErrorIs(t, err, ErrNotLeader)
+			require.ErrorContains(t, err, "no route")
+		})
+	}
 }
 
 // pair returns a transport that serves handle, and another one.

@@ -78,6 +78,7 @@ var units = []unit{
 		"store/internal/state", nil, 0},
 	{"store/internal/histories", "schema store", nil, 0},
 	{"store/internal/powercut", "schema store store/raftstore store/internal/segmentsize", nil, 0},
+	{"store/internal/clusters", "schema store store/raftstore", nil, 0},
 	{"store/internal/policy", "", nil, 0},
 	{"bench", "schema watch index store store/httpapi", both, 0},
 }
