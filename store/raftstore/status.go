@@ -48,14 +48,15 @@ func (n *Node) Status(ctx context.Context) ([]NodeStatus, error) {
 	all := make([]NodeStatus, len(members))
 	var tasks sync.WaitGroup
 	for i, m := range members {
-		tasks.Go(func() { all[i] = n.statusOf(ctx, m) })
+		tasks.Go(func() { all[i] = n.StatusOf(ctx, m) })
 	}
 	tasks.Wait()
 	return all, nil
 }
 
-// statusOf returns the status of a member.
-func (n *Node) statusOf(ctx context.Context, m Member) NodeStatus {
+// StatusOf asks one node, which need not be a member: for example, whether a node that wants to join can be reached. It
+// blocks until the node answers or ctx ends.
+func (n *Node) StatusOf(ctx context.Context, m Member) NodeStatus {
 	if m.ID == n.config.ID {
 		s := n.ownStatus()
 		s.Member = m

@@ -48,12 +48,12 @@ func TestStatus(t *testing.T) {
 	c.shut(gone)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	s := f.statusOf(ctx, Member{gone.id, gone.address, true})
+	s := f.StatusOf(ctx, Member{gone.id, gone.address, true})
 	require.Contains(t, s.Failure, "refused")
 	require.NotContains(t, s.Failure, ErrNotLeader.Error())
 	require.Equal(t, gone.id, s.ID)
 	require.Zero(t, s.AppliedIndex)
-	s = f.statusOf(ctx, Member{gone.id, leads.address, true})
+	s = f.StatusOf(ctx, Member{gone.id, leads.address, true})
 	require.Contains(t, s.Failure, "answers at this address", "another node")
 }
 
@@ -80,9 +80,9 @@ func TestStatusWrongBytes(t *testing.T) {
 		require.Error(t, err, "%q", wrong)
 	}
 	answer <- []byte(`{"ID":"b","Term":7}`)
-	s := n.statusOf(t.Context(), Member{ID: "b", Voter: true})
+	s := n.StatusOf(t.Context(), Member{ID: "b", Voter: true})
 	require.Equal(t, NodeStatus{Member: Member{ID: "b", Voter: true}, Term: 7}, s)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	require.Equal(t, context.DeadlineExceeded.Error(), n.statusOf(ctx, Member{ID: "b"}).Failure)
+	require.Equal(t, context.DeadlineExceeded.Error(), n.StatusOf(ctx, Member{ID: "b"}).Failure)
 }

@@ -31,7 +31,11 @@ func (h *handler) apply(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := h.forWrite(r)
 	defer cancel()
-	a, err := h.node.Apply(ctx, &b)
+	var a store.Applied
+	err = held(ctx, h.opts.Hold, func() (err error) {
+		a, err = h.node.Apply(ctx, &b)
+		return err
+	})
 	status := http.StatusOK
 	if err != nil && a.Index > 0 {
 		status, err = http.StatusAccepted, nil // it is applied, and this node does not show it

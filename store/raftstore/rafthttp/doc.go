@@ -31,8 +31,8 @@ repeated.
 
 # Consistency
 
-Requests without stale need a leader, and are 500 "No cluster leader" without one, as with Nomad. During an election
-they wait for a leader, up to Options.Hold. A backup is that of the node which is asked, brought up to date unless stale is given.
+Reads without stale need a leader, and are 500 "No cluster leader" without one, as with Nomad. A backup is that of the node which is
+asked, brought up to date unless stale is given. During an election all requests wait for a leader, up to Options.Hold.
 
 # Security
 

@@ -62,3 +62,18 @@ func read(ctx context.Context, n *raftstore.Node, c raftstore.Consistency, hold 
 		}
 	}
 }
+
+// held calls fn again while it returns that there is no leader and that nothing has happened, up to hold.
+func held(ctx context.Context, hold time.Duration, fn func() error) error {
+	for until := time.Now().Add(hold); ; {
+		err := fn()
+		if !errors.Is(err, raftstore.ErrNotLeader) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}

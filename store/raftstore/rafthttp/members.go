@@ -126,7 +126,7 @@ type Join struct {
 	New bool
 }
 
-// join adds a member.
+// join adds a member, which answers at its address already. It needs Config.Forward.
 func (h *handler) join(w http.ResponseWriter, r *http.Request) error {
 	var j Join
 	d := json.NewDecoder(newBody(w, r, maxJoinBytes))
@@ -154,11 +154,25 @@ func (h *handler) join(w http.ResponseWriter, r *http.Request) error {
 			return problem(KindMember, "%s is a member already, at %s: if its directory is lost, remove it first", m.ID, m.Address)
 		}
 	}
-	if err := h.node.Join(ctx, raftstore.Member{ID: j.ID, Address: j.Address, Voter: !j.Nonvoter}); err != nil {
+	m := raftstore.Member{ID: j.ID, Address: j.Address, Voter: !j.Nonvoter}
+	if err := h.reach(ctx, m); err != nil {
+		return err
+	}
+	if err := held(ctx, h.opts.Hold, func() error { return h.node.Join(ctx, m) }); err != nil {
 		return err
 	}
 	h.setIndex(w)
 	writeJSON(w, http.StatusOK, j)
+	return nil
+}
+
+// reach returns a problem unless the node answers at its address: a voter that cannot be reached counts for majorities.
+func (h *handler) reach(ctx context.Context, m raftstore.Member) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	if s := h.node.StatusOf(ctx, m); s.Failure != "" {
+		return problem(KindUnreachable, "%s cannot be reached at %s: %s", m.ID, m.Address, s.Failure)
+	}
 	return nil
 }
 
@@ -201,7 +215,7 @@ func (h *handler) removePeer(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := h.forWrite(r)
 	defer cancel()
-	if err := h.node.Leave(ctx, m.ID); err != nil {
+	if err := held(ctx, h.opts.Hold, func() error { return h.node.Leave(ctx, m.ID) }); err != nil {
 		return err
 	}
 	h.setIndex(w)
@@ -219,7 +233,7 @@ func (h *handler) transferLeadership(w http.ResponseWriter, r *http.Request) err
 	}
 	ctx, cancel := h.forWrite(r)
 	defer cancel()
-	if err := h.node.Transfer(ctx, m.ID); err != nil {
+	if err := held(ctx, h.opts.Hold, func() error { return h.node.Transfer(ctx, m.ID) }); err != nil {
 		return err
 	}
 	h.setIndex(w)

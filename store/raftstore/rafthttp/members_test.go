@@ -55,6 +55,7 @@ func TestMembers(t *testing.T) {
 	require.Equal(t, joins.id, status.Members[3].ID)
 	refuses(t, f.client.Join(t.Context(), j), rafthttp.KindMember, "its directory is lost")
 	refuses(t, f.client.Join(t.Context(), rafthttp.Join{ID: "x", Address: joins.address}), rafthttp.KindMember, "belongs to the member n3")
+	refuses(t, f.client.Join(t.Context(), rafthttp.Join{ID: "x", Address: "127.0.0.1:1"}), rafthttp.KindUnreachable, "x cannot be reached at 127.0.0.1:1: ")
 	j.New = false
 	require.NoError(t, f.client.Join(t.Context(), j), "of a member")
 	refuses(t, f.client.Transfer(t.Context(), "n3"), rafthttp.KindFailed, "n3 does not vote")

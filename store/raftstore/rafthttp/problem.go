@@ -24,6 +24,7 @@ const (
 	KindTooLarge    = "too_large"   // 413
 	KindNotFound    = "not_found"   // 404: no such member
 	KindMember      = "member"      // 409: the ID or the address belongs to a member already
+	KindUnreachable = "unreachable" // 502: the node that wants to join does not answer
 	KindNotLeader   = "not_leader"  // 503: there is no leader, or it cannot be reached
 	KindUnavailable = "unavailable" // 503: the node has halted, or is closed
 	KindUnknown     = "unknown"     // 504: the outcome is unknown
@@ -33,7 +34,7 @@ const (
 var statuses = map[string]int{
 	KindConflict: http.StatusConflict, KindInvalid: http.StatusBadRequest, KindTooLarge: http.StatusRequestEntityTooLarge,
 	KindNotFound: http.StatusNotFound, KindMember: http.StatusConflict, KindNotLeader: http.StatusServiceUnavailable,
-	KindUnavailable: http.StatusServiceUnavailable, KindUnknown: http.StatusGatewayTimeout, KindFailed: http.StatusInternalServerError,
+	KindUnreachable: http.StatusBadGateway, KindUnavailable: http.StatusServiceUnavailable, KindUnknown: http.StatusGatewayTimeout, KindFailed: http.StatusInternalServerError,
 }
 
 // A Problem is an error as an answer.
