@@ -93,6 +93,8 @@ func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
 		return answerOf(at, err), nil
 	case requestChange:
 		return answerOf(0, n.handleChange(ctx, payload)), nil
+	case requestStatus:
+		return n.handleStatus()
 	default:
 		return appendFailure(nil, fmt.Errorf("%w: request of kind %d", store.ErrFormatVersion, kind)), nil
 	}

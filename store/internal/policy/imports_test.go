@@ -72,7 +72,9 @@ var units = []unit{
 	{"store/httpapi", "schema watch index store", both, ships},
 	{"store/storetest", "schema watch index store", nil, ships},                      // brings an assertion library to its users' tests
 	{"store/raftstore", "schema index store store/internal/segmentsize", nil, ships}, // a module of its own, with raft
-	{"store/cmd", "schema watch index store store/httpapi store/internal/ctxio store/internal/logfile", nil, 0},
+	{"store/raftstore/rafthttp", "schema store store/httpapi store/raftstore", nil, ships},
+	{"store/cmd", "schema watch index store store/httpapi store/raftstore store/raftstore/rafthttp store/internal/ctxio " +
+		"store/internal/logfile", nil, 0},
 	{"store/internal/damagetest", "", nil, 0},
 	{"store/internal/logtest", "schema store/internal/boltfile store/internal/lists store/internal/record store/internal/logfile " +
 		"store/internal/state", nil, 0},
@@ -178,6 +180,8 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"store/a.go", "m/store/raftstore", false},
 		{"store/raftstore/a.go", "m/store", true},
 		{"store/raftstore/a.go", "m/store/internal/logfile", false},
+		{"store/raftstore/a.go", "m/store/raftstore/rafthttp", false},
+		{"store/raftstore/rafthttp/a.go", "m/store/raftstore", true},
 		{"store/a_test.go", "m/store/httpapi", false},
 		{"store/a_test.go", "m/store/storetest", true},
 		{"store/a.go", "m/store/storetest", false},
