@@ -32,6 +32,7 @@ func Open(dir string, c *Config) (*Node, error) {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	n := &Node{config: *c}
+	n.verifier.n = n
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), tell: c.Halted, closing: n.ctx.Done()}
