@@ -3,11 +3,14 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"allocstore/store"
 )
 
 // A halt is the end of a node whose store cannot apply an entry. Raft has no error of an FSM: it would lead on, take
@@ -112,9 +115,46 @@ const maxMissed = 8
 // GetLog reads an entry. A leader looks below a follower's snapshot for the place where their logs are equal only if
 // the follower's snapshot is not that of the cluster: see errLost.
 func (l *guardedLog) GetLog(index uint64, log *raft.Log) error {
-	err := l.LogStore.GetLog(index, log)
+	err := readEntry(l.LogStore, index, log)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+		return l.fail(err)
+	}
 	if base := l.base.Load(); errors.Is(err, raft.ErrLogNotFound) && index < base && l.halt.follows() && l.missed.Add(1) > maxMissed {
 		return l.halt.begin(fmt.Errorf("%w: it looks for entry %d, and the snapshot is at %d", errLost, index, base))
+	}
+	return err
+}
+
+// readEntry reads an entry. Damaged bytes make raft-wal, and raft's decoder of members, panic.
+func readEntry(from raft.LogStore, index uint64, log *raft.Log) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: log entry %d: %v", store.ErrCorrupt, index, p)
+		}
+	}()
+	if err := from.GetLog(index, log); err != nil {
+		return err
+	}
+	switch {
+	case log.Index != index:
+		return fmt.Errorf("%w: log entry %d has index %d", store.ErrCorrupt, index, log.Index)
+	case log.Type == raft.LogConfiguration:
+		_ = raft.DecodeConfiguration(log.Data)
+	case log.Type > raft.LogConfiguration: // raft panics when it is committed
+		return fmt.Errorf("%w: log entry %d has type %d", store.ErrCorrupt, index, log.Type)
+	}
+	return nil
+}
+
+// fail halts the node, because an entry cannot be read. Raft panics if it cannot read an entry that is committed, and ends the
+// process; so the goroutine of raft ends here instead. Nothing waits for it, apart from Shutdown: its deferred functions run.
+// Before raft has started, Open has read every entry.
+func (l *guardedLog) fail(err error) error {
+	err = l.halt.begin(fmt.Errorf("the log cannot be read: %w", err))
+	select {
+	case <-l.halt.started:
+		runtime.Goexit()
+	default:
 	}
 	return err
 }
@@ -129,7 +169,8 @@ func (l *guardedLog) IsMonotonic() bool {
 func (l *guardedLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
 
 // StoreLogs appends entries. Entries up to the newest snapshot are committed, and never come again, unless the cluster
-// has gone on without the snapshot: see errLost.
+// has gone on without the snapshot: see errLost. A log that has failed once takes no more entries until it is opened again, and raft
+// would have the node be elected and fail in turns.
 func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 	if err := l.halt.err(); err != nil {
 		return err
@@ -138,7 +179,10 @@ func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 		return l.halt.begin(fmt.Errorf("%w: it has another entry %d, and the snapshot is at %d", errLost, logs[0].Index, base))
 	}
 	l.missed.Store(0)
-	return l.LogStore.StoreLogs(logs)
+	if err := l.LogStore.StoreLogs(logs); err != nil {
+		return l.halt.begin(fmt.Errorf("the log cannot be extended: %w", err))
+	}
+	return nil
 }
 
 // DeleteRange removes entries.

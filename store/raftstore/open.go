@@ -98,7 +98,7 @@ func (n *Node) start() error {
 	if ours && n.config.Forward == nil {
 		n.config.Forward = t.Forward
 	}
-	n.raft, err = raft.NewRaft(c, n.fsm, cache, n.wal, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	n.raft, err = raft.NewRaft(c, n.fsm, cache, &guardedStable{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
 	if err != nil {
 		return err
 	}
