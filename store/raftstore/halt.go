@@ -140,6 +140,10 @@ func readEntry(from raft.LogStore, index uint64, log *raft.Log) (err error) {
 		return fmt.Errorf("%w: log entry %d has index %d", store.ErrCorrupt, index, log.Index)
 	case log.Type == raft.LogConfiguration:
 		_ = raft.DecodeConfiguration(log.Data)
+	case log.Type == raft.LogCommand:
+		if _, err := cutSum(log.Data); err != nil {
+			return fmt.Errorf("log entry %d: %w", index, err)
+		}
 	case log.Type > raft.LogConfiguration: // raft panics when it is committed
 		return fmt.Errorf("%w: log entry %d has type %d", store.ErrCorrupt, index, log.Type)
 	}

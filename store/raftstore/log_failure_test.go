@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
+
+	"allocstore/store"
 )
 
 // TestFailedLogHalts: a log that takes no more entries, votes or terms halts the node. The process lives, and the others go on.
@@ -108,4 +110,20 @@ func TestDamagedLogIsRefused(t *testing.T) {
 	t.Logf("%d refused", refused)
 	c.open(tn)
 	require.Equal(t, 1, tn.Store().Stats().Allocations)
+}
+
+// TestChangedEntry changes every bit of an entry: none is taken for another one.
+func TestChangedEntry(t *testing.T) {
+	t.Parallel()
+	batch, err := upsert(1).MarshalBinary()
+	require.NoError(t, err)
+	whole := (&entry{batch: batch, limits: store.Limits{Floor: 7}}).encode()
+	_, err = storeEntry(9, whole)
+	require.NoError(t, err)
+	for at := range len(whole) * 8 {
+		changed := bytes.Clone(whole)
+		changed[at/8] ^= 1 << (at % 8)
+		_, err := storeEntry(9, changed)
+		require.ErrorIs(t, err, store.ErrCorrupt, "bit %d", at)
+	}
 }

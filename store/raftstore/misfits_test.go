@@ -210,7 +210,7 @@ func TestUnknownEntryHalts(t *testing.T) {
 	tn := c.nodes[0]
 	waiting := make(chan error, 1)
 	go func() { waiting <- tn.show(t.Context(), 1<<40) }()
-	f := tn.raft.Apply([]byte{entryVersion + 1, 0, 0, 0, 0}, 0)
+	f := tn.raft.Apply(appendSum([]byte{entryVersion + 1, 0, 0, 0, 0}), 0)
 	require.NoError(t, f.Error())
 	_, err := outcomeOf(f.Response())
 	require.ErrorIs(t, err, store.ErrFormatVersion)
