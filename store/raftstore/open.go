@@ -80,7 +80,7 @@ func (n *Node) open(dir string) (err error) {
 }
 
 // start starts raft.
-func (n *Node) start() error {
+func (n *Node) start() (err error) {
 	c := raft.DefaultConfig()
 	c.MaxAppendEntries = 1024 // they are applied in one commit
 	if n.config.Raft != nil {
@@ -90,15 +90,12 @@ func (n *Node) start() error {
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
 	c.ShutdownOnRemove = false        // Close could not wait for raft, and the node can join again
-	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), &guardedLog{LogStore: n.wal, halt: n.halt, base: &n.fsm.base})
-	if err != nil {
-		return err
-	}
+	log := newLogCache(c.MaxAppendEntries, &guardedLog{LogStore: n.wal, halt: n.halt, base: &n.fsm.base})
 	t, ours := n.config.Transport.(*Transport)
 	if ours && n.config.Forward == nil {
 		n.config.Forward = t.Forward
 	}
-	n.raft, err = raft.NewRaft(c, n.fsm, cache, &guardedStable{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	n.raft, err = raft.NewRaft(c, n.fsm, log, &guardedStable{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
 	if err != nil {
 		return err
 	}
