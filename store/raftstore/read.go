@@ -148,7 +148,11 @@ func (n *Node) lastShown(committed uint64) (uint64, error) {
 	given := n.fsm.shown.Load().index
 	for i := committed; i > given; i-- {
 		var log raft.Log
-		if err := n.wal.GetLog(i, &log); err != nil {
+		err := n.wal.GetLog(i, &log)
+		if errors.Is(err, raft.ErrLogNotFound) { // cut: what was there is applied, or raft's own
+			return n.fsm.shown.Load().index, nil
+		}
+		if err != nil {
 			return 0, fmt.Errorf("log entry %d: %w", i, err)
 		}
 		if log.Type == raft.LogCommand || log.Type == raft.LogConfiguration {
