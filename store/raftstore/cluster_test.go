@@ -137,12 +137,15 @@ func (c *cluster) connect(tn *testNode, config *Config) {
 	config.Transport = trans
 	config.Forward = func(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error) {
 		c.mu.Lock()
-		other := c.links[to]
+		var node *Node
+		if other := c.links[to]; other != nil && c.links[address] != nil {
+			node = other.Node
+		}
 		c.mu.Unlock()
-		if other == nil {
+		if node == nil {
 			return nil, fmt.Errorf("%w: no link to %s", ErrNotLeader, to)
 		}
-		return other.Handle(ctx, request)
+		return node.Handle(ctx, request)
 	}
 }
 

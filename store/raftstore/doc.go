@@ -43,8 +43,9 @@ changes nodes takes Applied.Index along, and calls Store().WaitApplied. Read mak
 Disks keep synced data, as package store and raft-wal assume. A node that loses its directory, or a part of it, is
 removed from the cluster before it joins again: its vote and its log were part of majorities.
 
-Leader reads, and only they, assume that clocks of the nodes run at about the same speed, and that no process is paused
-between the look at the lease and the answer. A follower begins an election after HeartbeatTimeout without a word of its leader; the
+Leader reads, and only they, assume that clocks of the nodes run at about the same speed, that no process is paused, that
+the log's disk does not hold raft up for as long as an election takes, and that no transfer of the leadership is under way. Raft
+looks at the lease in the goroutine that also writes the log. A follower begins an election after HeartbeatTimeout without a word of its leader; the
 leader steps down after LeaderLeaseTimeout without a word of a majority, which must be the shorter time.
 
 Without TLS every client that reaches the port of a Transport can read and write everything. With mutual TLS every

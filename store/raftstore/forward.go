@@ -12,12 +12,13 @@ import (
 	"allocstore/store"
 )
 
-// Kinds of requests to the leader. The first byte of a request is its kind.
+// Kinds of requests to the leader, and one to any node. The first byte of a request is its kind.
 const (
 	requestPropose = iota + 1 // an entry
 	requestLease              // the index of a read under the leader's lease
 	requestVerify             // the index of a linearizable read
 	requestChange             // a change of the members
+	requestTerm               // the term of this node, which may follow
 )
 
 // forward sends a request to the leader, and returns the answer.
@@ -75,7 +76,7 @@ func (n *Node) whileLeads(ctx context.Context, leader raft.ServerID) (context.Co
 	}
 }
 
-// Handle is the leader's end of Config.Forward: it takes a request of another node, and returns the answer. Every outcome,
+// Handle is the other end of Config.Forward: it takes a request of another node, and returns the answer. Every outcome,
 // errors included, is an answer. It blocks for as long as the request needs. The error is store.ErrClosed, or
 // ErrHalted: then the request has not been looked at. The caller must not change the request until Handle returns.
 func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
@@ -95,6 +96,8 @@ func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
 		return answerOf(0, n.handleChange(ctx, payload)), nil
 	case requestStatus:
 		return n.handleStatus()
+	case requestTerm:
+		return appendIndex(n.raft.CurrentTerm()), nil
 	default:
 		return appendFailure(nil, fmt.Errorf("%w: request of kind %d", store.ErrFormatVersion, kind)), nil
 	}

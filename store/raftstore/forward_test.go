@@ -22,7 +22,11 @@ func TestCloseEndsForwards(t *testing.T) {
 			t.Parallel()
 			waits := make(chan struct{}, 10)
 			c := newCluster(t, 3, nil, func(c *Config) {
-				c.Forward = func(ctx context.Context, _ raft.ServerAddress, _ []byte) ([]byte, error) {
+				forward := c.Forward
+				c.Forward = func(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error) {
+					if request[0] == requestTerm {
+						return forward(ctx, to, request)
+					}
 					waits <- struct{}{}
 					<-ctx.Done() // as over a network that is cut
 					return nil, ctx.Err()

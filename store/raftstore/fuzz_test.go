@@ -19,6 +19,9 @@ func FuzzEntry(f *testing.F) {
 	}
 	f.Add([]byte{2, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := cutSum(b); err != nil {
+			b = appendSum(b)
+		}
 		e, err := decodeEntry(b)
 		if err != nil {
 			require.True(t, errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrFormatVersion), "%v", err)

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
+
+	"allocstore/store"
 )
 
 // errLost: this node has an operator's restore that no majority has. Its leader lost the leadership
@@ -30,9 +33,50 @@ const maxMissed = 8
 // GetLog reads an entry. A leader looks below a follower's snapshot for the place where their logs are equal only if
 // the follower's snapshot is not that of the cluster: see errLost.
 func (l *guardedLog) GetLog(index uint64, log *raft.Log) error {
-	err := l.LogStore.GetLog(index, log)
+	err := readEntry(l.LogStore, index, log)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+		return l.fail(err)
+	}
 	if base := l.base.Load(); errors.Is(err, raft.ErrLogNotFound) && index < base && l.halt.follows() && l.missed.Add(1) > maxMissed {
 		return l.halt.begin(fmt.Errorf("%w: it looks for entry %d, and the snapshot is at %d", errLost, index, base))
+	}
+	return err
+}
+
+// readEntry reads an entry. Damaged bytes make raft-wal, and raft's decoder of members, panic.
+func readEntry(from raft.LogStore, index uint64, log *raft.Log) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: log entry %d: %v", store.ErrCorrupt, index, p)
+		}
+	}()
+	if err := from.GetLog(index, log); err != nil {
+		return err
+	}
+	switch {
+	case log.Index != index:
+		return fmt.Errorf("%w: log entry %d has index %d", store.ErrCorrupt, index, log.Index)
+	case log.Type == raft.LogConfiguration:
+		_ = raft.DecodeConfiguration(log.Data)
+	case log.Type == raft.LogCommand:
+		if _, err := cutSum(log.Data); err != nil {
+			return fmt.Errorf("log entry %d: %w", index, err)
+		}
+	case log.Type > raft.LogConfiguration: // raft panics when it is committed
+		return fmt.Errorf("%w: log entry %d has type %d", store.ErrCorrupt, index, log.Type)
+	}
+	return nil
+}
+
+// fail halts the node, because an entry cannot be read. Raft panics if it cannot read an entry that is committed, and ends the
+// process; so the goroutine of raft ends here instead. Nothing waits for it, apart from Shutdown: its deferred functions run.
+// Before raft has started, Open has read every entry.
+func (l *guardedLog) fail(err error) error {
+	err = l.halt.begin(fmt.Errorf("the log cannot be read: %w", err))
+	select {
+	case <-l.halt.started:
+		runtime.Goexit()
+	default:
 	}
 	return err
 }
@@ -47,7 +91,7 @@ func (l *guardedLog) IsMonotonic() bool {
 func (l *guardedLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
 
 // StoreLogs appends entries. Entries up to the newest snapshot are committed, and never come again, unless the cluster
-// has gone on without the snapshot: see errLost.
+// has gone on without the snapshot: see errLost. A log that has failed takes no entry until it is opened again.
 func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 	if err := l.halt.err(); err != nil {
 		return err

@@ -64,7 +64,14 @@ func (noInstall) InstallSnapshot(raft.ServerID, raft.ServerAddress, *raft.Instal
 // for the majority.
 func TestRestoreIsReadWhenCommitted(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, nil, func(c *Config) { c.Transport = noInstall{c.Transport.(*raft.InmemTransport)} })
+	c := newCluster(t, 3, nil, func(c *Config) {
+		c.Transport = noInstall{c.Transport.(*raft.InmemTransport)}
+		tune := c.Raft
+		c.Raft = func(r *raft.Config) { // no other node may be elected
+			tune(r)
+			r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = 3*time.Second, 3*time.Second, 2*time.Second
+		}
+	})
 	leads := c.leader()
 	c.place(leads, 0, 5)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -34,10 +34,11 @@ type Config struct {
 	// LocalID, Logger, NoSnapshotRestoreOnStart and ShutdownOnRemove are set afterwards. Nil changes nothing.
 	Raft func(*raft.Config)
 
-	// Forward sends a request to the leader at an address, and returns the answer of its Handle. An error that is
+	// Forward sends a request to the node at an address, and returns the answer of its Handle. An error that is
 	// ErrNotLeader says that the request was not sent; after any other error the outcome is
-	// unknown. Nil forwards nothing: Apply and Read return ErrNotLeader on followers.
-	Forward func(ctx context.Context, leader raft.ServerAddress, request []byte) ([]byte, error)
+	// unknown. Nil forwards nothing: Apply and Read return ErrNotLeader on followers, and a Linearizable read on
+	// the leader writes an entry to the log.
+	Forward func(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error)
 
 	// Halted is called once if the node halts, with an ErrHalted that has the reason, after the node has left
 	// raft. It has a goroutine of its own, and may call Close. Nil is fine: Apply and Read return the error too.
@@ -64,6 +65,8 @@ type Node struct {
 	fsm    *fsm
 	halt   *halt
 	limits store.Limits // of this node's entries
+
+	verifier verifier
 
 	wal   *wal.WAL
 	files *logFiles

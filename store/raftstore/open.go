@@ -33,6 +33,7 @@ func Open(dir string, c *Config) (*Node, error) {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	n := &Node{config: *c}
+	n.verifier.n = n
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.halt = newHalt()
@@ -85,7 +86,7 @@ func (n *Node) open(dir string) (err error) {
 }
 
 // start starts raft.
-func (n *Node) start() error {
+func (n *Node) start() (err error) {
 	c := raft.DefaultConfig()
 	c.MaxAppendEntries = 1024 // they are applied in one commit
 	if n.config.Raft != nil {
@@ -95,16 +96,12 @@ func (n *Node) start() error {
 	c.Logger = newHCLogger(n.config.Logger)
 	c.NoSnapshotRestoreOnStart = true // the store has it, and more
 	c.ShutdownOnRemove = false        // Close could not wait for raft, and the node can join again
-	log := &guardedLog{LogStore: n.wal, halt: n.halt, files: n.files, base: &n.fsm.base}
-	cache, err := raft.NewLogCache(max(1, c.MaxAppendEntries), log)
-	if err != nil {
-		return err
-	}
+	log := newLogCache(c.MaxAppendEntries, &guardedLog{LogStore: n.wal, halt: n.halt, files: n.files, base: &n.fsm.base})
 	t, ours := n.config.Transport.(*Transport)
 	if ours && n.config.Forward == nil {
 		n.config.Forward = t.Forward
 	}
-	n.raft, err = raft.NewRaft(c, n.fsm, cache, &guardedTerms{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	n.raft, err = raft.NewRaft(c, n.fsm, log, &guardedTerms{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,24 @@ func (r *recovery) run() error {
 	if err := r.cutLog(); err != nil {
 		return err
 	}
-	return r.forgetTerm()
+	if err := r.forgetTerm(); err != nil {
+		return err
+	}
+	return r.readLog()
+}
+
+// readLog reads the entries that raft will read: it panics if it cannot.
+func (r *recovery) readLog() error {
+	if err := r.measure(); err != nil {
+		return err
+	}
+	for i := max(r.first, r.meta.Index+1); i <= r.last; i++ {
+		var log raft.Log
+		if err := readEntry(r.log, i, &log); err != nil {
+			return fmt.Errorf("%w; %s", err, anew)
+		}
+	}
+	return nil
 }
 
 // finishInstall makes the snapshot whose installation was interrupted the newest one, if the store has its content.
@@ -94,7 +111,7 @@ func (r *recovery) checkEnds() error {
 func (r *recovery) replay() error {
 	for i := r.store.AppliedIndex() + 1; i <= r.meta.Index; i++ {
 		var log raft.Log
-		if err := r.log.GetLog(i, &log); err != nil {
+		if err := readEntry(r.log, i, &log); err != nil {
 			return fmt.Errorf("log entry %d: %w", i, err)
 		}
 		e, _, err := decodeLog(&log)
@@ -116,7 +133,7 @@ func (r *recovery) cutLog() error {
 	}
 	if r.last >= r.meta.Index {
 		var log raft.Log
-		if err := r.log.GetLog(r.meta.Index, &log); err != nil {
+		if err := readEntry(r.log, r.meta.Index, &log); err != nil {
 			return fmt.Errorf("log entry %d: %w", r.meta.Index, err)
 		}
 		if log.Term == r.meta.Term {

@@ -345,7 +345,7 @@ func TestReplacedLogIsRemoved(t *testing.T) {
 	} {
 		log := raft.NewInmemStore()
 		for i := c.first; i > 0 && i <= c.last; i++ {
-			require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: c.term}))
+			require.NoError(t, log.StoreLog(&raft.Log{Index: i, Term: c.term, Data: (&entry{}).encode()}))
 		}
 		r := &recovery{log: log, meta: &meta{Index: 10, Term: 2}, first: c.first, last: c.last}
 		require.NoError(t, r.cutLog(), name)

@@ -16,7 +16,7 @@ import (
 
 // restoreGap is added to the last index of the log for the index of a restore, which is chosen before the log
 // stops: gaps are fine.
-const restoreGap = 1 << 16
+const restoreGap = 1 << 24
 
 // Restore replaces the content of all nodes by that of a backup, of this cluster or any store. It has one index,
 // which is the same on all nodes. At it readers are told Restored, as after store.Restore; it is above all indexes of the

@@ -35,7 +35,7 @@ func (l *testLog) shut(t *testing.T) {
 func (l *testLog) add(t *testing.T, from, to uint64) {
 	t.Helper()
 	for i := from; i <= to; i++ {
-		require.NoError(t, l.StoreLog(&raft.Log{Index: i, Data: fmt.Append(nil, i, strings.Repeat("x", 200))}))
+		require.NoError(t, l.StoreLog(&raft.Log{Index: i, Data: appendSum(fmt.Append(nil, i, strings.Repeat("x", 200)))}))
 	}
 }
 
@@ -47,7 +47,9 @@ func (l *testLog) has(t *testing.T, last uint64) {
 	for i := uint64(1); i <= last; i++ {
 		var e raft.Log
 		require.NoError(t, l.GetLog(i, &e), "entry %d", i)
-		require.Equal(t, fmt.Sprint(i), strings.TrimRight(string(e.Data), "x"))
+		body, err := cutSum(e.Data)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i), strings.TrimRight(string(body), "x"))
 	}
 }
 
