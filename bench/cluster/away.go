@@ -21,7 +21,8 @@ func awayPieces() []piece {
 	return []piece{within, beyond}
 }
 
-// beAway stops a follower for -away, starts it, and waits until it shows what the leader showed when it started.
+// beAway stops a follower for -away and starts it. It waits until the follower has reached the index of the leader as of
+// the start.
 func (b *bench) beAway(cut bool) (sample, error) {
 	s := b.subject
 	if err := caughtUp(s.system, s.nodes); err != nil {

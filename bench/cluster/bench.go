@@ -24,7 +24,7 @@ const (
 	installWork  = "install"
 )
 
-// bench is the work of one worker.
+// bench is one worker with its system.
 type bench struct {
 	ctx     context.Context
 	cfg     *config

@@ -54,7 +54,7 @@ func openEtcd(o *settings) (*etcdCluster, error) {
 	return c, nil
 }
 
-// freePorts returns ports that nobody listens on.
+// freePorts returns unused ports.
 func freePorts(n int) (ports []int, err error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -143,7 +143,7 @@ func (c *etcdCluster) client(node int) *clientv3.Client {
 	return c.clients[node][rand.IntN(etcdConns)]
 }
 
-// Keys: the allocation as it was placed, without its job; what its client reported last; and the jobs.
+// Keys: the allocation as it was placed, without its job; the latest report of its client; and the job.
 func allocKey(id string) string  { return "alloc/" + id }
 func clientKey(id string) string { return "client/" + id }
 func jobKey(id string) string    { return "job/" + id }
@@ -198,7 +198,7 @@ func (c *etcdCluster) read(ctx context.Context, node int, id string, linearizabl
 	return reported(got.Kvs[0].Value)
 }
 
-// reported decodes what encodeUpdate encoded.
+// reported is the inverse of encodeUpdate.
 func reported(value []byte) (*schema.Allocation, error) {
 	if len(value) == 0 || value[0] != updateEntry {
 		return nil, errEntry

@@ -18,7 +18,7 @@ const (
 	steady          = 300 * time.Millisecond // of writes before the stop, and after the gap
 )
 
-// failoverPiece is how long no write is acknowledged when the leader stops.
+// failoverPiece is the time without an acknowledged write after the leader has stopped.
 func failoverPiece(cfg *config) piece {
 	p := piece{work: failoverWork, rounds: cfg.failovers}
 	for _, name := range systems {

@@ -27,7 +27,7 @@ var _ installer = (*memCluster)(nil)
 
 // A memNode is one node.
 type memNode struct {
-	raft *raft.Raft
+	raft *raft.Raft // nil if it was not opened
 	fsm  *memFSM
 	net  *raft.NetworkTransport
 	wal  *wal.WAL
@@ -167,7 +167,7 @@ func (c *memCluster) apply(node int, entry []byte) error {
 	return err
 }
 
-// read is what Nomad does: a consistent read verifies the leadership first, and any other one reads what is there.
+// read is that of Nomad: a consistent read verifies the leadership first, and a stale one reads at once.
 func (c *memCluster) read(_ context.Context, node int, id string, linearizable bool) (*schema.Allocation, error) {
 	if linearizable {
 		if err := c.node(node).raft.VerifyLeader().Error(); err != nil {

@@ -117,7 +117,7 @@ const (
 
 var codec schema.Codec
 
-// text returns b as a string without copying it. The codec copies what it keeps.
+// text returns b as a string without copying it. The codec keeps copies of the parts.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // encodeUpdate encodes a client update as MessagePack, by our codec, which uses no reflection.

@@ -26,7 +26,7 @@ type ourCluster struct {
 
 var _ installer = (*ourCluster)(nil)
 
-// rareSnapshots is the interval of raft's own snapshots: none during a measurement, in our nodes and go-memdb's alike.
+// rareSnapshots is the interval of raft's own snapshots: longer than a run, in our nodes and those of go-memdb.
 const rareSnapshots = 24 * time.Hour
 
 // openOurs opens a cluster. All its nodes but the first may be started later.

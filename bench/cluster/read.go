@@ -45,7 +45,7 @@ func readPieces(cfg *config) (all []piece) {
 	return all
 }
 
-// updated returns the allocations that have an update. It makes some, if there are none.
+// updated returns the allocations that have an update. It updates some first if necessary.
 func (b *bench) updated() ([]int, error) {
 	if known := b.subject.acknowledged(); len(known) > 0 {
 		return known, nil

@@ -72,8 +72,8 @@ func (b *bench) fillWhole(s system, f *fleet.Fleet, nodes int) error {
 	return nil
 }
 
-// restartOnce stops a follower, or the only node, and starts it. It returns the times until it has answered a read of what
-// it has, and a linearizable one.
+// restartOnce stops a follower, or the only node, and starts it. It returns the times until it has answered a stale read and a
+// linearizable one.
 func (b *bench) restartOnce(s system, f *fleet.Fleet, nodes int) (stale, linearizable time.Duration, err error) {
 	node := 0
 	if nodes > 1 {

@@ -153,6 +153,9 @@ func (r *runner) each(workers []*worker, kind string) error {
 // piece measures in turn, in rotating order, and keeps the medians.
 func (r *runner) piece(p *piece) error {
 	samples := make([][]sample, len(p.turns))
+	if r.cfg.quick && !p.warm {
+		return r.together(p)
+	}
 	first := 1
 	if p.warm {
 		first = 0
@@ -181,29 +184,64 @@ func (r *runner) piece(p *piece) error {
 	return nil
 }
 
+// together has the systems take one turn each at the same time. The small size saves time so.
+func (r *runner) together(p *piece) error {
+	samples := make([][]sample, len(p.turns))
+	err := program.Parallel(len(p.turns), func(i int) error {
+		t := &p.turns[i]
+		a, err := r.worker(t.system()).call(&t.request)
+		if err == nil {
+			samples[i] = a.Samples[t.Kind]
+		}
+		return err
+	})
+	if err = errors.Join(err, r.ctx.Err()); err != nil {
+		return fmt.Errorf("%s: %w", p.work, err)
+	}
+	for i, t := range p.turns {
+		r.keep(p.work, t.peer, r.cfg.n, samples[i])
+	}
+	return nil
+}
+
 // onOwn does work on clusters that are opened for it, one system after the other, since some are large.
 func (r *runner) onOwn(kind string, sizes []int) error {
+	side := 1
+	if r.cfg.quick {
+		side = len(r.workers)
+	}
 	for _, n := range sizes {
-		for _, w := range r.workers {
-			work := fmt.Sprintf("%s/%d", kind, n)
-			if !r.cfg.only.MatchString(work + "/" + w.name) {
-				continue
+		work := fmt.Sprintf("%s/%d", kind, n)
+		answers := make([]*answer, len(r.workers))
+		err := program.Parallel(side, func(g int) (err error) {
+			for i := g; i < len(r.workers) && err == nil; i += side {
+				if w := r.workers[i]; r.cfg.only.MatchString(work + "/" + w.name) {
+					answers[i], err = w.call(&request{Kind: kind, N: n})
+				}
 			}
-			a, err := w.call(&request{Kind: kind, N: n})
-			if err = errors.Join(err, r.ctx.Err()); err != nil {
-				return fmt.Errorf("%s: %w", work, err)
-			}
-			for _, note := range a.Notes {
-				r.notes = append(r.notes, work+": "+note)
-			}
-			for _, part := range slices.Sorted(maps.Keys(a.Samples)) {
-				s := a.Samples[part]
-				r.keep(work+", "+part, w.name, n, s)
-				r.log("%s, %s/%s: %v", work, part, w.name, medians(s))
+			return err
+		})
+		if err = errors.Join(err, r.ctx.Err()); err != nil {
+			return fmt.Errorf("%s: %w", work, err)
+		}
+		for i, a := range answers {
+			if a != nil {
+				r.keepParts(work, r.workers[i].name, n, a)
 			}
 		}
 	}
 	return nil
+}
+
+// keepParts keeps the parts of an answer as results.
+func (r *runner) keepParts(work, peer string, n int, a *answer) {
+	for _, note := range a.Notes {
+		r.notes = append(r.notes, work+": "+note)
+	}
+	for _, part := range slices.Sorted(maps.Keys(a.Samples)) {
+		r.keep(work+", "+part, peer, n, a.Samples[part])
+		r.log("%s, %s/%s: %v", work, part, peer, medians(a.Samples[part]))
+	}
 }
 
 func (r *runner) worker(name string) *worker {

@@ -13,7 +13,7 @@ import (
 	"allocstore/schema"
 )
 
-// A subject is a system with allocations, and what was acknowledged to its writers.
+// A subject is a system with allocations, and the updates that it has acknowledged.
 type subject struct {
 	system
 	name  string
@@ -109,7 +109,7 @@ func rngs(workers int) []*rand.Rand {
 	return all
 }
 
-// verify compares every acknowledged update with what each node has, and the nodes with each other.
+// verify looks for every acknowledged update on each node, and compares the nodes with each other.
 func (s *subject) verify(ctx context.Context) error {
 	if err := caughtUp(s.system, s.nodes); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (s *subject) verify(ctx context.Context) error {
 	return nil
 }
 
-// verifyNode compares every acknowledged update with what the node has.
+// verifyNode looks for every acknowledged update on a node.
 func (s *subject) verifyNode(node int) error {
 	for i, want := range s.acked {
 		if want == 0 {

@@ -20,7 +20,7 @@ const (
 
 // A system is a cluster of nodes in this process, which keep the same allocations. Nodes are numbered from 0. Its methods
 // may be called from any goroutine, apart from start, stop and close: those of one node are called by one goroutine
-// at a time, and nobody uses a node that is stopped.
+// at a time, and a node that is stopped is not read.
 type system interface {
 	// place makes a batch of a job's allocations durable, through the leader.
 	place(ctx context.Context, batch []*schema.Allocation) error
@@ -29,7 +29,7 @@ type system interface {
 	// serve it the error is errElsewhere, and nothing has happened.
 	update(ctx context.Context, node int, a *schema.Allocation) error
 
-	// read returns what the client last reported of an allocation, through a node.
+	// read returns an allocation with the latest report of its client, through a node.
 	read(ctx context.Context, node int, id string, linearizable bool) (*schema.Allocation, error)
 
 	// local is read in the node's own memory or file, to verify it.
@@ -109,7 +109,7 @@ func await(what string, done func() bool) error {
 	return nil
 }
 
-// caughtUp waits until all nodes show what the leader shows now.
+// caughtUp waits until all nodes have reached the index of the leader as of the call.
 func caughtUp(s system, nodes int) error {
 	if err := awaitLeader(s); err != nil {
 		return err

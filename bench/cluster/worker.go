@@ -16,7 +16,7 @@ import (
 )
 
 // workerEnv makes this program a worker: the process of one system, so that no system collects the garbage of another. Its
-// value is the name of the system. It does what it reads from its input, one request at a time, until the input ends.
+// value is the name of the system. It serves the requests that it reads from its input, one at a time, until the input ends.
 const workerEnv = "CLUSTER_WORKER"
 
 // dirEnv is the directory of a worker.
@@ -45,7 +45,7 @@ const (
 type answer struct {
 	Samples map[string][]sample
 	Notes   []string
-	Err     string // "" is none
+	Err     string // "" for success
 }
 
 // isWorker reports whether this process is a worker.
@@ -76,7 +76,7 @@ func work(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// do does what the request asks for.
+// do serves a request.
 func (b *bench) do(r *request) *answer {
 	runtime.GC()
 	a := &answer{Samples: make(map[string][]sample)}

@@ -107,7 +107,6 @@ func (c *cluster) config(tn *testNode) *Config {
 			timeout = 50 * time.Millisecond
 		}
 		r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = timeout, timeout, timeout/2
-		r.CommitTimeout = 5 * time.Millisecond
 		r.TrailingLogs = 8
 		r.MaxAppendEntries = 16        // the log's cache keeps as many of those that were cut
 		r.SnapshotInterval = time.Hour // only when a test asks

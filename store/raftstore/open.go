@@ -85,10 +85,17 @@ func (n *Node) open(dir string) (err error) {
 	return n.start()
 }
 
+// commitTimeout is the shortest time after which the leader tells its followers what is committed, if no entry follows.
+// The longest is twice that. Until then a follower shows nothing of the last entries. Raft's default of 50 ms would delay
+// a lone writer's Apply on a follower by 75 ms, and so every wait and every read there. The messages cost three idle
+// nodes 4 % of a processor.
+const commitTimeout = 5 * time.Millisecond
+
 // start starts raft.
 func (n *Node) start() (err error) {
 	c := raft.DefaultConfig()
 	c.MaxAppendEntries = 1024 // they are applied in one commit
+	c.CommitTimeout = commitTimeout
 	if n.config.Raft != nil {
 		n.config.Raft(c)
 	}

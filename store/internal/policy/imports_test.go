@@ -83,6 +83,7 @@ var units = []unit{
 	{"store/internal/clusters", "schema store store/raftstore", nil, 0},
 	{"store/internal/policy", "", nil, 0},
 	{"bench", "schema watch index store store/httpapi", both, 0},
+	{"bench/cluster", "schema store store/raftstore bench", nil, 0}, // a module of its own, with raft and etcd
 }
 
 // mayNotImport forbids a module to a unit, tests included.
