@@ -50,7 +50,7 @@ Where an item does not mention Nomad, the documentation of Nomad's endpoint does
   - X-Nomad-Index of an absent allocation is the index of its deletion, or the store's last index; never
     0. Sent back as index, it misses no change and never spins.
   - A follower answers all requests from its own store, after it has asked the leader for the index to show. With Nomad
-    it passes those without stale on to the leader. The answers are the same.
+    it passes those without stale on to the leader. The answers are the same; a follower that is far behind is 503.
   - A request without stale is 500 "No cluster leader" if there is no leader, as with Nomad.
   - A blocked request has X-Nomad-LastContact as of its answer. The store is brought up to date when the request begins; a leader
     that is lost while it is blocked does not end it.

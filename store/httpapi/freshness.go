@@ -38,8 +38,15 @@ type Contact struct {
 // leader", as by Nomad. Options.Freshness returns it.
 var ErrNoLeader = errors.New("no cluster leader")
 
-// errNoLeader is the answer. It is not logged: during an election there is one for each request.
-var errNoLeader = &refusal{http.StatusInternalServerError, "No cluster leader"}
+// ErrBehind: a request that is not Stale needs a write that the node does not have yet, as after a restart. It is
+// answered 503. Options.Freshness returns it.
+var ErrBehind = errors.New("this node is behind the leader")
+
+// The answers. They are not logged: during an election there is one for each request.
+var (
+	errNoLeader = &refusal{http.StatusInternalServerError, "No cluster leader"}
+	errBehind   = &refusal{http.StatusServiceUnavailable, "this node is behind the leader: ask another one, or for stale"}
+)
 
 // alone is the Freshness of a store that is no replica.
 func alone(context.Context, Consistency) (Contact, error) { return Contact{KnownLeader: true}, nil }

@@ -79,6 +79,7 @@ func TestNoLeader(t *testing.T) {
 			text string
 		}{
 			{fmt.Errorf("an election: %w", httpapi.ErrNoLeader), http.StatusInternalServerError, "No cluster leader\n"},
+			{fmt.Errorf("a restart: %w", httpapi.ErrBehind), http.StatusServiceUnavailable, "this node is behind the leader: ask another one, or for stale\n"},
 			{store.ErrClosed, http.StatusServiceUnavailable, store.ErrClosed.Error() + "\n"},
 			{context.Canceled, http.StatusServiceUnavailable, "the request was ended\n"},
 			{errors.New("odd"), http.StatusInternalServerError, "odd\n"},

@@ -48,7 +48,7 @@ type handler struct {
 //	431  the request is too large
 //	500  the allocation cannot be read: its record is damaged; or there is no leader: "No cluster leader"
 //	502  the agent of another region cannot be reached, or does not answer in time
-//	503  the store is closed, or has failed; or the server has ended the request's context
+//	503  the store is closed, has failed, or is behind the leader; or the server has ended the request's context
 //	508  two agents pass a region on to each other
 //
 // A 200, and the 404 of an allocation, has the header X-Nomad-Index: never 0, and the value for index
@@ -198,6 +198,8 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &no):
 	case errors.Is(err, ErrNoLeader):
 		no = errNoLeader
+	case errors.Is(err, ErrBehind):
+		no = errBehind
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		no = errEnded
 	case errors.Is(err, store.ErrInvalidID):
@@ -213,7 +215,8 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "1")
 	}
-	if no.status >= http.StatusInternalServerError && no != errEnded && no != errNoLeader {
+	quiet := no == errEnded || no == errNoLeader || no == errBehind
+	if no.status >= http.StatusInternalServerError && !quiet {
 		h.opts.Logger.ErrorContext(r.Context(), "allocstore: request failed", "path", r.URL.Path, "status", no.status, "error", err)
 	}
 	http.Error(w, no.reason, no.status)

@@ -52,8 +52,8 @@ type Options struct {
 
 	// Freshness is called before the store is read for an answer. It returns when the store is as fresh as asked, and
 	// what the node knows of the leader, for X-Nomad-LastContact and X-Nomad-KnownLeader. It may block until ctx
-	// ends. After a request was blocked, it is called again with Stale. Errors: ErrNoLeader is answered 500; the others as
-	// those of the store. Nil is for a store that is no replica: it is always fresh.
+	// ends. After a request was blocked, it is called again with Stale. Errors: ErrNoLeader is answered 500, ErrBehind 503; the
+	// others as those of the store. Nil is for a store that is no replica: it is always fresh.
 	Freshness func(ctx context.Context, c Consistency) (Contact, error)
 
 	// Logger logs the answers that are not the client's fault: status 500 and above. Nil means

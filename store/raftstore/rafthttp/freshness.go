@@ -24,7 +24,8 @@ var consistencies = map[httpapi.Consistency]raftstore.Consistency{
 }
 
 // Freshness returns the function for httpapi.Options of a node. While there is no leader, as during an election, it waits for
-// up to hold; 0 means 5 s. Then it returns httpapi.ErrNoLeader. A leader that does not answer is asked again after a quarter of that time: a
+// up to hold; 0 means 5 s. Then it returns httpapi.ErrNoLeader, or ErrBehind if there is one and the node has
+// not applied its entries in time. A leader that does not answer is asked again after a quarter of that time: a
 // process may be paused.
 func Freshness(n *raftstore.Node, hold time.Duration) func(context.Context, httpapi.Consistency) (httpapi.Contact, error) {
 	hold = cmp.Or(hold, DefaultHold)
@@ -37,11 +38,18 @@ func Freshness(n *raftstore.Node, hold time.Duration) func(context.Context, http
 			err = ctx.Err()
 		case errors.Is(err, raftstore.ErrHalted):
 			err = fmt.Errorf("%w: %w", store.ErrFailed, err)
+		case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, raftstore.ErrNotLeader) && knowsLeader(n):
+			err = fmt.Errorf("%w: %w", httpapi.ErrBehind, err)
 		case errors.Is(err, raftstore.ErrNotLeader), errors.Is(err, context.DeadlineExceeded):
 			err = fmt.Errorf("%w: %w", httpapi.ErrNoLeader, err)
 		}
 		return httpapi.Contact{}, err
 	}
+}
+
+func knowsLeader(n *raftstore.Node) bool {
+	leader, _ := n.Raft().LeaderWithID()
+	return leader != ""
 }
 
 // read is Node.Read, again and again for the time of hold. A node that is behind the leader may need more than one try.

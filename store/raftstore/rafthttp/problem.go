@@ -75,7 +75,7 @@ var kinds = []struct {
 	errs []error
 }{
 	{KindUnknown, []error{raftstore.ErrOutcomeUnknown}},
-	{KindUnavailable, []error{raftstore.ErrHalted, store.ErrClosed}},
+	{KindUnavailable, []error{raftstore.ErrHalted, store.ErrClosed, store.ErrFailed, httpapi.ErrBehind}},
 	{KindNotLeader, []error{raftstore.ErrNotLeader, httpapi.ErrNoLeader, raft.ErrLeadershipTransferInProgress}},
 	{KindConflict, []error{store.ErrConflict}},
 	{KindTooLarge, []error{store.ErrTooLarge}},
