@@ -66,7 +66,8 @@ func (n *Node) open(dir string) (err error) {
 	log := newHCLogger(n.config.Logger)
 	n.meta = new(metadb.BoltMetaDB)
 	segments := wal.WithSegmentSize(cmp.Or(n.config.segmentBytes, wal.DefaultSegmentSize))
-	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments); err != nil {
+	files := wal.WithSegmentFiler(newSegmentFiler(logDir))
+	if n.wal, err = wal.Open(logDir, wal.WithMetaStore(n.meta), wal.WithLogger(log), segments, files); err != nil {
 		return err
 	}
 	r := &recovery{dir: dir, store: n.store, log: n.wal}

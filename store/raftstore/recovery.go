@@ -42,7 +42,10 @@ func (r *recovery) run() error {
 	if err := r.replay(); err != nil {
 		return err
 	}
-	return r.cutLog()
+	if err := r.cutLog(); err != nil {
+		return err
+	}
+	return r.readLog()
 }
 
 // finishInstall makes the snapshot whose installation was interrupted the newest one, if the store has its content.
@@ -102,6 +105,20 @@ func (r *recovery) replay() error {
 		}
 		if _, err := r.store.ApplyEntries(context.Background(), []store.Entry{e}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// readLog reads the entries after the snapshot, as raft does next: it panics if it cannot.
+func (r *recovery) readLog() error {
+	if err := r.measure(); err != nil {
+		return err
+	}
+	for i := max(r.meta.Index+1, r.first); i <= r.last && r.last > 0; i++ {
+		var log raft.Log
+		if err := r.log.GetLog(i, &log); err != nil {
+			return fmt.Errorf("%w: log entry %d of %d to %d cannot be read: %w; %s", ErrLogMismatch, i, r.first, r.last, err, anew)
 		}
 	}
 	return nil
