@@ -62,6 +62,8 @@ type Node struct {
 	halt   *halt
 	limits store.Limits // of this node's entries
 
+	newcomer *newcomer // nil if the node has caught up in an earlier process
+
 	wal  *wal.WAL
 	meta *metadb.BoltMetaDB
 	raft *raft.Raft
