@@ -41,7 +41,8 @@ changes nodes takes Applied.Index along, and calls Store().WaitApplied. Read mak
 # Assumptions
 
 Disks keep synced data, as package store and raft-wal assume. A node that loses its directory, or a part of it, is
-removed from the cluster before it joins again: its vote and its log were part of majorities.
+removed from the cluster before it joins again: its vote and its log were part of majorities. A node with an empty directory gives
+no vote before it has caught up, since a member that has not heard of the removal may still count it.
 
 Leader reads, and only they, assume that clocks of the nodes run at about the same speed, that no process is paused, that
 the log's disk does not hold raft up for as long as an election takes, and that no transfer of the leadership is under way. Raft

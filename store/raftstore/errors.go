@@ -17,7 +17,7 @@ var (
 	// left raft, until it is closed and opened again. The message has the reason. See Config.Halted.
 	ErrHalted = errors.New("the node has halted")
 
-	// ErrLogMismatch: the store and the log in the node's directory do not belong together, or a part of one is lost. The
+	// ErrLogMismatch: the store and the log in the node's directory do not belong together, or a part of one is lost or unreadable. The
 	// message says which one, and what to do. Open returns it before raft starts.
 	ErrLogMismatch = errors.New("the store does not fit its log")
 )

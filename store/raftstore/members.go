@@ -36,6 +36,9 @@ func (n *Node) Bootstrap(members ...Member) error {
 	if err := n.raft.BootstrapCluster(c).Error(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
+	if err := n.newcomer.finish(); err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
+	}
 	return nil
 }
 
@@ -65,7 +68,8 @@ func (n *Node) Members() ([]Member, error) {
 
 // Join adds a member, on any node. A member that is there gets the new address, and becomes a voter or a non-voter. The
 // new node runs already, with an empty directory, and is brought up to date afterwards: a large store is best
-// added as a non-voter, and once more as a voter when it has caught up, because a majority includes it from then on.
+// added as a non-voter, and once more as a voter when it has caught up, because a majority includes it from then on, and
+// it does not vote before it has caught up.
 // Join blocks until a majority has the change.
 //
 // Errors: store.ErrInvalid for an empty ID or address; ErrNotLeader, as for Apply; ErrOutcomeUnknown: call Members, and repeat

@@ -68,6 +68,7 @@ type Node struct {
 	limits store.Limits // of this node's entries
 
 	verifier verifier
+	newcomer *newcomer // nil if the node has caught up in an earlier process
 
 	wal   *wal.WAL
 	files *logFiles

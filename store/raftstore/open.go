@@ -80,6 +80,9 @@ func (n *Node) open(dir string) (err error) {
 	if err := r.run(); err != nil {
 		return err
 	}
+	if n.newcomer, err = newNewcomer(dir, r.last == 0 && r.meta.Index == 0, n.halt); err != nil {
+		return err
+	}
 	n.fsm = newFSM(n.store, dir, r.meta, n.halt)
 	n.fsm.reached = n.config.reached
 	return n.start()
@@ -108,11 +111,20 @@ func (n *Node) start() (err error) {
 	if ours && n.config.Forward == nil {
 		n.config.Forward = t.Forward
 	}
-	n.raft, err = raft.NewRaft(c, n.fsm, log, &guardedTerms{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, n.config.Transport)
+	trans := n.config.Transport
+	var guarded *newcomerTransport
+	if n.newcomer != nil {
+		trans, guarded = n.newcomer.transport(trans)
+	}
+	n.raft, err = raft.NewRaft(c, n.fsm, log, &guardedTerms{n.wal, n.halt}, &snapshots{n.fsm, n.ctx}, trans)
 	if err != nil {
 		return err
 	}
 	n.halt.raft = n.raft
+	if guarded != nil {
+		n.newcomer.raft = n.raft
+		n.tasks.Go(func() { n.newcomer.run(guarded, n.ctx.Done()) })
+	}
 	n.tasks.Go(n.lead)
 	if ours {
 		t.Serve(n.Handle)

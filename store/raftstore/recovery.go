@@ -60,7 +60,7 @@ func (r *recovery) readLog() error {
 	for i := max(r.first, r.meta.Index+1); i <= r.last; i++ {
 		var log raft.Log
 		if err := readEntry(r.log, i, &log); err != nil {
-			return fmt.Errorf("%w; %s", err, anew)
+			return fmt.Errorf("log entry %d of %d to %d: %w; %s", i, r.first, r.last, err, anew)
 		}
 	}
 	return nil

@@ -2,10 +2,12 @@ package raftstore
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
@@ -72,6 +74,64 @@ func TestLogGivesWhatTheStoreLacks(t *testing.T) {
 	require.Equal(t, string(want), string(content(t, tn.Store())))
 	c.leader()
 	c.place(tn, 30, 35)
+}
+
+// TestCutLogIsOpened: a leader that was cut off has entries that the others replace. Its log is cut at its end, and can be
+// opened again. raft-wal v0.4.0 could not read the rest, and raft panicked at each start.
+func TestCutLogIsOpened(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	old := c.leader()
+	c.place(old, 0, 5)
+	c.equal()
+	c.isolate(old)
+	for i := range uint32(3) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err := old.Apply(ctx, upsert(50+i))
+		cancel()
+		require.Error(t, err)
+	}
+	c.until("the others have a leader", func() bool { return old.raft.State() != raft.Leader && c.leader() != old })
+	lost := old.raft.LastIndex()
+	for i := uint32(10); c.leader().raft.LastIndex() <= lost; i++ {
+		c.place(c.leader(), i, i+1)
+	}
+	c.rejoin(old)
+	want := c.equal()
+	c.shut(old)
+	c.open(old)
+	require.Equal(t, string(want), string(c.equal()))
+}
+
+// An unreadable is a log that cannot read one entry.
+type unreadable struct {
+	raft.LogStore
+	index uint64
+}
+
+func (l unreadable) GetLog(index uint64, log *raft.Log) error {
+	if index == l.index {
+		return io.ErrUnexpectedEOF
+	}
+	return l.LogStore.GetLog(index, log)
+}
+
+// TestUnreadableLogIsRefused: raft panics if it cannot read an entry at its start. Open reads them first, and says what to do.
+func TestUnreadableLogIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil, nil)
+	tn := c.nodes[0]
+	c.place(tn, 0, 20)
+	c.snapshot(tn)
+	c.place(tn, 20, 25)
+	last, err := tn.wal.LastIndex()
+	require.NoError(t, err)
+	for index := last; index > tn.fsm.mu.meta.Index; index-- {
+		r := &recovery{dir: c.dirOf(tn), store: tn.store, log: unreadable{tn.wal, index}, terms: tn.wal}
+		err := r.run()
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.ErrorContains(t, err, anew)
+	}
 }
 
 // TestStoreAheadOfTheLog: with a log that was removed, raft would give indexes again, and the store would skip the

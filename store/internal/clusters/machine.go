@@ -147,6 +147,23 @@ func (m *machine) kill() {
 	_ = p.stdin.Close()
 }
 
+// dump ends a process that does not do its work, with the stacks of its goroutines in its messages.
+func (m *machine) dump() {
+	m.mu.Lock()
+	p := m.process
+	m.process = nil
+	m.mu.Unlock()
+	if p == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	if !until(p.died, patience/6) {
+		_ = p.cmd.Process.Kill()
+		<-p.died
+	}
+	_ = p.stdin.Close()
+}
+
 // signal sends a signal to the process, if there is one.
 func (m *machine) signal(s syscall.Signal) {
 	if p := m.running(); p != nil {

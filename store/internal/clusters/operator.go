@@ -125,7 +125,8 @@ func (n *nemesis) caughtUp(ctx context.Context, m *machine) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("node %s does not catch up with %d within %v", m.id, at, patience)
+	m.dump()
+	return fmt.Errorf("node %s does not catch up with %d within %v; the stacks of its goroutines are in %s", m.id, at, patience, m.logPath)
 }
 
 // wipe kills a node, and its disk is lost.
@@ -204,7 +205,8 @@ func (n *nemesis) halts(ctx context.Context, m *machine) error {
 		n.silent(ctx, m, &a)
 		return nil
 	}
-	return fmt.Errorf("node %s does not halt within %v, on a disk that does not work\n%s", m.id, patience, m.tail(8))
+	m.dump()
+	return fmt.Errorf("node %s does not halt within %v, on a disk that does not work; the stacks of its goroutines are in %s", m.id, patience, m.logPath)
 }
 
 // silent checks that a halted node answers nothing, leads nothing, and says how it comes back.

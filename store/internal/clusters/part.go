@@ -122,7 +122,8 @@ func (p *part) settle(ctx context.Context) (*contentAnswer, error) {
 	for _, m := range p.c.members() {
 		r := m.read(ctx, &readQuery{ID: registerFirst, Min: at, Milli: int(patience.Milliseconds())})
 		if r.Kind != kindOK {
-			return nil, fmt.Errorf("node %s does not show index %d within %v: %s", m.id, at, patience, r.Error)
+			m.dump()
+			return nil, fmt.Errorf("node %s does not show index %d within %v: %s; the stacks of its goroutines are in %s", m.id, at, patience, r.Error, m.logPath)
 		}
 		a := m.content(ctx)
 		if a.Kind != kindOK {

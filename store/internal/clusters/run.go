@@ -124,11 +124,15 @@ func (r *runner) prepare(ctx context.Context) error {
 	for n := range fillers {
 		place(fillerFirst+n, "fillers", fillerBytes)
 	}
-	m, err := r.c.leader(ctx)
-	if err != nil {
-		return err
+	m, a := (*machine)(nil), applyAnswer{}
+	for w := wait(patience); w.more() && a.Kind != kindOK; { // elections may come between
+		var err error
+		if m, err = r.c.leader(ctx); err != nil {
+			return err
+		}
+		a = m.apply(ctx, &b, patience)
 	}
-	if a := m.apply(ctx, &b, patience); a.Kind != kindOK {
+	if a.Kind != kindOK {
 		return fmt.Errorf("the first batch: %s: %s", a.Kind, a.Error)
 	}
 	content := m.content(ctx)

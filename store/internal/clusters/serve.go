@@ -167,6 +167,7 @@ func (n *node) list(ctx context.Context, q *listQuery) (a listAnswer) {
 }
 
 func (n *node) status(context.Context, *struct{}) statusAnswer {
+	halted := n.halted.Load() // before the state, which a halt has changed already
 	leader, id := n.Raft().LeaderWithID()
 	s := n.Store()
 	a := statusAnswer{
@@ -178,8 +179,8 @@ func (n *node) status(context.Context, *struct{}) statusAnswer {
 	}
 	a.DigestIndex, a.Digest = s.Digest()
 	a.Snapshot, _ = strconv.ParseUint(n.Raft().Stats()["last_snapshot_index"], 10, 64)
-	if text := n.halted.Load(); text != nil {
-		a.Halted = *text
+	if halted != nil {
+		a.Halted = *halted
 	}
 	members, err := n.Members()
 	if err == nil {

@@ -1,0 +1,86 @@
+package raftstore
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+)
+
+// only connects two nodes of the in-memory transport, and nothing else with either of them.
+func (c *cluster) only(a, b *testNode) {
+	c.isolate(a)
+	c.isolate(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	link(a.trans, b.trans)
+}
+
+// TestWipedNodeElectsNobody: a node leaves, loses its directory and starts again, while another one has heard of none of it.
+// The two are a majority of the members that the latter knows. They must not elect a leader beside that of the others.
+func TestWipedNodeElectsNobody(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	leads := c.leader()
+	c.place(leads, 0, 10)
+	c.equal()
+	var wiped, behind *testNode
+	for _, tn := range c.nodes {
+		if tn != leads && wiped == nil {
+			wiped = tn
+		} else if tn != leads {
+			behind = tn
+		}
+	}
+	c.isolate(behind)
+	added := c.add()
+	require.NoError(t, leads.Join(t.Context(), Member{added.id, added.address, true}))
+	c.place(leads, 10, 20)
+	require.NoError(t, leads.Leave(t.Context(), wiped.id))
+	c.shut(wiped)
+	require.NoError(t, os.RemoveAll(c.dirOf(wiped)))
+	c.open(wiped)
+	c.only(behind, wiped)
+	require.Never(t, func() bool { return behind.raft.State() == raft.Leader }, 4*time.Second, time.Millisecond, "two leaders at a time")
+	c.place(leads, 20, 25)
+
+	// Once it is a member again, and has caught up, it votes, also after a restart on the way.
+	c.rejoin(behind)
+	c.rejoin(wiped)
+	require.NoError(t, leads.Join(t.Context(), Member{wiped.id, wiped.address, true}))
+	c.equal()
+	c.shut(wiped)
+	c.open(wiped)
+	c.equal()
+	c.until("it is no newcomer", func() bool { _, err := os.Stat(wiped.fsm.path(newcomerName)); return os.IsNotExist(err) })
+	c.shut(leads)
+	c.shut(added)
+	c.open(added)
+	c.place(c.leader(), 30, 31)
+}
+
+// TestNewcomerKeepsItsTarget: a node that is killed while it catches up is still a newcomer, and has the same index to reach.
+func TestNewcomerKeepsItsTarget(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c, err := newNewcomer(dir, true, nil)
+	require.NoError(t, err)
+	require.Zero(t, c.target)
+	require.NoError(t, c.write(70))
+	again, err := newNewcomer(dir, false, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 70, again.target)
+	require.NoError(t, os.WriteFile(c.path, []byte("x"), 0o600))
+	again, err = newNewcomer(dir, false, nil)
+	require.NoError(t, err)
+	require.Zero(t, again.target)
+	require.NoError(t, again.finish())
+	require.NoError(t, again.finish())
+	require.NoFileExists(t, c.path)
+	again, err = newNewcomer(dir, false, nil)
+	require.NoError(t, err)
+	require.Nil(t, again, "it has caught up before")
+	require.NoError(t, again.finish())
+}
