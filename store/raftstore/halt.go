@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -15,13 +16,14 @@ import (
 type halt struct {
 	cause   atomic.Pointer[error] // an ErrHalted; set once
 	once    sync.Once
-	raft    *raft.Raft    // set before started is closed
-	started chan struct{} // closed when raft has started, or Open has failed before
-	ended   chan struct{} // closed by begin
-	left    chan struct{} // closed when the node has left raft
-	down    func()        // ends Node.up
-	tell    func(error)   // Config.Halted, or nil
-	note    func(error)   // logs the cause
+	raft    *raft.Raft      // set before started is closed
+	started chan struct{}   // closed when raft has started, or Open has failed before
+	ended   chan struct{}   // closed by begin
+	left    chan struct{}   // closed when the node has left raft
+	closing <-chan struct{} // closed when Close begins
+	down    func()          // ends Node.up
+	tell    func(error)     // Config.Halted, or nil
+	note    func(error)     // logs the cause
 }
 
 // err returns an ErrHalted with the cause, or nil.
@@ -54,13 +56,29 @@ func (h *halt) leave(err error) {
 		close(h.left)
 		return
 	}
-	if h.raft.State() == raft.Leader {
-		_ = h.raft.LeadershipTransfer().Error() // within an election timeout
-	}
+	h.transfer()
 	_ = h.raft.Shutdown().Error()
 	close(h.left)
 	if h.tell != nil {
 		h.tell(err)
+	}
+}
+
+// transfer gives the leadership away. Raft answers within an election timeout, unless it loses the leadership or is shut down
+// first: then it may never answer.
+func (h *halt) transfer() {
+	if h.raft.State() != raft.Leader {
+		return
+	}
+	answered := make(chan struct{})
+	go func() {
+		_ = h.raft.LeadershipTransfer().Error()
+		close(answered)
+	}()
+	select {
+	case <-answered:
+	case <-h.closing:
+	case <-time.After(2 * h.raft.ReloadableConfig().ElectionTimeout):
 	}
 }
 

@@ -35,6 +35,7 @@ func Open(dir string, c *Config) (*Node, error) {
 	n.config.Logger = cmp.Or(c.Logger, slog.Default())
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.halt = &halt{started: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{}), tell: c.Halted}
+	n.halt.closing = n.ctx.Done()
 	n.up, n.halt.down = context.WithCancel(n.ctx)
 	n.halt.note = func(err error) { n.config.Logger.Error("a raft node has halted", "id", c.ID, "err", err) }
 	err := n.open(dir)
