@@ -60,6 +60,9 @@ func filesOf(ops []Op) []string {
 			last[n] = op.Name
 		}
 		all[i] = last[n]
+		if n == d.root {
+			all[i] = "."
+		}
 	}
 	return all
 }

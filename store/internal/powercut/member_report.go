@@ -44,7 +44,7 @@ func (r *report) cutNodes(ctx context.Context, c config, d *disk, progress io.Wr
 	}
 	began := time.Now()
 	var err error
-	n.Sweep, err = (&memberSweeper{seed: c.seed, budget: sweepImages, stride: 1, cuts: 4}).sweep(d)
+	n.Sweep, err = (&memberSweeper{seed: c.seed, budget: sweepImages, stride: 1, cuts: 16}).sweep(d)
 	n.SweepTook = time.Since(began).Seconds()
 	return err
 }

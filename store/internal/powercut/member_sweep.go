@@ -261,11 +261,18 @@ func (t *memberTrial) checkReported() error {
 	for i, op := range t.Ops {
 		removed := op.Kind == OpSyncDir && i > 0 && t.Ops[i-1].Kind == OpUnlink && strings.HasSuffix(t.Ops[i-1].Name, segmentSuffix)
 		noRoom := op.Kind == OpTruncate && op.Err == syscall.ENOSPC && !strings.HasSuffix(of[i], segmentSuffix)
-		if op.Err != 0 && op.Kind != OpUnlink && op.Kind != OpLink && !op.leavesHole() && !removed && !noRoom {
-			return fmt.Errorf("%v of %s failed, and no error was returned", op.Kind, of[i])
+		if op.Err != 0 && op.Kind != OpUnlink && op.Kind != OpLink && !op.leavesHole() && !removed && !noRoom && !retried(t.Ops, i) {
+			return fmt.Errorf("%v of %d bytes at %d of %s failed, and no error was returned", op.Kind, len(op.Data), op.At, of[i])
 		}
 	}
 	return nil
+}
+
+// retried reports whether a write was done right after it had failed. The kernel may split a write between pages: then only a
+// part fails, and Go writes the rest again.
+func retried(ops []Op, i int) bool {
+	return i+1 < len(ops) && ops[i].Kind == OpWrite && ops[i+1].Kind == OpWrite && ops[i+1].Err == 0 &&
+		ops[i+1].File == ops[i].File && ops[i+1].At == ops[i].At && bytes.Equal(ops[i+1].Data, ops[i].Data)
 }
 
 // recover opens the node again, checks that it has every acknowledged batch and no other but the one in doubt, and uses it.
