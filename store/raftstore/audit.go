@@ -12,7 +12,7 @@ import (
 // auditInterval is the time between the audits of a cluster that is written to.
 const auditInterval = 10 * time.Second
 
-// keptDigests is how many digests a node remembers, of its latest audits.
+// keptDigests is the number of digests that a node remembers, of its latest audits.
 const keptDigests = 4096
 
 // digestVersion is the version of how a digest is made. A release that encodes allocations in another way raises it: digests

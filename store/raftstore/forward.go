@@ -14,11 +14,12 @@ import (
 
 // Kinds of requests to the leader, and one to any node. The first byte of a request is its kind.
 const (
-	requestPropose = iota + 1 // an entry
-	requestLease              // the index of a read under the leader's lease
-	requestVerify             // the index of a linearizable read
-	requestChange             // a change of the members
-	requestTerm               // the term of this node, which may follow
+	requestPropose  = iota + 1 // an entry
+	requestLease               // the index of a read under the leader's lease
+	requestVerify              // the index of a linearizable read
+	requestChange              // a change of the members
+	requestTerm                // the term of this node, which may follow
+	requestTransfer            // the ID of the next leader, or ""
 )
 
 // forward sends a request to the leader, and returns the answer.
@@ -32,7 +33,7 @@ func (n *Node) forward(ctx context.Context, kind byte, payload []byte) ([]byte, 
 	case id == n.config.ID:
 		return nil, fmt.Errorf("%w: this node has just become it or lost it", ErrNotLeader)
 	}
-	ctx, cancel := n.whileLeads(ctx, id)
+	ctx, cancel := n.whileAnswers(ctx, kind, id)
 	defer cancel()
 	answer, err := n.config.Forward(ctx, leader, append([]byte{kind}, payload...))
 	switch {
@@ -48,6 +49,16 @@ func (n *Node) forward(ctx context.Context, kind byte, payload []byte) ([]byte, 
 const leaderCheck = 100 * time.Millisecond
 
 var errLeaderChanged = errors.New("the node has lost the leader, or has another one")
+
+// whileAnswers returns a context that ends when the leader will not answer any more.
+func (n *Node) whileAnswers(ctx context.Context, kind byte, leader raft.ServerID) (context.Context, context.CancelFunc) {
+	if kind != requestTransfer {
+		return n.whileLeads(ctx, leader)
+	}
+	ctx, cancel := n.whileUp(ctx) // the leader answers when it leads no more
+	ctx, end := context.WithTimeout(ctx, 2*n.transferTimeout())
+	return ctx, func() { end(); cancel() }
+}
 
 // whileLeads returns a context that also ends when the node halts, is closed, or knows that the leader leads no more: a
 // leader that is cut off never answers, and its connection may stay open for minutes.
@@ -94,6 +105,8 @@ func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
 		return answerOf(at, err), nil
 	case requestChange:
 		return answerOf(0, n.handleChange(ctx, payload)), nil
+	case requestTransfer:
+		return answerOf(0, n.transfer(ctx, raft.ServerID(payload))), nil
 	case requestStatus:
 		return n.handleStatus()
 	case requestTerm:

@@ -16,8 +16,8 @@ import (
 // before, and the cluster has gone on without it, at lower indexes.
 var errLost = errors.New("the node has content that the cluster has not kept")
 
-// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends. Its first error in doing so halts the node: what
-// is on the disk is unknown then.
+// A guardedLog is a raft.LogStore that a halted node neither cuts nor extends. Its first error in doing so halts the node: the
+// content of the disk is unknown then.
 type guardedLog struct {
 	raft.LogStore
 	halt  *halt
@@ -131,8 +131,8 @@ func (t *guardedTerms) Set(key, value []byte) error {
 	return t.failed(t.StableStore.Set(key, value))
 }
 
-// SetUint64 writes a number: the term, or a part of a vote. After an error of the term raft panics. So there is
-// none: the node has halted, and may forget the term.
+// SetUint64 writes a number: the term, or a part of a vote. After an error of the term raft panics. So it gets no
+// error: the node has halted, and may forget the term.
 func (t *guardedTerms) SetUint64(key []byte, value uint64) error {
 	err := t.halt.err()
 	if err == nil {

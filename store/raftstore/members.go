@@ -90,20 +90,75 @@ func (n *Node) Leave(ctx context.Context, id raft.ServerID) error {
 // Transfer gives the leadership to a voter, or to the one that has most of the log if id is "". It works on any node, and blocks
 // until the other one leads or an election timeout is over.
 //
-// Errors: ErrNotLeader; raft's if the voter does not take the leadership, after which this leader goes on; ctx's; ErrHalted;
-// store.ErrClosed.
+// Errors: store.ErrInvalid if id is no voter; ErrNotLeader; raft's if the voter does not take the leadership, after which this
+// leader goes on; ErrOutcomeUnknown: see Raft().LeaderWithID; ctx's; ErrHalted; store.ErrClosed.
 func (n *Node) Transfer(ctx context.Context, id raft.ServerID) error {
-	return n.changeAnywhere(ctx, &change{Kind: transfers, Member: Member{ID: id}})
+	err := n.anywhere(ctx, requestTransfer, []byte(id), func() error { return n.transfer(ctx, id) })
+	if err != nil {
+		return fmt.Errorf("transfer: %w", err)
+	}
+	return nil
+}
+
+// transferTimeout is the time after which raft has answered a transfer, or never will.
+func (n *Node) transferTimeout() time.Duration { return 2 * n.raft.ReloadableConfig().ElectionTimeout }
+
+// transfer gives the leadership away, as the leader.
+func (n *Node) transfer(ctx context.Context, id raft.ServerID) error {
+	begin := n.raft.LeadershipTransfer
+	if id != "" {
+		m, err := n.member(id)
+		switch {
+		case err != nil:
+			return err
+		case !m.Voter:
+			return fmt.Errorf("%w: %q is no voter", store.ErrInvalid, id)
+		case id == n.config.ID && n.raft.State() == raft.Leader:
+			return nil
+		}
+		begin = func() raft.Future { return n.raft.LeadershipTransferToServer(id, m.Address) }
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- begin().Error() }()
+	select {
+	case err := <-answered:
+		if errors.Is(err, raft.ErrNotLeader) {
+			err = proposalError(err)
+		}
+		return err
+	case <-time.After(n.transferTimeout()):
+		return fmt.Errorf("%w: raft has not answered", ErrOutcomeUnknown)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
+	case <-n.up.Done():
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, n.available())
+	}
+}
+
+// anywhere does something as the leader, or sends a request for it to the leader, whose answer has no content.
+func (n *Node) anywhere(ctx context.Context, kind byte, request []byte, do func() error) error {
+	if err := errors.Join(ctx.Err(), n.available()); err != nil {
+		return err
+	}
+	if n.raft.State() == raft.Leader {
+		if err := do(); !errors.Is(err, ErrNotLeader) {
+			return err
+		}
+	}
+	answer, err := n.forward(ctx, kind, request)
+	if err == nil {
+		_, err = decodeIndex(answer)
+	}
+	return err
 }
 
 // Kinds of changes.
 const (
-	joins     = "join"
-	leaves    = "leave"
-	transfers = "transfer"
+	joins  = "join"
+	leaves = "leave"
 )
 
-// A change is a request to the leader to change a member's place. It travels as JSON.
+// A change is a request to the leader to change the members. It travels as JSON.
 type change struct {
 	Kind   string
 	Member Member
@@ -111,21 +166,9 @@ type change struct {
 
 // changeAnywhere changes the members here, or on the leader.
 func (n *Node) changeAnywhere(ctx context.Context, c *change) error {
-	if err := errors.Join(ctx.Err(), n.available()); err != nil {
-		return err
-	}
-	if n.raft.State() == raft.Leader {
-		if err := n.change(ctx, c); !errors.Is(err, ErrNotLeader) {
-			return err
-		}
-	}
 	request, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	answer, err := n.forward(ctx, requestChange, request)
 	if err == nil {
-		_, err = decodeIndex(answer)
+		err = n.anywhere(ctx, requestChange, request, func() error { return n.change(ctx, c) })
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Kind, err)
@@ -148,9 +191,6 @@ func (n *Node) change(ctx context.Context, c *change) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), 1)
 	}
-	if c.Kind == transfers && c.Member.ID == n.config.ID && n.raft.State() == raft.Leader {
-		return nil
-	}
 	begin, err := n.changer(c, timeout)
 	if err != nil {
 		return err
@@ -159,22 +199,19 @@ func (n *Node) change(ctx context.Context, c *change) error {
 	go func() { changed <- begin().Error() }()
 	select {
 	case err := <-changed:
-		switch {
-		case err == nil:
-			return nil
-		case c.Kind != transfers || errors.Is(err, raft.ErrNotLeader):
-			err = proposalError(err)
+		if err != nil {
+			return proposalError(err)
 		}
-		return fmt.Errorf("%s: %w", c.Kind, err)
+		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s: %w: %w", c.Kind, ErrOutcomeUnknown, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
 	case <-n.up.Done():
-		return fmt.Errorf("%s: %w: %w", c.Kind, ErrOutcomeUnknown, n.available())
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, n.available())
 	}
 }
 
 // changer returns the call of raft for a change.
-func (n *Node) changer(c *change, timeout time.Duration) (func() raft.Future, error) {
+func (n *Node) changer(c *change, timeout time.Duration) (func() raft.IndexFuture, error) {
 	m := &c.Member
 	was, err := n.member(m.ID)
 	if err != nil {
@@ -182,24 +219,18 @@ func (n *Node) changer(c *change, timeout time.Duration) (func() raft.Future, er
 	}
 	switch {
 	case c.Kind == joins && m.Voter:
-		return func() raft.Future { return n.raft.AddVoter(m.ID, m.Address, 0, timeout) }, nil
+		return func() raft.IndexFuture { return n.raft.AddVoter(m.ID, m.Address, 0, timeout) }, nil
 	case c.Kind == joins && was.Voter: // AddNonvoter leaves it its vote
-		return func() raft.Future { return n.raft.DemoteVoter(m.ID, 0, timeout) }, nil
+		return func() raft.IndexFuture { return n.raft.DemoteVoter(m.ID, 0, timeout) }, nil
 	case c.Kind == joins:
-		return func() raft.Future { return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout) }, nil
+		return func() raft.IndexFuture { return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout) }, nil
 	case c.Kind == leaves:
-		return func() raft.Future { return n.raft.RemoveServer(m.ID, 0, timeout) }, nil
-	case c.Kind == transfers && m.ID == "":
-		return n.raft.LeadershipTransfer, nil
-	case c.Kind == transfers && !was.Voter:
-		return nil, fmt.Errorf("%w: %q is no voter", store.ErrInvalid, m.ID)
-	case c.Kind == transfers:
-		return func() raft.Future { return n.raft.LeadershipTransferToServer(m.ID, was.Address) }, nil
+		return func() raft.IndexFuture { return n.raft.RemoveServer(m.ID, 0, timeout) }, nil
 	}
 	return nil, fmt.Errorf("%w: a change %q", store.ErrInvalid, c.Kind)
 }
 
-// member returns a member, or the zero Member if it is none.
+// member returns a member, or the zero Member.
 func (n *Node) member(id raft.ServerID) (Member, error) {
 	all, err := n.Members()
 	if i := slices.IndexFunc(all, func(m Member) bool { return m.ID == id }); i >= 0 {

@@ -20,8 +20,8 @@ import (
 	"allocstore/store"
 )
 
-// mendLog prepares the directory of a log for wal.Open, after any end of the process or the machine. It does what raft-wal
-// v0.4.0 leaves undone:
+// mendLog prepares the directory of a log for wal.Open, after any end of the process or the machine. raft-wal v0.4.0
+// leaves this undone:
 //
 //   - A file that is full has its index, and the metadata says so later. After a crash in between the log took no entry ever
 //     again. mendLog completes the metadata.
@@ -108,7 +108,7 @@ const (
 	frameHeaderBytes   = 8
 )
 
-// A tailScan is what a file of the log has up to an append.
+// A tailScan describes a file of the log up to an append.
 type tailScan struct {
 	start, end int64    // of the last whole append; 0 and 0 without one
 	entries    int      // up to end
@@ -116,7 +116,7 @@ type tailScan struct {
 	offsets    []uint32 // of entries, perhaps also of some after end
 }
 
-// mendTail removes what is after the last whole append of a file, and writes that one again.
+// mendTail removes all bytes after the last whole append of a file, and writes that one again.
 func mendTail(path string) (tailScan, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -220,7 +220,7 @@ func TestHostileConnections(t *testing.T) {
 		_, err = conn.Write(b)
 		require.NoError(t, err, name)
 		_ = conn.(*net.TCPConn).CloseWrite() // the node may have ended it
-		_, _ = io.Copy(io.Discard, conn) // until the node ends it
+		_, _ = io.Copy(io.Discard, conn)     // until the node ends it
 		require.NoError(t, conn.Close())
 	}
 	c.place(tn, 0, 3)

@@ -138,11 +138,8 @@ func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn
 	if !ok {
 		return set()
 	}
-	op := Op{Kind: OpTruncate, At: int64(size)}
-	return n.r.do(&op, func() syscall.Errno {
-		op.File = n.file()
-		return set()
-	})
+	op := Op{Kind: OpTruncate, At: int64(size), File: n.r.numberOf(n.StableAttr())}
+	return n.r.do(&op, set)
 }
 
 // OpendirHandle implements fs.NodeOpendirHandler.
@@ -174,9 +171,7 @@ func (d *openDir) Fsyncdir(context.Context, uint32) syscall.Errno {
 
 // sync only logs a sync: the device works out its effect.
 func (r *recorder) sync(op *Op, attr fs.StableAttr) syscall.Errno {
-	r.mu.Lock()
-	op.File = r.number(attr) // also for one that fails
-	r.mu.Unlock()
+	op.File = r.numberOf(attr)
 	return r.do(op, func() syscall.Errno { return 0 })
 }
 
@@ -195,9 +190,8 @@ func (h *handle) Read(ctx context.Context, to []byte, at int64) (fuse.ReadResult
 
 // Write implements fs.FileWriter.
 func (h *handle) Write(ctx context.Context, data []byte, at int64) (n uint32, errno syscall.Errno) {
-	op := Op{Kind: OpWrite, At: at, Data: slices.Clone(data)}
+	op := Op{Kind: OpWrite, At: at, Data: slices.Clone(data), File: h.r.numberOf(h.of.StableAttr())}
 	errno = h.r.do(&op, func() (errno syscall.Errno) {
-		op.File = h.r.number(h.of.StableAttr())
 		n, errno = h.f.Write(ctx, data, at)
 		op.Data = op.Data[:n]
 		return errno

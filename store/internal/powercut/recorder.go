@@ -54,6 +54,13 @@ func (r *recorder) number(attr fs.StableAttr) int {
 	return r.files[attr]
 }
 
+// numberOf is number for an operation that may fail before it is done.
+func (r *recorder) numberOf(attr fs.StableAttr) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.number(attr)
+}
+
 // Disk has the remote procedures of the process that serves the file system.
 type Disk struct{ r *recorder }
 
