@@ -102,7 +102,7 @@ func (c *cluster) config(tn *testNode) *Config {
 		c.halted = append(c.halted, err)
 	}}
 	config.Raft = func(r *raft.Config) {
-		timeout := 700 * time.Millisecond
+		timeout := time.Second
 		if c.alone {
 			timeout = 50 * time.Millisecond
 		}

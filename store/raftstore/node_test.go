@@ -28,7 +28,7 @@ func TestThreeNodes(t *testing.T) {
 				tasks.Go(func() {
 					for j := range uint32(20) {
 						id := uint32(i)*100 + j
-						_, err := tn.Apply(t.Context(), upsert(id))
+						_, err := c.attempt(tn, upsert(id))
 						if _, missing := tn.Store().Get(storetest.ID(id)); err != nil || missing != nil {
 							t.Errorf("%s: %v, and then %v", tn.id, err, missing)
 						}
