@@ -187,9 +187,9 @@ func TestHostileConnections(t *testing.T) {
 		require.NoError(t, err)
 		_, err = conn.Write(b)
 		require.NoError(t, err, name)
-		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-		_, _ = io.Copy(io.Discard, conn) // until the node ends it
-		require.NoError(t, conn.Close())
+		_ = conn.(*net.TCPConn).CloseWrite() // which fails if the node has ended it already
+		_, _ = io.Copy(io.Discard, conn)     // until the node ends it
+		_ = conn.Close()
 	}
 	c.place(tn, 0, 3)
 	_, err := NewTransport("0.0.0.0:0", nil)
