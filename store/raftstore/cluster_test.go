@@ -268,13 +268,14 @@ func (c *cluster) knows(tn, leads *testNode) {
 	c.until("a known leader", func() bool { _, id := tn.raft.LeaderWithID(); return id == leads.id })
 }
 
-// attempt applies a batch on a node. Elections may come between.
+// attempt applies a batch on a node. Elections may come between: a batch whose outcome is unknown is repeated, so it is one
+// that may be applied twice.
 func (c *cluster) attempt(tn *testNode, b *store.Batch) (store.Applied, error) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	for {
 		a, err := tn.Apply(ctx, b)
-		if !errors.Is(err, ErrNotLeader) || ctx.Err() != nil {
+		if again := errors.Is(err, ErrNotLeader) || errors.Is(err, ErrOutcomeUnknown); !again || ctx.Err() != nil {
 			return a, err
 		}
 		time.Sleep(5 * time.Millisecond)

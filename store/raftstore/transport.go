@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,8 +57,9 @@ type TransportOptions struct {
 // port. Its methods may be called from any goroutine. Close it through the Node that uses it, or by hand if Open failed.
 type Transport struct {
 	*raft.NetworkTransport
-	mux    *mux
-	client *client
+	mux     *mux
+	client  *client
+	checked chan raft.RPC
 }
 
 // NewTransport listens on a TCP address, and returns a transport for one node. Errors: store.ErrInvalid for a wildcard
@@ -89,11 +91,49 @@ func NewTransport(address string, o *TransportOptions) (*Transport, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	t := &Transport{mux: m, client: newClient(&c, m.dial)}
+	t := &Transport{mux: m, client: newClient(&c, m.dial), checked: make(chan raft.RPC)}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: m, MaxPool: raftPool, Timeout: c.Timeout, Logger: newHCLogger(c.Logger),
 	})
+	m.tasks.Go(t.check)
 	return t, nil
+}
+
+// Consumer returns raft's messages of other nodes. Those that would make raft panic are answered with an error.
+func (t *Transport) Consumer() <-chan raft.RPC { return t.checked }
+
+// check passes raft's messages on until Close.
+func (t *Transport) check() {
+	for {
+		select {
+		case rpc := <-t.NetworkTransport.Consumer():
+			if err := checkMessage(rpc.Command); err != nil {
+				rpc.Respond(nil, err)
+				continue
+			}
+			select {
+			case t.checked <- rpc:
+			case <-t.mux.ctx.Done():
+				return
+			}
+		case <-t.mux.ctx.Done():
+			return
+		}
+	}
+}
+
+// checkMessage returns an error for a message that would make raft panic.
+func checkMessage(message any) error {
+	switch q := message.(type) {
+	case *raft.InstallSnapshotRequest:
+		_, err := decodeMembers(q.Configuration)
+		return err
+	case *raft.AppendEntriesRequest:
+		if slices.Contains(q.Entries, nil) {
+			return fmt.Errorf("%w: a message with an entry that is missing", store.ErrCorrupt)
+		}
+	}
+	return nil
 }
 
 // Serve gives the requests of other nodes to handle. Open calls it with Node.Handle.

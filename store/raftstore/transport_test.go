@@ -219,9 +219,9 @@ func TestHostileConnections(t *testing.T) {
 		require.NoError(t, err)
 		_, err = conn.Write(b)
 		require.NoError(t, err, name)
-		_ = conn.(*net.TCPConn).CloseWrite() // the node may have ended it
+		_ = conn.(*net.TCPConn).CloseWrite() // which fails if the node has ended it already
 		_, _ = io.Copy(io.Discard, conn)     // until the node ends it
-		require.NoError(t, conn.Close())
+		_ = conn.Close()
 	}
 	c.place(tn, 0, 3)
 	_, err := NewTransport("0.0.0.0:0", nil)
