@@ -37,7 +37,7 @@ type RegressionError struct {
 
 // Error names both indexes.
 func (e *RegressionError) Error() string {
-	return fmt.Sprintf("index %d: not above the last index %d", e.Index, e.Last)
+	return fmt.Sprintf("index %d: not above %d", e.Index, e.Last)
 }
 
 // Is reports that the error is an ErrRegression.

@@ -88,7 +88,7 @@ func TestErrorTexts(t *testing.T) {
 	_, none := index.Next(math.MaxUint64 - 1)
 	_, short := index.Parse([]byte{1})
 	_, zero := index.Parse(make([]byte, 8))
-	require.EqualError(t, regression, "index 7: not above the last index 100")
+	require.EqualError(t, regression, "index 7: not above 100")
 	require.EqualError(t, exhausted, "index 18446744073709551615: no index is left")
 	require.EqualError(t, none, "after index 18446744073709551614: no index is left")
 	require.EqualError(t, short, "malformed index: 1 bytes, want 8")

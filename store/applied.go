@@ -19,19 +19,24 @@ func (s *Store) AppliedIndex() uint64 { return s.state.Load().Applied() }
 // store that has failed.
 func (s *Store) WaitApplied(ctx context.Context, index uint64) error {
 	for {
-		pass := s.applied.Enter(index)
-		done, err := s.hasApplied(ctx, index)
-		if !done && err == nil {
-			select {
-			case <-pass.Opened():
-			case <-ctx.Done():
-			case <-s.life.Done():
-			}
-		}
-		s.applied.Leave(pass)
-		if done || err != nil {
+		if done, err := s.hasApplied(ctx, index); done || err != nil {
 			return err
 		}
+		s.awaitApplied(ctx, index)
+	}
+}
+
+// awaitApplied blocks until the index is applied, or ctx or the store ends.
+func (s *Store) awaitApplied(ctx context.Context, index uint64) {
+	pass := s.applied.Enter(index)
+	defer s.applied.Leave(pass)
+	if done, err := s.hasApplied(ctx, index); done || err != nil { // it is looked at after Enter
+		return
+	}
+	select {
+	case <-pass.Opened():
+	case <-ctx.Done():
+	case <-s.life.Done():
 	}
 }
 

@@ -77,7 +77,8 @@ func (s *Store) prepareCatchUp(ctx context.Context, r io.Reader) (in *Install, e
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	if err := s.build(ctx, n, r); err != nil {
+	decoded, err := s.build(ctx, n, r)
+	if err != nil {
 		return nil, err
 	}
 	if err := backup.MayFollow(&n.Manifest, s.state.Load()); err != nil {
@@ -86,7 +87,7 @@ func (s *Store) prepareCatchUp(ctx context.Context, r io.Reader) (in *Install, e
 	if err := n.Seal(); err != nil {
 		return nil, err
 	}
-	loaded, err := backup.Load(ctx, n, s.opts.state())
+	loaded, err := backup.Load(ctx, n, decoded, s.opts.state())
 	if err != nil {
 		return nil, err
 	}

@@ -244,8 +244,11 @@ func answerAll(rs []*request, err error) {
 	}
 }
 
-// commitGroup takes the group through its steps.
+// commitGroup takes the group through its steps. It does nothing if there are only barriers.
 func (c *committer) commitGroup() {
+	if len(c.group) == 0 && c.removal == nil {
+		return
+	}
 	answers, err := c.env.commit(c.group, c.removal.records(), c.putBack)
 	if err != nil {
 		c.giveUp(err)

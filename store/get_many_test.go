@@ -68,3 +68,32 @@ func TestGetManyAcrossRestore(t *testing.T) {
 		}
 	}
 }
+
+// TestGetManyAcrossCatchUp has a replica catch up, past what its snapshot shows, while the caller has an allocation. The
+// error ends the sequence, and is not repeated for each ID.
+func TestGetManyAcrossCatchUp(t *testing.T) {
+	t.Parallel()
+	ahead := replicaOf(t, store.Options{FeedRetention: -1})
+	applyEach(t, ahead, 2, 3, 4)
+	behind, _ := backupOf(t, ahead)
+	_, err := ahead.ApplyEntries(t.Context(), []store.Entry{
+		entryOf(9, func(b *store.Batch) { b.Delete(idOf(3)) }), {Index: 11, Limits: store.Limits{Floor: 9}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, ahead.Compact(t.Context()))
+	stream, _ := backupOf(t, ahead)
+	s := replicaOf(t, store.Options{FeedRetention: -1})
+	require.NoError(t, s.CatchUp(t.Context(), bytes.NewReader(behind)))
+	sn, err := s.Snapshot()
+	require.NoError(t, err)
+	defer sn.Close()
+	var errs []error
+	for _, err := range sn.GetMany([]string{idOf(2), idOf(3), idOf(4), idOf(2)}) {
+		if errs = append(errs, err); len(errs) == 1 {
+			require.NoError(t, s.CatchUp(t.Context(), bytes.NewReader(stream)))
+		}
+	}
+	require.Len(t, errs, 2)
+	require.NoError(t, errs[0])
+	require.ErrorIs(t, errs[1], store.ErrCompacted)
+}

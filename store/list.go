@@ -177,8 +177,8 @@ func (sn *Snapshot) count(st *state.State, q *lists.Query) (n int, err error) {
 // reads the file.
 //
 // The error of one ID names the ID and comes in its place: ErrNotFound, ErrInvalidID, ErrCorrupt or
-// ErrMutated. The sequence goes on after it if the caller does. ErrClosed and ErrRestored end the
-// sequence.
+// ErrMutated. The sequence goes on after it if the caller does. ErrClosed ends the sequence, and so
+// does ErrCompacted, after a CatchUp or a Restore.
 func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 	return func(yield func(*schema.Allocation, error) bool) {
 		st, err := sn.state()
@@ -192,7 +192,7 @@ func (sn *Snapshot) GetMany(ids []string) iter.Seq2[*schema.Allocation, error] {
 			if a == nil && err == nil {
 				a, err = sn.Get(id)
 			}
-			return yield(a, err) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrRestored)
+			return yield(a, err) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrCompacted)
 		})
 	}
 }

@@ -58,7 +58,8 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	if err := s.build(ctx, n, r); err != nil {
+	decoded, err := s.build(ctx, n, r)
+	if err != nil {
 		return err
 	}
 	if err := n.Sync(); err != nil {
@@ -68,7 +69,7 @@ func (s *Store) restore(ctx context.Context, r io.Reader) (err error) {
 		return err
 	}
 	defer s.maintenance.unlock()
-	loaded, err := backup.Load(ctx, n, s.opts.state())
+	loaded, err := backup.Load(ctx, n, decoded, s.opts.state())
 	if err != nil {
 		return err
 	}
@@ -92,8 +93,8 @@ func (s *Store) newSuccessor(ctx context.Context) (*logfile.Successor, error) {
 	return s.state.Load().File.NewSuccessor()
 }
 
-// build writes the backup to the new file. It returns when ctx ends, also if r blocks.
-func (s *Store) build(ctx context.Context, n *logfile.Successor, r io.Reader) error {
+// build writes the backup to the new file, see backup.Build. It returns when ctx ends, also if r blocks.
+func (s *Store) build(ctx context.Context, n *logfile.Successor, r io.Reader) (decoded bool, err error) {
 	from := ctxio.NewReader(ctx, r)
 	defer from.Close()
 	return backup.Build(ctx, n, from, s.opts.maxFrame())

@@ -15,8 +15,6 @@ import (
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, result *store.WaitResult, as form) error {
 	header := w.Header()
 	header.Set("X-Nomad-Index", strconv.FormatUint(result.Index, 10))
-	header.Set("X-Nomad-KnownLeader", "true")
-	header.Set("X-Nomad-LastContact", "0")
 	if result.Alloc == nil {
 		return &refusal{http.StatusNotFound, "alloc not found"}
 	}

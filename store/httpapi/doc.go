@@ -28,6 +28,11 @@ endpoint as from a store.
 An answer is one read of the store: the allocation and X-Nomad-Index belong together. A client that
 sends the index back misses no change, and does not spin; see [store.Store.Wait].
 
+A store that is one of several replicas has Options.Freshness. Then any node answers as the leader would: by default under
+the leader's lease, with consistent after a majority was asked, and with stale from its own store alone. An answer
+says how old it may be: X-Nomad-LastContact is the time since the node heard of a leader. Package
+store/raftstore/rafthttp has that function for a cluster.
+
 # Concurrency
 
 A request uses the server's goroutine and no other. A blocked request is one waiter of the store, and
@@ -44,8 +49,13 @@ Where an item does not mention Nomad, the documentation of Nomad's endpoint does
     also a write without a change may end it.
   - X-Nomad-Index of an absent allocation is the index of its deletion, or the store's last index; never
     0. Sent back as index, it misses no change and never spins.
-  - The parameter stale is checked and has no effect, since there is one store. With Nomad any server
-    may then answer.
+  - A follower answers all requests from its own store, after it has asked the leader for the index to show. With Nomad
+    it passes those without stale on to the leader. The answers are the same; a follower that is far behind is 503.
+  - A request without stale is 500 "No cluster leader" if there is no leader, as with Nomad.
+  - A blocked request has X-Nomad-LastContact as of its answer. The store is brought up to date when the request begins; a leader
+    that is lost while it is blocked does not end it.
+  - The parameters stale and consistent may have the value false, which is the same as no parameter. Without
+    Options.Freshness they have no effect, since there is one store.
   - An unknown region is 400 "No path to region", since the request is wrong. With Nomad it is an error.
   - A region that does not answer is 502, after 30 seconds if it has accepted the request. Two regions
     that pass a request on to each other are 508; the Via header shows the loop. So no request is held

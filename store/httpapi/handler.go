@@ -34,7 +34,9 @@ type handler struct {
 //	wait    the longest time to block, such as 60s or 5m; default 5 minutes, at most 10, and up to a sixteenth more
 //	region  the region to ask; default the handler's own
 //	pretty  any value but 0: indent the JSON, with a newline at the end
-//	stale   no value, or a boolean such as true, 1 or F: no effect, since there is one store
+//	stale       no value, or a boolean such as true, 1 or F: the answer is that of this node, however old
+//	consistent  the same values: see Consistency. Both at once are an error. Without Options.Freshness there is one store,
+//	            and neither has an effect
 //
 // The status codes. Except for 200, the body is one line of text with the reason:
 //
@@ -44,13 +46,14 @@ type handler struct {
 //	405  a method other than GET and HEAD
 //	429  too many requests are blocked
 //	431  the request is too large
-//	500  the allocation cannot be read: its record is damaged
+//	500  the allocation cannot be read: its record is damaged; or there is no leader: "No cluster leader"
 //	502  the agent of another region cannot be reached, or does not answer in time
-//	503  the store is closed, or has failed; or the server has ended the request's context
+//	503  the store is closed, has failed, or is behind the leader; or the server has ended the request's context
 //	508  two agents pass a region on to each other
 //
 // A 200, and the 404 of an allocation, has the header X-Nomad-Index: never 0, and the value for index
-// in the next request. It also has X-Nomad-KnownLeader, true, and X-Nomad-LastContact, 0 milliseconds.
+// in the next request. It also has X-Nomad-KnownLeader and X-Nomad-LastContact, in milliseconds, of Options.Freshness;
+// without it these are true and 0.
 //
 // The handler may serve any number of requests at once, and in any server: a ReadTimeout or WriteTimeout
 // of the server does not end a blocked request, and a client must read each part of an answer within 30
@@ -87,6 +90,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if elsewhere && to == nil {
 		return badRequest("No path to region")
 	}
+	contact := Contact{}
+	if !elsewhere {
+		if contact, err = h.opts.Freshness(r.Context(), q.consistency); err != nil {
+			return err
+		}
+	}
 	blocks := q.MinQueryIndex > 0 && (elsewhere || !h.atOnce(r.Context(), id, q.MinQueryIndex))
 	if blocks {
 		defer h.waits.Add(-1)
@@ -101,9 +110,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return h.pass(w, r, to, q.MinQueryIndex > 0)
 	}
 	result, err := h.s.Wait(r.Context(), id, q.QueryOptions)
+	if err == nil && blocks {
+		contact, err = h.opts.Freshness(r.Context(), Stale) // as of the answer
+	}
 	if err != nil {
 		return err
 	}
+	contact.SetHeader(w.Header())
 	return h.answer(w, r, &result, q.as)
 }
 
@@ -183,6 +196,10 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var no *refusal
 	switch {
 	case errors.As(err, &no):
+	case errors.Is(err, ErrNoLeader):
+		no = errNoLeader
+	case errors.Is(err, ErrBehind):
+		no = errBehind
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		no = errEnded
 	case errors.Is(err, store.ErrInvalidID):
@@ -198,7 +215,8 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "1")
 	}
-	if no.status >= http.StatusInternalServerError && no != errEnded {
+	quiet := no == errEnded || no == errNoLeader || no == errBehind
+	if no.status >= http.StatusInternalServerError && !quiet {
 		h.opts.Logger.ErrorContext(r.Context(), "allocstore: request failed", "path", r.URL.Path, "status", no.status, "error", err)
 	}
 	http.Error(w, no.reason, no.status)

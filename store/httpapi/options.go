@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,12 @@ type Options struct {
 	// without compression, which is left to the client.
 	Transport http.RoundTripper
 
+	// Freshness is called before the store is read for an answer. It returns when the store is as fresh as asked, and
+	// what the node knows of the leader, for X-Nomad-LastContact and X-Nomad-KnownLeader. It may block until ctx
+	// ends. After a request was blocked, it is called again with Stale. Errors: ErrNoLeader is answered 500, ErrBehind 503; the
+	// others as those of the store. Nil is for a store that is no replica: it is always fresh.
+	Freshness func(ctx context.Context, c Consistency) (Contact, error)
+
 	// Logger logs the answers that are not the client's fault: status 500 and above. Nil means
 	// [slog.Default].
 	Logger *slog.Logger
@@ -94,6 +101,9 @@ func (o *Options) withDefaults() Options {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.DisableCompression = true
 		c.Transport = transport
+	}
+	if c.Freshness == nil {
+		c.Freshness = alone
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"time"
@@ -11,8 +12,9 @@ import (
 // A query holds the parameters of a request.
 type query struct {
 	store.QueryOptions
-	region string
-	as     form
+	region      string
+	consistency Consistency
+	as          form
 }
 
 // parseQuery parses the parameters. Errors are refusals.
@@ -21,7 +23,7 @@ func parseQuery(raw string) (q query, err error) {
 	if err != nil {
 		return q, badRequest("parameters: %v", err)
 	}
-	for _, name := range []string{"index", "wait", "region", "stale", "pretty"} {
+	for _, name := range []string{"index", "wait", "region", "stale", "consistent", "pretty"} {
 		switch given := values[name]; len(given) {
 		case 0:
 		case 1:
@@ -35,11 +37,14 @@ func parseQuery(raw string) (q query, err error) {
 	return q, nil
 }
 
-// set sets a parameter. An empty value is the same as no parameter, except that pretty needs no value. want
-// says which values are valid.
+// set sets a parameter. An empty value is the same as no parameter, except that pretty, stale and consistent need no
+// value. want says which values are valid.
 func (q *query) set(name, text string) (valid bool, want string) {
-	if name == "pretty" && text != "0" {
+	switch {
+	case name == "pretty" && text != "0":
 		q.as |= pretty
+	case name == "stale", name == "consistent":
+		return q.setConsistency(name, text)
 	}
 	if text == "" {
 		return true, ""
@@ -52,11 +57,27 @@ func (q *query) set(name, text string) (valid bool, want string) {
 	case "wait":
 		q.MaxQueryTime, err = time.ParseDuration(text)
 		want = "a duration such as 60s or 5m"
-	case "stale":
-		_, err = strconv.ParseBool(text)
-		want = "true, false or nothing"
 	case "region":
 		q.region = text
 	}
 	return err == nil, want
+}
+
+// setConsistency sets stale or consistent. It is an error to ask for both.
+func (q *query) setConsistency(name, text string) (valid bool, want string) {
+	on, err := strconv.ParseBool(cmp.Or(text, "true"))
+	if err != nil {
+		return false, "true, false or nothing"
+	}
+	asked := Stale
+	if name == "consistent" {
+		asked = Consistent
+	}
+	if on && q.consistency != Default {
+		return false, "either stale or consistent"
+	}
+	if on {
+		q.consistency = asked
+	}
+	return true, ""
 }

@@ -24,7 +24,7 @@ const (
 	answerNotLeader            // text; nothing has happened
 	answerUnknown              // text
 	answerInvalid              // error; nothing has happened
-	answerIndex                // index, of a read
+	answerIndex                // index of a read, or 0
 )
 
 // sentinels are the errors that keep their identity on the way from the leader, by their place. New ones are added at the
@@ -175,8 +175,8 @@ func decodeAnswer(b []byte) (o outcome, err error) {
 	return o, err
 }
 
-// decodeReadIndex returns the index of an answer to a read.
-func decodeReadIndex(b []byte) (uint64, error) {
+// decodeIndex returns the index of an answer.
+func decodeIndex(b []byte) (uint64, error) {
 	kind, r := answerKind(b)
 	if kind != answerIndex {
 		return 0, r.failure(kind)
@@ -248,5 +248,5 @@ func parseSelector(s string) (sel store.Selector, err error) {
 	return sel, nil
 }
 
-// appendIndex returns the answer to a read.
+// appendIndex returns the answer that has an index.
 func appendIndex(at uint64) []byte { return binary.AppendUvarint([]byte{answerIndex}, at) }

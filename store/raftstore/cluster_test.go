@@ -107,7 +107,6 @@ func (c *cluster) config(tn *testNode) *Config {
 			timeout = 50 * time.Millisecond
 		}
 		r.HeartbeatTimeout, r.ElectionTimeout, r.LeaderLeaseTimeout = timeout, timeout, timeout/2
-		r.CommitTimeout = 5 * time.Millisecond
 		r.TrailingLogs = 8
 		r.MaxAppendEntries = 16        // the log's cache keeps as many of those that were cut
 		r.SnapshotInterval = time.Hour // only when a test asks
@@ -137,12 +136,15 @@ func (c *cluster) connect(tn *testNode, config *Config) {
 	config.Transport = trans
 	config.Forward = func(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error) {
 		c.mu.Lock()
-		other := c.links[to]
+		var node *Node
+		if other := c.links[to]; other != nil && c.links[address] != nil {
+			node = other.Node
+		}
 		c.mu.Unlock()
-		if other == nil {
+		if node == nil {
 			return nil, fmt.Errorf("%w: no link to %s", ErrNotLeader, to)
 		}
-		return other.Handle(ctx, request)
+		return node.Handle(ctx, request)
 	}
 }
 

@@ -35,6 +35,7 @@ changes nodes takes Applied.Index along, and calls Store().WaitApplied. Read mak
     entry of a later release.
   - Open compares the store, the log and the newest snapshot before raft starts. It refuses a store that
     is older than the log's beginning, or has entries that the log never had, and says what to do.
+  - Nodes compare digests of their contents, within seconds of a change. One whose content differs from the leader's halts.
   - Bytes of the network are verified before they reach the log or the store. Wrong ones end a connection, or get an error.
 
 # Assumptions
@@ -43,8 +44,9 @@ Disks keep synced data, as package store and raft-wal assume. A node that loses 
 removed from the cluster before it joins again: its vote and its log were part of majorities. A node with an empty directory gives
 no vote before it has caught up, since a member that has not heard of the removal may still count it.
 
-Leader reads, and only they, assume that clocks of the nodes run at about the same speed, and that no process is paused
-between the look at the lease and the answer. A follower begins an election after HeartbeatTimeout without a word of its leader; the
+Leader reads, and only they, assume that clocks of the nodes run at about the same speed, that no process is paused, that
+the log's disk does not hold raft up for as long as an election takes, and that no transfer of the leadership is under way. Raft
+looks at the lease in the goroutine that also writes the log. A follower begins an election after HeartbeatTimeout without a word of its leader; the
 leader steps down after LeaderLeaseTimeout without a word of a majority, which must be the shorter time.
 
 Without TLS every client that reaches the port of a Transport can read and write everything. With mutual TLS every
@@ -55,8 +57,7 @@ certificate of the authority can: give the nodes an authority of their own.
   - It does not retry. ErrNotLeader says that nothing has happened, as during an election, which takes one or
     two seconds with raft's defaults. After ErrOutcomeUnknown a batch with conditions may be repeated safely.
   - It does not heal by itself: a halted node is installed anew by its operator.
-  - Members are changed on the leader. A node that is not the leader does not forward Join, Leave and Restore.
-  - The nodes do not compare their contents.
+  - Only the leader can Restore: a backup is not forwarded.
   - All nodes have all the content: more nodes are for more failures and more readers, and not for more writes.
 
 # Concurrency

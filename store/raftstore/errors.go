@@ -7,11 +7,11 @@ var (
 	// Nothing has happened: the call may be repeated.
 	ErrNotLeader = errors.New("not the leader")
 
-	// ErrOutcomeUnknown: the batch was proposed, and the leader was lost, or ctx ended, before the outcome was
+	// ErrOutcomeUnknown: the batch, or a change of the members, was proposed, and the leader was lost, or ctx ended, before the outcome was
 	// known. It may have been applied, or may still be. A batch whose conditions (Batch.Expect, ExpectList)
 	// fail after it was applied may be repeated: then ErrConflict means that it, or a batch of another
 	// caller, came first. A batch without conditions may be applied twice.
-	ErrOutcomeUnknown = errors.New("it is unknown whether the batch was applied")
+	ErrOutcomeUnknown = errors.New("the outcome is unknown")
 
 	// ErrHalted: the node's store cannot apply an entry of the log, or the log cannot be written. The node has given up the leadership and has
 	// left raft, until it is closed and opened again. The message has the reason. See Config.Halted.

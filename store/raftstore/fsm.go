@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,11 +43,13 @@ type fsm struct {
 	// snapshot that was installed. The entries that raft writes for itself are applied by no store.
 	shown atomic.Pointer[place]
 
+	base    atomic.Uint64 // index of the newest snapshot, as in mu.meta
 	floor   floor
+	audit   audit
 	reached func(string) // Config.reached
 }
 
-// A place is an index of the log, and the term of its entry.
+// A place is an index of the log, and the term of its entry; 0 after an installation.
 type place struct{ index, term uint64 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
@@ -55,6 +58,7 @@ var _ raft.BatchingFSM = (*fsm)(nil)
 func newFSM(s *store.Store, dir string, m *meta, h *halt) *fsm {
 	f := &fsm{store: s, dir: dir, halt: h}
 	f.mu.meta = *m
+	f.base.Store(m.Index)
 	f.mu.at = m.position()
 	f.shown.Store(new(place))
 	return f
@@ -90,32 +94,36 @@ func (f *fsm) applyLocked(logs []*raft.Log, answers []any) (n int, err error) {
 	if err := f.halt.err(); err != nil {
 		return 0, err
 	}
-	entries, wrong := f.entriesOf(logs)
-	results, err := f.store.ApplyEntries(context.Background(), entries)
-	for i, r := range results {
-		answers[i] = outcome{logs[i].Index, r}
-		f.passLocked(logs[i], &entries[i])
+	for n < len(logs) && err == nil {
+		entries, audit, wrong := entriesOf(logs[n:])
+		var results []store.Result
+		results, err = f.store.ApplyEntries(context.Background(), entries)
+		for i, r := range results {
+			answers[n] = outcome{logs[n].Index, r}
+			f.passLocked(logs[n], &entries[i])
+			n++
+		}
+		if err == nil && audit != nil && !results[len(results)-1].Skipped {
+			err = f.audit.pass(logs[n-1].Index, audit, f.store)
+		}
+		err = cmp.Or(err, wrong)
 	}
-	if err == nil {
-		err = wrong
-	}
-	return len(results), err
+	return n, err
 }
 
-// entriesOf decodes entries up to the first one that it cannot decode.
-func (f *fsm) entriesOf(logs []*raft.Log) ([]store.Entry, error) {
-	entries := make([]store.Entry, 0, len(logs))
+// entriesOf decodes entries up to the first one that it cannot decode, or up to that of an audit.
+func entriesOf(logs []*raft.Log) (entries []store.Entry, audit *digest, err error) {
+	entries = make([]store.Entry, 0, len(logs))
 	for _, log := range logs {
-		e := store.Entry{Index: log.Index}
-		if log.Type == raft.LogCommand {
-			var err error
-			if e, err = storeEntry(log.Index, log.Data); err != nil {
-				return entries, err
-			}
+		e, audit, err := decodeLog(log)
+		if err != nil {
+			return entries, nil, err
 		}
-		entries = append(entries, e)
+		if entries = append(entries, e); audit != nil {
+			return entries, audit, nil
+		}
 	}
-	return entries, nil
+	return entries, nil, nil
 }
 
 // passLocked notes that an entry is applied.
@@ -166,6 +174,7 @@ func (f *fsm) Persist(sink raft.SnapshotSink) error {
 		return err
 	}
 	f.mu.meta = m
+	f.base.Store(m.Index)
 	if f.mu.at.index < m.Index {
 		f.mu.at.index, f.mu.at.term = m.Index, m.Term
 	}
@@ -208,6 +217,8 @@ func (f *fsm) installLocked(a *arrival) error {
 	if err := m.write(f.dir, nextMetaName); err != nil {
 		return err
 	}
+	// Fresh reads wait for a new entry: a leader shows an operator's restore before a majority has it.
+	f.shown.Store(&place{index: f.shown.Load().index})
 	if a.install != nil {
 		f.reach("before the exchange")
 		if err := a.install.Apply(context.Background()); err != nil {
@@ -219,10 +230,11 @@ func (f *fsm) installLocked(a *arrival) error {
 		return f.halt.begin(fmt.Errorf("snapshot at %d was installed: %w", m.Index, err))
 	}
 	f.mu.meta = m
+	f.base.Store(m.Index)
 	if f.mu.at.index < m.Index {
 		f.mu.at = m.position()
 	}
-	f.shown.Store(&place{m.Index, m.Term})
+	f.shown.Store(&place{index: m.Index})
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"allocstore/store"
@@ -13,11 +14,14 @@ import (
 // FuzzEntry decodes arbitrary bytes. An entry that decodes is encoded again, and is the same.
 func FuzzEntry(f *testing.F) {
 	data, _ := upsert(1).MarshalBinary()
-	for _, e := range []entry{{}, {mark: true}, {batch: data, limits: store.Limits{AllocationBytes: 1 << 20, BatchBytes: 5, Floor: 77}}, {batch: []byte{}}} {
+	for _, e := range []entry{{}, {mark: true}, {audit: &digest{7, 5, 1 << 63}}, {batch: data, limits: store.Limits{AllocationBytes: 1 << 20, BatchBytes: 5, Floor: 77}}, {batch: []byte{}}} {
 		f.Add(e.encode())
 	}
 	f.Add([]byte{2, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := cutSum(b); err != nil {
+			b = appendSum(b)
+		}
 		e, err := decodeEntry(b)
 		if err != nil {
 			require.True(t, errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrFormatVersion), "%v", err)
@@ -26,7 +30,7 @@ func FuzzEntry(f *testing.F) {
 		again, err := decodeEntry(e.encode())
 		require.NoError(t, err)
 		require.Equal(t, e, again)
-		_, _ = storeEntry(9, b)
+		_, _, _ = decodeLog(&raft.Log{Index: 9, Type: raft.LogCommand, Data: b})
 	})
 }
 
@@ -44,8 +48,8 @@ func FuzzAnswer(f *testing.F) {
 		if err == nil && (len(b) == 0 || b[0] != answerApplied && b[0] != answerRefused) {
 			t.Fatalf("%x is %v", b, o)
 		}
-		if at, err := decodeReadIndex(b); err == nil {
-			again, err := decodeReadIndex(appendIndex(at))
+		if at, err := decodeIndex(b); err == nil {
+			again, err := decodeIndex(appendIndex(at))
 			require.NoError(t, err)
 			require.Equal(t, at, again)
 		}

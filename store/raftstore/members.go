@@ -2,11 +2,15 @@ package raftstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"allocstore/store"
 )
 
 // A Member is a node of the cluster.
@@ -62,62 +66,175 @@ func (n *Node) Members() ([]Member, error) {
 	return all, nil
 }
 
-// Join adds a member, on the leader. A member that is there gets the new address, and becomes a voter or a non-voter. The
+// Join adds a member, on any node. A member that is there gets the new address, and becomes a voter or a non-voter. The
 // new node runs already, with an empty directory, and is brought up to date afterwards: a large store is best
 // added as a non-voter, and once more as a voter when it has caught up, because a majority includes it from then on, and
 // it does not vote before it has caught up.
 // Join blocks until a majority has the change.
 //
-// Errors: ErrNotLeader; ErrOutcomeUnknown: call Members, and repeat Join; ErrHalted; store.ErrClosed.
+// Errors: store.ErrInvalid for an empty ID or address; ErrNotLeader, as for Apply; ErrOutcomeUnknown: call Members, and repeat
+// Join; ErrHalted; store.ErrClosed.
 func (n *Node) Join(ctx context.Context, m Member) error {
-	return n.change(ctx, "join", func(timeout time.Duration) raft.IndexFuture {
-		if m.Voter {
-			return n.raft.AddVoter(m.ID, m.Address, 0, timeout)
-		}
-		return n.joinNonvoter(m, timeout)
-	})
-}
-
-// joinNonvoter adds a member without a vote, or takes its vote away.
-func (n *Node) joinNonvoter(m Member, timeout time.Duration) raft.IndexFuture {
-	if all, err := n.Members(); err == nil {
-		for _, was := range all {
-			if was.ID == m.ID && was.Voter {
-				return n.raft.DemoteVoter(m.ID, 0, timeout)
-			}
-		}
+	if m.ID == "" || m.Address == "" {
+		return fmt.Errorf("join: %w: ID %q, address %q", store.ErrInvalid, m.ID, m.Address)
 	}
-	return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout)
+	return n.changeAnywhere(ctx, &change{Kind: joins, Member: m})
 }
 
-// Leave removes a member, on the leader. It may be a dead node, or the leader itself, which then steps down. A node with
+// Leave removes a member, on any node. It may be a dead node, or the leader itself, which then steps down. A node with
 // a lost directory is removed before it joins again. The errors are those of Join.
 func (n *Node) Leave(ctx context.Context, id raft.ServerID) error {
-	return n.change(ctx, "leave", func(timeout time.Duration) raft.IndexFuture {
-		return n.raft.RemoveServer(id, 0, timeout)
-	})
+	return n.changeAnywhere(ctx, &change{Kind: leaves, Member: Member{ID: id}})
 }
 
-// change changes the members.
-func (n *Node) change(ctx context.Context, what string, begin func(time.Duration) raft.IndexFuture) error {
+// Transfer gives the leadership to a voter, or to the one that has most of the log if id is "". It works on any node, and blocks
+// until the other one leads or an election timeout is over.
+//
+// Errors: store.ErrInvalid if id is no voter; ErrNotLeader; raft's if the voter does not take the leadership, after which this
+// leader goes on; ErrOutcomeUnknown: see Raft().LeaderWithID; ctx's; ErrHalted; store.ErrClosed.
+func (n *Node) Transfer(ctx context.Context, id raft.ServerID) error {
+	err := n.anywhere(ctx, requestTransfer, []byte(id), func() error { return n.transfer(ctx, id) })
+	if err != nil {
+		return fmt.Errorf("transfer: %w", err)
+	}
+	return nil
+}
+
+// transferTimeout is the time after which raft has answered a transfer, or never will.
+func (n *Node) transferTimeout() time.Duration { return 2 * n.raft.ReloadableConfig().ElectionTimeout }
+
+// transfer gives the leadership away, as the leader.
+func (n *Node) transfer(ctx context.Context, id raft.ServerID) error {
+	begin := n.raft.LeadershipTransfer
+	if id != "" {
+		m, err := n.member(id)
+		switch {
+		case err != nil:
+			return err
+		case !m.Voter:
+			return fmt.Errorf("%w: %q is no voter", store.ErrInvalid, id)
+		case id == n.config.ID && n.raft.State() == raft.Leader:
+			return nil
+		}
+		begin = func() raft.Future { return n.raft.LeadershipTransferToServer(id, m.Address) }
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- begin().Error() }()
+	select {
+	case err := <-answered:
+		if errors.Is(err, raft.ErrNotLeader) {
+			err = proposalError(err)
+		}
+		return err
+	case <-time.After(n.transferTimeout()):
+		return fmt.Errorf("%w: raft has not answered", ErrOutcomeUnknown)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
+	case <-n.up.Done():
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, n.available())
+	}
+}
+
+// anywhere does something as the leader, or sends a request for it to the leader, whose answer has no content.
+func (n *Node) anywhere(ctx context.Context, kind byte, request []byte, do func() error) error {
 	if err := errors.Join(ctx.Err(), n.available()); err != nil {
 		return err
 	}
+	if n.raft.State() == raft.Leader {
+		if err := do(); !errors.Is(err, ErrNotLeader) {
+			return err
+		}
+	}
+	answer, err := n.forward(ctx, kind, request)
+	if err == nil {
+		_, err = decodeIndex(answer)
+	}
+	return err
+}
+
+// Kinds of changes.
+const (
+	joins  = "join"
+	leaves = "leave"
+)
+
+// A change is a request to the leader to change the members. It travels as JSON.
+type change struct {
+	Kind   string
+	Member Member
+}
+
+// changeAnywhere changes the members here, or on the leader.
+func (n *Node) changeAnywhere(ctx context.Context, c *change) error {
+	request, err := json.Marshal(c)
+	if err == nil {
+		err = n.anywhere(ctx, requestChange, request, func() error { return n.change(ctx, c) })
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Kind, err)
+	}
+	return nil
+}
+
+// handleChange changes the members for another node.
+func (n *Node) handleChange(ctx context.Context, request []byte) error {
+	c := new(change)
+	if err := json.Unmarshal(request, c); err != nil {
+		return fmt.Errorf("%w: a change of the members: %w", store.ErrInvalid, err)
+	}
+	return n.change(ctx, c)
+}
+
+// change changes the members, as the leader.
+func (n *Node) change(ctx context.Context, c *change) error {
 	var timeout time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), 1)
 	}
+	begin, err := n.changer(c, timeout)
+	if err != nil {
+		return err
+	}
 	changed := make(chan error, 1)
-	go func() { changed <- begin(timeout).Error() }()
+	go func() { changed <- begin().Error() }()
 	select {
 	case err := <-changed:
 		if err != nil {
-			return fmt.Errorf("%s: %w", what, proposalError(err))
+			return proposalError(err)
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
 	case <-n.up.Done():
-		return fmt.Errorf("%s: %w: %w", what, ErrOutcomeUnknown, n.available())
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, n.available())
 	}
+}
+
+// changer returns the call of raft for a change.
+func (n *Node) changer(c *change, timeout time.Duration) (func() raft.IndexFuture, error) {
+	m := &c.Member
+	was, err := n.member(m.ID)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Kind == joins && m.Voter:
+		return func() raft.IndexFuture { return n.raft.AddVoter(m.ID, m.Address, 0, timeout) }, nil
+	case c.Kind == joins && was.Voter: // AddNonvoter leaves it its vote
+		return func() raft.IndexFuture { return n.raft.DemoteVoter(m.ID, 0, timeout) }, nil
+	case c.Kind == joins:
+		return func() raft.IndexFuture { return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout) }, nil
+	case c.Kind == leaves:
+		return func() raft.IndexFuture { return n.raft.RemoveServer(m.ID, 0, timeout) }, nil
+	}
+	return nil, fmt.Errorf("%w: a change %q", store.ErrInvalid, c.Kind)
+}
+
+// member returns a member, or the zero Member.
+func (n *Node) member(id raft.ServerID) (Member, error) {
+	all, err := n.Members()
+	if i := slices.IndexFunc(all, func(m Member) bool { return m.ID == id }); i >= 0 {
+		return all[i], err
+	}
+	return Member{}, err
 }

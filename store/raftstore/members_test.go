@@ -17,14 +17,15 @@ func TestMembers(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil, nil)
 	c.place(c.nodes[0], 0, 20)
-	require.ErrorIs(t, c.follower().Join(t.Context(), Member{ID: "x", Address: "x"}), ErrNotLeader)
+	require.ErrorIs(t, c.follower().Join(t.Context(), Member{ID: "x"}), store.ErrInvalid)
+	require.ErrorContains(t, c.follower().Transfer(t.Context(), "x"), `"x" is no voter`)
 	require.ErrorIs(t, c.nodes[0].Bootstrap(Member{ID: "n0", Address: "n0", Voter: true}), raft.ErrCantBootstrap)
 	for _, voter := range []bool{false, true, false} {
 		if len(c.nodes) == 3 {
 			c.add()
 		}
 		added := c.nodes[3]
-		require.NoError(t, c.leader().Join(t.Context(), Member{added.id, added.address, voter}))
+		require.NoError(t, c.follower().Join(t.Context(), Member{added.id, added.address, voter}))
 		all, err := c.leader().Members()
 		require.NoError(t, err)
 		require.Contains(t, all, Member{added.id, added.address, voter})
@@ -35,7 +36,7 @@ func TestMembers(t *testing.T) {
 	dead := c.follower()
 	c.shut(dead)
 	require.NoError(t, os.RemoveAll(c.dirOf(dead)))
-	require.NoError(t, c.leader().Leave(t.Context(), dead.id))
+	require.NoError(t, c.follower().Leave(t.Context(), dead.id))
 	c.place(c.leader(), 40, 45)
 	c.open(dead)
 	require.NoError(t, c.leader().Join(t.Context(), Member{dead.id, dead.address, true}))
@@ -43,6 +44,20 @@ func TestMembers(t *testing.T) {
 	all, err := dead.Members()
 	require.NoError(t, err)
 	require.Len(t, all, 4)
+}
+
+// TestTransfer gives the leadership to a node, asked on that node, and from the leader to any other.
+func TestTransfer(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	next := c.follower()
+	require.NoError(t, next.Transfer(t.Context(), next.id))
+	require.Equal(t, next, c.leader())
+	require.NoError(t, next.Transfer(t.Context(), next.id), "it leads already")
+	require.NoError(t, next.Transfer(t.Context(), ""))
+	require.NotEqual(t, next, c.leader())
+	c.place(next, 0, 5)
+	c.equal()
 }
 
 // backupOf returns a backup of a store with some allocations, above an index.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
 	"github.com/stretchr/testify/require"
 
 	"allocstore/store"
@@ -172,10 +171,10 @@ func TestFailedStoreGivesUpLeadership(t *testing.T) {
 	require.ErrorIs(t, c.haltedErrors()[0], ErrHalted)
 	require.ErrorIs(t, c.haltedErrors()[0], store.ErrDetached)
 	require.ErrorContains(t, c.haltedErrors()[0], anew)
-	require.Equal(t, raft.Shutdown, tn.raft.State())
+	require.ErrorIs(t, tn.raft.Apply(nil, 0).Error(), raft.ErrRaftShutdown)
 	_, err = tn.fsm.Snapshot()
 	require.ErrorIs(t, err, ErrHalted)
-	cut := &guardedLog{tn.wal, tn.halt}
+	cut := &guardedLog{LogStore: tn.wal, halt: tn.halt, files: tn.files, base: &tn.fsm.base}
 	require.ErrorIs(t, cut.DeleteRange(1, 10), ErrHalted)
 	require.ErrorIs(t, cut.StoreLog(&raft.Log{}), ErrHalted)
 	_, err = tn.Read(t.Context(), Stale)
@@ -204,45 +203,6 @@ func TestFailedStoreGivesUpLeadership(t *testing.T) {
 	require.Len(t, c.haltedErrors(), 1)
 }
 
-// TestFailedLogHalts: a node whose log cannot be written halts, as one whose store cannot. It would follow in silence, and would
-// show nothing new; or raft would end the process, since it cannot note a term.
-func TestFailedLogHalts(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, 3, nil, nil)
-	tn := c.follower()
-	c.place(c.leader(), 0, 5)
-	c.equal()
-	require.NoError(t, tn.wal.Close()) // each later call fails
-	c.apply(c.leader(), upsert(5))
-	c.until("its owner is told", func() bool { return len(c.haltedErrors()) == 1 })
-	require.ErrorIs(t, c.haltedErrors()[0], ErrHalted)
-	require.ErrorIs(t, c.haltedErrors()[0], wal.ErrClosed)
-	require.ErrorContains(t, c.haltedErrors()[0], anew)
-	require.Equal(t, raft.Shutdown, tn.raft.State())
-	c.shut(tn)
-	c.open(tn)
-	c.equal()
-}
-
-// TestFailedTermHalts: raft panics if it cannot write its term. The node halts instead, and a node that has halted
-// neither votes nor takes entries, so nothing depends on that term.
-func TestFailedTermHalts(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, 1, nil, nil)
-	tn := c.nodes[0]
-	term, err := tn.wal.GetUint64(termKey)
-	require.NoError(t, err)
-	require.Equal(t, tn.raft.CurrentTerm(), term, "the key is that of raft")
-	stable := &guardedStable{tn.wal, tn.halt}
-	require.NoError(t, stable.Set([]byte("LastVoteCand"), []byte("n1")))
-	require.NoError(t, tn.wal.Close())
-	require.NoError(t, stable.SetUint64(termKey, term+1))
-	c.until("its owner is told", func() bool { return len(c.haltedErrors()) == 1 })
-	require.ErrorIs(t, stable.Set([]byte("LastVoteCand"), []byte("n2")), ErrHalted)
-	require.ErrorIs(t, stable.SetUint64([]byte("LastVoteTerm"), term+1), ErrHalted)
-	require.ErrorIs(t, (&guardedLog{tn.wal, tn.halt}).StoreLog(&raft.Log{}), ErrHalted)
-}
-
 // TestUnknownEntryHalts: an entry of a later release is not skipped.
 func TestUnknownEntryHalts(t *testing.T) {
 	t.Parallel()
@@ -250,7 +210,7 @@ func TestUnknownEntryHalts(t *testing.T) {
 	tn := c.nodes[0]
 	waiting := make(chan error, 1)
 	go func() { waiting <- tn.show(t.Context(), 1<<40) }()
-	f := tn.raft.Apply([]byte{entryVersion + 1, 0, 0, 0, 0}, 0)
+	f := tn.raft.Apply(appendSum([]byte{entryVersion + 1, 0, 0, 0, 0}), 0)
 	require.NoError(t, f.Error())
 	_, err := outcomeOf(f.Response())
 	require.ErrorIs(t, err, store.ErrFormatVersion)

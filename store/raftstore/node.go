@@ -8,10 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"allocstore/store"
 )
@@ -30,14 +30,16 @@ type Config struct {
 	// on, travel with the entry, and mean the same on all nodes.
 	Store *store.Options
 
-	// Raft may change raft's configuration, which has raft's defaults, or MaxAppendEntries of 1,024.
-	// LocalID, Logger and NoSnapshotRestoreOnStart are set afterwards. Nil changes nothing.
+	// Raft may change raft's configuration, which has raft's defaults, but MaxAppendEntries of 1,024 and
+	// CommitTimeout of 5 ms.
+	// LocalID, Logger, NoSnapshotRestoreOnStart and ShutdownOnRemove are set afterwards. Nil changes nothing.
 	Raft func(*raft.Config)
 
-	// Forward sends a request to the leader at an address, and returns the answer of its Handle. An error that is
+	// Forward sends a request to the node at an address, and returns the answer of its Handle. An error that is
 	// ErrNotLeader says that the request was not sent; after any other error the outcome is
-	// unknown. Nil forwards nothing: Apply and Read return ErrNotLeader on followers.
-	Forward func(ctx context.Context, leader raft.ServerAddress, request []byte) ([]byte, error)
+	// unknown. Nil forwards nothing: Apply and Read return ErrNotLeader on followers, and a Linearizable read on
+	// the leader writes an entry to the log.
+	Forward func(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error)
 
 	// Halted is called once if the node halts, with an ErrHalted that has the reason, after the node has left
 	// raft. It has a goroutine of its own, and may call Close. Nil is fine: Apply and Read return the error too.
@@ -48,6 +50,9 @@ type Config struct {
 
 	// segmentBytes is the size of the log's files in tests; 0 means 64 MiB. A file goes when all its entries are cut.
 	segmentBytes int
+
+	// auditInterval is the time between audits in tests; 0 means the constant.
+	auditInterval time.Duration
 
 	// reached is called at the steps of an installation, in tests that look at the files then.
 	reached func(step string)
@@ -62,11 +67,13 @@ type Node struct {
 	halt   *halt
 	limits store.Limits // of this node's entries
 
+	verifier verifier
 	newcomer *newcomer // nil if the node has caught up in an earlier process
 
-	wal  *wal.WAL
-	meta *metadb.BoltMetaDB
-	raft *raft.Raft
+	wal   *wal.WAL
+	files *logFiles
+	meta  *logMeta
+	raft  *raft.Raft
 
 	ctx   context.Context // ends when Close begins
 	stop  context.CancelFunc
@@ -92,8 +99,8 @@ func (n *Node) Raft() *raft.Raft { return n.raft }
 // returns the same error.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
+		n.stop()         // which ends a Restore as soon as raft may stop
 		n.closing.Lock() // and never unlocked: no Restore begins any more
-		n.stop()
 		n.err = n.close()
 	})
 	return n.err

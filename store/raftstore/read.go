@@ -19,12 +19,13 @@ const (
 	Stale Consistency = iota
 
 	// Leader reads show every batch that was answered before the Read began, as long as clocks run at about the
-	// same speed and no process is paused: a leader that has heard of a majority within
+	// same speed, no process is paused, the log's disk does not hold raft up for as long as an election takes, and no
+	// transfer of the leadership is under way: a leader that has heard of a majority within
 	// raft.Config.LeaderLeaseTimeout believes that it is the only one. It costs no message of its own.
 	Leader
 
 	// Linearizable reads show every batch that was answered before the Read began. The leader asks a majority whether
-	// it still leads. No clock matters.
+	// it still leads, once for all reads that wait for it. No clock matters.
 	Linearizable
 )
 
@@ -94,7 +95,7 @@ func (n *Node) readIndexAnywhere(ctx context.Context, verify bool) (uint64, erro
 	answer, err := n.forward(ctx, kind, nil)
 	if err == nil {
 		var at uint64
-		if at, err = decodeReadIndex(answer); err == nil {
+		if at, err = decodeIndex(answer); err == nil {
 			return at, nil
 		}
 	}
@@ -105,48 +106,31 @@ func (n *Node) readIndexAnywhere(ctx context.Context, verify bool) (uint64, erro
 }
 
 // readIndex returns, as the leader, an index such that a store which shows it shows all batches that were answered
-// before the call. The index is taken first, and the leadership is verified afterwards.
+// before the call. The index is taken first, and the leadership is verified afterwards, in the same term.
 func (n *Node) readIndex(ctx context.Context, verify bool) (uint64, error) {
+	term := n.raft.CurrentTerm()
 	if n.raft.State() != raft.Leader {
 		return 0, fmt.Errorf("%w: this node follows", ErrNotLeader)
 	}
-	if err := n.finishTerms(ctx); err != nil {
+	if err := n.finishTerms(ctx, term); err != nil {
 		return 0, err
 	}
 	at, err := n.lastShown(n.raft.CommitIndex())
+	if err == nil && verify {
+		err = n.verify(ctx, term)
+	}
 	if err != nil {
 		return 0, err
 	}
-	if verify {
-		err = n.verify(ctx)
+	if n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
+		return 0, fmt.Errorf("%w: the leadership was lost", ErrNotLeader)
 	}
-	if n.raft.State() != raft.Leader {
-		err = fmt.Errorf("%w: the leadership was lost", ErrNotLeader)
-	}
-	return at, err
+	return at, nil
 }
 
-// verify asks a majority of the nodes whether this one leads.
-func (n *Node) verify(ctx context.Context) error {
-	verified := make(chan error, 1)
-	go func() { verified <- n.raft.VerifyLeader().Error() }()
-	select {
-	case err := <-verified:
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrNotLeader, err)
-		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-n.up.Done():
-		return n.available()
-	}
-}
-
-// finishTerms waits until an entry of the current term is applied. Before that the leader does not know which entries of
+// finishTerms waits until an entry of the term is applied. Before that the leader does not know which entries of
 // earlier terms are committed.
-func (n *Node) finishTerms(ctx context.Context) error {
-	term := n.raft.CurrentTerm()
+func (n *Node) finishTerms(ctx context.Context, term uint64) error {
 	if n.fsm.shown.Load().term == term {
 		return nil
 	}
@@ -154,9 +138,6 @@ func (n *Node) finishTerms(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ErrNotLeader, err.Error())
 	} else if err != nil {
 		return err
-	}
-	if n.raft.CurrentTerm() != term {
-		return fmt.Errorf("%w: the term has ended", ErrNotLeader)
 	}
 	return nil
 }
@@ -167,7 +148,11 @@ func (n *Node) lastShown(committed uint64) (uint64, error) {
 	given := n.fsm.shown.Load().index
 	for i := committed; i > given; i-- {
 		var log raft.Log
-		if err := n.wal.GetLog(i, &log); err != nil {
+		err := n.wal.GetLog(i, &log)
+		if errors.Is(err, raft.ErrLogNotFound) { // cut: what was there is applied, or raft's own
+			return n.fsm.shown.Load().index, nil
+		}
+		if err != nil {
 			return 0, fmt.Errorf("log entry %d: %w", i, err)
 		}
 		if log.Type == raft.LogCommand || log.Type == raft.LogConfiguration {

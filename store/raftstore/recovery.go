@@ -24,6 +24,7 @@ type recovery struct {
 	dir   string
 	store *store.Store
 	log   raft.LogStore
+	terms raft.StableStore // raft's term and vote
 	meta  *meta
 
 	first, last uint64 // of the log; 0 and 0 if it is empty
@@ -45,7 +46,24 @@ func (r *recovery) run() error {
 	if err := r.cutLog(); err != nil {
 		return err
 	}
+	if err := r.forgetTerm(); err != nil {
+		return err
+	}
 	return r.readLog()
+}
+
+// readLog reads the entries that raft will read: it panics if it cannot.
+func (r *recovery) readLog() error {
+	if err := r.measure(); err != nil {
+		return err
+	}
+	for i := max(r.first, r.meta.Index+1); i <= r.last; i++ {
+		var log raft.Log
+		if err := readEntry(r.log, i, &log); err != nil {
+			return fmt.Errorf("log entry %d of %d to %d: %w; %s", i, r.first, r.last, err, anew)
+		}
+	}
+	return nil
 }
 
 // finishInstall makes the snapshot whose installation was interrupted the newest one, if the store has its content.
@@ -93,32 +111,15 @@ func (r *recovery) checkEnds() error {
 func (r *recovery) replay() error {
 	for i := r.store.AppliedIndex() + 1; i <= r.meta.Index; i++ {
 		var log raft.Log
-		if err := r.log.GetLog(i, &log); err != nil {
+		if err := readEntry(r.log, i, &log); err != nil {
 			return fmt.Errorf("log entry %d: %w", i, err)
 		}
-		e := store.Entry{Index: i}
-		if log.Type == raft.LogCommand {
-			var err error
-			if e, err = storeEntry(i, log.Data); err != nil {
-				return err
-			}
+		e, _, err := decodeLog(&log)
+		if err != nil {
+			return err
 		}
 		if _, err := r.store.ApplyEntries(context.Background(), []store.Entry{e}); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// readLog reads the entries after the snapshot, as raft does next: it panics if it cannot.
-func (r *recovery) readLog() error {
-	if err := r.measure(); err != nil {
-		return err
-	}
-	for i := max(r.meta.Index+1, r.first); i <= r.last && r.last > 0; i++ {
-		var log raft.Log
-		if err := r.log.GetLog(i, &log); err != nil {
-			return fmt.Errorf("%w: log entry %d of %d to %d cannot be read: %w; %s", ErrLogMismatch, i, r.first, r.last, err, anew)
 		}
 	}
 	return nil
@@ -132,7 +133,7 @@ func (r *recovery) cutLog() error {
 	}
 	if r.last >= r.meta.Index {
 		var log raft.Log
-		if err := r.log.GetLog(r.meta.Index, &log); err != nil {
+		if err := readEntry(r.log, r.meta.Index, &log); err != nil {
 			return fmt.Errorf("log entry %d: %w", r.meta.Index, err)
 		}
 		if log.Term == r.meta.Term {
@@ -140,4 +141,24 @@ func (r *recovery) cutLog() error {
 		}
 	}
 	return r.log.DeleteRange(r.first, r.last)
+}
+
+// Raft's keys.
+var keyTerm, keyVoteTerm = []byte("CurrentTerm"), []byte("LastVoteTerm")
+
+// forgetTerm ends a Bootstrap that was interrupted. Raft stores the term first, and then the members as the first entry of
+// the log. With the term alone it would neither bootstrap nor elect. A node that has never voted, and has no entry, needs
+// no term.
+func (r *recovery) forgetTerm() error {
+	if r.last > 0 || r.meta.Index > 0 {
+		return nil
+	}
+	term, err := r.terms.GetUint64(keyTerm)
+	if err != nil || term == 0 {
+		return err
+	}
+	if voted, err := r.terms.GetUint64(keyVoteTerm); err != nil || voted > 0 {
+		return err
+	}
+	return r.terms.SetUint64(keyTerm, 0)
 }

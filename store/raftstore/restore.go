@@ -16,18 +16,19 @@ import (
 
 // restoreGap is added to the last index of the log for the index of a restore, which is chosen before the log
 // stops: gaps are fine.
-const restoreGap = 1 << 16
+const restoreGap = 1 << 24
 
 // Restore replaces the content of all nodes by that of a backup, of this cluster or any store. It has one index,
 // which is the same on all nodes. At it readers are told Restored, as after store.Restore; it is above all indexes of the
 // log and of the backup. Only the leader can restore.
 //
 // The backup is verified, and brought to the index, in a directory beside the store, before raft hears of it. Restore
-// returns when this node shows the content, and a majority has it. It blocks until then. Batches that are proposed meanwhile
+// returns when this node shows the content, and a majority has it. It blocks until then, or until ctx ends. Batches that are proposed meanwhile
 // are lost, or get ErrOutcomeUnknown. The node needs room for three times the backup.
 //
 // Errors: ErrNotLeader; those of store.Restore, for a wrong backup: nothing has changed. ErrOutcomeUnknown if the
-// leadership was lost: call Read, and look. ErrHalted; store.ErrClosed; ctx's error before raft is involved.
+// leadership was lost, or ctx ended before a majority had it: call Read, and look. ErrHalted; store.ErrClosed; ctx's error
+// before raft is involved.
 func (n *Node) Restore(ctx context.Context, r io.Reader) error {
 	if !n.closing.TryRLock() {
 		return store.ErrClosed
@@ -39,6 +40,8 @@ func (n *Node) Restore(ctx context.Context, r io.Reader) error {
 	if n.raft.State() != raft.Leader {
 		return fmt.Errorf("restore: %w: this node follows", ErrNotLeader)
 	}
+	ctx, cancel := n.whileUp(ctx)
+	defer cancel()
 	if err := n.restore(ctx, r); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -106,7 +109,11 @@ func (n *Node) replace(ctx context.Context, s *store.Store, at uint64) (err erro
 		timeout = max(time.Until(deadline), 1)
 	}
 	m := &raft.SnapshotMeta{Version: raft.SnapshotVersionMax, Index: at - 1, Size: 1 + info.Bytes}
-	err = n.raft.Restore(m, from, timeout)
+	n.halt.restore.Lock()
+	defer n.halt.restore.Unlock()
+	restored := make(chan error, 1)
+	go func() { restored <- n.raft.Restore(m, from, timeout) }()
+	err = n.awaitRestore(ctx, at, restored)
 	switch {
 	case n.halt.err() != nil:
 		return n.halt.err()
@@ -116,4 +123,25 @@ func (n *Node) replace(ctx context.Context, s *store.Store, at uint64) (err erro
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return nil
+}
+
+// awaitRestore waits for the end of raft's restore. If ctx ends it does not wait for the majority, which
+// may never come: the leader leads on while its followers cannot install the content. It waits until raft has the content
+// or has refused it, because raft panics if it stops before.
+func (n *Node) awaitRestore(ctx context.Context, at uint64, restored <-chan error) error {
+	select {
+	case err := <-restored:
+		return err
+	case <-ctx.Done():
+	}
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for n.raft.LastIndex() < at {
+		select {
+		case err := <-restored:
+			return err
+		case <-look.C:
+		}
+	}
+	return ctx.Err()
 }

@@ -156,6 +156,9 @@ func (a *arrival) begin(kind byte) error {
 		return fmt.Errorf("%w: a snapshot of kind %q", store.ErrFormatVersion, kind)
 	}
 	a.operator = kind == operatorStream
+	if err := a.s.mayTake(&a.meta); err != nil {
+		return err
+	}
 	if a.s.store.AppliedIndex() >= a.meta.Index {
 		return nil
 	}
@@ -168,6 +171,21 @@ func (a *arrival) begin(kind byte) error {
 		a.done <- err
 	}()
 	return nil
+}
+
+// mayTake returns why a snapshot that has arrived is none to install, or nil. One that is older than what raft has given
+// comes from a message that was delayed, or from a leader whose cluster has gone on without this node's content.
+func (s *snapshots) mayTake(m *meta) error {
+	s.mu.Lock()
+	at := s.mu.at
+	s.mu.Unlock()
+	if m.Index >= at.index {
+		return nil
+	}
+	if m.Term > at.term {
+		return s.halt.begin(fmt.Errorf("%w: its snapshot is at %d of term %d, and the store at %d of term %d", errLost, m.Index, m.Term, at.index, at.term))
+	}
+	return fmt.Errorf("a snapshot at %d has come too late: the store is at %d", m.Index, at.index)
 }
 
 // Close ends the snapshot: its file is whole and verified, and Restore exchanges it. A snapshot that has
@@ -195,6 +213,9 @@ func (a *arrival) finish() error {
 	_ = a.to.Close()
 	err := <-a.done
 	a.to = nil
+	if errors.Is(err, store.ErrInvalid) { // another history
+		return a.s.halt.begin(fmt.Errorf("%w: %w", errLost, err))
+	}
 	if err != nil {
 		return err
 	}

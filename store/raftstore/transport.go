@@ -123,6 +123,7 @@ type mux struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
+	inRaft  sync.WaitGroup // connections that raft handles, until it closes them
 
 	mu struct {
 		sync.Mutex
@@ -213,6 +214,8 @@ func (m *mux) route(conn net.Conn) {
 	if err == nil {
 		switch first[0] {
 		case raftStream:
+			m.inRaft.Add(1)
+			owned.ended = sync.OnceFunc(m.inRaft.Done)
 			select {
 			case m.toRaft <- owned:
 				return
@@ -228,11 +231,15 @@ func (m *mux) route(conn net.Conn) {
 // An ownedConn is forgotten when it is closed.
 type ownedConn struct {
 	net.Conn
-	m *mux
+	m     *mux
+	ended func() // of a connection of raft: it is not handled any more
 }
 
 // Close closes the connection.
 func (c *ownedConn) Close() error {
+	if c.ended != nil {
+		c.ended()
+	}
 	c.m.remove(c.Conn)
 	return c.Conn.Close()
 }
@@ -291,8 +298,8 @@ func (m *mux) encrypt(ctx context.Context, conn net.Conn, address string) (net.C
 	return encrypted, nil
 }
 
-// Close closes the port and the accepted connections, and waits until their requests have ended. Calling it again does
-// nothing.
+// Close closes the port and the accepted connections, and waits until their requests have ended, raft's included: raft handles
+// heartbeats in the goroutine of the connection, and writes the term. Calling it again does nothing.
 func (m *mux) Close() error {
 	m.mu.Lock()
 	if m.mu.closed {
@@ -307,5 +314,6 @@ func (m *mux) Close() error {
 	m.stop()
 	err := m.Listener.Close()
 	m.tasks.Wait()
+	m.inRaft.Wait()
 	return err
 }

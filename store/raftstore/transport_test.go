@@ -96,7 +96,7 @@ func TestMutualTLS(t *testing.T) {
 	defer trans.Close()
 	answer, err := trans.Forward(t.Context(), c.leader().address, []byte{requestLease})
 	require.NoError(t, err)
-	_, err = decodeReadIndex(answer)
+	_, err = decodeIndex(answer)
 	require.NoError(t, err)
 }
 
@@ -219,8 +219,8 @@ func TestHostileConnections(t *testing.T) {
 		require.NoError(t, err)
 		_, err = conn.Write(b)
 		require.NoError(t, err, name)
-		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-		_, _ = io.Copy(io.Discard, conn) // until the node ends it
+		_ = conn.(*net.TCPConn).CloseWrite() // the node may have ended it
+		_, _ = io.Copy(io.Discard, conn)     // until the node ends it
 		require.NoError(t, conn.Close())
 	}
 	c.place(tn, 0, 3)

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -62,4 +64,17 @@ func TestReadLatency(t *testing.T) {
 	small, large := ReadLatency(8<<10), ReadLatency(64<<20)
 	require.Positive(t, small)
 	require.Greater(t, large, small)
+}
+
+func TestSyncLatency(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	took, err := SyncLatency(dir)
+	require.NoError(t, err)
+	require.Positive(t, took)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	_, err = SyncLatency(filepath.Join(dir, "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
 }

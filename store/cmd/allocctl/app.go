@@ -58,7 +58,7 @@ Output that cannot be written is a failure. If its reader has closed it, SIGPIPE
 	flags.StringVar(&a.addr, "addr", os.Getenv("ALLOCSTORE_ADDR"), "address of a process that serves it, such as http://127.0.0.1:4646 (ALLOCSTORE_ADDR)")
 	root.AddCommand(
 		newGet(a), newWait(a), newEvents(a), newList(a), newServe(a), newFollow(a), newExport(a), newImport(a),
-		newCheck(a), newBackup(a), newRestore(a), newCompact(a), newStats(a),
+		newCheck(a), newBackup(a), newRestore(a), newCompact(a), newStats(a), newCluster(a),
 	)
 	root.SetVersionTemplate("allocctl {{.Version}}\n")
 	root.SetHelpFunc(a.help(root.HelpFunc()))
@@ -137,7 +137,7 @@ func (a *app) abandon(s *store.Store, isNew bool) (err error) {
 }
 
 // hasWrites reports whether anything was ever written to the store. An empty one begins at index 1.
-func hasWrites(s *store.Store) bool { return s.LastIndex() > 1 }
+func hasWrites(s interface{ LastIndex() uint64 }) bool { return s.LastIndex() > 1 }
 
 // withInput calls fn with the file at path, or with the standard input for "-", and shows how much is read.
 // A named pipe without a writer keeps it waiting until ctx ends.

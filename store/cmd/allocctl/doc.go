@@ -13,9 +13,19 @@ own: go -C store/cmd/allocctl build.
 	allocctl -f state.db serve --listen :4646     # with /metrics and /health
 	allocctl --addr http://host:4646 wait ID      # also get, events, list: from a process that serves
 
+Several processes are a cluster: each has a directory with all allocations, and any of them takes reads and writes.
+Package store/raftstore says what a cluster guarantees. Here is one of a single node, to which others are added:
+
+	allocctl serve --raft localhost:4701 --dir a --listen localhost:4601 --bootstrap
+	allocctl serve --raft localhost:4702 --dir b --listen localhost:4602 --join localhost:4601
+	allocctl cluster status --addr localhost:4602 # also join, leave, transfer, snapshot
+	allocctl -f state.db export > all.jsonl
+	allocctl --addr localhost:4602 import all.jsonl
+
 A command works on a file (--file, or ALLOCSTORE_FILE), which it opens read-only unless it writes. While a
 process has the file open for writing, no other can open it. If that process serves the endpoint, get,
-wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR).
+wait, events and list can ask it instead (--addr, or ALLOCSTORE_ADDR). If it is a node of a cluster, import can
+write through it.
 
 	$ export ALLOCSTORE_FILE=state.db ID=203266e5-e0d6-9486-5e05-397ed2b184af
 	$ allocctl import allocations.jsonl

@@ -52,8 +52,12 @@ A store with the default limits holds none that large. --max-allocation sets the
 instead, as the store encodes it, up to 512MiB; the text may be 128 times as large. For an export of a store
 with a larger Options.MaxAllocationBytes give three times that.
 
-Keys that are not documented are kept with their allocation, and counted at the end.`,
+Keys that are not documented are kept with their allocation, and counted at the end.
+
+With --addr of a node of a cluster the allocations are written through that node. While it or the cluster has no leader
+the import tries again, for up to a minute: a write that was done already changes nothing.`,
 		Example: `  allocctl -f state.db import allocations.jsonl
+  allocctl --addr localhost:4601 import allocations.jsonl
   allocctl -f state.db import allocations.jsonl.gz
   jq -c . *.json | allocctl -f state.db import --strict`,
 		Args: cobra.MaximumNArgs(1),
@@ -65,7 +69,7 @@ Keys that are not documented are kept with their allocation, and counted at the 
 			im.after, im.index, im.done = a.after, a.after, a.after
 			path := append(args, "-")[0] // the standard input without FILE
 			err = a.withInput(cmd.Context(), path, "importing", func(in io.Reader) error {
-				return a.withStore(cmd.Context(), importOptions(largest), func(s *store.Store) error { return im.importAll(cmd.Context(), s, in) })
+				return a.withTarget(cmd.Context(), importOptions(largest), func(to target) error { return im.importAll(cmd.Context(), to, in) })
 			})
 			if err == nil || errors.Is(err, errRefused) {
 				im.reportAll()
@@ -102,7 +106,7 @@ const defaultMaxText = 256 << 20
 
 // An importer writes allocations to a store in batches.
 type importer struct {
-	s       *store.Store
+	s       target
 	report  io.Writer // gets a line for every allocation that is refused
 	after   uint64
 	strict  bool
@@ -148,7 +152,7 @@ func (im *importer) setLimit(limit string, isSet bool) (largest int, err error) 
 
 // importAll imports all allocations that can be read and stored, until the source or the store fails, or
 // ctx ends. If some are refused, the error is errRefused.
-func (im *importer) importAll(ctx context.Context, s *store.Store, from io.Reader) error {
+func (im *importer) importAll(ctx context.Context, s target, from io.Reader) error {
 	im.s = s
 	in := ctxio.NewReader(ctx, from)
 	defer in.Close()
@@ -325,8 +329,12 @@ func (im *importer) unchangedAfter(index uint64, all []*schema.Allocation) (n in
 	return n
 }
 
-// absent returns the number of IDs that the store does not have.
+// absent returns the number of IDs that the store does not have, or 0 for one that is asked over HTTP: there inserts count
+// as updates.
 func (im *importer) absent(part []imported) int {
+	if _, isLocal := im.s.(*store.Store); !isLocal {
+		return 0
+	}
 	ids := make(map[schema.ID]bool, len(part))
 	for _, alloc := range part {
 		id, err := schema.ParseID(alloc.ID)
@@ -350,11 +358,15 @@ func (im *importer) written() int { return im.inserted + im.updated + im.unchang
 
 // reportAll reports the counts. A store without an index may be one that was removed again.
 func (im *importer) reportAll() {
+	updated := "updated"
+	if _, isLocal := im.s.(*store.Store); !isLocal {
+		updated = "written"
+	}
 	var parts []string
 	for _, part := range []struct {
 		n    int
 		name string
-	}{{im.inserted, "inserted"}, {im.updated, "updated"}, {im.unchanged, "unchanged"}} {
+	}{{im.inserted, "inserted"}, {im.updated, updated}, {im.unchanged, "unchanged"}} {
 		if part.n > 0 {
 			parts = append(parts, humanize.Comma(int64(part.n))+" "+part.name)
 		}

@@ -2,6 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,11 +34,16 @@ func (w *fullWriter) Write(p []byte) (int, error) {
 var silent = []string{"backup", "compact", "import", "restore", "serve"}
 
 // commandLines has the arguments of each command that writes to the standard output. F is a store, B a new
-// file, ID an allocation's ID.
+// file, ID an allocation's ID, URL a node's address.
 var commandLines = map[string][]string{
 	"":                      {"", "--help", "help", "help import", "__complete li"},
 	"backup":                {"-f F backup -"},
 	"check":                 {"-f F check"},
+	"cluster join":          {"--addr URL cluster join a b"},
+	"cluster leave":         {"--addr URL cluster leave a"},
+	"cluster snapshot":      {"--addr URL cluster snapshot -"},
+	"cluster status":        {"--addr URL cluster status", "--addr URL cluster status --json"},
+	"cluster transfer":      {"--addr URL cluster transfer", "--addr URL cluster transfer b"},
 	"completion bash":       {"completion bash"},
 	"completion fish":       {"completion fish"},
 	"completion powershell": {"completion powershell"},
@@ -73,10 +83,12 @@ func TestOutputFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	code, _, said := runText(t, string(text), "-f", path, "import")
 	require.Zero(t, code, said)
+	node := httptest.NewServer(http.HandlerFunc(answerAsNode))
+	t.Cleanup(node.Close)
 	for _, lines := range commandLines {
 		for _, line := range lines {
 			t.Run(line, func(t *testing.T) {
-				args := strings.Fields(strings.NewReplacer("F", path, "ID", "203266e5-e0d6-9486-5e05-397ed2b184af").Replace(line))
+				args := strings.Fields(strings.NewReplacer("URL", node.URL, "F", path, "ID", "203266e5-e0d6-9486-5e05-397ed2b184af").Replace(line))
 				code, whole, said := runText(t, "", args...)
 				require.Zero(t, code, said)
 				for _, room := range []int{0, len(whole) - 1} {
@@ -84,6 +96,20 @@ func TestOutputFails(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// answerAsNode answers the requests of allocctl cluster as a node of two members.
+func answerAsNode(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/v1/allocstore/status":
+		_, _ = io.WriteString(w, `{"Leader":"a","Members":[{"ID":"a","Address":"x:1","Voter":true,"State":"Leader","LastIndex":9},{"ID":"b","Address":"x:2","Failure":"down"}]}`)
+	case "/v1/allocstore/join":
+		_, _ = io.WriteString(w, "{}")
+	case "/v1/operator/snapshot":
+		sum := sha256.Sum256([]byte("content"))
+		w.Header().Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(sum[:]))
+		_, _ = io.WriteString(w, "content")
 	}
 }
 

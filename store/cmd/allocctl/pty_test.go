@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,7 +149,12 @@ func words(text string) map[string]bool {
 func TestTerminalWidths(t *testing.T) {
 	t.Parallel()
 	dir, id := shopStore(t)
+	node := httptest.NewServer(http.HandlerFunc(answerAsNode))
+	t.Cleanup(node.Close)
 	for name, args := range map[string][]string{
+		"cluster":       {"cluster", "--help"},
+		"status":        {"cluster", "status", "--addr", node.URL},
+		"help status":   {"cluster", "status", "--help"},
 		"list":          {"list"},
 		"list by node":  {"list", "--node", "e02b6161-83bd-9df6-69bd-832765f333eb"},
 		"list of none":  {"list", "--node", "e02b"},

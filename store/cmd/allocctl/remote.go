@@ -21,6 +21,7 @@ type remote struct {
 }
 
 func newRemote(addr string) (remote, error) {
+	addr = addressOf(addr)
 	client, err := httpapi.NewClient(addr, nil)
 	if err != nil {
 		return remote{}, usage("--addr %q: want something like http://127.0.0.1:4646", addr)
@@ -71,6 +72,11 @@ func (r remote) requestList(ctx context.Context, by filter) (*http.Response, err
 		return answer, err
 	}
 	defer answer.Body.Close()
+	return nil, statusError(answer)
+}
+
+// statusError returns the error of an answer whose status says that the request was refused.
+func statusError(answer *http.Response) error {
 	reason, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
-	return nil, &httpapi.StatusError{Address: request.URL.Redacted(), Code: answer.StatusCode, Reason: strings.TrimSpace(string(reason))}
+	return &httpapi.StatusError{Address: answer.Request.URL.Redacted(), Code: answer.StatusCode, Reason: strings.TrimSpace(string(reason))}
 }

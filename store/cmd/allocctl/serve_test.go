@@ -93,7 +93,7 @@ func TestHealth(t *testing.T) {
 	require.NoError(t, s.Close())
 	s, err = store.Open(path, &store.Options{ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	mux := newMux(s, &httpapi.Options{Logger: slog.New(slog.DiscardHandler)})
+	mux, _, _ := newMux(s, &httpapi.Options{Logger: slog.New(slog.DiscardHandler)})
 	health := func() int {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))

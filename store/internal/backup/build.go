@@ -20,10 +20,16 @@ import (
 // Build writes a whole stream to the new file n, whose manifest becomes that of the stream. Nothing is
 // durable yet. maxFrame bounds the bytes of a frame.
 //
-// It blocks for as long as from does. Errors: those of a backupstream.Reader; ctx's, checked
+// decoded reports whether all of the content can be decoded, old versions included, which Load then need not
+// do. It blocks for as long as from does. Errors: those of a backupstream.Reader; ctx's, checked
 // between two transactions; and that of writing the file.
-func Build(ctx context.Context, n *logfile.Successor, from io.Reader, maxFrame int64) error {
-	b := &builder{Successor: n, from: backupstream.NewReader(from, maxFrame)}
+func Build(ctx context.Context, n *logfile.Successor, from io.Reader, maxFrame int64) (decoded bool, err error) {
+	b := &builder{Successor: n, from: backupstream.NewReader(from, maxFrame), decoder: newDecoder()}
+	err = b.build(ctx)
+	return b.decoder.finish(), err
+}
+
+func (b *builder) build(ctx context.Context) error {
 	if err := b.head(); err != nil {
 		return err
 	}
@@ -42,16 +48,18 @@ func Build(ctx context.Context, n *logfile.Successor, from io.Reader, maxFrame i
 	return b.from.ExpectEnd()
 }
 
-// Load loads the state of a file that Build has written, as Open would, and decodes every
-// allocation once, on all processors, without keeping it. It blocks while it reads.
+// Load loads the state of a file that Build has written, as Open would. Unless its content is decoded
+// it decodes every allocation once, on all processors, without keeping it. It blocks while it reads.
 //
 // Errors: record.ErrCorrupt, also with the first allocation that cannot be decoded; or ctx's.
-func Load(ctx context.Context, n *logfile.Successor, o *state.Options) (*state.State, error) {
+func Load(ctx context.Context, n *logfile.Successor, decoded bool, o *state.Options) (*state.State, error) {
 	st, err := state.LoadRaw(ctx, n.Raw(), o)
 	if err != nil {
 		return nil, err
 	}
-	st.File = n.File
+	if st.File = n.File; decoded {
+		return st, nil
+	}
 	return st, st.DecodeEach(ctx, func(id schema.ID, err error) error {
 		return fmt.Errorf("%w: allocation %v: %w", record.ErrCorrupt, id, err)
 	})
@@ -60,7 +68,8 @@ func Load(ctx context.Context, n *logfile.Successor, o *state.Options) (*state.S
 // A builder is the work of one Build.
 type builder struct {
 	*logfile.Successor
-	from *backupstream.Reader
+	from    *backupstream.Reader
+	decoder *decoder
 
 	records, jobs uint64
 	after         record.Key // of the latest record
@@ -115,7 +124,9 @@ func (b *builder) frame(to logfile.Tx, kind backupstream.Kind, payload []byte) e
 		if logfile.IsNote(payload) {
 			return b.note(payload)
 		}
-		return b.PutJob(to, record.HashJob(record.UnsafeString(payload)), bytes.Clone(payload))
+		body := bytes.Clone(payload)
+		b.decoder.job(body)
+		return b.PutJob(to, record.HashJob(record.UnsafeString(body)), body)
 	case backupstream.DamagedJobFrame:
 		b.jobs++
 		if len(payload) < len(record.JobHash{}) {
@@ -150,9 +161,11 @@ func (b *builder) record(to logfile.Tx, payload []byte) error {
 	if !k.After(b.after) || k.Index > b.Last {
 		return record.ErrShape
 	}
-	if _, err := record.Parse(k, value); err != nil && err != record.ErrDamaged {
+	r, err := record.Parse(k, value)
+	if err != nil && err != record.ErrDamaged {
 		return err
 	}
+	b.decoder.add(&r)
 	b.after = k
 	return b.Put(to, k, value)
 }

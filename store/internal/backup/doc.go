@@ -9,9 +9,9 @@ is to replace. Package store uses them for backups, restores, and replicas that 
 
 The hard idea: a stream is proved by numbers, not by trust. Write adds up the records that it
 copies, and compares with the sum of the commit at that index: a page that is out of date does not
-get into a backup. Build adds up the records that arrive and compares with the numbers at the end;
-Load reads the file again, as Open does, and decodes every allocation. So the file is whole before
-it takes the place of another.
+get into a backup. Build adds up the records that arrive, compares with the numbers at the end, and
+decodes them meanwhile; Load reads the file again, as Open does. So the file is whole before it takes
+the place of another.
 
 Invariants:
 

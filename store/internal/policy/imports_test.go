@@ -52,6 +52,7 @@ var units = []unit{
 	{"store/internal/corrupt", "", alone, ships},
 	{"store/internal/boltfile", "store/internal/corrupt", alone, ships},
 	{"store/internal/ctxio", "", alone, ships},
+	{"store/internal/segmentsize", "", alone, ships},
 	{"store/internal/readers", "", alone, ships},
 	{"store/internal/mutation", "schema", codecs, ships},
 	{"store/internal/record", "schema store/internal/corrupt", codecs, ships},
@@ -69,17 +70,20 @@ var units = []unit{
 	{"store/internal/batchcodec", "schema store/internal/lists store/internal/record store/internal/plan", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
-	{"store/storetest", "schema watch index store", nil, ships}, // brings an assertion library to its users' tests
-	{"store/raftstore", "schema index store", nil, ships},       // a module of its own, with raft
-	{"store/cmd", "schema watch index store store/httpapi store/internal/ctxio store/internal/logfile", nil, 0},
+	{"store/storetest", "schema watch index store", nil, ships},                      // brings an assertion library to its users' tests
+	{"store/raftstore", "schema index store store/internal/segmentsize", nil, ships}, // a module of its own, with raft
+	{"store/raftstore/rafthttp", "schema store store/httpapi store/raftstore", nil, ships},
+	{"store/cmd", "schema watch index store store/httpapi store/raftstore store/raftstore/rafthttp store/internal/ctxio " +
+		"store/internal/logfile", nil, 0},
 	{"store/internal/damagetest", "", nil, 0},
 	{"store/internal/logtest", "schema store/internal/boltfile store/internal/lists store/internal/record store/internal/logfile " +
 		"store/internal/state", nil, 0},
 	{"store/internal/histories", "schema store", nil, 0},
-	{"store/internal/powercut", "schema store", nil, 0},
+	{"store/internal/powercut", "schema store store/raftstore store/internal/segmentsize", nil, 0},
 	{"store/internal/clusters", "schema store store/raftstore", nil, 0},
 	{"store/internal/policy", "", nil, 0},
 	{"bench", "schema watch index store store/httpapi", both, 0},
+	{"bench/cluster", "schema store store/raftstore bench", nil, 0}, // a module of its own, with raft and etcd
 }
 
 // mayNotImport forbids a module to a unit, tests included.
@@ -177,6 +181,8 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"store/a.go", "m/store/raftstore", false},
 		{"store/raftstore/a.go", "m/store", true},
 		{"store/raftstore/a.go", "m/store/internal/logfile", false},
+		{"store/raftstore/a.go", "m/store/raftstore/rafthttp", false},
+		{"store/raftstore/rafthttp/a.go", "m/store/raftstore", true},
 		{"store/a_test.go", "m/store/httpapi", false},
 		{"store/a_test.go", "m/store/storetest", true},
 		{"store/a.go", "m/store/storetest", false},

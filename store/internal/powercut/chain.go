@@ -326,17 +326,21 @@ func (img *image) writeDurably(dir string) error {
 // joined returns the operations before on the device, followed by those of ops that were done
 // on a copy of its files. The first base operations of ops made the copy.
 func (d *device) joined(before, ops []Op, base int) []Op {
-	copied, number := newDevice(), make(map[int]int)
+	copied := newDevice()
 	for i := range ops[:base] {
 		copied.do(&ops[i])
 	}
-	for name, file := range copied.live {
-		number[file] = d.live[name]
+	number := map[int]int{copied.root: d.root}
+	for at, file := range copied.live {
+		number[file] = d.live[name{d.root, at.text}]
 	}
 	all := slices.Clone(before)
 	for _, op := range ops[base:] {
 		if is, ok := number[op.File]; ok {
 			op.File = is
+		}
+		if is, ok := number[op.Dir]; ok {
+			op.Dir = is
 		}
 		all = append(all, op)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -45,9 +46,12 @@ type cutter struct {
 	budget int // the approximate number of images
 	maxBad int // stop after so many bad images
 	seed   uint64
-	from   int   // the first operation before which power is cut
-	whole  bool  // no write is torn: the disk keeps a file system's blocks whole
-	on     *ext4 // the store's file system; nil: the disk itself
+	from   int  // the first operation before which power is cut
+	whole  bool // no write is torn: the disk keeps a file system's blocks whole
+
+	// judge judges an image in an empty directory; nil: it has a store.
+	judge   func(h *history, img *trialImage, dir string) verdict
+	workers int // images that are judged at a time; 0: as many as processors
 }
 
 // One image in usedEach is written to, and opened again.
@@ -87,7 +91,7 @@ func (c cutter) cut(rec *recording) (*counts, error) {
 	var wg sync.WaitGroup
 	var failed error
 	ended := sync.OnceFunc(func() { close(stop) })
-	for range runtime.GOMAXPROCS(0) {
+	for range cmp.Or(c.workers, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			err := c.judgeAll(rec.history, images, func(img *trialImage, v verdict) {
 				mu.Lock()
@@ -163,8 +167,12 @@ func (c cutter) judgeAll(h *history, images <-chan trialImage, report func(*tria
 		return err
 	}
 	defer os.RemoveAll(dir)
+	judge := c.judge
+	if judge == nil {
+		judge = judgeStoreImage
+	}
 	for img := range images {
-		report(&img, c.judge(h, &img, dir))
+		report(&img, judge(h, &img, dir))
 		if err := empty(dir); err != nil {
 			return err
 		}
@@ -172,10 +180,8 @@ func (c cutter) judgeAll(h *history, images <-chan trialImage, report func(*tria
 	return nil
 }
 
-func (c cutter) judge(h *history, img *trialImage, dir string) verdict {
-	if c.on != nil {
-		return c.on.judge(h, img.image, dir, img.used)
-	}
+// judgeStoreImage judges an image that has a store.
+func judgeStoreImage(h *history, img *trialImage, dir string) verdict {
 	return h.judge(img.image, dir, img.used)
 }
 

@@ -78,24 +78,40 @@ type unit struct {
 //
 // The assumptions: a sync of a file makes the earlier writes to that file durable, with
 // the length that they need; an fdatasync does not make the file any longer than that. A
-// sync of the directory makes its names durable. Only syncs make anything durable for
+// sync of a directory makes its names durable. Only syncs make anything durable for
 // sure, but any operation may become durable at any earlier time, in any order, and of a
 // write also a part. A failed sync of a file leaves its writes in doubt, and no later
 // sync brings back the lost ones. A failed sync of the directory can be tried again: a
 // file system that loses names is read-only from then on.
 type device struct {
-	files map[int]*file  // by number
-	names map[string]int // of files
-	units []*unit        // in order
-	acked uint64         // the last acknowledged index
+	files map[int]*file // by number
+	names names
+	units []*unit // in order
+	acked uint64  // the last acknowledged index
+	shown uint64  // the last index that a reader has seen
+
+	root int          // the directory of the first name
+	dirs map[int]bool // the numbers of other directories
 
 	// The view of a running process.
 	sizes map[int]int64
-	live  map[string]int
+	live  names
 }
 
+// names has the numbers of files and directories.
+type names map[name]int
+
+// A name is one in a directory.
+type name struct {
+	dir  int
+	text string
+}
+
+// noRoot is the root of a device that has no name yet.
+const noRoot = -1
+
 func newDevice() *device {
-	return &device{files: make(map[int]*file), names: make(map[string]int), sizes: make(map[int]int64), live: make(map[string]int)}
+	return &device{root: noRoot, files: make(map[int]*file), names: make(names), sizes: make(map[int]int64), live: make(names), dirs: make(map[int]bool)}
 }
 
 // do applies an operation.
@@ -103,6 +119,8 @@ func (d *device) do(op *Op) {
 	switch {
 	case op.Kind == OpNote:
 		d.acked = max(d.acked, uint64(op.At))
+	case op.Kind == OpShown:
+		d.shown = max(d.shown, uint64(op.At))
 	case op.Kind == OpSync || op.Kind == OpSyncDir:
 		d.sync(op)
 	case op.Err != 0: // it was not done
@@ -113,9 +131,15 @@ func (d *device) do(op *Op) {
 		d.units = append(d.units, &unit{Op: op, grows: op.At >= d.sizes[op.File]})
 		d.sizes[op.File] = op.At
 	default:
+		if d.root == noRoot {
+			d.root = op.Dir
+		}
 		named := *op
 		if op.Kind == OpRename {
-			named.File = d.live[op.Name]
+			named.File = d.live[name{op.Dir, op.Name}]
+		}
+		if op.Kind == OpMkdir {
+			d.dirs[op.File] = true
 		}
 		u := &unit{Op: &named}
 		u.rename(d.live)
@@ -131,7 +155,7 @@ func (op *Op) covers(u *unit) bool {
 	case OpTruncate:
 		return op.Kind == OpSync && op.File == u.File && !(op.DataOnly && u.grows)
 	default:
-		return op.Kind == OpSyncDir
+		return op.Kind == OpSyncDir && op.File == u.Dir
 	}
 }
 
@@ -204,14 +228,14 @@ func (u *unit) apply(f *file, data []byte) {
 }
 
 // rename does a change of a name.
-func (u *unit) rename(names map[string]int) {
+func (u *unit) rename(in names) {
 	switch u.Kind {
-	case OpCreate, OpLink:
-		names[cmp.Or(u.To, u.Name)] = u.File
+	case OpCreate, OpLink, OpMkdir:
+		in[name{u.Dir, cmp.Or(u.To, u.Name)}] = u.File
 	case OpRename:
-		names[u.To] = u.File
-		delete(names, u.Name)
-	case OpUnlink:
-		delete(names, u.Name)
+		in[name{u.Dir, u.To}] = u.File
+		delete(in, name{u.Dir, u.Name})
+	case OpUnlink, OpRmdir:
+		delete(in, name{u.Dir, u.Name})
 	}
 }

@@ -152,6 +152,9 @@ func (d *disk) repair() error { return d.fail(Fault{}) }
 // note records that index was acknowledged.
 func (d *disk) note(index uint64) error { return d.call("Note", index, new(struct{})) }
 
+// shown records that a reader has seen index.
+func (d *disk) shown(index uint64) error { return d.call("Shown", index, new(struct{})) }
+
 // recorded returns the record so far.
 func (d *disk) recorded() (r Record, err error) {
 	err = d.call("Recorded", struct{}{}, &r)

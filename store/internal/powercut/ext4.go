@@ -39,12 +39,8 @@ func whyNoExt4() string {
 	return ""
 }
 
-// newExt4 makes one, mounted with these options. With barrier=0 it keeps no order.
-func newExt4(d *disk, options string) (_ *ext4, err error) {
-	dir, err := d.newDir()
-	if err != nil {
-		return nil, err
-	}
+// newExt4 makes one in a directory, mounted with these options. With barrier=0 it keeps no order.
+func newExt4(dir, options string) (_ *ext4, err error) {
 	e := &ext4{image: filepath.Join(dir, "image")}
 	if err := os.WriteFile(e.image, nil, 0o600); err != nil {
 		return nil, err
@@ -88,10 +84,14 @@ func performOnExt4(d *disk, options string, seed uint64) (_ *ext4Recording, err 
 	if reason := whyNoExt4(); reason != "" {
 		return nil, errors.New(reason)
 	}
-	if err := d.begin(Fault{}); err != nil {
+	dir, err := d.newDir()
+	if err == nil {
+		err = d.begin(Fault{})
+	}
+	if err != nil {
 		return nil, err
 	}
-	e, err := newExt4(d, options)
+	e, err := newExt4(dir, options)
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +106,13 @@ func performOnExt4(d *disk, options string, seed uint64) (_ *ext4Recording, err 
 
 // cut cuts the power of the disk that the file system is on.
 func (rec *ext4Recording) cut(c cutter) (*counts, error) {
-	c.from, c.whole, c.on = rec.began, true, rec.in
+	c.from, c.whole, c.judge = rec.began, true, rec.in.judge
 	return c.cut(rec.recording)
 }
 
 // judge mounts the file system of an image, which replays its journal, and judges the store
 // in it.
-func (e *ext4) judge(h *history, img *image, dir string, used bool) (v verdict) {
+func (e *ext4) judge(h *history, img *trialImage, dir string) (v verdict) {
 	if v.err = img.writeTo(dir); v.err != nil {
 		return v
 	}
@@ -123,7 +123,7 @@ func (e *ext4) judge(h *history, img *image, dir string, used bool) (v verdict) 
 	if v.err = left.mount("barrier=1"); v.err != nil {
 		return v
 	}
-	v = h.judgeStore(left.dir, img.acked, used)
+	v = h.judgeStore(left.dir, img.acked, img.used)
 	v.err = errors.Join(v.err, left.close())
 	return v
 }

@@ -28,6 +28,7 @@ type history struct {
 
 	applied uint64          // the highest index that was given, and not below last
 	empty   map[uint64]bool // the indexes that were given and changed nothing
+	inLog   bool            // the store is that of a node: every index without a state changed nothing
 }
 
 // newHistory returns the history of a store that was just created.

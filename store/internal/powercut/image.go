@@ -12,8 +12,10 @@ import (
 
 // An image is the state of a directory after a power cut.
 type image struct {
-	files map[string]*file
+	files map[string]*file // by path
+	dirs  []string         // below it, each after the one that it is in
 	acked uint64
+	shown uint64
 	name  func() string
 }
 
@@ -26,17 +28,35 @@ func (d *device) cutPower(fates []fate) *image {
 			u.rename(names)
 		}
 	}
-	img := &image{files: make(map[string]*file), acked: d.acked}
-	for name, n := range names {
-		f := d.files[n].clone()
-		for i, u := range units {
-			if (u.Kind == OpWrite || u.Kind == OpTruncate) && u.File == n {
-				fates[i].apply(f, u)
-			}
+	img := &image{files: make(map[string]*file), acked: d.acked, shown: d.shown}
+	contents := make(map[int]*file)
+	for _, n := range names {
+		if !d.dirs[n] && contents[n] == nil {
+			contents[n] = d.files[n].clone()
 		}
-		img.files[name] = f
 	}
+	for i, u := range units {
+		if f := contents[u.File]; f != nil && (u.Kind == OpWrite || u.Kind == OpTruncate) {
+			fates[i].apply(f, u)
+		}
+	}
+	img.add(d.root, "", names, contents)
 	return img
+}
+
+// add adds the names in a directory, which has that path.
+func (img *image) add(dir int, path string, in names, contents map[int]*file) {
+	for at, n := range in {
+		switch f := contents[n]; {
+		case at.dir != dir:
+		case f != nil:
+			img.files[filepath.Join(path, at.text)] = f
+		default:
+			below := filepath.Join(path, at.text)
+			img.dirs = append(img.dirs, below)
+			img.add(n, below, in, contents)
+		}
+	}
 }
 
 // describe lists the units with their fates.
@@ -59,12 +79,17 @@ func (u *unit) String() string {
 	case OpTruncate:
 		return fmt.Sprintf("truncate to %d of file %d", u.At, u.File)
 	default:
-		return fmt.Sprintf("%v of file %d, %s %s", u.Kind, u.File, u.Name, u.To)
+		return fmt.Sprintf("%v of file %d, %s %s in directory %d", u.Kind, u.File, u.Name, u.To, u.Dir)
 	}
 }
 
 // writeTo writes the image into an empty directory.
 func (img *image) writeTo(dir string) error {
+	for _, below := range img.dirs {
+		if err := os.Mkdir(filepath.Join(dir, below), 0o700); err != nil {
+			return err
+		}
+	}
 	for name, f := range img.files {
 		if err := f.writeTo(filepath.Join(dir, name)); err != nil {
 			return err
@@ -88,11 +113,11 @@ func (f *file) writeTo(path string) error {
 	return errors.Join(out.Truncate(f.size), out.Close())
 }
 
-// empty removes all files in a directory.
+// empty removes all that is in a directory.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}
 	return err
 }

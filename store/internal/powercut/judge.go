@@ -98,12 +98,20 @@ func (h *history) matchesApplied(k, applied, acked uint64) error {
 	if applied < max(acked, k) {
 		return fmt.Errorf("index %d was acknowledged, the store is at %d and has applied %d", acked, k, applied)
 	}
-	if applied > k && !h.empty[applied] {
+	if applied > k && !h.inLog && !h.empty[applied] {
 		return fmt.Errorf("the applied index is %d, which no entry without a change was given; the last is %d", applied, k)
 	}
+	if h.inLog {
+		return nil // a new leader gives the indexes of lost entries again: see judgeMember
+	}
+	return h.lacksNone(k, applied)
+}
+
+// lacksNone returns an error if a batch was given an index above k, up to another one.
+func (h *history) lacksNone(k, upTo uint64) error {
 	for index := range h.states {
-		if k < index && index <= applied {
-			return fmt.Errorf("the applied index is %d, and the content lacks the batch at %d", applied, index)
+		if k < index && index <= upTo {
+			return fmt.Errorf("the content at %d lacks the batch at %d, and should be that of index %d", k, index, upTo)
 		}
 	}
 	return nil
@@ -178,10 +186,15 @@ func (h *history) follow(s *store.Store, k uint64) error {
 	return nil
 }
 
+// lastAlloc is an allocation that no workload has.
+func lastAlloc() *schema.Allocation {
+	return &schema.Allocation{ID: idOf(idCount), Name: "after the power cut", Job: &schema.Job{ID: "job"}}
+}
+
 // use writes to a store in any state, and returns the index.
 func use(s *store.Store) (uint64, error) {
 	next := s.AppliedIndex() + 1
-	applied, err := s.Upsert(context.Background(), &schema.Allocation{ID: idOf(idCount), Name: "after the power cut", Job: &schema.Job{ID: "job"}})
+	applied, err := s.Upsert(context.Background(), lastAlloc())
 	if err != nil {
 		return 0, fmt.Errorf("writing to it: %w", err)
 	}

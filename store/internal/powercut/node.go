@@ -40,6 +40,7 @@ func (n *node) file() int { return n.r.number(n.StableAttr()) }
 func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (in *fs.Inode, fh fs.FileHandle, fuseFlags uint32, errno syscall.Errno) {
 	op := Op{Kind: OpCreate, Name: name}
 	errno = n.r.do(&op, func() (errno syscall.Errno) {
+		op.Dir = n.file()
 		if in, fh, fuseFlags, errno = n.LoopbackNode.Create(ctx, name, flags, mode, out); errno == 0 {
 			op.File = n.r.number(in.StableAttr())
 		}
@@ -69,9 +70,14 @@ func (n *node) wrap(of *fs.Inode, fh fs.FileHandle) fs.FileHandle {
 	return &handle{f, of, n.r}
 }
 
-// Rename implements fs.NodeRenamer.
+// Rename implements fs.NodeRenamer. Names stay in their directory.
 func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, to string, flags uint32) syscall.Errno {
-	return n.r.do(&Op{Kind: OpRename, Name: name, To: to}, func() syscall.Errno {
+	if parent.EmbeddedInode() != n.EmbeddedInode() {
+		return syscall.EXDEV
+	}
+	op := Op{Kind: OpRename, Name: name, To: to}
+	return n.r.do(&op, func() syscall.Errno {
+		op.Dir = n.file()
 		return n.LoopbackNode.Rename(ctx, name, parent, to, flags)
 	})
 }
@@ -80,6 +86,7 @@ func (n *node) Rename(ctx context.Context, name string, parent fs.InodeEmbedder,
 func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, to string, out *fuse.EntryOut) (in *fs.Inode, errno syscall.Errno) {
 	op := Op{Kind: OpLink, To: to}
 	errno = n.r.do(&op, func() (errno syscall.Errno) {
+		op.Dir = n.file()
 		op.File = n.r.number(target.EmbeddedInode().StableAttr())
 		in, errno = n.LoopbackNode.Link(ctx, target, to, out)
 		return errno
@@ -89,8 +96,35 @@ func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, to string, out
 
 // Unlink implements fs.NodeUnlinker.
 func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
-	return n.r.do(&Op{Kind: OpUnlink, Name: name}, func() syscall.Errno {
+	op := Op{Kind: OpUnlink, Name: name}
+	return n.r.do(&op, func() syscall.Errno {
+		op.Dir = n.file()
 		return n.LoopbackNode.Unlink(ctx, name)
+	})
+}
+
+// Mkdir implements fs.NodeMkdirer.
+func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (in *fs.Inode, errno syscall.Errno) {
+	op := Op{Kind: OpMkdir, Name: name}
+	errno = n.r.do(&op, func() (errno syscall.Errno) {
+		op.Dir = n.file()
+		if in, errno = n.LoopbackNode.Mkdir(ctx, name, mode, out); errno == 0 {
+			op.File = n.r.number(in.StableAttr())
+		}
+		return errno
+	})
+	if errno != 0 {
+		return nil, errno
+	}
+	return in, 0
+}
+
+// Rmdir implements fs.NodeRmdirer.
+func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
+	op := Op{Kind: OpRmdir, Name: name}
+	return n.r.do(&op, func() syscall.Errno {
+		op.Dir = n.file()
+		return n.LoopbackNode.Rmdir(ctx, name)
 	})
 }
 
@@ -104,11 +138,8 @@ func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn
 	if !ok {
 		return set()
 	}
-	op := Op{Kind: OpTruncate, At: int64(size)}
-	return n.r.do(&op, func() syscall.Errno {
-		op.File = n.file()
-		return set()
-	})
+	op := Op{Kind: OpTruncate, At: int64(size), File: n.r.numberOf(n.StableAttr())}
+	return n.r.do(&op, set)
 }
 
 // OpendirHandle implements fs.NodeOpendirHandler.
@@ -140,9 +171,7 @@ func (d *openDir) Fsyncdir(context.Context, uint32) syscall.Errno {
 
 // sync only logs a sync: the device works out its effect.
 func (r *recorder) sync(op *Op, attr fs.StableAttr) syscall.Errno {
-	r.mu.Lock()
-	op.File = r.number(attr) // also for one that fails
-	r.mu.Unlock()
+	op.File = r.numberOf(attr)
 	return r.do(op, func() syscall.Errno { return 0 })
 }
 
@@ -161,9 +190,8 @@ func (h *handle) Read(ctx context.Context, to []byte, at int64) (fuse.ReadResult
 
 // Write implements fs.FileWriter.
 func (h *handle) Write(ctx context.Context, data []byte, at int64) (n uint32, errno syscall.Errno) {
-	op := Op{Kind: OpWrite, At: at, Data: slices.Clone(data)}
+	op := Op{Kind: OpWrite, At: at, Data: slices.Clone(data), File: h.r.numberOf(h.of.StableAttr())}
 	errno = h.r.do(&op, func() (errno syscall.Errno) {
-		op.File = h.r.number(h.of.StableAttr())
 		n, errno = h.f.Write(ctx, data, at)
 		op.Data = op.Data[:n]
 		return errno

@@ -13,15 +13,18 @@ const (
 	OpWrite    OpKind = iota
 	OpTruncate        // to At bytes, longer or shorter
 	OpSync            // of a file
-	OpSyncDir         // of the directory
+	OpSyncDir         // of a directory
 	OpCreate          // of Name
 	OpRename          // of Name to To
 	OpLink            // of File under To
 	OpUnlink          // of Name
+	OpMkdir           // of Name
+	OpRmdir           // of Name
 	OpNote            // not an operation: index At was acknowledged
+	OpShown           // not an operation: a reader has seen index At
 )
 
-var opNames = [...]string{"write", "truncate", "sync", "sync of the directory", "create", "rename", "link", "unlink", "note"}
+var opNames = [...]string{"write", "truncate", "sync", "sync of the directory", "create", "rename", "link", "unlink", "mkdir", "rmdir", "note", "note of a reader"}
 
 // String returns the kind in words.
 func (k OpKind) String() string { return opNames[k] }
@@ -29,7 +32,8 @@ func (k OpKind) String() string { return opNames[k] }
 // An Op is one operation on the disk.
 type Op struct {
 	Kind     OpKind
-	File     int    // the file's number, from 1, the same under all its names
+	File     int    // the number of the file or directory, from 1, the same under all its names
+	Dir      int    // the number of the directory that has Name and To
 	At       int64  // offset, size or index
 	Data     []byte // the bytes of a write
 	Name, To string

@@ -54,6 +54,13 @@ func (r *recorder) number(attr fs.StableAttr) int {
 	return r.files[attr]
 }
 
+// numberOf is number for an operation that may fail before it is done.
+func (r *recorder) numberOf(attr fs.StableAttr) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.number(attr)
+}
+
 // Disk has the remote procedures of the process that serves the file system.
 type Disk struct{ r *recorder }
 
@@ -78,6 +85,14 @@ func (d *Disk) Note(index uint64, _ *struct{}) error {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
 	d.r.record.Ops = append(d.r.record.Ops, Op{Kind: OpNote, At: int64(index)})
+	return nil
+}
+
+// Shown logs that a reader has seen index.
+func (d *Disk) Shown(index uint64, _ *struct{}) error {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	d.r.record.Ops = append(d.r.record.Ops, Op{Kind: OpShown, At: int64(index)})
 	return nil
 }
 

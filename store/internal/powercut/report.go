@@ -34,6 +34,7 @@ type report struct {
 	Sweep     *sweepCounts `json:",omitempty"`
 	SweepTook float64      `json:",omitempty"` // seconds
 	Chains    *chainCounts `json:",omitempty"`
+	Node      *nodeCounts  `json:",omitempty"`
 	Ext4      *counts      `json:",omitempty"` // of images of a file system
 	Ext4Took  float64      `json:",omitempty"` // seconds
 }
@@ -53,7 +54,7 @@ func measure(ctx context.Context, c config, d *disk, progress io.Writer) (*repor
 		}
 		fmt.Fprintf(progress, "%d images, %.0f a second\n", r.Cuts.Images, float64(r.Cuts.Images)/r.Seconds)
 	}
-	if c.sweep {
+	if c.sweep && c.images > 0 {
 		began := time.Now()
 		var err error
 		sw := sweeper{sweepWorkload, cutter{budget: sweepImages, seed: c.seed, maxBad: 1}, false}
@@ -64,6 +65,11 @@ func measure(ctx context.Context, c config, d *disk, progress io.Writer) (*repor
 	}
 	if err := r.crash(ctx, c, d); err != nil {
 		return nil, err
+	}
+	if c.node > 0 {
+		if err := r.cutNodes(ctx, c, d, progress); err != nil {
+			return nil, err
+		}
 	}
 	if c.ext4 > 0 {
 		return r, r.cutExt4(ctx, c, d)
@@ -150,10 +156,9 @@ func (r *report) String() string {
 	var b strings.Builder
 	t := r.Cuts
 	fmt.Fprintf(&b, "%s\n%s, %s, %s, %d processors\n\n", r.Command, r.Date.Format(time.DateTime), r.Revision, r.Go, r.CPUs)
-	fmt.Fprintf(&b, "power cuts: %d images of %d workloads, at %d moments, %.0f a second\n", t.Images, r.Workloads, t.Points, float64(t.Images)/r.Seconds)
-	t.opened(&b)
-	fmt.Fprintf(&b, "  with something undone: %d, torn: %d, scattered: %d, garbage: %d\n", t.Fates["undone"], t.Fates["torn"], t.Fates["scattered"], t.Fates["garbage"])
-	fmt.Fprintf(&b, "  bad: %d\n", t.Bad)
+	if t.Images > 0 {
+		r.storeCuts(&b)
+	}
 	if s := r.Sweep; s != nil {
 		fmt.Fprintf(&b, "fail at step n: %d runs of %d steps in %.0f s; in %d nobody had to know\n", s.Runs, s.Steps, r.SweepTook, s.Silent)
 		fmt.Fprintf(&b, "  power cuts after recovery: %d images, bad: %d\n", s.Images.Images, s.Images.Bad)
@@ -162,12 +167,29 @@ func (r *report) String() string {
 		fmt.Fprintf(&b, "chains of crashes: %d of %d links each, %d after a kill, %d with a failure; %d images, bad: %d\n",
 			c.Chains, linksEach, c.Killed, c.Failed, c.Images.Images, c.Images.Bad)
 	}
+	if r.Node != nil {
+		r.Node.write(&b)
+	}
 	if t := r.Ext4; t != nil {
 		fmt.Fprintf(&b, "power cuts below an ext4: %d images, at %d moments, in %.0f s\n", t.Images, t.Points, r.Ext4Took)
 		t.opened(&b)
 		fmt.Fprintf(&b, "  bad: %d\n", t.Bad)
 	}
 	return b.String()
+}
+
+// storeCuts writes the results of the power cuts of a store.
+func (r *report) storeCuts(b *strings.Builder) {
+	t := r.Cuts
+	fmt.Fprintf(b, "power cuts: %d images of %d workloads, at %d moments, %.0f a second\n", t.Images, r.Workloads, t.Points, float64(t.Images)/r.Seconds)
+	t.opened(b)
+	t.fates(b)
+}
+
+// fates writes the numbers of images by what happened to a part, and of bad ones.
+func (t *counts) fates(w io.Writer) {
+	fmt.Fprintf(w, "  with something undone: %d, torn: %d, scattered: %d, garbage: %d\n", t.Fates["undone"], t.Fates["torn"], t.Fates["scattered"], t.Fates["garbage"])
+	fmt.Fprintf(w, "  bad: %d\n", t.Bad)
 }
 
 // opened writes the numbers of images by the index at which they opened.

@@ -10,6 +10,7 @@ import (
 
 	"allocstore/schema"
 	"allocstore/store/internal/logfile"
+	"allocstore/store/internal/record"
 )
 
 // decodePage is the number of allocations that DecodeEach decodes in one transaction: some
@@ -87,6 +88,32 @@ func (st *State) decodePage(ctx context.Context, page []located, report func(sch
 			report(page[min(n, len(page)-1)].id, err)
 		}
 	}
+}
+
+// DecodeParts decodes the parts of a record, without keeping them, and returns why no reader could use them. If
+// all parts and all jobs of a log pass, so does every allocation in DecodeEach.
+func DecodeParts(codec *schema.Codec, r *record.Record) error {
+	a := new(schema.Allocation)
+	if r.Sched != "" {
+		if err := codec.DecodeScheduler(r.Sched, r.ID, a); err != nil {
+			return err
+		}
+	}
+	if r.Client != "" {
+		if err := codec.DecodeClient(r.Client, a); err != nil {
+			return err
+		}
+	}
+	return usable(a)
+}
+
+// DecodeJob is DecodeParts for a job.
+func DecodeJob(codec *schema.Codec, body string) error {
+	j, err := codec.DecodeJob(body)
+	if err != nil {
+		return err
+	}
+	return usable(&schema.Allocation{Job: j})
 }
 
 // usable returns why no reader could use a: a nil entry, a number that JSON has no form for, or a
