@@ -52,6 +52,14 @@ func (w *wrong) answered(index uint64, before int64) bool {
 
 func (c *call) is(op string) bool { return c.Op == op && c.Kind == kindOK }
 
+// writes are those of an acknowledged write.
+func (c *call) writes() []write {
+	if !c.is(opWrite) {
+		return nil
+	}
+	return c.Batch.Writes
+}
+
 // changed is the outcome of a wait that was told of a change.
 var changed = store.Changed.String()
 
@@ -71,18 +79,18 @@ var changes = []change{
 		return c.is(opWrite) && c.Batch.Writes[0].Kind == kindEvent
 	}},
 	{"a write is there twice", "a write is applied twice", func(w *wrong, c *call) bool {
-		if !c.is(opWrite) || c.Batch.Writes[0].ID >= registerFirst+registers {
-			return false
-		}
 		again := w.rec.fed + 1
-		r := w.last.Rows[slices.IndexFunc(w.last.Rows, func(r row) bool { return r.ID == c.Batch.Writes[0].ID })]
-		if strings.Contains(" "+r.Events+" ", " "+c.Token+" ") {
-			return false // only a text that is gone is a new one
+		for _, wr := range c.writes() {
+			i := slices.IndexFunc(w.last.Rows, func(r row) bool { return r.ID == wr.ID })
+			if wr.Kind != kindUpsert || i < 0 || w.last.Rows[i].Name == wr.Token {
+				continue // only a text that is gone is a new one
+			}
+			r := w.last.Rows[i]
+			r.Modify, r.Name = again, wr.Token
+			w.rec.feed[again] = []row{r}
+			return true
 		}
-		_, events, _ := strings.Cut(r.Events, " ")
-		r.Modify, r.Dropped, r.Events = again, r.Dropped+1, events+" "+c.Token
-		w.rec.feed[again] = []row{r}
-		return true
+		return false
 	}},
 	{"a condition did not hold", "whose condition", func(_ *wrong, c *call) bool {
 		if !c.is(opWrite) || len(c.Batch.If) == 0 || c.Batch.If[0].ID == 0 {
@@ -192,7 +200,8 @@ var changes = []change{
 		return ok
 	}},
 	{"a list has another index", "the index of the list is", func(_ *wrong, c *call) bool {
-		ok := c.is(opList) && c.Outcome == changed && c.Index > c.Min+1
+		ok := c.is(opList) && c.Outcome == changed && c.Index > c.Min+1 && len(c.Gone) == 0 &&
+			!slices.ContainsFunc(c.Changed, func(r row) bool { return r.Modify != c.Index })
 		c.Index--
 		return ok
 	}},

@@ -53,7 +53,7 @@ type client struct {
 	n      int // calls so far
 
 	changed uint64      // the index of its latest write
-	shown   bool        // by the node that answered it
+	on      *process    // that shows it, or nil
 	seen    map[int]row // the rows that it read last
 }
 
@@ -91,9 +91,10 @@ const writeLimit = 1200 * time.Millisecond
 func (cl *client) write(token string, b batch) call {
 	c := call{Op: opWrite, Client: cl.number, Begin: cl.rec.now(), Token: token, Batch: &b}
 	unknown, shown := false, false
+	var on *process
 	sent := b
 	for c.Attempts = 1; ; c.Attempts++ {
-		c.Node = cl.at.number
+		c.Node, on = cl.at.number, cl.at.running()
 		a := cl.at.apply(context.Background(), &sent, writeLimit)
 		c.failure, c.Index, c.Unknown, c.Failed, c.Expected, c.Actual = a.failure, a.Index, a.Unknown, a.ConflictID, a.Expected, a.Actual
 		shown = a.Shown
@@ -119,7 +120,10 @@ func (cl *client) write(token string, b batch) call {
 	}
 	c.End = cl.rec.now()
 	if c.Kind == kindOK {
-		cl.changed, cl.shown = max(cl.changed, c.Index), shown
+		if cl.changed = max(cl.changed, c.Index); !shown {
+			on = nil
+		}
+		cl.on = on
 	}
 	cl.rec.add(c)
 	return c
@@ -140,6 +144,13 @@ func (cl *client) read(op string, q readQuery) call {
 	c := call{Op: op, Client: cl.number, Node: cl.at.number, Begin: cl.rec.now(), ID: q.ID, Min: q.Min}
 	a := cl.at.read(context.Background(), &q)
 	c.End, c.failure, c.Index, c.Applied, c.Row = cl.rec.now(), a.failure, a.Last, a.Applied, a.Row
+	switch {
+	case op != opOwn:
+	case q.Min == 0 && cl.on != cl.at.running():
+		c.Op = opStale // another process, which may have an empty directory
+	default:
+		c.Min = cl.changed
+	}
 	if c.Kind == kindOK {
 		cl.seen[q.ID] = c.Row
 	}
@@ -184,7 +195,7 @@ func (cl *client) compareAndWrite(id int) {
 // readOwn reads the allocation that it has just written, here or on another node.
 func (cl *client) readOwn(id int) {
 	q := readQuery{ID: id}
-	if cl.IntN(2) == 0 || !cl.shown {
+	if cl.IntN(2) == 0 || cl.on == nil || cl.on != cl.at.running() {
 		cl.move()
 		q.Min = cl.changed
 	}

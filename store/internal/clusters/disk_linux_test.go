@@ -31,7 +31,7 @@ func TestReplacedFiles(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if mountDisk(dir, 1<<20) != nil {
+	if mountDisk(dir, 16<<20) != nil {
 		return // all nodes share a disk here
 	}
 	defer func() { require.NoError(t, unmountDisk(dir)) }()

@@ -154,10 +154,7 @@ func (n *nemesis) fillDisk(ctx context.Context) error {
 	defer m.release()
 	m.spoil()
 	ballast := filepath.Join(m.dir, "ballast")
-	if err := fill(ballast); err != nil {
-		return err
-	}
-	if err := n.halts(ctx, m); err != nil {
+	if err := n.halts(ctx, m, func() error { return fill(ballast) }); err != nil {
 		return err
 	}
 	if err := os.Remove(ballast); err != nil {
@@ -166,9 +163,9 @@ func (n *nemesis) fillDisk(ctx context.Context) error {
 	return n.back(ctx, m)
 }
 
-// fill writes a file until its disk is full.
+// fill makes a file longer until its disk is full.
 func fill(path string) error {
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -193,12 +190,19 @@ func (m *machine) unspoil() {
 	m.spoiled = false
 }
 
-// halts waits until a node says that it has halted, and checks that it answers nothing. A node that is not told of any
-// write does not halt.
-func (n *nemesis) halts(ctx context.Context, m *machine) error {
-	for w := wait(patience); w.more(); time.Sleep(20 * time.Millisecond) {
+// halts inflicts a fault on the disk of a node, again and again since files are opened meanwhile. It waits until the node says
+// that it has halted, and checks that it answers nothing.
+func (n *nemesis) halts(ctx context.Context, m *machine, inflict func() error) error {
+	const looks = 50 // between two times that the fault is inflicted
+	for w, look := wait(patience), 0; w.more(); time.Sleep(20 * time.Millisecond) {
 		a := m.status(ctx)
 		if a.Kind != kindOK || a.Halted == "" {
+			if look%looks == 0 {
+				if err := inflict(); err != nil {
+					return err
+				}
+			}
+			look++
 			continue
 		}
 		n.count("a node halts")
@@ -237,10 +241,13 @@ func (n *nemesis) breakDisk(ctx context.Context, d *diskFault) error {
 	}
 	defer m.release()
 	m.spoil()
-	if f := m.do(ctx, &doQuery{What: "break", Fault: d.name}); f.Kind != kindOK {
-		return errors.New(f.Error)
+	inflict := func() error {
+		if f := m.do(ctx, &doQuery{What: "break", Fault: d.name}); f.Kind != kindOK && f.Kind != kindUnknown {
+			return errors.New(f.Error)
+		}
+		return nil
 	}
-	if err := n.halts(ctx, m); err != nil {
+	if err := n.halts(ctx, m, inflict); err != nil {
 		return err
 	}
 	return n.back(ctx, m)

@@ -23,6 +23,7 @@ type runner struct {
 	rows   map[int]row
 	stderr io.Writer
 	began  time.Time
+	ready  time.Time // when the first part began
 	last   *part
 }
 
@@ -94,7 +95,7 @@ func (r *runner) run(ctx context.Context) (err error) {
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
-	for len(r.r.Failed) == 0 && time.Since(r.began) < r.time {
+	for r.ready = time.Now(); len(r.r.Failed) == 0 && time.Since(r.ready) < r.time; {
 		if err := r.part(ctx); err != nil {
 			return err
 		}
@@ -161,7 +162,7 @@ func (r *runner) begin(a contentAnswer) error {
 func (r *runner) part(ctx context.Context) error {
 	r.r.Parts++
 	p := &part{c: r.c, number: r.r.Parts, seed: r.seed<<16 + uint64(r.r.Parts), base: r.base, rows: r.rows, rec: newRecorder(r.base)}
-	length := max(min(r.config.part, r.time-time.Since(r.began)), time.Second)
+	length := max(min(r.config.part, r.time-time.Since(r.ready)), time.Second)
 	last, err := p.run(ctx, length, r.n)
 	if ctx.Err() != nil {
 		return ctx.Err()
