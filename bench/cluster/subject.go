@@ -41,22 +41,12 @@ func fill(ctx context.Context, s system, f *fleet.Fleet) error {
 			for i := from; i < to; i++ {
 				batch = append(batch, f.Alloc(i))
 			}
-			if err := placeAll(ctx, s, batch); err != nil {
+			if err := insist(ctx, func() error { return s.place(ctx, batch) }); err != nil {
 				return fmt.Errorf("place job %d: %w", k, err)
 			}
 		}
 		return nil
 	})
-}
-
-// placeAll places a batch, and again if the leader has changed meanwhile.
-func placeAll(ctx context.Context, s system, batch []*schema.Allocation) error {
-	for end := time.Now().Add(patience); ; time.Sleep(attemptPause) {
-		err := s.place(ctx, batch)
-		if err == nil || ctx.Err() != nil || time.Now().After(end) {
-			return err
-		}
-	}
 }
 
 // stamps numbers all updates of the run, so that they differ.
