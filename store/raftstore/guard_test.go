@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -20,12 +21,12 @@ func (b *brokenDisk) SetUint64([]byte, uint64) error     { b.writes++; return sy
 func (b *brokenDisk) StoreLogs([]*raft.Log) error        { b.writes++; return syscall.EIO }
 func (b *brokenDisk) DeleteRange(low, high uint64) error { b.writes++; return syscall.EIO }
 
-// TestFailedLogHalts: the first error of the log, of the term or of the vote halts the node, and nothing is written
+// TestFirstFailedWriteHalts: the first error of the log, of the term or of the vote halts the node, and nothing is written
 // afterwards. The term is written without an error, since raft would panic.
-func TestFailedLogHalts(t *testing.T) {
+func TestFirstFailedWriteHalts(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(*guardedLog, *guardedTerms) error{
-		"append": func(l *guardedLog, _ *guardedTerms) error { return l.StoreLog(&raft.Log{Index: 1}) },
+		"append": func(l *guardedLog, _ *guardedTerms) error { return l.StoreLog(&raft.Log{Index: 1, Type: raft.LogNoop}) },
 		"cut":    func(l *guardedLog, _ *guardedTerms) error { return l.DeleteRange(1, 1) },
 		"vote":   func(_ *guardedLog, s *guardedTerms) error { return s.SetUint64(keyVoteTerm, 1) },
 		"voted":  func(_ *guardedLog, s *guardedTerms) error { return s.Set([]byte("LastVoteCand"), nil) },
@@ -34,8 +35,8 @@ func TestFailedLogHalts(t *testing.T) {
 		},
 	} {
 		d := &brokenDisk{InmemStore: raft.NewInmemStore()}
-		h := &halt{started: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{}), down: func() {}, note: func(error) {}}
-		l, s := &guardedLog{LogStore: d, halt: h}, &guardedTerms{d, h}
+		h := newHalt()
+		l, s := &guardedLog{LogStore: d, halt: h, base: new(atomic.Uint64)}, &guardedTerms{d, h}
 		err := write(l, s)
 		require.ErrorIs(t, err, ErrHalted, name)
 		require.ErrorIs(t, err, syscall.EIO, name)
@@ -43,7 +44,7 @@ func TestFailedLogHalts(t *testing.T) {
 		require.NoError(t, s.SetUint64(keyTerm, 2), name)
 		require.ErrorIs(t, s.SetUint64(keyVoteTerm, 2), ErrHalted, name)
 		require.ErrorIs(t, s.Set([]byte("LastVoteCand"), nil), ErrHalted, name)
-		require.ErrorIs(t, l.StoreLog(&raft.Log{Index: 1}), ErrHalted, name)
+		require.ErrorIs(t, l.StoreLog(&raft.Log{Index: 1, Type: raft.LogNoop}), ErrHalted, name)
 		require.ErrorIs(t, l.DeleteRange(1, 1), ErrHalted, name)
 		require.Equal(t, 1, d.writes, name)
 		close(h.started)
