@@ -43,7 +43,7 @@ type TransportOptions struct {
 	// advertised address is not the one to dial, as behind a proxy. TLS is added afterwards. Nil dials the address itself.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 
-	// Timeout bounds each message of raft, and dialing. Default 10 s. Snapshots have as much for each 256 KiB.
+	// Timeout bounds each message of raft, and dialing. Default 10 s. Messages and snapshots have as much for each 256 KiB.
 	Timeout time.Duration
 
 	// MaxRequestBytes bounds a forwarded request, and an answer. Default 128 MiB; it is above MaxBatchBytes of all nodes.
@@ -298,7 +298,33 @@ func (m *mux) Accept() (net.Conn, error) {
 func (m *mux) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, timeout)
 	defer cancel()
-	return m.dial(ctx, string(address), raftStream)
+	conn, err := m.dial(ctx, string(address), raftStream)
+	if err != nil {
+		return nil, err
+	}
+	return &pacedConn{conn, m.options.Timeout}, nil
+}
+
+// pacedBytes is the size of the pieces of a message that have a timeout each.
+const pacedBytes = 256 << 10
+
+// A pacedConn gives each piece of a message the timeout that raft gives the whole. Raft sends up to
+// MaxAppendEntries entries in one message, however large they are: a follower that is behind, on a slow network, would get the
+// same beginning again and again.
+type pacedConn struct {
+	net.Conn
+	timeout time.Duration
+}
+
+// Write writes bytes, and allows a timeout for the next ones or the answer.
+func (c *pacedConn) Write(p []byte) (n int, err error) {
+	for err == nil && n < len(p) {
+		var done int
+		done, err = c.Conn.Write(p[n:min(n+pacedBytes, len(p))])
+		n += done
+		_ = c.SetDeadline(time.Now().Add(c.timeout)) // after an error there are no next ones
+	}
+	return n, err
 }
 
 // dial opens a connection of a kind.
