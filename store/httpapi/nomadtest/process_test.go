@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 // tool builds allocctl, once for all tests. TestMain removes it.
 var tool = sync.OnceValues(func() (string, error) {
@@ -147,6 +147,9 @@ func (p *process) end() int {
 // wait waits until the process has ended, and returns its exit code.
 func (p *process) wait() int {
 	p.t.Helper()
+	running := p.running.Process
+	late := time.AfterFunc(patience, func() { _ = running.Kill() }) // then the code is -1
+	defer late.Stop()
 	err := p.running.Wait()
 	code := p.running.ProcessState.ExitCode()
 	p.running = nil

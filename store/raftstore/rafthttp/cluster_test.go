@@ -22,7 +22,10 @@ import (
 	"allocstore/store/storetest"
 )
 
-const patience = 60 * time.Second
+const (
+	patience = 60 * time.Second
+	hold     = 3 * time.Second // longer than an election
+)
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -61,15 +64,15 @@ func open(t *testing.T, id string) *member {
 	n, err := raftstore.Open(filepath.Join(t.TempDir(), id), &raftstore.Config{
 		ID: raft.ServerID(id), Transport: trans, Logger: quiet,
 		Raft: func(c *raft.Config) {
-			c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 400*time.Millisecond, 400*time.Millisecond, 200*time.Millisecond
+			c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 700*time.Millisecond, 700*time.Millisecond, 350*time.Millisecond
 			c.CommitTimeout = 5 * time.Millisecond
 		},
 	})
 	require.NoError(t, err)
 	m := &member{Node: n, id: raft.ServerID(id), address: trans.LocalAddr()}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", rafthttp.New(n, &rafthttp.Options{MaxBatchBytes: 1 << 20, MaxSnapshotBytes: 1 << 20, Hold: 2 * time.Second, Timeout: 10 * time.Second, Logger: quiet}))
-	mux.Handle("/v1/allocation/", httpapi.New(n.Store(), &httpapi.Options{Freshness: rafthttp.Freshness(n, 300*time.Millisecond), Logger: quiet}))
+	mux.Handle("/v1/", rafthttp.New(n, &rafthttp.Options{MaxBatchBytes: 1 << 20, MaxSnapshotBytes: 1 << 20, Hold: hold, Timeout: 10 * time.Second, Logger: quiet}))
+	mux.Handle("/v1/allocation/", httpapi.New(n.Store(), &httpapi.Options{Freshness: rafthttp.Freshness(n, hold), Logger: quiet}))
 	m.server = httptest.NewServer(mux)
 	m.client, err = rafthttp.NewClient(m.server.URL, nil)
 	require.NoError(t, err)

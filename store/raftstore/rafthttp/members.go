@@ -21,6 +21,9 @@ const (
 // statusTime bounds the questions to the other members.
 const statusTime = 2 * time.Second
 
+// showTime bounds the wait of a node for a change that it has forwarded.
+const showTime = time.Second
+
 // maxJoinBytes bounds the body of a join.
 const maxJoinBytes = 4 << 10
 
@@ -161,6 +164,7 @@ func (h *handler) join(w http.ResponseWriter, r *http.Request) error {
 	if err := held(ctx, h.opts.Hold, func() error { return h.node.Join(ctx, m) }); err != nil {
 		return err
 	}
+	h.show(ctx)
 	h.setIndex(w)
 	writeJSON(w, http.StatusOK, j)
 	return nil
@@ -180,6 +184,13 @@ func (h *handler) reach(ctx context.Context, m raftstore.Member) error {
 // unknown more often.
 func (h *handler) forWrite(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), h.opts.Timeout)
+}
+
+// show waits until this node knows the members after a change. A node that has removed itself is not told any more.
+func (h *handler) show(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, showTime)
+	defer cancel()
+	_, _ = h.fresh(ctx, httpapi.Consistent) // the change is done in any case
 }
 
 // named returns the member that the parameters id or address name, or the zero one if neither is given.
@@ -218,6 +229,7 @@ func (h *handler) removePeer(w http.ResponseWriter, r *http.Request) error {
 	if err := held(ctx, h.opts.Hold, func() error { return h.node.Leave(ctx, m.ID) }); err != nil {
 		return err
 	}
+	h.show(ctx)
 	h.setIndex(w)
 	return nil
 }
