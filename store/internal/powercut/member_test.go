@@ -89,3 +89,11 @@ func TestFailAtEveryStepOfANode(t *testing.T) {
 	require.Greater(t, got.Steps, 150)
 	t.Logf("%+v, %+v", *got, *got.Images)
 }
+
+// TestFailAtEveryStepOfAnInstallation fails operations of a node that takes snapshots of its leader.
+func TestFailAtEveryStepOfAnInstallation(t *testing.T) {
+	got, err := sweepInstalls(mounted(t), 1, 13)
+	require.NoError(t, err)
+	require.Greater(t, got.Steps, 60)
+	t.Logf("%+v", *got)
+}
