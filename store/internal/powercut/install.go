@@ -146,7 +146,7 @@ func (r *installRun) follow() error {
 
 // shows waits until the node shows an index.
 func (m *member) shows(index uint64) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
 	defer cancel()
 	if err := m.Store().WaitApplied(ctx, index); err != nil {
 		return fmt.Errorf("index %d does not arrive: it is at %d: %w", index, m.Store().AppliedIndex(), err)
