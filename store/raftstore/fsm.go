@@ -210,7 +210,9 @@ func (f *fsm) installLocked(a *arrival) error {
 	}
 	if a.install != nil {
 		f.reach("before the exchange")
-		if err := a.install.Apply(context.Background()); err != nil {
+		if err := a.install.Apply(context.Background()); errors.Is(err, store.ErrFailed) {
+			return err // the content may have been exchanged: Open looks
+		} else if err != nil {
 			return errors.Join(err, removeSynced(f.path(nextMetaName)))
 		}
 		f.reach("after the exchange")
