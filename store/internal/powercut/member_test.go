@@ -93,7 +93,7 @@ func TestFailAtEveryStepOfANode(t *testing.T) {
 
 // TestFailAtEveryStepOfAnInstallation fails operations of a node that takes snapshots of its leader.
 func TestFailAtEveryStepOfAnInstallation(t *testing.T) {
-	got, err := sweepInstalls(mounted(t), 1, 13)
+	got, err := sweepInstalls(mounted(t), 1, 29)
 	require.NoError(t, err)
 	require.Greater(t, got.Steps, 60)
 	t.Logf("%+v", *got)
