@@ -81,10 +81,10 @@ alone passes neither the power cuts nor the faults: mendLog of package raftstore
 missing steps, and without any one of them the harness finds a violation.
 
 Failing at step n is the same as for a store: in the store's file, in the log, in its
-metadata, in the snapshot's meta. The node must return an error or halt, and do neither
+metadata, in the snapshot's meta. The node must return an error or halt, and neither
 late; raft must not panic; and opened again on a working disk it must have all that it
-acknowledged, and beyond it at most the change in doubt. Removing files that are not needed
-any more may fail silently.
+acknowledged, and beyond it at most the change in doubt. A node that takes snapshots must
+then become equal to its leader. Removing old files may fail silently.
 
 # Mutants
 

@@ -55,15 +55,20 @@ func performInstall(d *disk, w installWorkload, seed uint64) (_ *installRecordin
 	if err != nil {
 		return nil, err
 	}
-	r := &installRun{installWorkload: w, disk: d, dir: dir}
-	h := newHistory()
-	h.inLog = true
-	r.memberRun = &memberRun{history: h, generator: newGenerator(seed, workload{ids: idCount, largest: 300}), dir: leader}
+	r := newInstallRun(d, w, seed, dir, leader)
 	if err := r.perform(); err != nil {
 		return nil, fmt.Errorf("follower, seed %d: %w", seed, err)
 	}
 	record, err := d.recorded()
-	return &installRecording{&recording{record, h}, leader}, err
+	return &installRecording{&recording{record, r.history}, leader}, err
+}
+
+// newInstallRun prepares a workload of a follower and a leader in two directories.
+func newInstallRun(d *disk, w installWorkload, seed uint64, dir, leader string) *installRun {
+	h := newHistory()
+	h.inLog = true
+	m := &memberRun{history: h, generator: newGenerator(seed, workload{ids: idCount, largest: 300}), dir: leader}
+	return &installRun{installWorkload: w, memberRun: m, disk: d, dir: dir}
 }
 
 // perform opens both nodes and runs all rounds.
@@ -141,7 +146,7 @@ func (r *installRun) follow() error {
 
 // shows waits until the node shows an index.
 func (m *member) shows(index uint64) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
 	defer cancel()
 	if err := m.Store().WaitApplied(ctx, index); err != nil {
 		return fmt.Errorf("index %d does not arrive: it is at %d: %w", index, m.Store().AppliedIndex(), err)
@@ -206,12 +211,17 @@ func (rec *installRecording) reconnect(f *member, dir string) (err error) {
 	if err := f.shows(index); err != nil {
 		return err
 	}
-	at, digest := f.Store().Digest()
+	return f.equal(leader)
+}
+
+// equal returns an error if the node differs from its leader, or has damage.
+func (m *member) equal(leader *member) error {
+	at, digest := m.Store().Digest()
 	wantAt, want := leader.Store().Digest()
 	if at != wantAt || digest != want {
 		return fmt.Errorf("the digest is %x of index %d, the leader's %x of index %d", digest, at, want, wantAt)
 	}
-	for fault := range f.Store().Check(context.Background()) {
+	for fault := range m.Store().Check(context.Background()) {
 		return fmt.Errorf("check after catching up: %w", fault)
 	}
 	return nil

@@ -65,20 +65,26 @@ func (m *member) bootstrap() error {
 	return m.Bootstrap(raftstore.Member{ID: m.id, Address: raft.ServerAddress(m.id), Voter: true})
 }
 
+// errStuck: a node neither works nor halts.
+var errStuck = errors.New("it neither leads nor halts")
+
+// leastTries is the least number of times to ask a node that does not lead, so that a pause of this process is no violation.
+const leastTries = 20
+
 // lead waits until the node leads, and shows all entries that are committed.
 func (m *member) lead() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
+	began := time.Now()
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := m.Read(ctx, raftstore.Linearizable)
-		if !errors.Is(err, raftstore.ErrNotLeader) {
+		cancel()
+		if !errors.Is(err, raftstore.ErrNotLeader) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("it does not become the leader: %w", err)
-		case <-time.After(time.Millisecond):
+		if try > leastTries && time.Since(began) > patience {
+			return fmt.Errorf("%w: %w", errStuck, err)
 		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

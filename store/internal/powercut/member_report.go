@@ -16,9 +16,10 @@ const perNode = 4000
 type nodeCounts struct {
 	Alone, Installs           *counts // of nodes that vote alone, and of nodes that take snapshots
 	AloneRuns, InstallRuns    int
-	AloneSeconds, InstallTook float64            // for their images
-	Sweep                     *memberSweepCounts `json:",omitempty"`
-	SweepTook                 float64            `json:",omitempty"` // seconds
+	AloneSeconds, InstallTook float64             // for their images
+	Sweep                     *memberSweepCounts  `json:",omitempty"`
+	InstallSweep              *installSweepCounts `json:",omitempty"`
+	SweepTook                 float64             `json:",omitempty"` // seconds of both
 }
 
 // cutNodes cuts the power of nodes: two images in three of those that vote alone.
@@ -45,6 +46,9 @@ func (r *report) cutNodes(ctx context.Context, c config, d *disk, progress io.Wr
 	began := time.Now()
 	var err error
 	n.Sweep, err = (&memberSweeper{seed: c.seed, budget: sweepImages, stride: 1, cuts: 16}).sweep(d)
+	if err == nil {
+		n.InstallSweep, err = sweepInstalls(d, c.seed, 1)
+	}
 	n.SweepTook = time.Since(began).Seconds()
 	return err
 }
@@ -107,6 +111,9 @@ func (n *nodeCounts) write(w io.Writer) {
 	if s := n.Sweep; s != nil {
 		fmt.Fprintf(w, "fail at step n of a node: %d runs of %d steps in %.0f s; %d halted, %d did not open, in %d nobody had to know\n",
 			s.Runs, s.Steps, n.SweepTook, s.Halted, s.Unopened, s.Silent)
+		i := n.InstallSweep
+		fmt.Fprintf(w, "  of a node that takes snapshots: %d runs of %d steps; %d halted, %d did not open, in %d all arrived\n",
+			i.Runs, i.Steps, i.Halted, i.Unopened, i.Arrived)
 		fmt.Fprintf(w, "  power cuts after recovery: %d images, bad: %d\n", s.Images.Images, s.Images.Bad)
 	}
 }

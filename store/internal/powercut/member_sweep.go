@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -184,13 +185,16 @@ func (t *memberTrial) start() (ok bool, err error) {
 	return t.did(m.lead())
 }
 
+// longPatience bounds a call, also if this process is paused for a while.
+const longPatience = 3 * time.Minute
+
 // did notes an error of the node. That it does nothing without an error for a long time is a violation.
 func (t *memberTrial) did(err error) (ok bool, _ error) {
 	if err == nil {
 		return true, nil
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return false, fmt.Errorf("the node neither works nor halts: %w", err)
+	if errors.Is(err, errStuck) || errors.Is(err, context.DeadlineExceeded) {
+		return false, fmt.Errorf("stuck: %w", err)
 	}
 	t.reported = errors.Join(t.reported, err)
 	return false, nil
@@ -198,7 +202,7 @@ func (t *memberTrial) did(err error) (ok bool, _ error) {
 
 // change applies a batch.
 func (t *memberTrial) change(steps []step) (ok bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
 	defer cancel()
 	applied, err := t.m.Apply(ctx, batchOf(steps))
 	if err == nil {
@@ -214,7 +218,7 @@ func (t *memberTrial) change(steps []step) (ok bool, err error) {
 
 // restoreInDoubt restores the backup.
 func (t *memberTrial) restoreInDoubt() (ok bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
 	defer cancel()
 	err = t.m.Restore(ctx, bytes.NewReader(t.saved.stream))
 	if err == nil {

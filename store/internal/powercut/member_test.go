@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,4 +89,23 @@ func TestFailAtEveryStepOfANode(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, got.Steps, 150)
 	t.Logf("%+v, %+v", *got, *got.Images)
+}
+
+// TestFailAtEveryStepOfAnInstallation fails operations of a node that takes snapshots of its leader.
+func TestFailAtEveryStepOfAnInstallation(t *testing.T) {
+	got, err := sweepInstalls(mounted(t), 1, 29)
+	require.NoError(t, err)
+	require.Greater(t, got.Steps, 60)
+	t.Logf("%+v", *got)
+}
+
+// TestExchangeInDoubt fails syncs of the directory while a snapshot is installed. After the one that follows the exchange of
+// the content the snapshot's meta was removed, and the node did not open any more.
+func TestExchangeInDoubt(t *testing.T) {
+	d, got := mounted(t), new(installSweepCounts)
+	for n := 5; n <= 8; n++ {
+		_, err := endureInstall(d, 1, Fault{N: n, Only: []OpKind{OpSyncDir}, Err: syscall.EIO}, got)
+		require.NoError(t, err, "sync %d", n)
+	}
+	require.NotZero(t, got.Halted)
 }
