@@ -202,3 +202,20 @@ func TestTurnsOfASystem(t *testing.T) {
 		}
 	}
 }
+
+// TestInsist: what fails for another reason than a stale read is tried again.
+func TestInsist(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	require.NoError(t, insist(t.Context(), func() error {
+		if tries++; tries < 3 {
+			return errElsewhere
+		}
+		return nil
+	}))
+	require.Equal(t, 3, tries)
+	require.ErrorIs(t, insist(t.Context(), func() error { return errStale }), errStale)
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, insist(canceled, func() error { return errElsewhere }), errElsewhere)
+}

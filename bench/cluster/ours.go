@@ -99,31 +99,33 @@ func (c *ourCluster) place(ctx context.Context, batch []*schema.Allocation) erro
 	for _, a := range batch {
 		b.Upsert(a)
 	}
-	return c.apply(ctx, c.leader(), &b)
+	_, err := c.apply(ctx, c.leader(), &b)
+	return err
 }
 
 func (c *ourCluster) update(ctx context.Context, node int, a *schema.Allocation) error {
 	var b store.Batch
 	b.UpdateFromClient(a)
-	return c.apply(ctx, node, &b)
+	applied, err := c.apply(ctx, node, &b)
+	if err == nil && (len(applied.Unknown) > 0 || applied.Unchanged > 0) {
+		return fmt.Errorf("an update was without effect: %+v", applied)
+	}
+	return err
 }
 
-func (c *ourCluster) apply(ctx context.Context, node int, b *store.Batch) error {
+func (c *ourCluster) apply(ctx context.Context, node int, b *store.Batch) (store.Applied, error) {
 	if node < 0 {
-		return errElsewhere
+		return store.Applied{}, errElsewhere
 	}
 	n := c.node(node)
 	if n == nil {
-		return errElsewhere
+		return store.Applied{}, errElsewhere
 	}
 	applied, err := n.Apply(ctx, b)
-	switch {
-	case errors.Is(err, raftstore.ErrNotLeader):
-		return fmt.Errorf("%w: %w", errElsewhere, err)
-	case err == nil && (len(applied.Unknown) > 0 || applied.Unchanged > 0):
-		return fmt.Errorf("a write was without effect: %+v", applied)
+	if errors.Is(err, raftstore.ErrNotLeader) {
+		err = fmt.Errorf("%w: %w", errElsewhere, err)
 	}
-	return err
+	return applied, err
 }
 
 func (c *ourCluster) read(ctx context.Context, node int, id string, linearizable bool) (*schema.Allocation, error) {

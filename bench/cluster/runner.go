@@ -107,7 +107,7 @@ func (r *runner) pieces() []piece {
 func (r *runner) onCluster() error {
 	all := r.wanted(r.pieces())
 	asked := r.workersOf(all)
-	if err := r.each(asked, openRequest); err != nil {
+	if err := r.open(asked); err != nil {
 		return err
 	}
 	if r.cfg.profile != "" {
@@ -124,6 +124,20 @@ func (r *runner) onCluster() error {
 		}
 	}
 	return r.each(asked, closeRequest)
+}
+
+// open opens the clusters of the workers, one after the other, or side by side at the small size.
+func (r *runner) open(workers []*worker) error {
+	if r.cfg.quick {
+		return r.each(workers, openRequest)
+	}
+	for i, w := range workers {
+		if err := r.each(workers[i:i+1], openRequest); err != nil {
+			return err
+		}
+		r.log("%s has %d allocations", w.name, r.cfg.n)
+	}
+	return nil
 }
 
 // workersOf returns the workers that the pieces need.

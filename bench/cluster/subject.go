@@ -41,7 +41,7 @@ func fill(ctx context.Context, s system, f *fleet.Fleet) error {
 			for i := from; i < to; i++ {
 				batch = append(batch, f.Alloc(i))
 			}
-			if err := errors.Join(ctx.Err(), s.place(ctx, batch)); err != nil {
+			if err := insist(ctx, func() error { return s.place(ctx, batch) }); err != nil {
 				return fmt.Errorf("place job %d: %w", k, err)
 			}
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,13 +47,32 @@ func (b *bench) write(place string, writers int, d time.Duration) (sample, error
 	s := b.subject
 	nodes, rngs := s.at(place), rngs(writers)
 	return closedLoop(writers, d, func(w int) error {
-		return s.update(b.ctx, rngs[w], w, writers, nodes[w%len(nodes)])
+		node := nodes[w%len(nodes)]
+		return insist(b.ctx, func() error {
+			err := s.update(b.ctx, rngs[w], w, writers, node)
+			if err != nil {
+				now := s.at(place)
+				node = now[w%len(now)]
+			}
+			return err
+		})
 	})
+}
+
+// insist repeats an operation that fails because the leader has changed, as on a machine that stood still for a
+// moment. The time counts.
+func insist(ctx context.Context, op func() error) error {
+	for end := time.Now().Add(patience); ; time.Sleep(attemptPause) {
+		err := op()
+		if err == nil || errors.Is(err, errStale) || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // at returns the nodes of a place.
 func (s *subject) at(place string) []int {
-	leader := s.leader()
+	leader := max(s.leader(), 0) // of a moment without one: the caller tries again
 	switch {
 	case place == followers:
 		return others(s.nodes, leader)

@@ -102,7 +102,7 @@ func (c *cluster) config(tn *testNode) *Config {
 		c.halted = append(c.halted, err)
 	}}
 	config.Raft = func(r *raft.Config) {
-		timeout := 700 * time.Millisecond
+		timeout := time.Second
 		if c.alone {
 			timeout = 50 * time.Millisecond
 		}
@@ -268,19 +268,26 @@ func (c *cluster) knows(tn, leads *testNode) {
 	c.until("a known leader", func() bool { _, id := tn.raft.LeaderWithID(); return id == leads.id })
 }
 
-// apply applies a batch on a node. Elections may come between.
-func (c *cluster) apply(tn *testNode, b *store.Batch) store.Applied {
-	c.t.Helper()
+// attempt applies a batch on a node. Elections may come between: a batch whose outcome is unknown is repeated, so it is one
+// that may be applied twice.
+func (c *cluster) attempt(tn *testNode, b *store.Batch) (store.Applied, error) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	for {
 		a, err := tn.Apply(ctx, b)
-		if !errors.Is(err, ErrNotLeader) || ctx.Err() != nil {
-			require.NoError(c.t, err)
-			return a
+		if again := errors.Is(err, ErrNotLeader) || errors.Is(err, ErrOutcomeUnknown); !again || ctx.Err() != nil {
+			return a, err
 		}
-		c.leader()
+		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// apply is attempt for a batch that is not refused.
+func (c *cluster) apply(tn *testNode, b *store.Batch) store.Applied {
+	c.t.Helper()
+	a, err := c.attempt(tn, b)
+	require.NoError(c.t, err)
+	return a
 }
 
 // place upserts allocations with the given numbers, each in its own batch.

@@ -30,9 +30,9 @@ changes nodes takes Applied.Index along, and calls Store().WaitApplied. Read mak
   - Linearizable reads show every batch that was acknowledged before. No clock matters.
   - A reader's index never goes back, on one node or from a node that is ahead to one that is behind. The only exception is an
     operator's Restore, which all readers are told, at one index.
-  - A node whose store cannot apply an entry, or whose log cannot be written, halts: it gives the leadership away, answers nothing, takes no snapshot, keeps
-    its log, and tells Config.Halted. Reasons are a full or failing disk, damage, a file that was removed, and an
-    entry of a later release.
+  - A node whose store cannot apply an entry, or whose log cannot be written, halts: it gives the leadership away, answers
+    nothing, takes no snapshot, keeps its log, and tells Config.Halted. Reasons are a full or failing disk of the store or
+    the log, damage, a file that was removed, an entry of a later release, and an operator's restore that the cluster has not kept.
   - Open compares the store, the log and the newest snapshot before raft starts. It refuses a store that
     is older than the log's beginning, or has entries that the log never had, and says what to do.
   - Nodes compare digests of their contents, within seconds of a change. One whose content differs from the leader's halts.

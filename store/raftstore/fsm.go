@@ -226,7 +226,9 @@ func (f *fsm) installLocked(a *arrival) error {
 	f.shown.Store(&place{index: f.shown.Load().index})
 	if a.install != nil {
 		f.reach("before the exchange")
-		if err := a.install.Apply(context.Background()); err != nil {
+		if err := a.install.Apply(context.Background()); errors.Is(err, store.ErrFailed) {
+			return err // it is unknown which content the file has: Open finds out, and needs the file of the next meta
+		} else if err != nil {
 			return errors.Join(err, removeSynced(f.path(nextMetaName)))
 		}
 		f.reach("after the exchange")

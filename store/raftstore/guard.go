@@ -43,7 +43,7 @@ func (l *guardedLog) GetLog(index uint64, log *raft.Log) error {
 	return err
 }
 
-// readEntry reads an entry. Damaged bytes make raft-wal, and raft's decoder of members, panic.
+// readEntry reads an entry and verifies it. Damaged bytes make raft-wal panic.
 func readEntry(from raft.LogStore, index uint64, log *raft.Log) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -53,19 +53,38 @@ func readEntry(from raft.LogStore, index uint64, log *raft.Log) (err error) {
 	if err := from.GetLog(index, log); err != nil {
 		return err
 	}
-	switch {
-	case log.Index != index:
+	if log.Index != index {
 		return fmt.Errorf("%w: log entry %d has index %d", store.ErrCorrupt, index, log.Index)
-	case log.Type == raft.LogConfiguration:
-		_ = raft.DecodeConfiguration(log.Data)
-	case log.Type == raft.LogCommand:
-		if _, err := cutSum(log.Data); err != nil {
-			return fmt.Errorf("log entry %d: %w", index, err)
-		}
-	case log.Type > raft.LogConfiguration: // raft panics when it is committed
-		return fmt.Errorf("%w: log entry %d has type %d", store.ErrCorrupt, index, log.Type)
+	}
+	return checkEntry(log)
+}
+
+// checkEntry returns an error for an entry that makes raft panic, or is damaged. Whether this release knows the command is
+// found out when it is applied.
+func checkEntry(log *raft.Log) (err error) {
+	switch log.Type {
+	case raft.LogCommand:
+		_, err = cutSum(log.Data)
+	case raft.LogConfiguration:
+		_, err = decodeMembers(log.Data)
+	case raft.LogNoop, raft.LogBarrier:
+	default:
+		err = fmt.Errorf("%w: type %d", store.ErrCorrupt, log.Type)
+	}
+	if err != nil {
+		return fmt.Errorf("log entry %d: %w", log.Index, err)
 	}
 	return nil
+}
+
+// decodeMembers decodes raft's members. Raft's own decoder panics.
+func decodeMembers(data []byte) (c raft.Configuration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: members: %v", store.ErrCorrupt, p)
+		}
+	}()
+	return raft.DecodeConfiguration(data), nil
 }
 
 // fail halts the node, because an entry cannot be read. Raft panics if it cannot read an entry that is committed, and ends the
@@ -99,11 +118,32 @@ func (l *guardedLog) StoreLogs(logs []*raft.Log) error {
 	if base := l.base.Load(); len(logs) > 0 && logs[0].Index <= base {
 		return l.halt.begin(fmt.Errorf("%w: it has another entry %d, and the snapshot is at %d", errLost, logs[0].Index, base))
 	}
+	if err := l.check(logs); err != nil {
+		return err
+	}
 	l.missed.Store(0)
 	if err := l.LogStore.StoreLogs(logs); err != nil {
 		return l.halt.begin(fmt.Errorf("append to the log: %w", err))
 	}
 	return l.files.await()
+}
+
+// check returns why entries cannot be appended: the network may have changed them.
+func (l *guardedLog) check(logs []*raft.Log) error {
+	last, err := l.LogStore.LastIndex()
+	if err != nil {
+		return l.halt.begin(fmt.Errorf("the log cannot be read: %w", err))
+	}
+	for _, log := range logs {
+		if last > 0 && log.Index != last+1 {
+			return fmt.Errorf("%w: log entry %d after %d", store.ErrCorrupt, log.Index, last)
+		}
+		if err := checkEntry(log); err != nil {
+			return err
+		}
+		last = log.Index
+	}
+	return nil
 }
 
 // DeleteRange removes entries.

@@ -23,7 +23,7 @@ func TestLogCache(t *testing.T) {
 			var logs []*raft.Log
 			for range 1 + rng.IntN(20) {
 				last++
-				logs = append(logs, &raft.Log{Index: last, Term: rng.Uint64(), Type: raft.LogBarrier, Data: make([]byte, 1)})
+				logs = append(logs, &raft.Log{Index: last, Term: rng.Uint64(), Type: raft.LogBarrier})
 			}
 			require.NoError(t, c.StoreLogs(logs))
 		case k == 5 && last > first+10: // the end is overwritten
@@ -55,7 +55,7 @@ func TestLogCacheIsBounded(t *testing.T) {
 	h := &halt{started: make(chan struct{})}
 	c := newLogCache(1024, &guardedLog{LogStore: discardLogs{raft.NewInmemStore()}, halt: h, base: new(atomic.Uint64)})
 	for i := range uint64(100) {
-		require.NoError(t, c.StoreLog(&raft.Log{Index: i + 1, Data: make([]byte, 1<<20)}))
+		require.NoError(t, c.StoreLog(&raft.Log{Index: i + 1, Type: raft.LogBarrier, Data: make([]byte, 1<<20)}))
 		bytes := 0
 		for _, log := range c.mu.ring {
 			if log != nil {
@@ -67,6 +67,6 @@ func TestLogCacheIsBounded(t *testing.T) {
 		require.NoError(t, c.GetLog(i+1, new(raft.Log)))
 	}
 	require.Equal(t, 32<<20, c.mu.bytes)
-	require.NoError(t, c.StoreLog(&raft.Log{Index: 101, Data: make([]byte, 64<<20)}))
+	require.NoError(t, c.StoreLog(&raft.Log{Index: 101, Type: raft.LogBarrier, Data: make([]byte, 64<<20)}))
 	require.Equal(t, 64<<20, c.mu.bytes)
 }

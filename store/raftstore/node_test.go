@@ -28,7 +28,7 @@ func TestThreeNodes(t *testing.T) {
 				tasks.Go(func() {
 					for j := range uint32(20) {
 						id := uint32(i)*100 + j
-						_, err := tn.Apply(t.Context(), upsert(id))
+						_, err := c.attempt(tn, upsert(id))
 						if _, missing := tn.Store().Get(storetest.ID(id)); err != nil || missing != nil {
 							t.Errorf("%s: %v, and then %v", tn.id, err, missing)
 						}
@@ -135,7 +135,7 @@ func TestReadYourWrites(t *testing.T) {
 		tasks.Go(func() {
 			for i := range uint32(25) {
 				id := w*1000 + i
-				a, err := tn.Apply(t.Context(), upsert(id))
+				a, err := c.attempt(tn, upsert(id))
 				got, missing := tn.Store().Get(storetest.ID(id))
 				if err != nil || missing != nil || got.ModifyIndex != a.Index {
 					t.Errorf("%d: %v, %v", id, err, missing)
@@ -148,7 +148,7 @@ func TestReadYourWrites(t *testing.T) {
 	var b store.Batch
 	b.Expect(storetest.ID(1), 1)
 	b.Delete(storetest.ID(1))
-	_, err := tn.Apply(t.Context(), &b)
+	_, err := c.attempt(tn, &b)
 	require.ErrorIs(t, err, store.ErrConflict)
 	require.Equal(t, last, tn.Store().LastIndex())
 	require.Greater(t, tn.Store().AppliedIndex(), applied)

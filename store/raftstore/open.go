@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -126,6 +127,7 @@ func (n *Node) start() (err error) {
 		n.tasks.Go(func() { n.newcomer.run(guarded, n.ctx.Done()) })
 	}
 	n.tasks.Go(n.lead)
+	n.tasks.Go(n.watchStore)
 	if ours {
 		t.Serve(n.Handle)
 	}
@@ -151,5 +153,13 @@ func (n *Node) lead() {
 		case <-n.up.Done():
 			return
 		}
+	}
+}
+
+// watchStore halts the node if its store fails while no entry comes.
+func (n *Node) watchStore() {
+	err := n.store.WaitApplied(n.up, math.MaxUint64) // an index that no entry has
+	if errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrDetached) {
+		_ = n.halt.begin(err)
 	}
 }

@@ -22,6 +22,9 @@ const restoreGap = 1 << 24
 // which is the same on all nodes. At it readers are told Restored, as after store.Restore; it is above all indexes of the
 // log and of the backup. Only the leader can restore.
 //
+// The leader shows the content before a majority has it. If it is lost before then, the others go on without the restore, and the
+// node halts when it hears of them.
+//
 // The backup is verified, and brought to the index, in a directory beside the store, before raft hears of it. Restore
 // returns when this node shows the content, and a majority has it. It blocks until then, or until ctx ends. Batches that are proposed meanwhile
 // are lost, or get ErrOutcomeUnknown. The node needs room for three times the backup.

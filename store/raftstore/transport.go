@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ type TransportOptions struct {
 	// advertised address is not the one to dial, as behind a proxy. TLS is added afterwards. Nil dials the address itself.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 
-	// Timeout bounds each message of raft, and dialing. Default 10 s. Snapshots have as much for each 256 KiB.
+	// Timeout bounds each message of raft, and dialing. Default 10 s. Messages and snapshots have as much for each 256 KiB.
 	Timeout time.Duration
 
 	// MaxRequestBytes bounds a forwarded request, and an answer. Default 128 MiB; it is above MaxBatchBytes of all nodes.
@@ -56,8 +57,9 @@ type TransportOptions struct {
 // port. Its methods may be called from any goroutine. Close it through the Node that uses it, or by hand if Open failed.
 type Transport struct {
 	*raft.NetworkTransport
-	mux    *mux
-	client *client
+	mux     *mux
+	client  *client
+	checked chan raft.RPC
 }
 
 // NewTransport listens on a TCP address, and returns a transport for one node. Errors: store.ErrInvalid for a wildcard
@@ -89,11 +91,49 @@ func NewTransport(address string, o *TransportOptions) (*Transport, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	t := &Transport{mux: m, client: newClient(&c, m.dial)}
+	t := &Transport{mux: m, client: newClient(&c, m.dial), checked: make(chan raft.RPC)}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: m, MaxPool: raftPool, Timeout: c.Timeout, Logger: newHCLogger(c.Logger),
 	})
+	m.tasks.Go(t.check)
 	return t, nil
+}
+
+// Consumer returns raft's messages of other nodes. Those that would make raft panic are answered with an error.
+func (t *Transport) Consumer() <-chan raft.RPC { return t.checked }
+
+// check passes raft's messages on until Close.
+func (t *Transport) check() {
+	for {
+		select {
+		case rpc := <-t.NetworkTransport.Consumer():
+			if err := checkMessage(rpc.Command); err != nil {
+				rpc.Respond(nil, err)
+				continue
+			}
+			select {
+			case t.checked <- rpc:
+			case <-t.mux.ctx.Done():
+				return
+			}
+		case <-t.mux.ctx.Done():
+			return
+		}
+	}
+}
+
+// checkMessage returns an error for a message that would make raft panic.
+func checkMessage(message any) error {
+	switch q := message.(type) {
+	case *raft.InstallSnapshotRequest:
+		_, err := decodeMembers(q.Configuration)
+		return err
+	case *raft.AppendEntriesRequest:
+		if slices.Contains(q.Entries, nil) {
+			return fmt.Errorf("%w: a message with an entry that is missing", store.ErrCorrupt)
+		}
+	}
+	return nil
 }
 
 // Serve gives the requests of other nodes to handle. Open calls it with Node.Handle.
@@ -258,7 +298,33 @@ func (m *mux) Accept() (net.Conn, error) {
 func (m *mux) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, timeout)
 	defer cancel()
-	return m.dial(ctx, string(address), raftStream)
+	conn, err := m.dial(ctx, string(address), raftStream)
+	if err != nil {
+		return nil, err
+	}
+	return &pacedConn{conn, m.options.Timeout}, nil
+}
+
+// pacedBytes is the size of the pieces of a message that have a timeout each.
+const pacedBytes = 256 << 10
+
+// A pacedConn gives each piece of a message the timeout that raft gives the whole. Raft sends up to
+// MaxAppendEntries entries in one message, however large they are: a follower that is behind, on a slow network, would get the
+// same beginning again and again.
+type pacedConn struct {
+	net.Conn
+	timeout time.Duration
+}
+
+// Write writes bytes, and allows a timeout for the next ones or the answer.
+func (c *pacedConn) Write(p []byte) (n int, err error) {
+	for err == nil && n < len(p) {
+		var done int
+		done, err = c.Conn.Write(p[n:min(n+pacedBytes, len(p))])
+		n += done
+		_ = c.SetDeadline(time.Now().Add(c.timeout)) // after an error there are no next ones
+	}
+	return n, err
 }
 
 // dial opens a connection of a kind.

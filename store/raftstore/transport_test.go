@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -219,9 +220,9 @@ func TestHostileConnections(t *testing.T) {
 		require.NoError(t, err)
 		_, err = conn.Write(b)
 		require.NoError(t, err, name)
-		_ = conn.(*net.TCPConn).CloseWrite() // the node may have ended it
+		_ = conn.(*net.TCPConn).CloseWrite() // which fails if the node has ended it already
 		_, _ = io.Copy(io.Discard, conn)     // until the node ends it
-		require.NoError(t, conn.Close())
+		_ = conn.Close()
 	}
 	c.place(tn, 0, 3)
 	_, err := NewTransport("0.0.0.0:0", nil)
@@ -265,5 +266,36 @@ func TestSelectorsTravel(t *testing.T) {
 	for _, wrong := range []string{"", "no list", `node`, `node "x`, `node "x"y`, "everything else", `node "x", placements, non-terminal`} {
 		_, err := parseSelector(wrong)
 		require.Error(t, err, wrong)
+	}
+}
+
+// TestLargeMessageOnASlowNetwork sends a message for longer than the timeout, to a reader that never stops for as long. One that
+// stops ends it.
+func TestLargeMessageOnASlowNetwork(t *testing.T) {
+	t.Parallel()
+	const timeout = 500 * time.Millisecond
+	for name, stops := range map[string]bool{"slow": false, "stopped": true} {
+		here, there := net.Pipe()
+		go func() {
+			b := make([]byte, pacedBytes)
+			for range 4 {
+				time.Sleep(timeout / 2)
+				_, _ = io.ReadFull(there, b)
+			}
+			if !stops {
+				_, _ = io.Copy(io.Discard, there)
+			}
+		}()
+		conn := &pacedConn{here, timeout}
+		require.NoError(t, conn.SetDeadline(time.Now().Add(timeout))) // as raft does once
+		n, err := conn.Write(make([]byte, 6*pacedBytes))
+		if stops {
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded, name)
+			require.Equal(t, 4*pacedBytes, n, name)
+		} else {
+			require.NoError(t, err, name)
+			require.Equal(t, 6*pacedBytes, n, name)
+		}
+		_, _ = here.Close(), there.Close()
 	}
 }

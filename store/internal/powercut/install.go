@@ -99,7 +99,7 @@ func (r *installRun) round(round int) error {
 		err = r.m.Leave(context.Background(), follower)
 	}
 	if err == nil && round%r.installWorkload.reopen == 0 {
-		r.m.trans.Disconnect(r.f.trans.LocalAddr()) // which ends what is under way
+		r.m.trans.Disconnect(r.f.trans.LocalAddr()) // ends its calls
 		err = errors.Join(r.f.Close(), r.open())
 	}
 	for range 3 {
@@ -130,7 +130,7 @@ func (r *installRun) join() error {
 	return r.m.Join(context.Background(), raftstore.Member{ID: follower, Address: raft.ServerAddress(follower)})
 }
 
-// follow waits until the follower shows what the leader shows. A reader has seen its index then; and its log has all
+// follow waits until the follower shows the leader's last index. A reader has seen its index then; and its log has all
 // entries up to its last one.
 func (r *installRun) follow() error {
 	if err := r.f.shows(r.last); err != nil {

@@ -104,7 +104,7 @@ type memberTrial struct {
 	reported error // what the node returned
 	unopened bool  // from Open
 
-	// inDoubt adds the change whose outcome is unknown to the history, at an index. It is nil if there is none.
+	// inDoubt adds the change whose outcome is unknown to the history, at an index. It is nil without one.
 	inDoubt func(index uint64)
 }
 
@@ -248,8 +248,8 @@ func (t *memberTrial) ended() error {
 	return nil
 }
 
-// checkReported returns an error if an operation failed and the node returned no error. Removing what is not needed any
-// more may fail, and what a store need not report.
+// checkReported returns an error if an operation failed and the node returned no error. Removing old files
+// may fail, and so may the steps that a store need not report.
 func (t *memberTrial) checkReported() error {
 	if t.reported != nil {
 		if t.Failed == 0 {
