@@ -24,9 +24,13 @@ func (t *Transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 }
 
 // AppendEntries sends entries. It waits while others are on their way, each of which is answered within the timeout of a message.
-// After that, and the timeout to send this one, the pipeline is closed, and the error is raft.ErrPipelineShutdown.
+// After that, and the timeouts to send this one, the pipeline is closed, and the error is raft.ErrPipelineShutdown.
 func (p *pipeline) AppendEntries(q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	stuck := time.AfterFunc(2*p.timeout, func() { _ = p.AppendPipeline.Close() })
+	size := 0
+	for _, e := range q.Entries {
+		size += len(e.Data)
+	}
+	stuck := time.AfterFunc(p.timeout*time.Duration(2+size/pacedBytes), func() { _ = p.AppendPipeline.Close() })
 	defer stuck.Stop()
 	return p.AppendPipeline.AppendEntries(q, a)
 }
