@@ -27,6 +27,7 @@ type fsm struct {
 	store *store.Store
 	dir   string
 	halt  *halt
+	log   raft.LogStore
 
 	// mu is held while entries are applied, while the content is exchanged, and while a snapshot's
 	// content and position are taken. Nothing waits for raft or the network under it.
@@ -126,13 +127,17 @@ func entriesOf(logs []*raft.Log) (entries []store.Entry, audit *digest, err erro
 	return entries, nil, nil
 }
 
-// passLocked notes that an entry is applied.
-func (f *fsm) passLocked(log *raft.Log, e *store.Entry) {
-	at := &f.mu.at
+// pass moves the position to the next entry.
+func (at *position) pass(log *raft.Log) {
 	at.index, at.term = log.Index, log.Term
 	if log.Type == raft.LogConfiguration {
 		at.configuration, at.configurationIndex = raft.DecodeConfiguration(log.Data), log.Index
 	}
+}
+
+// passLocked notes that an entry is applied.
+func (f *fsm) passLocked(log *raft.Log, e *store.Entry) {
+	f.mu.at.pass(log)
 	f.shown.Store(&place{log.Index, log.Term})
 	f.floor.pass(e.Limits.Floor)
 }

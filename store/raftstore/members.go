@@ -24,7 +24,9 @@ type Member struct {
 }
 
 // Bootstrap begins a new cluster with these members. Call it once, on one node, or on all of them with the same members; on
-// a node that belongs to a cluster it is raft.ErrCantBootstrap and changes nothing. All members begin with empty stores.
+// a node that belongs to a cluster it is raft.ErrCantBootstrap and changes nothing. All members begin with empty stores. After
+// a call on one node alone, that one can lose its first leadership with entries of Apply that no other node has heard of. Then
+// nothing was acknowledged, and no node is elected: remove the directories, and begin again. A call on all has no such case.
 func (n *Node) Bootstrap(members ...Member) error {
 	if err := n.available(); err != nil {
 		return err

@@ -106,6 +106,26 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestRestartedLeaderInstalls: of three nodes one is dead, one must be installed anew, and the third has just started. It cannot
+// have entries committed before the second one has them, and must not wait for that to send its content.
+func TestRestartedLeaderInstalls(t *testing.T) {
+	t.Parallel()
+	c, away := behind(t, nil, nil)
+	leads := c.leader()
+	for _, tn := range c.nodes {
+		if tn != leads && tn != away {
+			c.shut(tn)
+		}
+	}
+	require.Greater(t, leads.Store().AppliedIndex(), leads.fsm.mu.meta.Index)
+	c.shut(leads)
+	c.open(leads)
+	c.open(away)
+	c.place(c.leader(), 100, 105)
+	c.equal()
+	c.installed(away, 60)
+}
+
 // TestCrashBetweenStoringAndRestore kills a follower at both steps of an installation, before and after the exchange. It
 // starts again without being behind for ever, and without an index that its store lacks.
 func TestCrashBetweenStoringAndRestore(t *testing.T) {

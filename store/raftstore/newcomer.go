@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -16,24 +14,32 @@ import (
 // newcomerName names the file that a node has until it has caught up for the first time.
 const newcomerName = "newcomer"
 
-// A newcomer keeps a node that began with an empty directory from voting before it has caught up.
+// A newcomer keeps a node that began with an empty directory from voting as one with an empty log.
 //
 // The node may have been a member before: it left, lost its directory, and its ID and address are used again. A member that
 // has not heard of it leaving counts its vote. With an empty log it would vote for that member, and the two might be a
-// majority of the members that the latter knows, beside the leader and a majority of the present members. When the
-// node's log has reached the end that the first leader's log had, it has the entry by which the node left, or a later one,
-// and raft itself refuses the vote. Raft asks for votes with an empty log in a new cluster only: candidates have one entry then.
+// majority of the members that the latter knows, beside the leader and a majority of the present members. The log of the
+// first leader that the node hears has the entry by which it left, or a later one. Until its own log has reached the end that
+// the leader's log had then, it votes as if it had: for candidates whose log is not behind that.
 //
-// Until then a vote may be missing. Joined as a non-voter first, the node has caught up before its vote counts.
+// Before it has heard a leader it votes in the first elections of a new cluster only: candidates have next to nothing in the
+// log then. See Bootstrap for a first leader that has more, and was heard by no other node.
 type newcomer struct {
 	path string
 	halt *halt
 	raft *raft.Raft // set before run
 
 	mu     sync.Mutex
-	target uint64 // the index to reach; 0 until a leader has been heard
+	target place // the end to reach; the zero place until a leader has been heard
 	done   bool
 }
+
+// The log of a candidate in a new cluster: one term after that of Bootstrap, and few entries: those of Bootstrap, of raft, and of
+// lead.
+const (
+	firstTerm    = 2
+	firstEntries = 4
+)
 
 // newNewcomer returns the newcomer of a directory, or nil if its node has caught up before. fresh says that the
 // directory has neither a log nor a snapshot.
@@ -42,20 +48,22 @@ func newNewcomer(dir string, fresh bool, h *halt) (*newcomer, error) {
 	text, err := os.ReadFile(c.path)
 	switch {
 	case fresh:
-		return c, c.write(0)
+		return c, c.write(place{})
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	c.target, _ = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64) // 0 for wrong bytes: a leader is heard again
+	if _, err := fmt.Sscan(string(text), &c.target.index, &c.target.term); err != nil {
+		c.target = place{} // wrong bytes: a leader is heard again
+	}
 	return c, nil
 }
 
-// write makes the index to reach durable.
-func (c *newcomer) write(target uint64) error {
+// write makes the end to reach durable.
+func (c *newcomer) write(target place) error {
 	temp := c.path + ".tmp"
-	if err := writeSynced(temp, fmt.Appendln(nil, target)); err != nil {
+	if err := writeSynced(temp, fmt.Appendln(nil, target.index, target.term)); err != nil {
 		return err
 	}
 	return rename(temp, c.path)
@@ -90,24 +98,19 @@ func (c *newcomer) admit(rpc *raft.RPC) (ok bool, err error) {
 		return true, nil
 	}
 	last := c.raft.LastIndex()
-	if c.target > 0 && last >= c.target {
+	if c.target.index > 0 && last >= c.target.index {
 		return true, c.finishLocked()
 	}
 	switch q := rpc.Command.(type) {
 	case *raft.AppendEntriesRequest:
-		if end := max(q.PrevLogEntry+uint64(len(q.Entries)), q.LeaderCommitIndex); c.target == 0 && end > 0 {
-			if err := c.write(end); err != nil {
-				return false, err
-			}
-			c.target = end
-		}
+		return true, c.hearLocked(q)
 	case *raft.RequestVoteRequest:
-		if ok = c.isNewCluster(last, q.LastLogIndex); !ok {
+		if ok = c.mayVoteLocked(last, place{q.LastLogIndex, q.LastLogTerm}); !ok {
 			rpc.Respond(&raft.RequestVoteResponse{RPCHeader: c.header(), Term: c.raft.CurrentTerm()}, nil)
 		}
 		return ok, nil
 	case *raft.RequestPreVoteRequest:
-		if ok = c.isNewCluster(last, q.LastLogIndex); !ok {
+		if ok = c.mayVoteLocked(last, place{q.LastLogIndex, q.LastLogTerm}); !ok {
 			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: c.header(), Term: c.raft.CurrentTerm()}, nil)
 		}
 		return ok, nil
@@ -115,9 +118,28 @@ func (c *newcomer) admit(rpc *raft.RPC) (ok bool, err error) {
 	return true, nil
 }
 
-// isNewCluster reports whether an election is the first one of a cluster: no log has more than the entry of Bootstrap.
-func (c *newcomer) isNewCluster(own, candidate uint64) bool {
-	return c.target == 0 && own <= 1 && candidate <= 1
+// hearLocked notes the end of the first leader's log. A leader sends it first of all; heartbeats have none.
+func (c *newcomer) hearLocked(q *raft.AppendEntriesRequest) error {
+	end := place{q.PrevLogEntry, q.PrevLogTerm}
+	if n := len(q.Entries); n > 0 {
+		end = place{q.Entries[n-1].Index, q.Entries[n-1].Term}
+	}
+	if c.target.index > 0 || end.index == 0 {
+		return nil
+	}
+	if err := c.write(end); err != nil {
+		return err
+	}
+	c.target = end
+	return nil
+}
+
+// mayVoteLocked reports whether the node may vote for a candidate whose log ends at a place, when its own has so many entries.
+func (c *newcomer) mayVoteLocked(own uint64, candidate place) bool {
+	if t := c.target; t.index > 0 {
+		return candidate.term > t.term || candidate.term == t.term && candidate.index >= t.index
+	}
+	return own <= 1 && candidate.term <= firstTerm && candidate.index <= firstEntries
 }
 
 func (c *newcomer) header() raft.RPCHeader {

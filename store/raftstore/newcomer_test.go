@@ -68,10 +68,10 @@ func TestNewcomerKeepsItsTarget(t *testing.T) {
 	c, err := newNewcomer(dir, true, nil)
 	require.NoError(t, err)
 	require.Zero(t, c.target)
-	require.NoError(t, c.write(70))
+	require.NoError(t, c.write(place{70, 3}))
 	again, err := newNewcomer(dir, false, nil)
 	require.NoError(t, err)
-	require.EqualValues(t, 70, again.target)
+	require.Equal(t, place{70, 3}, again.target)
 	require.NoError(t, os.WriteFile(c.path, []byte("x"), 0o600))
 	again, err = newNewcomer(dir, false, nil)
 	require.NoError(t, err)
@@ -83,4 +83,59 @@ func TestNewcomerKeepsItsTarget(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, again, "it has caught up before")
 	require.NoError(t, again.finish())
+}
+
+// TestVotesOfNewcomers: before a node has caught up it votes as if it had, or in the first elections of a cluster. Otherwise a
+// first leader that is deposed before the others have its entries would find no voter.
+func TestVotesOfNewcomers(t *testing.T) {
+	t.Parallel()
+	for _, v := range []struct {
+		target    place
+		own       uint64
+		candidate place
+		may       bool
+	}{
+		{place{}, 0, place{1, 1}, true},
+		{place{}, 0, place{3, 2}, true},
+		{place{}, 0, place{3, 3}, false},
+		{place{}, 0, place{5, 2}, false},
+		{place{}, 5, place{5, 2}, false},
+		{place{3, 2}, 0, place{3, 2}, true},
+		{place{3, 2}, 0, place{2, 2}, false},
+		{place{90, 7}, 40, place{95, 7}, true},
+		{place{90, 7}, 40, place{89, 7}, false},
+		{place{90, 7}, 40, place{900, 6}, false},
+		{place{90, 7}, 40, place{91, 8}, true},
+	} {
+		c := &newcomer{target: v.target}
+		require.Equal(t, v.may, c.mayVoteLocked(v.own, v.candidate), "%+v", v)
+	}
+}
+
+// TestDeposedFirstLeaderIsElectedAgain: the first leader of a cluster is cut off when the others have heard it, and have none of
+// its entries.
+func TestDeposedFirstLeaderIsElectedAgain(t *testing.T) {
+	t.Parallel()
+	c := &cluster{t: t, dir: t.TempDir(), links: make(map[raft.ServerAddress]*testNode)}
+	t.Cleanup(c.close)
+	var members []Member
+	for range 3 {
+		tn := c.add()
+		members = append(members, Member{tn.id, tn.address, true})
+	}
+	for _, tn := range c.nodes[1:] {
+		require.NoError(t, tn.newcomer.hearLocked(&raft.AppendEntriesRequest{PrevLogEntry: 2, PrevLogTerm: 2}))
+		require.Equal(t, place{2, 2}, tn.newcomer.target)
+	}
+	first := c.nodes[0]
+	require.NoError(t, first.Bootstrap(members...))
+	require.Never(t, func() bool { return first.raft.State() == raft.Leader }, 2*time.Second, 10*time.Millisecond, "its log is behind")
+	for _, tn := range c.nodes[1:] {
+		tn.newcomer.mu.Lock()
+		tn.newcomer.target = place{1, 1}
+		tn.newcomer.mu.Unlock()
+	}
+	c.leader()
+	c.place(c.leader(), 0, 5)
+	c.equal()
 }

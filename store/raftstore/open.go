@@ -85,7 +85,7 @@ func (n *Node) open(dir string) (err error) {
 		return err
 	}
 	n.fsm = newFSM(n.store, dir, r.meta, n.halt)
-	n.fsm.reached = n.config.reached
+	n.fsm.reached, n.fsm.log = n.config.reached, n.wal
 	return n.start()
 }
 

@@ -81,8 +81,7 @@ func (s *snapshots) send() (*raft.SnapshotMeta, io.ReadCloser, error) {
 	return m.snapshot(1 + info.Bytes), d, nil
 }
 
-// prepare pins the content and its position. A node that has just started knows the position of its content as soon
-// as raft has passed it.
+// prepare pins the content and its position.
 func (s *snapshots) prepare() (*store.Backup, *meta, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,12 +92,29 @@ func (s *snapshots) prepare() (*store.Backup, *meta, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	at := &s.mu.at
-	if at.index != b.AppliedIndex() {
-		_ = b.Close()
-		return nil, nil, fmt.Errorf("the log is applied again up to %d: it is at %d", b.AppliedIndex(), at.index)
+	at, err := s.positionLocked(b.AppliedIndex())
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("the log is applied again up to %d: %w", b.AppliedIndex(), err), b.Close())
 	}
 	return b, &meta{Index: at.index, Term: at.term, Configuration: at.configuration.Clone(), ConfigurationIndex: at.configurationIndex}, nil
+}
+
+// positionLocked returns the position of an index that the store has applied. Raft may not have come to it since the start: a
+// leader applies its log again only when a majority has it, and some of that may need the content first. All up to the index
+// is committed, so the log has the terms and the members.
+func (f *fsm) positionLocked(applied uint64) (position, error) {
+	at := f.mu.at
+	if at.index > applied {
+		return at, fmt.Errorf("it is at %d", at.index)
+	}
+	for at.index < applied {
+		var log raft.Log
+		if err := readEntry(f.log, at.index+1, &log); err != nil {
+			return at, fmt.Errorf("it is at %d: %w", at.index, err)
+		}
+		at.pass(&log)
+	}
+	return at, nil
 }
 
 // A departure is a snapshot on its way to another node.

@@ -112,8 +112,11 @@ func (b *batch) apply(rows map[int]row, index uint64) (changed map[int]row, unkn
 			changed[w.Previous] = p
 		}
 	}
-	for id, r := range changed { // such as a deletion of an insert of the same batch
-		if was, ok := rows[id]; r.Absent && (!ok || was.Absent) {
+	for id, r := range changed { // a later write of the batch may take an earlier one back
+		was, ok := rows[id]
+		content := r
+		content.Modify, content.Alloc = was.Modify, was.Alloc
+		if r.Absent && (!ok || was.Absent) || ok && content == was {
 			delete(changed, id)
 		}
 	}

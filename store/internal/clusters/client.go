@@ -142,7 +142,11 @@ func (cl *client) read(op string, q readQuery) call {
 		q.Milli = 1500
 	}
 	c := call{Op: op, Client: cl.number, Node: cl.at.number, Begin: cl.rec.now(), ID: q.ID, Min: q.Min}
+	process, before := cl.at.running(), cl.at.shown()
 	a := cl.at.read(context.Background(), &q)
+	if a.Kind == kindOK && !cl.at.saw(process, a.Last) && a.Last < before {
+		cl.rec.fault("node %s shows index %d, and has shown %d before", cl.at.id, a.Last, before)
+	}
 	c.End, c.failure, c.Index, c.Applied, c.Row = cl.rec.now(), a.failure, a.Last, a.Applied, a.Row
 	switch {
 	case op != opOwn:

@@ -268,10 +268,8 @@ func (c *cluster) look(m *machine, p *process, before uint64, a *statusAnswer) {
 	if a.Last < before {
 		c.fault("node %s shows index %d, and has shown %d before", m.id, a.Last, before)
 	}
+	m.saw(p, a.Last)
 	m.mu.Lock()
-	if m.process == p {
-		m.seen = max(m.seen, a.Last)
-	}
 	spoiled := m.spoiled
 	m.mu.Unlock()
 	if a.Halted != "" && !spoiled {

@@ -120,11 +120,16 @@ func (m *machine) started(p *process, h *hello) error {
 	return nil
 }
 
-// saw notes an index that the node has shown.
-func (m *machine) saw(index uint64) {
+// saw notes an index that a process has shown. It reports whether the process has ended meanwhile: the next one may have an
+// empty directory.
+func (m *machine) saw(p *process, index uint64) (ended bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.process != p || p == nil {
+		return true
+	}
 	m.seen = max(m.seen, index)
+	return false
 }
 
 func (m *machine) running() *process {

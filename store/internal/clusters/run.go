@@ -56,10 +56,11 @@ func (r *runner) whole(ctx context.Context) (err error) {
 	if len(r.r.Failed) > 0 {
 		err = errors.Join(errViolation, err)
 	}
-	if err != nil {
+	canceled := ctx.Err() != nil && len(r.r.Failed) == 0
+	if err != nil && !canceled {
 		r.r.Left = r.dir
 	} else if temporary {
-		err = os.RemoveAll(r.dir)
+		err = errors.Join(err, os.RemoveAll(r.dir))
 	}
 	return err
 }
