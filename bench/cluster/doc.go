@@ -8,7 +8,7 @@ them.
 
 It prints a table of medians with ratios, and then the targets of the design: each is met, not met, or not run, which
 includes a run on fewer allocations than the target needs. With -out it saves the same as cluster.txt, and with every sample
-as cluster.json. The full size takes most of an hour, 16 GB of memory and 20 GB of disk:
+as cluster.json. The full size takes an hour, 16 GB of memory and 20 GB of disk:
 
 	go -C bench/cluster run . -out ../results
 
