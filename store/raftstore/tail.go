@@ -13,7 +13,6 @@ import (
 	"time"
 
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 
@@ -34,10 +33,7 @@ import (
 //
 // It opens meta.
 func mendLog(dir string, meta types.MetaStore) error {
-	if err := writeAgain(filepath.Join(dir, metadb.FileName)); err != nil {
-		return err
-	}
-	state, err := meta.Load(dir)
+	state, err := loadMeta(dir, meta)
 	if err != nil {
 		return err
 	}
@@ -48,9 +44,6 @@ func mendLog(dir string, meta types.MetaStore) error {
 		return nil
 	}
 	tail := &state.Segments[len(state.Segments)-1]
-	if !tail.SealTime.IsZero() {
-		return nil
-	}
 	path := filepath.Join(dir, segment.FileName(*tail))
 	t, err := mendTail(path)
 	if err != nil {
@@ -58,6 +51,9 @@ func mendLog(dir string, meta types.MetaStore) error {
 	}
 	if t.index == 0 {
 		return nil
+	}
+	if t.entries == 0 {
+		return fmt.Errorf("%s: %w: an index of no entries; %s", path, store.ErrCorrupt, anew)
 	}
 	tail.SealTime, tail.MaxIndex, tail.IndexStart = time.Now(), tail.BaseIndex+uint64(t.entries)-1, uint64(t.index)
 	state.Segments = append(state.Segments, types.SegmentInfo{
