@@ -111,3 +111,34 @@ func TestLogMetaOfNoLog(t *testing.T) {
 	require.ErrorIs(t, n.openLog(dir, 4096), store.ErrCorrupt)
 	require.NoError(t, n.closeFiles())
 }
+
+// TestLostTermIsRefused: a node whose term is below that of its last entry, or of its vote, has lost it, and might vote twice.
+func TestLostTermIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil, nil)
+	tn := c.nodes[0]
+	c.place(tn, 0, 3)
+	c.shut(tn)
+	c.open(tn)
+	c.leader()
+	term := tn.raft.CurrentTerm()
+	require.Greater(t, term, uint64(2))
+	set := func(key []byte, value uint64) {
+		n := &Node{config: Config{Logger: quiet}, halt: newHalt()}
+		require.NoError(t, n.openLog(filepath.Join(c.dirOf(tn), logName), 4096))
+		require.NoError(t, n.wal.SetUint64(key, value))
+		require.NoError(t, n.closeFiles())
+	}
+	c.shut(tn)
+	for _, wrong := range []func(){func() { set(keyTerm, term-1) }, func() { set(keyVoteTerm, 1<<40) }} {
+		wrong()
+		err := c.tryOpen(tn)
+		require.ErrorIs(t, err, ErrLogMismatch)
+		require.ErrorContains(t, err, "term")
+		set(keyTerm, term)
+		set(keyVoteTerm, term)
+	}
+	c.open(tn)
+	c.leader()
+	require.Equal(t, 3, tn.Store().Stats().Allocations)
+}

@@ -49,7 +49,34 @@ func (r *recovery) run() error {
 	if err := r.forgetTerm(); err != nil {
 		return err
 	}
-	return r.readLog()
+	if err := r.readLog(); err != nil {
+		return err
+	}
+	return r.checkTerm()
+}
+
+// checkTerm compares raft's term, whose bytes have no checksum, with those of the vote, the last entry and the snapshot. Raft
+// writes it first of all. A node that has lost it might vote twice in one.
+func (r *recovery) checkTerm() error {
+	term, err := r.terms.GetUint64(keyTerm)
+	if err != nil {
+		return err
+	}
+	least, err := r.terms.GetUint64(keyVoteTerm)
+	if err != nil {
+		return err
+	}
+	if least = max(least, r.meta.Term); r.last > 0 {
+		var log raft.Log
+		if err := readEntry(r.log, r.last, &log); err != nil {
+			return fmt.Errorf("log entry %d: %w", r.last, err)
+		}
+		least = max(least, log.Term)
+	}
+	if term < least {
+		return fmt.Errorf("%w: the term is %d, and the vote, the log or the newest snapshot has term %d; %s", ErrLogMismatch, term, least, anew)
+	}
+	return nil
 }
 
 // readLog reads the entries that raft will read: it panics if it cannot.
