@@ -20,17 +20,18 @@ const newcomerName = "newcomer"
 // has not heard of it leaving counts its vote. With an empty log it would vote for that member, and the two might be a
 // majority of the members that the latter knows, beside the leader and a majority of the present members. The log of the
 // first leader that the node hears has the entry by which it left, or a later one. Until its own log has reached the end that
-// the leader's log had then, it votes as if it had: for candidates whose log is not behind that.
+// the leader's log had then, it votes as if it had: for candidates whose log is not behind that. It is no candidate meanwhile,
+// as its log may end with members who are none any more, and does not say which term it has.
 //
 // Before it has heard a leader it votes in the first elections of a new cluster only: candidates have next to nothing in the
 // log then. See Bootstrap for a first leader that has more, and was heard by no other node.
 type newcomer struct {
 	path string
 	halt *halt
-	raft *raft.Raft // set before run
 
 	mu     sync.Mutex
-	target place // the end to reach; the zero place until a leader has been heard
+	raft   *raft.Raft // set before run; raft itself may be earlier
+	target place      // the end to reach; the zero place until a leader has been heard
 	done   bool
 }
 
@@ -41,13 +42,13 @@ const (
 	firstEntries = 4
 )
 
-// newNewcomer returns the newcomer of a directory, or nil if its node has caught up before. fresh says that the
-// directory has neither a log nor a snapshot.
-func newNewcomer(dir string, fresh bool, h *halt) (*newcomer, error) {
+// newNewcomer returns the newcomer of a directory, or nil if its node has caught up before. last is the index of the last entry
+// of the log, and base that of the newest snapshot.
+func newNewcomer(dir string, last, base uint64, h *halt) (*newcomer, error) {
 	c := &newcomer{path: filepath.Join(dir, newcomerName), halt: h}
 	text, err := os.ReadFile(c.path)
 	switch {
-	case fresh:
+	case errors.Is(err, fs.ErrNotExist) && last == 0 && base == 0:
 		return c, c.write(place{})
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
@@ -56,6 +57,8 @@ func newNewcomer(dir string, fresh bool, h *halt) (*newcomer, error) {
 	}
 	if _, err := fmt.Sscan(string(text), &c.target.index, &c.target.term); err != nil {
 		c.target = place{} // wrong bytes: a leader is heard again
+	} else if c.target.index == 0 && last > 0 && base == 0 {
+		return nil, removeSynced(c.path) // it has not heard a leader, so the log is that of a Bootstrap that was interrupted
 	}
 	return c, nil
 }
@@ -90,17 +93,53 @@ func (c *newcomer) finishLocked() error {
 	return nil
 }
 
+// begin sets raft, which runs already.
+func (c *newcomer) begin(r *raft.Raft) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.raft = r
+}
+
+// errNewcomer is why a node is no candidate, and does not answer for its term.
+var errNewcomer = errors.New("the node is new, and has not caught up")
+
+// caughtUp returns errNewcomer if the node has not caught up, or ErrHalted. c may be nil.
+func (c *newcomer) caughtUp() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, err := c.hasCaughtUpLocked()
+	switch {
+	case err != nil:
+		return c.halt.begin(fmt.Errorf("note that the node is not new: %w", err))
+	case !now:
+		return errNewcomer
+	}
+	return nil
+}
+
+// hasCaughtUpLocked reports whether the node has caught up, and makes it durable.
+func (c *newcomer) hasCaughtUpLocked() (bool, error) {
+	if c.done {
+		return true, nil
+	}
+	if c.raft == nil || c.target.index == 0 || c.raft.LastIndex() < c.target.index {
+		return false, nil
+	}
+	err := c.finishLocked()
+	return err == nil, err
+}
+
 // admit reports whether raft may see a message. A vote that must not be given is refused here.
 func (c *newcomer) admit(rpc *raft.RPC) (ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done {
-		return true, nil
+	if now, err := c.hasCaughtUpLocked(); now || err != nil {
+		return now, err
 	}
 	last := c.raft.LastIndex()
-	if c.target.index > 0 && last >= c.target.index {
-		return true, c.finishLocked()
-	}
 	switch q := rpc.Command.(type) {
 	case *raft.AppendEntriesRequest:
 		return true, c.hearLocked(q)
@@ -149,7 +188,8 @@ func (c *newcomer) header() raft.RPCHeader {
 // A newcomerTransport is the transport of a newcomer.
 type newcomerTransport struct {
 	raft.Transport
-	rpcs chan raft.RPC
+	newcomer *newcomer
+	rpcs     chan raft.RPC
 }
 
 // A preVoteTransport is one that can ask for votes before an election.
@@ -158,9 +198,25 @@ type preVoteTransport struct {
 	raft.WithPreVote
 }
 
+// RequestVote asks for a vote in an election, unless the node is new.
+func (t *newcomerTransport) RequestVote(id raft.ServerID, to raft.ServerAddress, q *raft.RequestVoteRequest, a *raft.RequestVoteResponse) error {
+	if err := t.newcomer.caughtUp(); err != nil {
+		return err
+	}
+	return t.Transport.RequestVote(id, to, q, a)
+}
+
+// RequestPreVote asks for a vote before an election, unless the node is new.
+func (t preVoteTransport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, q *raft.RequestPreVoteRequest, a *raft.RequestPreVoteResponse) error {
+	if err := t.newcomer.caughtUp(); err != nil {
+		return err
+	}
+	return t.WithPreVote.RequestPreVote(id, to, q, a)
+}
+
 // transport returns the transport that raft gets in the place of t.
 func (c *newcomer) transport(t raft.Transport) (raft.Transport, *newcomerTransport) {
-	to := &newcomerTransport{t, make(chan raft.RPC)}
+	to := &newcomerTransport{t, c, make(chan raft.RPC)}
 	if pre, ok := t.(raft.WithPreVote); ok {
 		return preVoteTransport{to, pre}, to
 	}

@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -65,24 +66,43 @@ func TestWipedNodeElectsNobody(t *testing.T) {
 func TestNewcomerKeepsItsTarget(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c, err := newNewcomer(dir, true, nil)
+	c, err := newNewcomer(dir, 0, 0, nil)
 	require.NoError(t, err)
 	require.Zero(t, c.target)
 	require.NoError(t, c.write(place{70, 3}))
-	again, err := newNewcomer(dir, false, nil)
+	again, err := newNewcomer(dir, 5, 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, place{70, 3}, again.target)
+	again, err = newNewcomer(dir, 0, 0, nil)
+	require.NoError(t, err)
+	require.Equal(t, place{70, 3}, again.target, "killed before its first entry")
 	require.NoError(t, os.WriteFile(c.path, []byte("x"), 0o600))
-	again, err = newNewcomer(dir, false, nil)
+	again, err = newNewcomer(dir, 5, 0, nil)
 	require.NoError(t, err)
 	require.Zero(t, again.target)
 	require.NoError(t, again.finish())
 	require.NoError(t, again.finish())
 	require.NoFileExists(t, c.path)
-	again, err = newNewcomer(dir, false, nil)
+	again, err = newNewcomer(dir, 5, 0, nil)
 	require.NoError(t, err)
 	require.Nil(t, again, "it has caught up before")
 	require.NoError(t, again.finish())
+}
+
+// TestBootstrapThatWasInterrupted: a node is killed after the first entry is in its log, and before it is noted that it votes. It has
+// heard no leader, so the entry comes from Bootstrap. A node that has only a snapshot has no such entry.
+func TestBootstrapThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, err := newNewcomer(dir, 0, 0, nil)
+	require.NoError(t, err)
+	c, err := newNewcomer(dir, 80, 70, nil)
+	require.NoError(t, err)
+	require.NotNil(t, c)
+	c, err = newNewcomer(dir, 1, 0, nil)
+	require.NoError(t, err)
+	require.Nil(t, c)
+	require.NoFileExists(t, filepath.Join(dir, newcomerName))
 }
 
 // TestVotesOfNewcomers: before a node has caught up it votes as if it had, or in the first elections of a cluster. Otherwise a

@@ -81,7 +81,7 @@ func (n *Node) open(dir string) (err error) {
 	if err := r.run(); err != nil {
 		return err
 	}
-	if n.newcomer, err = newNewcomer(dir, r.last == 0 && r.meta.Index == 0, n.halt); err != nil {
+	if n.newcomer, err = newNewcomer(dir, r.last, r.meta.Index, n.halt); err != nil {
 		return err
 	}
 	n.fsm = newFSM(n.store, dir, r.meta, n.halt)
@@ -123,7 +123,7 @@ func (n *Node) start() (err error) {
 	}
 	n.halt.raft = n.raft
 	if guarded != nil {
-		n.newcomer.raft = n.raft
+		n.newcomer.begin(n.raft)
 		n.tasks.Go(func() { n.newcomer.run(guarded, n.ctx.Done()) })
 	}
 	n.tasks.Go(n.lead)
