@@ -18,7 +18,7 @@ const (
 	requestLease               // the index of a read under the leader's lease
 	requestVerify              // the index of a linearizable read
 	requestChange              // a change of the members
-	requestTerm                // the term of this node, which may follow
+	requestTerm                // the term of this node, which may follow; with its ID
 	requestTransfer            // the ID of the next leader, or ""
 )
 
@@ -110,7 +110,7 @@ func (n *Node) Handle(ctx context.Context, request []byte) ([]byte, error) {
 	case requestStatus:
 		return n.handleStatus()
 	case requestTerm:
-		return appendIndex(n.raft.CurrentTerm()), nil
+		return answerOf(n.ownTerm(raft.ServerID(payload))), nil
 	default:
 		return appendFailure(nil, fmt.Errorf("%w: request of kind %d", store.ErrFormatVersion, kind)), nil
 	}

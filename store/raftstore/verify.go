@@ -92,7 +92,7 @@ func (v *verifier) round() (term uint64, err error) {
 		case m.ID == n.config.ID:
 			agree++ // readIndex looks again afterwards
 		default:
-			go func() { answers <- n.askTerm(ctx, m.Address, term) }()
+			go func() { answers <- n.askTerm(ctx, m, term) }()
 		}
 		voters++
 	}
@@ -101,29 +101,46 @@ func (v *verifier) round() (term uint64, err error) {
 		if asked == 0 {
 			return 0, fmt.Errorf("%w: no majority has answered: %w", ErrNotLeader, errors.Join(errs...))
 		}
-		if err := <-answers; err != nil {
-			errs = append(errs, err)
-			continue
+		select {
+		case err := <-answers:
+			if err == nil {
+				agree++
+			} else {
+				errs = append(errs, err)
+			}
+		case <-ctx.Done(): // Forward may take longer
+			return 0, fmt.Errorf("%w: no majority has answered in time: %w", ErrNotLeader, errors.Join(errs...))
 		}
-		agree++
 	}
 	return term, nil
 }
 
-// askTerm returns nil if the member at an address has no higher term.
-func (n *Node) askTerm(ctx context.Context, to raft.ServerAddress, term uint64) error {
-	answer, err := n.config.Forward(ctx, to, []byte{requestTerm})
+// askTerm returns nil if a member has no higher term.
+func (n *Node) askTerm(ctx context.Context, m Member, term uint64) error {
+	answer, err := n.config.Forward(ctx, m.Address, append([]byte{requestTerm}, m.ID...))
 	if err != nil {
-		return fmt.Errorf("%s: %w", to, err)
+		return fmt.Errorf("%s: %w", m.ID, err)
 	}
 	its, err := decodeIndex(answer)
 	if err == nil && its > term {
 		err = fmt.Errorf("%w: it has term %d, after %d", ErrNotLeader, its, term)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", to, err)
+		return fmt.Errorf("%s: %w", m.ID, err)
 	}
 	return nil
+}
+
+// ownTerm returns the term of this node for one that asks the member with an ID. Another node at the address of the
+// member, and one that has lost its directory, have not seen the terms that the member has.
+func (n *Node) ownTerm(id raft.ServerID) (uint64, error) {
+	if id != n.config.ID {
+		return 0, fmt.Errorf("%w: %q was asked for its term, and this is %q", ErrNotLeader, id, n.config.ID)
+	}
+	if err := n.newcomer.caughtUp(); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotLeader, err)
+	}
+	return n.raft.CurrentTerm(), nil
 }
 
 // verify finds out whether this node leads in a term. Without Config.Forward an entry of the log does.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,4 +103,44 @@ func TestLateAnswersVerifyNothing(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	close(l.entries)
 	require.ErrorIs(t, <-read, ErrNotLeader)
+}
+
+// TestWhoAnswersForItsTerm: a node that has lost its directory has lost its term, and one that has got another one's address never had
+// it. They do not count as members that have seen no later leader.
+func TestWhoAnswersForItsTerm(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	leads, f := c.leader(), c.follower()
+	term := leads.raft.CurrentTerm()
+	require.NoError(t, leads.askTerm(t.Context(), Member{ID: f.id, Address: f.address}, term))
+	require.ErrorIs(t, leads.askTerm(t.Context(), Member{ID: f.id, Address: f.address}, term-1), ErrNotLeader)
+	require.ErrorIs(t, leads.askTerm(t.Context(), Member{ID: "gone", Address: f.address}, term), ErrNotLeader)
+	empty := c.add()
+	require.ErrorIs(t, leads.askTerm(t.Context(), Member{ID: empty.id, Address: empty.address}, term), ErrNotLeader)
+}
+
+// TestRoundsEnd: a member that never answers, not even when it is told to stop, holds up no round.
+func TestRoundsEnd(t *testing.T) {
+	t.Parallel()
+	var hangs atomic.Bool
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	c := newCluster(t, 3, nil, func(c *Config) {
+		forward := c.Forward
+		c.Forward = func(ctx context.Context, to raft.ServerAddress, request []byte) ([]byte, error) {
+			if hangs.Load() && request[0] == requestTerm {
+				<-never
+			}
+			return forward(ctx, to, request)
+		}
+	})
+	leads := c.leader()
+	hangs.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := leads.readIndex(ctx, true)
+	require.ErrorIs(t, err, ErrNotLeader)
+	hangs.Store(false)
+	c.leader()
+	require.NoError(t, ctx.Err())
 }
