@@ -74,7 +74,7 @@ func (n *Node) Members() ([]Member, error) {
 // it does not vote before it has caught up.
 // Join blocks until a majority has the change.
 //
-// Errors: store.ErrInvalid for an empty ID or address; ErrNotLeader, as for Apply; ErrOutcomeUnknown: call Members, and repeat
+// Errors: store.ErrInvalid for an empty ID or address, the address of another member, and if no voter would be left; ErrNotLeader, as for Apply; ErrOutcomeUnknown: call Members, and repeat
 // Join; ErrHalted; store.ErrClosed.
 func (n *Node) Join(ctx context.Context, m Member) error {
 	if m.ID == "" || m.Address == "" {
@@ -215,28 +215,66 @@ func (n *Node) change(ctx context.Context, c *change) error {
 // changer returns the call of raft for a change.
 func (n *Node) changer(c *change, timeout time.Duration) (func() raft.IndexFuture, error) {
 	m := &c.Member
-	was, err := n.member(m.ID)
+	all, err := n.Members()
+	if err == nil {
+		err = c.check(all)
+	}
 	if err != nil {
 		return nil, err
 	}
+	was := memberOf(all, m.ID)
 	switch {
 	case c.Kind == joins && m.Voter:
 		return func() raft.IndexFuture { return n.raft.AddVoter(m.ID, m.Address, 0, timeout) }, nil
-	case c.Kind == joins && was.Voter: // AddNonvoter leaves it its vote
-		return func() raft.IndexFuture { return n.raft.DemoteVoter(m.ID, 0, timeout) }, nil
+	case c.Kind == joins && was.Voter: // AddNonvoter gives it its address, and leaves it its vote
+		return func() raft.IndexFuture {
+			if m.Address != was.Address {
+				if f := n.raft.AddNonvoter(m.ID, m.Address, 0, timeout); f.Error() != nil {
+					return f
+				}
+			}
+			return n.raft.DemoteVoter(m.ID, 0, timeout)
+		}, nil
 	case c.Kind == joins:
 		return func() raft.IndexFuture { return n.raft.AddNonvoter(m.ID, m.Address, 0, timeout) }, nil
-	case c.Kind == leaves:
+	default:
 		return func() raft.IndexFuture { return n.raft.RemoveServer(m.ID, 0, timeout) }, nil
 	}
-	return nil, fmt.Errorf("%w: a change %q", store.ErrInvalid, c.Kind)
+}
+
+// check returns an error for a change of these members that raft would refuse: it has no errors that say so.
+func (c *change) check(all []Member) error {
+	m := &c.Member
+	voters := 0
+	for _, other := range all {
+		switch {
+		case other.ID == m.ID:
+		case c.Kind == joins && other.Address == m.Address:
+			return fmt.Errorf("%w: the address %s belongs to %q", store.ErrInvalid, m.Address, other.ID)
+		case other.Voter:
+			voters++
+		}
+	}
+	switch {
+	case c.Kind != joins && c.Kind != leaves:
+		return fmt.Errorf("%w: a change %q", store.ErrInvalid, c.Kind)
+	case c.Kind == joins && (m.ID == "" || m.Address == ""):
+		return fmt.Errorf("%w: ID %q, address %q", store.ErrInvalid, m.ID, m.Address)
+	case voters == 0 && (c.Kind == leaves || !m.Voter):
+		return fmt.Errorf("%w: no voter would be left", store.ErrInvalid)
+	}
+	return nil
 }
 
 // member returns a member, or the zero Member.
 func (n *Node) member(id raft.ServerID) (Member, error) {
 	all, err := n.Members()
+	return memberOf(all, id), err
+}
+
+func memberOf(all []Member, id raft.ServerID) Member {
 	if i := slices.IndexFunc(all, func(m Member) bool { return m.ID == id }); i >= 0 {
-		return all[i], err
+		return all[i]
 	}
-	return Member{}, err
+	return Member{}
 }

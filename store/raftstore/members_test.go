@@ -46,6 +46,47 @@ func TestMembers(t *testing.T) {
 	require.Len(t, all, 4)
 }
 
+// TestImpossibleChanges: a change that raft refuses has a known outcome, on any node: nothing has happened.
+func TestImpossibleChanges(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	leads, f := c.leader(), c.follower()
+	before, err := leads.Members()
+	require.NoError(t, err)
+	for _, tn := range []*testNode{leads, f} {
+		for name, refused := range map[string]error{
+			"another one's address": tn.Join(t.Context(), Member{"x", f.address, true}),
+			"a member's":            tn.Join(t.Context(), Member{leads.id, f.address, true}),
+			"no such kind":          tn.changeAnywhere(t.Context(), &change{Kind: "x", Member: Member{ID: "y", Address: "y"}}),
+			"no ID":                 tn.changeAnywhere(t.Context(), &change{Kind: joins, Member: Member{Address: "y"}}),
+			"no address":            tn.changeAnywhere(t.Context(), &change{Kind: joins, Member: Member{ID: "y"}}),
+		} {
+			require.ErrorIs(t, refused, store.ErrInvalid, name)
+			require.NotErrorIs(t, refused, ErrOutcomeUnknown, name)
+		}
+	}
+	after, err := leads.Members()
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	require.NoError(t, f.Leave(t.Context(), "nobody"))
+
+	alone := newCluster(t, 1, nil, nil).nodes[0]
+	require.ErrorIs(t, alone.Leave(t.Context(), alone.id), store.ErrInvalid)
+	require.ErrorIs(t, alone.Join(t.Context(), Member{alone.id, alone.address, false}), store.ErrInvalid)
+	require.Equal(t, raft.Leader, alone.raft.State())
+}
+
+// TestVoterWithANewAddress: a voter that becomes a non-voter gets its new address, too.
+func TestVoterWithANewAddress(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	f := c.follower()
+	require.NoError(t, c.leader().Join(t.Context(), Member{f.id, "elsewhere", false}))
+	all, err := c.leader().Members()
+	require.NoError(t, err)
+	require.Contains(t, all, Member{f.id, "elsewhere", false})
+}
+
 // TestTransfer gives the leadership to a node, asked on that node, and from the leader to any other.
 func TestTransfer(t *testing.T) {
 	t.Parallel()
