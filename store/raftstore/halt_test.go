@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -35,4 +36,25 @@ func TestCloseWhileHalting(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		require.FailNow(t, "Close waits for ever")
 	}
+}
+
+// TestHaltEndsAWaitForRaft: raft's main goroutine ends if it cannot read the log, and then takes no restore any more. A Restore that
+// waits for it ends when the node has halted and does not lead; otherwise neither the halt nor Close would end.
+func TestHaltEndsAWaitForRaft(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	f := c.follower()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- f.awaitRestore(ctx, 1<<40, make(chan error)) }()
+	select {
+	case err := <-ended:
+		t.Fatalf("raft may take it: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	f.halt.restore.Lock()
+	_ = f.halt.begin(errors.New("the log cannot be read"))
+	require.ErrorIs(t, <-ended, context.Canceled)
+	f.halt.restore.Unlock()
 }

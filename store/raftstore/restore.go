@@ -130,7 +130,8 @@ func (n *Node) replace(ctx context.Context, s *store.Store, at uint64) (err erro
 
 // awaitRestore waits for the end of raft's restore. If ctx ends it does not wait for the majority, which
 // may never come: the leader leads on while its followers cannot install the content. It waits until raft has the content
-// or has refused it, because raft panics if it stops before.
+// or has refused it, because raft panics if it stops before; or until the node has halted and leads no more, since raft's goroutine
+// may have ended by an entry that cannot be read.
 func (n *Node) awaitRestore(ctx context.Context, at uint64, restored <-chan error) error {
 	select {
 	case err := <-restored:
@@ -140,6 +141,9 @@ func (n *Node) awaitRestore(ctx context.Context, at uint64, restored <-chan erro
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for n.raft.LastIndex() < at {
+		if _, leader := n.raft.LeaderWithID(); n.halt.err() != nil && leader != n.config.ID {
+			return ctx.Err()
+		}
 		select {
 		case err := <-restored:
 			return err
