@@ -3,12 +3,14 @@ package raftstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/segment"
 	"github.com/stretchr/testify/require"
 
 	"allocstore/store"
@@ -133,4 +135,37 @@ func TestChangedEntry(t *testing.T) {
 		_, err := decodeEntry(changed)
 		require.ErrorIs(t, err, store.ErrCorrupt, "bit %d", at)
 	}
+}
+
+// TestReadOfADamagedLog: the log is damaged while the node runs. A read that looks for the last entry gets an error, and the
+// process lives.
+func TestReadOfADamagedLog(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil, nil)
+	tn := c.nodes[0]
+	c.place(tn, 0, 3)
+	files, err := filepath.Glob(filepath.Join(c.dirOf(tn), logName, "*.wal"))
+	require.NoError(t, err)
+	for _, name := range files {
+		body, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for at := segmentHeaderBytes; at+frameHeaderBytes <= len(body) && body[at] != 0; {
+			length := 0
+			if body[at] != segment.FrameCommit {
+				length = int(binary.LittleEndian.Uint32(body[at+4:]))
+			}
+			at += frameHeaderBytes
+			copy(body[at:at+length], bytes.Repeat([]byte{0xff}, length))
+			at += (length + frameHeaderBytes - 1) &^ (frameHeaderBytes - 1)
+		}
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt(body, 0)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	last := tn.raft.CommitIndex()
+	tn.fsm.shown.Store(new(place))
+	_, err = tn.lastShown(last)
+	require.ErrorIs(t, err, store.ErrCorrupt)
 }

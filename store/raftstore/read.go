@@ -148,7 +148,7 @@ func (n *Node) lastShown(committed uint64) (uint64, error) {
 	given := n.fsm.shown.Load().index
 	for i := committed; i > given; i-- {
 		var log raft.Log
-		err := n.wal.GetLog(i, &log)
+		err := readEntry(n.wal, i, &log)
 		if errors.Is(err, raft.ErrLogNotFound) { // cut: what was there is applied, or raft's own
 			return n.fsm.shown.Load().index, nil
 		}
