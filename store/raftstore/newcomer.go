@@ -18,16 +18,18 @@ const newcomerName = "newcomer"
 //
 // The node may have been a member before: it left, lost its directory, and its ID and address are used again. A member that
 // has not heard of it leaving counts its vote. With an empty log it would vote for that member, and the two might be a
-// majority of the members that the latter knows, beside the leader and a majority of the present members. The log of the
-// first leader that the node hears has the entry by which it left, or a later one. Until its own log has reached the end that
-// the leader's log had then, it votes as if it had: for candidates whose log is not behind that.
+// majority of the members that the latter knows, beside the leader and a majority of the present members. The log of each
+// leader that the node hears has the entry by which it left, or a later one. When the node has a committed entry of the leader's
+// term, it has that entry too, and has caught up. Until then it votes as if its log had the end that the log of the first leader had:
+// for candidates whose log is not behind that. Some of that end may be lost with the leader, so it is no condition later.
 //
 // Before it has heard a leader it votes in the first elections of a new cluster only: candidates have next to nothing in the
 // log then. See Bootstrap for a first leader that has more, and was heard by no other node.
 type newcomer struct {
 	path string
 	halt *halt
-	raft *raft.Raft // set before run
+	raft *raft.Raft                // set before run
+	term func(index uint64) uint64 // of an entry of the node's log, or 0
 
 	mu     sync.Mutex
 	target place // the end to reach; the zero place until a leader has been heard
@@ -98,11 +100,11 @@ func (c *newcomer) admit(rpc *raft.RPC) (ok bool, err error) {
 		return true, nil
 	}
 	last := c.raft.LastIndex()
-	if c.target.index > 0 && last >= c.target.index {
-		return true, c.finishLocked()
-	}
 	switch q := rpc.Command.(type) {
 	case *raft.AppendEntriesRequest:
+		if at := min(last, q.LeaderCommitIndex); at > 0 && c.term(at) == q.Term {
+			return true, c.finishLocked()
+		}
 		return true, c.hearLocked(q)
 	case *raft.RequestVoteRequest:
 		if ok = c.mayVoteLocked(last, place{q.LastLogIndex, q.LastLogTerm}); !ok {
