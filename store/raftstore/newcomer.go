@@ -18,10 +18,11 @@ const newcomerName = "newcomer"
 //
 // The node may have been a member before: it left, lost its directory, and its ID and address are used again. A member that
 // has not heard of it leaving counts its vote. With an empty log it would vote for that member, and the two might be a
-// majority of the members that the latter knows, beside the leader and a majority of the present members. The log of the
-// first leader that the node hears has the entry by which it left, or a later one. Until its own log has reached the end that
-// the leader's log had then, it votes as if it had: for candidates whose log is not behind that. It is no candidate meanwhile,
-// as its log may end with members who are none any more, and does not say which term it has.
+// majority of the members that the latter knows, beside the leader and a majority of the present members. The log of each
+// leader that the node hears has the entry by which it left, or a later one. When the node has a committed entry of the leader's
+// term, it has that entry too, and has caught up. Until then it votes as if its log had the end that the log of the first leader had:
+// for candidates whose log is not behind that. Some of that end may be lost with the leader, so it is no condition later. It
+// is no candidate meanwhile, as its log may end with members who are none any more, and does not say which term it has.
 //
 // Before it has heard a leader it votes in the first elections of a new cluster only: candidates have next to nothing in the
 // log then. See Bootstrap for a first leader that has more, and was heard by no other node.
@@ -30,8 +31,9 @@ type newcomer struct {
 	halt *halt
 
 	mu     sync.Mutex
-	raft   *raft.Raft // set before run; raft itself may be earlier
-	target place      // the end to reach; the zero place until a leader has been heard
+	raft   *raft.Raft                // set before run; raft itself may be earlier
+	term   func(index uint64) uint64 // of an entry of the node's log, or 0
+	target place                     // the end to reach; the zero place until a leader has been heard
 	done   bool
 }
 
@@ -93,55 +95,42 @@ func (c *newcomer) finishLocked() error {
 	return nil
 }
 
-// begin sets raft, which runs already.
-func (c *newcomer) begin(r *raft.Raft) {
+// begin sets raft, which runs already, and the function for the term of an entry.
+func (c *newcomer) begin(r *raft.Raft, term func(index uint64) uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.raft = r
+	c.raft, c.term = r, term
 }
 
 // errNewcomer is why a node is no candidate, and does not answer for its term.
 var errNewcomer = errors.New("the node is new, and has not caught up")
 
-// caughtUp returns errNewcomer if the node has not caught up, or ErrHalted. c may be nil.
+// caughtUp returns errNewcomer if the node has not caught up. c may be nil.
 func (c *newcomer) caughtUp() error {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, err := c.hasCaughtUpLocked()
-	switch {
-	case err != nil:
-		return c.halt.begin(fmt.Errorf("note that the node is not new: %w", err))
-	case !now:
+	if !c.done {
 		return errNewcomer
 	}
 	return nil
-}
-
-// hasCaughtUpLocked reports whether the node has caught up, and makes it durable.
-func (c *newcomer) hasCaughtUpLocked() (bool, error) {
-	if c.done {
-		return true, nil
-	}
-	if c.raft == nil || c.target.index == 0 || c.raft.LastIndex() < c.target.index {
-		return false, nil
-	}
-	err := c.finishLocked()
-	return err == nil, err
 }
 
 // admit reports whether raft may see a message. A vote that must not be given is refused here.
 func (c *newcomer) admit(rpc *raft.RPC) (ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now, err := c.hasCaughtUpLocked(); now || err != nil {
-		return now, err
+	if c.done {
+		return true, nil
 	}
 	last := c.raft.LastIndex()
 	switch q := rpc.Command.(type) {
 	case *raft.AppendEntriesRequest:
+		if at := min(last, q.LeaderCommitIndex); at > 0 && c.term(at) == q.Term {
+			return true, c.finishLocked()
+		}
 		return true, c.hearLocked(q)
 	case *raft.RequestVoteRequest:
 		if ok = c.mayVoteLocked(last, place{q.LastLogIndex, q.LastLogTerm}); !ok {

@@ -159,3 +159,21 @@ func TestDeposedFirstLeaderIsElectedAgain(t *testing.T) {
 	c.place(c.leader(), 0, 5)
 	c.equal()
 }
+
+// TestLostEndIsNoTarget: a new node has heard of entries that no other node has, and their leader is lost. It has a committed
+// entry of that leader's term, so it has caught up, and elects with the others.
+func TestLostEndIsNoTarget(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil, nil)
+	c.place(c.leader(), 0, 5)
+	leads := c.leader()
+	added := c.add()
+	require.NoError(t, added.newcomer.hearLocked(&raft.AppendEntriesRequest{PrevLogEntry: 1 << 20, PrevLogTerm: 1 << 10}))
+	require.NoError(t, leads.Join(t.Context(), Member{added.id, added.address, true}))
+	c.equal()
+	c.isolate(added)
+	c.place(leads, 10, 12)
+	c.shut(leads)
+	c.rejoin(added)
+	c.place(c.leader(), 20, 25) // elected by all three that are left of four, and the new one is behind
+}

@@ -123,7 +123,7 @@ func (n *Node) start() (err error) {
 	}
 	n.halt.raft = n.raft
 	if guarded != nil {
-		n.newcomer.begin(n.raft)
+		n.newcomer.begin(n.raft, n.fsm.term)
 		n.tasks.Go(func() { n.newcomer.run(guarded, n.ctx.Done()) })
 	}
 	n.tasks.Go(n.lead)

@@ -117,6 +117,20 @@ func (f *fsm) positionLocked(applied uint64) (position, error) {
 	return at, nil
 }
 
+// term returns the term of an entry of the log, or of the newest snapshot; 0 for any other index.
+func (f *fsm) term(index uint64) uint64 {
+	var log raft.Log
+	if readEntry(f.log, index, &log) == nil {
+		return log.Term
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if index == f.mu.meta.Index {
+		return f.mu.meta.Term
+	}
+	return 0
+}
+
 // A departure is a snapshot on its way to another node.
 type departure struct {
 	*io.PipeReader

@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,8 +49,11 @@ func TestStatus(t *testing.T) {
 	c.shut(gone)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	s := f.StatusOf(ctx, Member{gone.id, gone.address, true})
-	require.Contains(t, s.Failure, "refused")
+	var s NodeStatus
+	c.until("the node is gone, and its connection", func() bool {
+		s = f.StatusOf(ctx, Member{gone.id, gone.address, true})
+		return strings.Contains(s.Failure, "refused")
+	})
 	require.NotContains(t, s.Failure, ErrNotLeader.Error())
 	require.Equal(t, gone.id, s.ID)
 	require.Zero(t, s.AppliedIndex)

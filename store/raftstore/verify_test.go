@@ -111,6 +111,7 @@ func TestWhoAnswersForItsTerm(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil, nil)
 	leads, f := c.leader(), c.follower()
+	c.until("the follower has caught up", func() bool { return f.newcomer.caughtUp() == nil })
 	term := leads.raft.CurrentTerm()
 	require.NoError(t, leads.askTerm(t.Context(), Member{ID: f.id, Address: f.address}, term))
 	require.ErrorIs(t, leads.askTerm(t.Context(), Member{ID: f.id, Address: f.address}, term-1), ErrNotLeader)
