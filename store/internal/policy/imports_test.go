@@ -70,7 +70,7 @@ var units = []unit{
 	{"store/internal/batchcodec", "schema store/internal/lists store/internal/record store/internal/plan", both, ships},
 	{"store", "schema watch index " + storeParts, both, ships},
 	{"store/httpapi", "schema watch index store", both, ships},
-	{"store/storetest", "schema watch index store", nil, ships},                      // brings an assertion library to its users' tests
+	{"store/storetest", "schema watch index store", nil, ships},                                              // brings an assertion library to its users' tests
 	{"store/raftstore", "schema index store store/internal/boltfile store/internal/segmentsize", nil, ships}, // a module of its own, with raft
 	{"store/raftstore/rafthttp", "schema store store/httpapi store/raftstore", nil, ships},
 	{"store/cmd", "schema watch index store store/httpapi store/raftstore store/raftstore/rafthttp store/internal/ctxio " +
