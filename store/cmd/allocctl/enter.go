@@ -87,7 +87,8 @@ func (n *server) isMember() bool {
 	return false
 }
 
-// enter asks the node at --join, again and again, until this node is a member. A member asks nothing.
+// enter asks the node at --join, again and again, until this node is a member. A member asks nothing. The change is committed
+// when it is answered: the node does not wait to see it, or it would ask again after it was removed meanwhile.
 func (n *server) enter(ctx context.Context) error {
 	to, err := rafthttp.NewClient(addressOf(n.o.node.join), nil)
 	if err != nil {
@@ -97,16 +98,19 @@ func (n *server) enter(ctx context.Context) error {
 	var reported time.Time
 	for !n.isMember() {
 		err := n.ask(ctx, to, j)
+		if err == nil {
+			break
+		}
 		problem, _ := errors.AsType[*rafthttp.Problem](err)
 		switch {
-		case err == nil, errors.Is(err, raftstore.ErrOutcomeUnknown):
+		case errors.Is(err, raftstore.ErrOutcomeUnknown):
 			j.New = false // it may be a member by now
 		case ctx.Err() != nil:
 			return nil
 		case problem != nil && problem.Kind == rafthttp.KindMember:
 			return n.lost(err)
 		}
-		if err != nil && time.Since(reported) > reportPause {
+		if time.Since(reported) > reportPause {
 			n.log.Warn("cannot join yet", "node", n.o.node.join, "error", err)
 			reported = time.Now()
 		}
